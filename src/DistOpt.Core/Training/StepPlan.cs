@@ -1,0 +1,36 @@
+namespace DistOpt.Core.Training;
+
+/// <summary>Why a job ended. Names as they stand in <c>summary.json</c> (snake case).</summary>
+public enum StopReason
+{
+    Epochs,
+    MaxSteps,
+    MaxSeconds,
+    MaxSamples,
+    Target,
+    Patience,
+    Observer,
+    Interrupted,
+    Cancelled,
+    Failed,
+}
+
+/// <summary>
+/// Everything about step <see cref="Step"/> that could change bits, decided by the server that holds key 0 and sent with its answer
+/// to the step before: every process takes it from here and none decides by itself.
+/// </summary>
+/// <param name="Step">Number of updates applied before this step; also the version of the weights it starts from.</param>
+/// <param name="Epoch">Epoch of the step's batch, from 0.</param>
+/// <param name="BatchStart">First position of the global batch in the epoch's order.</param>
+/// <param name="BatchSize">Samples in the global batch; 0 in a plan that stops.</param>
+/// <param name="LearningRate">Learning rate of this step's update.</param>
+/// <param name="Evaluate">Whether weights of version <see cref="Step"/> are evaluated before anything else: a barrier.</param>
+/// <param name="Stop">Set when training ends with weights of version <see cref="Step"/>: no gradient work belongs to this plan.</param>
+public sealed record StepPlan(
+    long Step,
+    int Epoch,
+    long BatchStart,
+    int BatchSize,
+    double LearningRate,
+    bool Evaluate = false,
+    StopReason? Stop = null);
