@@ -1,0 +1,42 @@
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Core.Training;
+
+/// <summary>What is known when a run begins.</summary>
+/// <param name="Job">Id of the job.</param>
+/// <param name="Spec">The resolved spec.</param>
+/// <param name="Data">Sizes of the splits.</param>
+/// <param name="TotalSteps">Steps if nothing stops the run earlier.</param>
+/// <param name="Nodes">Names of the nodes that take part.</param>
+/// <param name="Warnings">For the user, from opening model and data.</param>
+public sealed record RunStarted(string Job, TrainingSpec Spec, DataCounts Data, long TotalSteps, ParameterLayout Layout,
+    IReadOnlyList<string> Nodes, IReadOnlyList<string> Warnings);
+
+/// <summary>Progress between rows: cheap, many a second, may be dropped.</summary>
+/// <param name="Step">Updates applied so far.</param>
+/// <param name="Loss">Mean training loss of the latest step.</param>
+public sealed record RunProgress(long Step, int Epoch, double Loss, double SamplesPerSecond, double WallSeconds);
+
+/// <summary>Weights that a run hands over for keeping: "last" or "selected".</summary>
+public sealed record RunWeights(bool Selected, long Step, ReadOnlyMemory<float> Parameters, ReadOnlyMemory<float> Buffers);
+
+/// <summary>
+/// Receives what happens in a run, in order, from one thread at a time: the run directory, the progress display, observers. An exception
+/// fails the run.
+/// </summary>
+public interface IRunSink
+{
+    void Started(RunStarted run) { }
+
+    void Progress(RunProgress progress) { }
+
+    void Row(MetricRow row) { }
+
+    void Log(LogLine line) { }
+
+    /// <summary>Called twice at a regular end: for the last and for the selected weights. The memory is valid during the call.</summary>
+    void Weights(RunWeights weights) { }
+
+    void Ended(RunSummary summary) { }
+}
