@@ -5,6 +5,31 @@ public static class WireManifests
 {
     private static readonly Dictionary<string, Type> Types = new(StringComparer.Ordinal)
     {
+        ["push-meta.1"] = typeof(PushMeta),
+        ["answer-meta.1"] = typeof(AnswerMeta),
+        ["envelope.1"] = typeof(Envelope),
+        ["node-offer.1"] = typeof(NodeOffer),
+        ["prepare-job.1"] = typeof(PrepareJob),
+        ["job-prepared.1"] = typeof(JobPrepared),
+        ["job-refused.1"] = typeof(JobRefused),
+        ["start-job.1"] = typeof(StartJob),
+        ["job-started.1"] = typeof(JobStarted),
+        ["end-job.1"] = typeof(EndJob),
+        ["begin-training.1"] = typeof(BeginTraining),
+        ["request-stop.1"] = typeof(RequestStop),
+        ["collect-parts.1"] = typeof(CollectParts),
+        ["publish-selected.1"] = typeof(PublishSelected),
+        ["ask-waiting.1"] = typeof(AskWaiting),
+        ["waiting.1"] = typeof(Waiting),
+        ["proceed.1"] = typeof(Proceed),
+        ["evaluate-splits.1"] = typeof(EvaluateSplits),
+        ["evaluation-slices.1"] = typeof(EvaluationSlices),
+        ["train-row.1"] = typeof(TrainRow),
+        ["validation-row.1"] = typeof(ValidationRow),
+        ["step-progress.1"] = typeof(StepProgress),
+        ["training-ended.1"] = typeof(TrainingEnded),
+        ["job-failed.1"] = typeof(JobFailed),
+        ["log-lines.1"] = typeof(LogLines),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

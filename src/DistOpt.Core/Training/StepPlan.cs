@@ -25,6 +25,7 @@ public enum StopReason
 /// <param name="BatchSize">Samples in the global batch; 0 in a plan that stops.</param>
 /// <param name="LearningRate">Learning rate of this step's update.</param>
 /// <param name="Evaluate">Whether weights of version <see cref="Step"/> are evaluated before anything else: a barrier.</param>
+/// <param name="Keep">Whether weights of version <see cref="Step"/> are the selected ones: servers copy them before updating.</param>
 /// <param name="Stop">Set when training ends with weights of version <see cref="Step"/>: no gradient work belongs to this plan.</param>
 public sealed record StepPlan(
     long Step,
@@ -33,4 +34,5 @@ public sealed record StepPlan(
     int BatchSize,
     double LearningRate,
     bool Evaluate = false,
-    StopReason? Stop = null);
+    StopReason? Stop = null,
+    bool Keep = false);

@@ -1,0 +1,109 @@
+using MessagePack;
+
+namespace DistOpt.Protocol;
+
+/// <summary>
+/// How messages travel between nodes: to <c>/user/node</c> of the receiving node, which hands the body to one of its actors.
+/// No actor reference and no CLR type name is ever on the wire.
+/// </summary>
+/// <param name="Job">Job the message belongs to; empty for the node itself.</param>
+/// <param name="Actor">Receiver on the node: see <see cref="NodeActors"/>.</param>
+/// <param name="From">Sending node.</param>
+/// <param name="Manifest">Manifest of the body.</param>
+/// <param name="Body">The body in MessagePack.</param>
+[MessagePackObject]
+public sealed record Envelope(
+    [property: Key(0)] JobId Job,
+    [property: Key(1)] string Actor,
+    [property: Key(2)] NodeId From,
+    [property: Key(3)] string Manifest,
+    [property: Key(4)] byte[] Body) : IWireMessage;
+
+/// <summary>Names of receivers on a node.</summary>
+public static class NodeActors
+{
+    /// <summary>The node agent itself.</summary>
+    public const string Agent = "agent";
+
+    /// <summary>The job coordinator (coordinator nodes).</summary>
+    public const string Jobs = "jobs";
+
+    /// <summary>The job's training coordinator (coordinator nodes).</summary>
+    public const string Training = "training";
+
+    /// <summary>The node's replica of a job.</summary>
+    public const string Replica = "replica";
+
+    /// <summary>One parameter server of a job.</summary>
+    public static string Server(int index) => $"server-{index}";
+}
+
+/// <summary>Where tensors reach a node.</summary>
+[MessagePackObject]
+public sealed record WirePeer([property: Key(0)] NodeId Node, [property: Key(1)] string Host, [property: Key(2)] int Port);
+
+/// <summary>Node agent to job coordinator, at start and every few seconds: the node exists and offers this. Idempotent.</summary>
+/// <param name="Name">For people: <c>host:port</c>.</param>
+/// <param name="WorkerSlots">Workers it may run at once.</param>
+/// <param name="Version">Protocol version of the build.</param>
+[MessagePackObject]
+public sealed record NodeOffer(
+    [property: Key(0)] WirePeer Peer,
+    [property: Key(1)] string Name,
+    [property: Key(2)] string[] Roles,
+    [property: Key(3)] int WorkerSlots,
+    [property: Key(4)] string Version) : IWireMessage;
+
+/// <summary>Training coordinator to node agent: open model and data of a job. Answered by <see cref="JobPrepared"/> or <see cref="JobRefused"/>. Idempotent.</summary>
+/// <param name="SpecYaml">The resolved spec.</param>
+/// <param name="Coordinator">Node of the training coordinator.</param>
+[MessagePackObject]
+public sealed record PrepareJob([property: Key(0)] string SpecYaml, [property: Key(1)] WirePeer Coordinator) : IWireMessage;
+
+/// <summary>Node agent to training coordinator: model and data are open, and this is what they are.</summary>
+[MessagePackObject]
+public sealed record JobPrepared(
+    [property: Key(0)] string NodeName,
+    [property: Key(1)] NamedText[] Exact,
+    [property: Key(2)] NamedText[] Numeric,
+    [property: Key(3)] string[] Warnings) : IWireMessage;
+
+/// <summary>Node agent to training coordinator: the job cannot run here, for these reasons. <paramref name="Stack"/> where it was no bad input.</summary>
+[MessagePackObject]
+public sealed record JobRefused(
+    [property: Key(0)] string NodeName,
+    [property: Key(1)] NamedText[] Violations,
+    [property: Key(2)] string? Stack) : IWireMessage;
+
+/// <summary>A server's place: which node holds which key range.</summary>
+[MessagePackObject]
+public sealed record ServerPlace([property: Key(0)] int Index, [property: Key(1)] WirePeer Peer, [property: Key(2)] long Begin, [property: Key(3)] long End);
+
+/// <summary>A worker and the gradient shards <c>[ShardBegin, ShardEnd)</c> it owns.</summary>
+[MessagePackObject]
+public sealed record WorkerPlace([property: Key(0)] int Index, [property: Key(1)] int ShardBegin, [property: Key(2)] int ShardEnd);
+
+/// <summary>A node's replica: its workers share one copy of the weights and push together.</summary>
+[MessagePackObject]
+public sealed record ReplicaPlace([property: Key(0)] int Index, [property: Key(1)] WirePeer Peer, [property: Key(2)] WorkerPlace[] Workers);
+
+/// <summary>Who does what in a job.</summary>
+/// <param name="JobEpoch">Counts placements of servers; frames of lower ones are refused.</param>
+[MessagePackObject]
+public sealed record JobPlacement(
+    [property: Key(0)] int JobEpoch,
+    [property: Key(1)] ServerPlace[] Servers,
+    [property: Key(2)] ReplicaPlace[] Replicas,
+    [property: Key(3)] WirePeer Coordinator);
+
+/// <summary>Training coordinator to node agent: start the servers and workers that the placement gives to this node. Answered by <see cref="JobStarted"/>.</summary>
+[MessagePackObject]
+public sealed record StartJob([property: Key(0)] JobPlacement Placement) : IWireMessage;
+
+/// <summary>Node agent to training coordinator: this node's actors of the job run.</summary>
+[MessagePackObject]
+public sealed record JobStarted([property: Key(0)] string NodeName) : IWireMessage;
+
+/// <summary>Training coordinator to node agent: stop everything of the job and free its memory. No answer.</summary>
+[MessagePackObject]
+public sealed record EndJob([property: Key(0)] string Reason) : IWireMessage;

@@ -1,0 +1,68 @@
+using MessagePack;
+
+namespace DistOpt.Protocol;
+
+/// <summary>Server of key 0 to training coordinator: averages over the steps since the last such row.</summary>
+[MessagePackObject]
+public sealed record TrainRow(
+    [property: Key(0)] long Step,
+    [property: Key(1)] int Epoch,
+    [property: Key(2)] WireMetrics Metrics,
+    [property: Key(3)] double LearningRate,
+    [property: Key(4)] int BatchSize,
+    [property: Key(5)] long Samples) : IWireMessage;
+
+/// <summary>Server of key 0 to training coordinator: result of an evaluation barrier.</summary>
+/// <param name="Selected">Whether these weights are now the selected ones.</param>
+[MessagePackObject]
+public sealed record ValidationRow(
+    [property: Key(0)] long Step,
+    [property: Key(1)] int Epoch,
+    [property: Key(2)] WireMetrics Metrics,
+    [property: Key(3)] bool Selected) : IWireMessage;
+
+/// <summary>Server of key 0 to training coordinator, at most every tenth of a second: progress between rows.</summary>
+[MessagePackObject]
+public sealed record StepProgress(
+    [property: Key(0)] long Step,
+    [property: Key(1)] int Epoch,
+    [property: Key(2)] double Loss,
+    [property: Key(3)] long Samples) : IWireMessage;
+
+/// <summary>Server of key 0 to training coordinator: no more steps; weights of this version are the last.</summary>
+/// <param name="SelectedStep">Version of the selected weights; equal to <paramref name="Step"/> where nothing was selected before.</param>
+/// <param name="SelectedValue">Value of the selecting metric there; NaN where none was measured.</param>
+/// <param name="KeepLast">Whether the last weights are the selected ones.</param>
+[MessagePackObject]
+public sealed record TrainingEnded(
+    [property: Key(0)] long Step,
+    [property: Key(1)] int Epoch,
+    [property: Key(2)] int Reason,
+    [property: Key(3)] long Samples,
+    [property: Key(4)] long SelectedStep,
+    [property: Key(5)] double SelectedValue,
+    [property: Key(6)] bool KeepLast) : IWireMessage;
+
+/// <summary>Any actor of a job to the training coordinator: user code or the job itself failed.</summary>
+/// <param name="Who">Actor and node, for people.</param>
+/// <param name="Type">Exception type.</param>
+/// <param name="Stack">Stack trace.</param>
+[MessagePackObject]
+public sealed record JobFailed(
+    [property: Key(0)] string Who,
+    [property: Key(1)] long Step,
+    [property: Key(2)] string Type,
+    [property: Key(3)] string Message,
+    [property: Key(4)] string Stack) : IWireMessage;
+
+/// <summary>Node to training coordinator: lines that user code or the node wrote.</summary>
+[MessagePackObject]
+public sealed record LogLines([property: Key(0)] WireLogLine[] Lines) : IWireMessage;
+
+[MessagePackObject]
+public sealed record WireLogLine(
+    [property: Key(0)] string Node,
+    [property: Key(1)] string Source,
+    [property: Key(2)] string Level,
+    [property: Key(3)] string Text,
+    [property: Key(4)] double Seconds);

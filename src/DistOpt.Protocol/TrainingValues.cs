@@ -1,0 +1,48 @@
+using DistOpt.Core.Training;
+using MessagePack;
+
+namespace DistOpt.Protocol;
+
+/// <summary><see cref="StepPlan"/> on the wire.</summary>
+[MessagePackObject]
+public sealed record WirePlan(
+    [property: Key(0)] long Step,
+    [property: Key(1)] int Epoch,
+    [property: Key(2)] long BatchStart,
+    [property: Key(3)] int BatchSize,
+    [property: Key(4)] double LearningRate,
+    [property: Key(5)] bool Evaluate,
+    [property: Key(6)] int Stop,
+    [property: Key(7)] bool Keep)
+{
+    public static WirePlan From(StepPlan plan) => new(plan.Step, plan.Epoch, plan.BatchStart, plan.BatchSize, plan.LearningRate,
+        plan.Evaluate, plan.Stop is { } stop ? (int)stop : -1, plan.Keep);
+
+    public StepPlan ToPlan() => new(Step, Epoch, BatchStart, BatchSize, LearningRate, Evaluate, Stop < 0 ? null : (StopReason)Stop, Keep);
+}
+
+/// <summary><see cref="MetricSums"/> on the wire: three columns of equal length.</summary>
+[MessagePackObject]
+public sealed record WireMetrics([property: Key(0)] string[] Names, [property: Key(1)] double[] Sums, [property: Key(2)] double[] Weights)
+{
+    public static WireMetrics From(MetricSums metrics)
+    {
+        var (names, sums, weights) = (new string[metrics.Count], new double[metrics.Count], new double[metrics.Count]);
+        int i = 0;
+        foreach (var (name, sum) in metrics) (names[i], sums[i], weights[i++]) = (name, sum.Sum, sum.Weight);
+        return new(names, sums, weights);
+    }
+
+    /// <exception cref="WireException">The columns differ in length.</exception>
+    public MetricSums ToMetrics()
+    {
+        if (Names.Length != Sums.Length || Names.Length != Weights.Length) throw new WireException("metric columns differ in length");
+        var metrics = new MetricSums();
+        for (int i = 0; i < Names.Length; i++) metrics.Add(Names[i], Sums[i], Weights[i]);
+        return metrics;
+    }
+}
+
+/// <summary>A name and what it stands for, where order does not matter.</summary>
+[MessagePackObject]
+public sealed record NamedText([property: Key(0)] string Name, [property: Key(1)] string Text);
