@@ -1,0 +1,85 @@
+using System.Text;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+
+namespace DistOpt.Core.Runs;
+
+/// <summary>What the run directory needs of others: how a spec is written as YAML, and the model files, which only the tensor engine can write.</summary>
+/// <param name="SpecText">The resolved spec as YAML.</param>
+/// <param name="SaveModel">Writes weights to a path; see <see cref="IJobRuntime.SaveModel"/>.</param>
+/// <param name="SaveInference">Writes <c>inference.json</c> to a path.</param>
+public sealed record RunFiles(
+    Func<TrainingSpec, string> SpecText,
+    Action<string, ReadOnlyMemory<float>, ReadOnlyMemory<float>> SaveModel,
+    Action<string> SaveInference);
+
+/// <summary>
+/// Writes a run's directory while it runs. Nothing exists before <see cref="Started"/>. Rows are flushed line by line, so that a run that
+/// dies leaves what it measured.
+/// </summary>
+public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, TimeProvider time) : IRunSink, IDisposable
+{
+    private DateTimeOffset _startedAt;
+    private StreamWriter? _metrics;
+    private StreamWriter? _log;
+    private TensorBoardWriter? _tensorBoard;
+
+    public RunDirectory Directory => directory;
+
+    /// <summary>Whether the directory exists already.</summary>
+    public bool IsStarted => _metrics is not null;
+
+    /// <summary>Whether the summary has been written.</summary>
+    public bool IsEnded { get; private set; }
+
+    public void Started(RunStarted run)
+    {
+        _startedAt = time.GetUtcNow();
+        directory.Create();
+        AtomicFile.Write(directory.SpecFile, Encoding.UTF8.GetBytes(files.SpecText(run.Spec)));
+        _metrics = Lines(directory.MetricsFile);
+        _log = Lines(directory.LogFile);
+        _tensorBoard = new TensorBoardWriter(directory.Path, _startedAt);
+        files.SaveInference(directory.InferenceFile);
+        foreach (string warning in run.Warnings) Log(new LogLine(run.Nodes is [var node, ..] ? node : "local", "distopt", "warning", warning, 0));
+    }
+
+    public void Row(MetricRow row)
+    {
+        Writer(_metrics).Write(RunJson.RowLine(row) + "\n");
+        var at = _startedAt + TimeSpan.FromSeconds(row.WallSeconds);
+        string split = RunJson.Name(row.Split);
+        foreach (var (name, value) in row.Metrics) _tensorBoard!.Scalar($"{split}/{name}", row.Step, value, at);
+        if (row.LearningRate is { } rate) _tensorBoard!.Scalar($"{split}/learning_rate", row.Step, rate, at);
+        if (row.SamplesPerSecond is { } speed) _tensorBoard!.Scalar($"{split}/samples_per_second", row.Step, speed, at);
+        _tensorBoard!.Flush();
+    }
+
+    public void Log(LogLine line) => Writer(_log).Write(RunJson.LogLineText(line) + "\n");
+
+    public void Weights(RunWeights weights)
+    {
+        Writer(_metrics);
+        files.SaveModel(weights.Selected ? directory.ModelFile : directory.LastModelFile, weights.Parameters, weights.Buffers);
+    }
+
+    public void Ended(RunSummary summary)
+    {
+        if (!IsStarted) directory.Create();
+        AtomicFile.Write(directory.SummaryFile, Encoding.UTF8.GetBytes(RunJson.SummaryText(summary)));
+        IsEnded = true;
+    }
+
+    public void Dispose()
+    {
+        _metrics?.Dispose();
+        _log?.Dispose();
+        _tensorBoard?.Dispose();
+    }
+
+    private static StreamWriter Lines(string path) =>
+        new(new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read)) { AutoFlush = true, NewLine = "\n" };
+
+    private static StreamWriter Writer(StreamWriter? writer) =>
+        writer ?? throw new InvalidOperationException("the run has not started: its directory does not exist yet");
+}
