@@ -1,0 +1,38 @@
+namespace DistOpt.Core.Randomness;
+
+/// <summary>What random numbers are drawn for; part of every key, so that no two uses share a stream. Numbers are final: append only.</summary>
+public enum RandomPurpose
+{
+    /// <summary>Initial weights. Coordinates: index of the tensor or layer.</summary>
+    InitialWeights = 1,
+
+    /// <summary>Order of the training samples. Coordinates: epoch.</summary>
+    Shuffle = 2,
+
+    /// <summary>Dropout masks. Coordinates: step, layer; element = position in the global batch * features + feature.</summary>
+    Dropout = 3,
+
+    /// <summary>Augmentation of a sample. Coordinates: epoch, sample index.</summary>
+    Augmentation = 4,
+
+    /// <summary>Data splits. Coordinates: class.</summary>
+    Split = 5,
+
+    /// <summary>Seeds for libtorch's own generator. Coordinates: step, gradient shard.</summary>
+    Engine = 6,
+
+    /// <summary>Stochastic rounding in codecs. Coordinates: step, gradient shard.</summary>
+    Codec = 7,
+
+    /// <summary>Samplers of studies. Coordinates: trial.</summary>
+    Search = 8,
+
+    /// <summary>Network, compute and fault models of a simulation.</summary>
+    Simulation = 9,
+
+    /// <summary>Synthetic data sets.</summary>
+    Data = 10,
+
+    /// <summary>Code outside DistOpt that wants streams of its own.</summary>
+    User = 1000,
+}
