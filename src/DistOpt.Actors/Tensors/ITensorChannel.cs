@@ -39,15 +39,29 @@ public interface ITensorChannel
     TensorPeer Self { get; }
 
     /// <summary>Gives frames for <paramref name="address"/> to <paramref name="receiver"/> until the result is disposed.</summary>
+    /// <remarks>
+    /// Frames that were sent before anybody listened may be handed over before this method returns. A frame that is being handed over
+    /// on another thread while the result is disposed may still arrive just after.
+    /// </remarks>
     /// <exception cref="InvalidOperationException">Someone listens there already.</exception>
     IDisposable Listen(TensorAddress address, ITensorReceiver receiver);
 
     /// <summary>
     /// Sends a frame. The payload must stay unchanged until the channel (or, by reference, the receiver) disposes the lease: on a network
-    /// that is when the other side has acknowledged it. Never blocks; order per (peer, address) is kept.
+    /// that is when the other side has acknowledged it. Never blocks; order per (peer, address) is kept. Frames for an address where nobody
+    /// listens yet are kept until somebody does. A closed channel disposes the lease and does nothing else.
     /// </summary>
+    /// <exception cref="InvalidOperationException">
+    /// More frames wait than the channel's limit: the receiver has gone, or does not keep up. The lease is disposed.
+    /// </exception>
     void Send(TensorPeer to, in TensorHeader header, IWireMessage? meta, TensorLease payload);
 
     /// <summary>Drops everything queued for a node that has left; its leases are disposed.</summary>
     void Forget(NodeId node);
+
+    /// <summary>
+    /// Drops everything queued for, or kept until somebody listens at, an address of a job that has ended; its leases are disposed.
+    /// Without this, a frame that comes after its receiver is gone holds its lease for as long as the channel lives.
+    /// </summary>
+    void ForgetJob(ulong job);
 }
