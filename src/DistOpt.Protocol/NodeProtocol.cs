@@ -12,7 +12,7 @@ namespace DistOpt.Protocol;
 /// <param name="Manifest">Manifest of the body.</param>
 /// <param name="Body">The body in MessagePack.</param>
 [MessagePackObject]
-public sealed record Envelope(
+public sealed record NodeEnvelope(
     [property: Key(0)] JobId Job,
     [property: Key(1)] string Actor,
     [property: Key(2)] NodeId From,

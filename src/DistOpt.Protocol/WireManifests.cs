@@ -7,7 +7,7 @@ public static class WireManifests
     {
         ["push-meta.1"] = typeof(PushMeta),
         ["answer-meta.1"] = typeof(AnswerMeta),
-        ["envelope.1"] = typeof(Envelope),
+        ["envelope.1"] = typeof(NodeEnvelope),
         ["node-offer.1"] = typeof(NodeOffer),
         ["prepare-job.1"] = typeof(PrepareJob),
         ["job-prepared.1"] = typeof(JobPrepared),

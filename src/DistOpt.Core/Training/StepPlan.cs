@@ -22,7 +22,7 @@ public enum StopReason
 /// <param name="Step">Number of updates applied before this step; also the version of the weights it starts from.</param>
 /// <param name="Epoch">Epoch of the step's batch, from 0.</param>
 /// <param name="BatchStart">First position of the global batch in the epoch's order.</param>
-/// <param name="BatchSize">Samples in the global batch; 0 in a plan that stops.</param>
+/// <param name="BatchSize">Samples in the global batch.</param>
 /// <param name="LearningRate">Learning rate of this step's update.</param>
 /// <param name="Evaluate">Whether weights of version <see cref="Step"/> are evaluated before anything else: a barrier.</param>
 /// <param name="Keep">Whether weights of version <see cref="Step"/> are the selected ones: servers copy them before updating.</param>

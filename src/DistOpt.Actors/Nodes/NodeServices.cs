@@ -1,0 +1,63 @@
+using DistOpt.Actors.Tensors;
+using DistOpt.Core.Optimizers;
+using DistOpt.Core.Schedules;
+using DistOpt.Core.Specs;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Nodes;
+
+/// <summary>What the actors of a node work with; given once by the host.</summary>
+public sealed record NodeServices
+{
+    /// <summary>Name for people.</summary>
+    public required string Name { get; init; }
+
+    public required INodeRouter Router { get; init; }
+
+    public required ITensorChannel Channel { get; init; }
+
+    public required JobRuntimes Runtimes { get; init; }
+
+    /// <summary>Spec text to spec and back, with the catalogues of this build.</summary>
+    public required ISpecCodec Specs { get; init; }
+
+    public required Func<TrainingSpec, IOptimizer> Optimizer { get; init; }
+
+    public required Func<TrainingSpec, ILearningRateSchedule> Schedule { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Dispatcher of actors that compute or block: one thread each.</summary>
+    public string ComputeDispatcher { get; init; } = ComputeDispatcherName;
+
+    public const string ComputeDispatcherName = "distopt.compute-dispatcher";
+
+    /// <summary>HOCON of the dispatcher above; every host includes it.</summary>
+    public const string Hocon = """
+        distopt.compute-dispatcher {
+          type = PinnedDispatcher
+          executor = fork-join-executor
+          throughput = 1
+        }
+        """;
+}
+
+/// <summary>Reads and writes resolved specs as YAML.</summary>
+public interface ISpecCodec
+{
+    /// <exception cref="SpecException">The text is not a valid spec for this build.</exception>
+    TrainingSpec Read(string yaml);
+
+    string Write(TrainingSpec spec);
+}
+
+/// <summary>64-bit key of a job on the tensor channel: FNV-1a of its id.</summary>
+public static class JobKey
+{
+    public static ulong Of(JobId job)
+    {
+        ulong hash = 14695981039346656037;
+        foreach (char c in job.Value) hash = (hash ^ c) * 1099511628211;
+        return hash;
+    }
+}

@@ -1,0 +1,123 @@
+using Akka.Actor;
+using DistOpt.Core.Batching;
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Workers;
+
+/// <summary>Replica to worker: compute these gradient shards. Answered by <see cref="ShardsComputed"/> or <see cref="WorkFailed"/>.</summary>
+internal sealed record ComputeShards(StepPlan Plan, int Begin, int End) : INoSerializationVerificationNeeded;
+
+/// <param name="Nodes">In shard order; gradients stay valid until the worker's next step.</param>
+internal sealed record ShardsComputed(int Worker, ComputeShards Work, IReadOnlyList<ComputedNode> Nodes) : INoSerializationVerificationNeeded;
+
+/// <summary>Replica to worker: evaluate these slices. Answered by <see cref="SlicesEvaluated"/> or <see cref="WorkFailed"/>.</summary>
+internal sealed record EvaluateSlices(long Step, DataSplit Split, IReadOnlyList<int> Slices) : INoSerializationVerificationNeeded;
+
+internal sealed record SlicesEvaluated(int Worker, EvaluateSlices Work, IReadOnlyList<(int Slice, MetricSums Metrics)> Results)
+    : INoSerializationVerificationNeeded;
+
+/// <summary>User code threw.</summary>
+/// <param name="Work">The message that led to it; null while the worker was being built.</param>
+internal sealed record WorkFailed(int Worker, object? Work, Exception Error) : INoSerializationVerificationNeeded;
+
+/// <summary>What a worker shares with the other workers of its replica: the weights and the buffer section, both written between steps only.</summary>
+internal sealed record WorkerContext(
+    IJobRuntime Runtime,
+    ReductionTree Tree,
+    FlatBuffer Weights,
+    FlatBuffer Buffers,
+    FlatBuffer BuffersOut,
+    int EvaluationBatch,
+    int BatchSize,
+    int PrefetchSteps);
+
+/// <summary>
+/// Computes gradient shards and evaluation slices on a thread of its own (pinned dispatcher): the model replica is made, used and disposed
+/// there. Keeps nothing between steps but buffers.
+/// </summary>
+internal sealed class WorkerActor : ReceiveActor
+{
+    private readonly WorkerContext _context;
+    private readonly int _index;
+    private IGradientWorker? _worker;
+    private ShardComputation? _computation;
+    private long _announced = -1;
+
+    public WorkerActor(WorkerContext context, int index)
+    {
+        (_context, _index) = (context, index);
+        Receive<ComputeShards>(work => Guard(work, () => Compute(work)));
+        Receive<EvaluateSlices>(work => Guard(work, () => Evaluate(work)));
+    }
+
+    public static Props Props(WorkerContext context, int index, string dispatcher) =>
+        Akka.Actor.Props.Create(() => new WorkerActor(context, index)).WithDispatcher(dispatcher);
+
+    protected override void PreStart()
+    {
+        try
+        {
+            _worker = _context.Runtime.CreateWorker(_context.Weights);
+            _computation = new ShardComputation(_worker, _context.Tree, _context.Runtime.Layout);
+        }
+        catch (Exception e)
+        {
+            Context.Parent.Tell(new WorkFailed(_index, null, e));
+        }
+    }
+
+    protected override void PostStop() => _worker?.Dispose();
+
+    private void Compute(ComputeShards work)
+    {
+        var nodes = _computation!.Compute(work.Plan, work.Begin, work.End, _context.Buffers.Memory, _context.BuffersOut.Memory);
+        Context.Parent.Tell(new ShardsComputed(_index, work, nodes));
+        Announce(work);
+    }
+
+    private void Evaluate(EvaluateSlices work)
+    {
+        var results = new List<(int, MetricSums)>(work.Slices.Count);
+        long count = _context.Runtime.Data.Of(work.Split);
+        foreach (int slice in work.Slices)
+        {
+            var range = EvaluationLedger.Slice(count, _context.EvaluationBatch, slice);
+            results.Add((slice, _worker!.Evaluate(work.Split, range, _context.Buffers.Span)));
+        }
+        Context.Parent.Tell(new SlicesEvaluated(_index, work, results));
+    }
+
+    /// <summary>Tells the model replica what it will compute next, as far ahead as batches are prepared.</summary>
+    private void Announce(ComputeShards work)
+    {
+        var plan = work.Plan;
+        long train = _context.Runtime.Data.Train;
+        for (int ahead = 0; ahead < _context.PrefetchSteps; ahead++)
+        {
+            long start = plan.BatchStart + plan.BatchSize;
+            plan = start < train
+                ? plan with { Step = plan.Step + 1, BatchStart = start, BatchSize = (int)Math.Min(_context.BatchSize, train - start) }
+                : plan with { Step = plan.Step + 1, Epoch = plan.Epoch + 1, BatchStart = 0, BatchSize = (int)Math.Min(_context.BatchSize, train) };
+            if (plan.Step <= _announced) continue;
+            _announced = plan.Step;
+            for (int shard = work.Begin; shard < work.End; shard++)
+                _worker!.Prefetch(plan, GradientShards.Part(plan.BatchSize, _context.Tree.GradientShards, shard), shard);
+        }
+    }
+
+    private void Guard(object work, Action act)
+    {
+        if (_worker is null) return; // reported when building it failed
+        try
+        {
+            act();
+        }
+        catch (Exception e)
+        {
+            // user code threw: the job decides (one try elsewhere, then it fails with this stack); this actor stays as it is
+            Context.Parent.Tell(new WorkFailed(_index, work, e));
+        }
+    }
+}

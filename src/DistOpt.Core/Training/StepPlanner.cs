@@ -1,0 +1,140 @@
+using DistOpt.Core.Schedules;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Core.Training;
+
+/// <summary>What came of an evaluation barrier.</summary>
+/// <param name="Plan">The plan of the same step, revised: no barrier any more, and a stop where one was decided.</param>
+/// <param name="Selected">Whether these weights are now the selected ones.</param>
+public sealed record EvaluationOutcome(StepPlan Plan, bool Selected);
+
+/// <summary>
+/// Decides every step's plan. Lives with the server of key 0, is fed with what that server applied and with evaluation results, and is
+/// a pure function of both, so a replay decides the same.
+/// </summary>
+public sealed class StepPlanner
+{
+    private readonly TrainingSpec _spec;
+    private readonly ILearningRateSchedule _schedule;
+    private readonly double _baseRate;
+    private readonly int _batchSize;
+    private readonly long _trainCount;
+    private readonly bool _hasValidation;
+    private StopReason? _requestedStop;
+    private int _evaluationsWithoutGain;
+    private double _patienceBest = double.NaN;
+
+    /// <param name="spec">The resolved spec.</param>
+    /// <param name="schedule">Learning-rate schedule.</param>
+    /// <param name="baseRate">The optimizer's learning rate.</param>
+    /// <param name="batchSize">Samples in a global batch, at least 1.</param>
+    /// <param name="data">Sizes of the splits; the training part has at least one sample.</param>
+    public StepPlanner(TrainingSpec spec, ILearningRateSchedule schedule, double baseRate, int batchSize, DataCounts data)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
+        ArgumentOutOfRangeException.ThrowIfLessThan(data.Train, 1);
+        (_spec, _schedule, _baseRate, _batchSize, _trainCount) = (spec, schedule, baseRate, batchSize, data.Train);
+        _hasValidation = data.Validation > 0;
+        StepsPerEpoch = (_trainCount + batchSize - 1) / batchSize;
+        TotalSteps = Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue);
+        Current = PlanOf(0);
+    }
+
+    /// <summary>Steps in an epoch; the last one may have a smaller batch.</summary>
+    public long StepsPerEpoch { get; }
+
+    /// <summary>Steps if nothing ends training earlier.</summary>
+    public long TotalSteps { get; }
+
+    /// <summary>The plan of the step that is under way, or of the barrier or stop that was reached.</summary>
+    public StepPlan Current { get; private set; }
+
+    /// <summary>Version of the selected weights, or null while nothing was selected.</summary>
+    public long? SelectedStep { get; private set; }
+
+    /// <summary>The selecting metric at <see cref="SelectedStep"/>; NaN while nothing was selected.</summary>
+    public double SelectedValue { get; private set; } = double.NaN;
+
+    /// <summary>Samples trained on so far.</summary>
+    public long Samples { get; private set; }
+
+    /// <summary>Asks for an end at the next step. The first reason wins.</summary>
+    public void RequestStop(StopReason reason) => _requestedStop ??= reason;
+
+    /// <summary>The update of <see cref="Current"/> was applied: decides and returns the next plan.</summary>
+    /// <exception cref="InvalidOperationException">The current plan is a barrier or a stop.</exception>
+    public StepPlan Advance()
+    {
+        if (Current.Evaluate || Current.Stop is not null)
+            throw new InvalidOperationException($"step {Current.Step} has no update: it is a barrier or the end");
+        Samples += Current.BatchSize;
+        long done = Current.Step + 1;
+        var next = PlanOf(done);
+        if (_requestedStop is { } requested) next = next with { Stop = requested };
+        else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
+        else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
+        // an interrupted run ends at once; every other end is measured first
+        if (_hasValidation && next.Stop is not (StopReason.Interrupted or StopReason.Cancelled) && (next.Stop is not null || EvaluateAt(done)))
+            next = next with { Evaluate = true };
+        return Current = next;
+    }
+
+    /// <summary>The barrier of <see cref="Current"/> is complete.</summary>
+    /// <param name="validation">Sums over the whole validation part.</param>
+    public EvaluationOutcome Evaluated(MetricSums validation)
+    {
+        if (!Current.Evaluate) throw new InvalidOperationException($"step {Current.Step} is no evaluation barrier");
+        bool selected = Select(validation);
+        var stop = Current.Stop ?? _requestedStop ?? Target(validation) ?? Patience(validation);
+        Current = Current with { Evaluate = false, Stop = stop, Keep = selected };
+        return new EvaluationOutcome(Current, selected);
+    }
+
+    private StepPlan PlanOf(long step)
+    {
+        long epoch = step / StepsPerEpoch;
+        long start = step % StepsPerEpoch * _batchSize;
+        int size = (int)Math.Min(_batchSize, _trainCount - start);
+        return new StepPlan(step, (int)epoch, start, size, _schedule.RateAt(_baseRate, step));
+    }
+
+    private bool EvaluateAt(long done) =>
+        (_spec.Evaluate.EverySteps is { } steps && done % steps == 0)
+        || (_spec.Evaluate.EveryEpochs is { } epochs && done % StepsPerEpoch == 0 && done / StepsPerEpoch % epochs == 0);
+
+    private bool Select(MetricSums validation)
+    {
+        if (ValueOf(_spec.Select.Metric, validation) is not { } value || double.IsNaN(value)) return false;
+        bool better = SelectedStep is null || (_spec.Select.Direction == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
+        if (better) (SelectedStep, SelectedValue) = (Current.Step, value);
+        return better;
+    }
+
+    private StopReason? Target(MetricSums validation)
+    {
+        if (_spec.Stop.Target is not { } target || ValueOf(target.Metric, validation) is not { } value) return null;
+        return value >= (target.AtLeast ?? double.PositiveInfinity) || value <= (target.AtMost ?? double.NegativeInfinity)
+            ? StopReason.Target : null;
+    }
+
+    private StopReason? Patience(MetricSums validation)
+    {
+        if (_spec.Stop.Patience is not { } patience || ValueOf(patience.Metric, validation) is not { } value) return null;
+        var direction = patience.Direction
+            ?? (patience.Metric == _spec.Select.Metric ? _spec.Select.Direction
+                : patience.Metric.EndsWith(".loss", StringComparison.Ordinal) ? Direction.Minimize : Direction.Maximize);
+        bool gained = double.IsNaN(_patienceBest)
+            || (direction == Direction.Minimize ? value < _patienceBest - patience.MinDelta : value > _patienceBest + patience.MinDelta);
+        if (gained) (_patienceBest, _evaluationsWithoutGain) = (value, 0);
+        else _evaluationsWithoutGain++;
+        return _evaluationsWithoutGain >= patience.Evaluations ? StopReason.Patience : null;
+    }
+
+    /// <summary>The metric that a <c>validation.name</c> path names; null if the evaluation does not have it.</summary>
+    private static double? ValueOf(string path, MetricSums validation)
+    {
+        const string prefix = "validation.";
+        if (!path.StartsWith(prefix, StringComparison.Ordinal)) return null;
+        return validation.TryGet(path[prefix.Length..], out var sum) ? sum.Value : null;
+    }
+}
