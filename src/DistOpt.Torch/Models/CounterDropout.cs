@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using DistOpt.Core.Randomness;
 using TorchSharp;
 
@@ -53,16 +54,11 @@ public sealed class CounterDropout : torch.nn.Module<torch.Tensor, torch.Tensor>
         long elements = mask.numel();
         if (elements == 0) return mask;
         int perRow = checked((int)(elements / rows));
-        unsafe
+        Span<float> values = MemoryMarshal.Cast<byte, float>(mask.bytes);
+        for (int row = 0; row < rows; row++)
         {
-            fixed (byte* start = mask.bytes)
-            {
-                for (int row = 0; row < rows; row++)
-                {
-                    var key = RandomKey.Of(random.Seed, RandomPurpose.Dropout, random.Epoch, random.Step, layer, random.FirstPosition + row);
-                    key.FillDropoutMask(new Span<float>((float*)start + (long)row * perRow, perRow), Probability);
-                }
-            }
+            var key = RandomKey.Of(random.Seed, RandomPurpose.Dropout, random.Epoch, random.Step, layer, random.FirstPosition + row);
+            key.FillDropoutMask(values.Slice(row * perRow, perRow), Probability);
         }
         return mask;
     }

@@ -25,7 +25,6 @@ public sealed class ModelTests
             var output = model.forward(rand([5, .. data.InputShape]));
             Assert.Equal([5L, 10], output.shape);
             Assert.Equal(ScalarType.Float32, output.dtype);
-            // rows do not influence each other
             Assert.All(model.parameters(), p => Assert.True(p.requires_grad));
         }
     }
