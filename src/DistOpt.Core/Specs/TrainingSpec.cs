@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 
 namespace DistOpt.Core.Specs;
@@ -9,34 +10,58 @@ namespace DistOpt.Core.Specs;
 /// </summary>
 public sealed record TrainingSpec
 {
-    /// <summary>Name of the job and of its run directory: letters, digits, '-', '_' and '.'.</summary>
-    [RegularExpression("[A-Za-z0-9][A-Za-z0-9._-]{0,99}")]
+    [Description("Name of the job and of its run directory: letters, digits, '-', '_' and '.'")]
+    [OutsideIdentity]
+    [RegularExpression("[A-Za-z0-9][A-Za-z0-9._-]{0,99}",
+        ErrorMessage = "must begin with a letter or digit and have only letters, digits, '.', '_' and '-', at most 100")]
     public string Name { get; init; } = "digits-mlp";
 
-    /// <summary>The random seed of everything but the data splits.</summary>
+    [Description("The random seed of everything but the data splits")]
     [Range(0, long.MaxValue)]
     public long Seed { get; init; } = 42;
 
+    [Description("The data set, its splits and how it is loaded")]
+    [Plugin("datasets", Key = "name")]
     public DataSpec Data { get; init; } = new();
 
+    [Description("The model")]
+    [Plugin("models")]
     public ModelSpec Model { get; init; } = new();
 
-    /// <summary>Training loss on (input, target); a model with its own training step ignores it.</summary>
+    [Description("Training loss on (input, target); a model with its own training step ignores it")]
+    [Plugin("losses")]
     public PluginSpec Loss { get; init; } = new("cross-entropy");
 
+    [Description("The update rule and its learning rate")]
+    [Plugin("optimizers")]
     public PluginSpec Optimizer { get; init; } = new("adam");
 
+    [Description("The learning rate over the steps")]
+    [Plugin("schedules")]
     public PluginSpec Schedule { get; init; } = new("constant");
 
+    [Description("The global batch, over all workers")]
+    [Plugin("batches")]
     public PluginSpec Batch { get; init; } = new("fixed");
 
+    [Description("Length of the run, workers and servers")]
     public TrainingSection Training { get; init; } = new();
 
+    [Description("When the validation part is evaluated")]
     public EvaluateSection Evaluate { get; init; } = new();
 
+    [Description("Which weights are kept")]
     public SelectSection Select { get; init; } = new();
 
+    [Description("What ends the run before its epochs do")]
     public StopSection Stop { get; init; } = new();
+
+    /// <summary>The spec with what depends on other fields filled in: <c>gradient_shards</c> = workers, <c>patience.direction</c>.</summary>
+    public TrainingSpec Resolve() => this with
+    {
+        Training = Training with { GradientShards = Training.GradientShards ?? Training.Workers },
+        Stop = Stop with { Patience = Stop.Patience is { } patience ? patience with { Direction = patience.DirectionBeside(Select) } : null },
+    };
 }
 
 /// <summary>A plug-in by name with its options record (null only before the binder has resolved it).</summary>
@@ -51,81 +76,88 @@ public record PluginSpec(string Kind, object? Options = null)
 /// <summary><c>data:</c>. The plug-in's name stands under <c>name</c>, and the fields of its options record beside the common ones.</summary>
 public sealed record DataSpec() : PluginSpec("digits")
 {
-    /// <summary>Share of the training part that is held out for validation, stratified where there are classes.</summary>
+    [Description("Share of the training part that is held out for validation, stratified where there are classes")]
     [Range(0.0, 0.9)]
     public double ValidationFraction { get; init; } = 0.1;
 
-    /// <summary>Share of all samples held out for the test, where the data set has no test part of its own.</summary>
+    [Description("Share of all samples held out for the test, where the data set has no test part of its own")]
     [Range(0.0, 0.9)]
     public double TestFraction { get; init; } = 0.15;
 
-    /// <summary>Seed of the splits, apart from the job's seed, so that runs with other seeds are measured on the same samples.</summary>
+    [Description("Seed of the splits, apart from the job's seed, so that runs with other seeds are measured on the same samples")]
     [Range(0, long.MaxValue)]
     public long SplitSeed { get; init; }
 
-    /// <summary>Batches that are prepared ahead for each worker on separate threads; 0 = none.</summary>
+    [Description("Batches that are prepared ahead for each worker on separate threads; 0 = none")]
     [Range(0, 64)]
+    [OutsideIdentity]
     public int Prefetch { get; init; } = 2;
 }
 
 /// <summary><c>model:</c>. The plug-in's name stands under <c>kind</c>, the fields of its options record beside the common ones.</summary>
 public sealed record ModelSpec() : PluginSpec("mlp")
 {
-    /// <summary>A safetensors file to start from, under state_dict names; null = initial weights from the seed.</summary>
+    [Description("A safetensors file to start from, under state_dict names; null = initial weights from the seed")]
     public string? Weights { get; init; }
 
-    /// <summary>Patterns ('*' matches any characters) of parameter names that are not trained.</summary>
+    [Description("Patterns ('*' matches any characters) of parameter names that are not trained")]
     public ImmutableArray<string> Freeze { get; init; } = [];
 }
 
 public sealed record TrainingSection
 {
-    /// <summary>Passes over the training part.</summary>
+    [Description("Passes over the training part")]
     [Range(1, 1_000_000)]
     public int Epochs { get; init; } = 20;
 
-    /// <summary>Worker actors.</summary>
+    [Description("Worker actors")]
     [Range(1, 100_000)]
+    [OutsideIdentity]
     public int Workers { get; init; } = 2;
 
-    /// <summary>Parameter servers; at most one per 1,024 parameters.</summary>
+    [Description("Parameter servers; at most one per 1,024 parameters")]
     [Range(1, 10_000)]
+    [OutsideIdentity]
     public int Servers { get; init; } = 1;
 
-    /// <summary>G, the fixed number of gradient shards of every global batch; null in a file = <c>auto</c> = the spec's workers.</summary>
+    [Description("G, the fixed number of gradient shards of every global batch; auto = as many as workers")]
+    [NullName("auto")]
     [Range(1, 100_000)]
     public int? GradientShards { get; init; }
 
-    /// <summary>Largest number of samples in one forward and backward pass; a larger gradient shard is accumulated in order. Null = no limit.</summary>
+    [Description("Largest number of samples in one forward and backward pass; a larger gradient shard is accumulated in order. Null = no limit")]
     [Range(1, int.MaxValue)]
     public int? MicroBatch { get; init; }
 
-    /// <summary>Consistency of the parameter server.</summary>
+    [Description("Consistency of the parameter server")]
+    [Plugin("consistencies")]
     public PluginSpec Consistency { get; init; } = new("bsp");
 
-    /// <summary>Whether nodes whose numeric fingerprint differs are refused.</summary>
+    [Description("Whether nodes whose numeric fingerprint differs are refused")]
+    [OutsideIdentity]
     public bool BitExact { get; init; } = true;
 
-    /// <summary>Seconds without progress after which the job names whom it waits for and fails.</summary>
+    [Description("Seconds without progress after which the job names whom it waits for and fails")]
     [Range(1.0, 86_400.0)]
+    [OutsideIdentity]
     public double WorkerTimeout { get; init; } = 60;
 
-    /// <summary>Device of the tensors.</summary>
+    [Description("Device of the tensors")]
     [AllowedValues("cpu")]
     public string Device { get; init; } = "cpu";
 }
 
 public sealed record EvaluateSection
 {
-    /// <summary>Evaluate on the validation part every so many epochs; null = not by epochs.</summary>
+    [Description("Evaluate on the validation part every so many epochs; null = not by epochs")]
     [Range(1, 1_000_000)]
     public int? EveryEpochs { get; init; } = 1;
 
-    /// <summary>Evaluate every so many steps; null = not by steps.</summary>
+    [Description("Evaluate every so many steps; null = not by steps")]
     [Range(1, long.MaxValue)]
     public long? EverySteps { get; init; }
 
-    /// <summary>Samples in one evaluation slice.</summary>
+    [Description("Samples in one evaluation slice")]
     [Range(1, 1_000_000)]
     public int BatchSize { get; init; } = 256;
 }
@@ -138,21 +170,26 @@ public enum Direction
 
 public sealed record SelectSection
 {
-    /// <summary>Metric by which the kept weights are selected, as <c>split.name</c>.</summary>
+    [Description("Metric by which the kept weights are selected, as split.name")]
     public string Metric { get; init; } = "validation.loss";
 
+    [Description("Whether a smaller or a larger value is better")]
     public Direction Direction { get; init; } = Direction.Minimize;
 }
 
 public sealed record StopSection
 {
+    [Description("Stop when a metric reaches a bound")]
     public TargetSection? Target { get; init; }
 
+    [Description("Stop when a metric no longer improves")]
     public PatienceSection? Patience { get; init; }
 
+    [Description("Stop after so many steps")]
     [Range(1, long.MaxValue)]
     public long? MaxSteps { get; init; }
 
+    [Description("Stop after so many seconds")]
     [Range(0.001, 1e9)]
     public double? MaxSeconds { get; init; }
 }
@@ -160,26 +197,38 @@ public sealed record StopSection
 /// <summary>Stop when a validation metric reaches a bound; exactly one of the bounds is set.</summary>
 public sealed record TargetSection
 {
+    [Description("Metric as split.name")]
     [Required]
     public string Metric { get; init; } = "";
 
+    [Description("Stop when the metric is at least this")]
     public double? AtLeast { get; init; }
 
+    [Description("Stop when the metric is at most this")]
     public double? AtMost { get; init; }
 }
 
 /// <summary>Stop when a validation metric has not improved for so many evaluations.</summary>
 public sealed record PatienceSection
 {
+    [Description("Metric as split.name")]
     public string Metric { get; init; } = "validation.loss";
 
+    [Description("Evaluations without an improvement")]
     [Range(1, 1_000_000)]
     public int Evaluations { get; init; } = 5;
 
-    /// <summary>An improvement smaller than this does not count.</summary>
+    [Description("An improvement smaller than this does not count")]
     [Range(0.0, double.MaxValue)]
     public double MinDelta { get; init; }
 
-    /// <summary>Null: taken from <c>select.direction</c> when the metric is the same, else by name (a loss is minimized, the rest maximized).</summary>
+    [Description("Null: taken from select.direction when the metric is the same, else by name (a loss is minimized, the rest maximized)")]
     public Direction? Direction { get; init; }
+
+    /// <summary>The direction that holds beside the given selection.</summary>
+    public Direction DirectionBeside(SelectSection select)
+    {
+        ArgumentNullException.ThrowIfNull(select);
+        return Direction ?? (Metric == select.Metric ? select.Direction : TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Maximize);
+    }
 }

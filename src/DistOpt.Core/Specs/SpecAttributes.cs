@@ -1,0 +1,23 @@
+namespace DistOpt.Core.Specs;
+
+/// <summary>Says which catalogue a <see cref="PluginSpec"/> property (or the elements of a list of them) refers to.</summary>
+/// <param name="catalog">A name of <see cref="SpecCatalogs.All"/>: "optimizers".</param>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
+public sealed class PluginAttribute(string catalog) : Attribute
+{
+    public string Catalog { get; } = catalog;
+
+    /// <summary>The field that holds the plug-in's name.</summary>
+    public string Key { get; init; } = "kind";
+}
+
+/// <summary>The word that stands for null in a file, such as <c>auto</c>.</summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
+public sealed class NullNameAttribute(string name) : Attribute
+{
+    public string Name { get; } = name;
+}
+
+/// <summary>The field has no influence on the weights of a run (placement, limits, paths), so that <see cref="SpecIdentity"/> leaves it out.</summary>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
+public sealed class OutsideIdentityAttribute : Attribute;

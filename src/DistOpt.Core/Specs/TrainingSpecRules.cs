@@ -1,0 +1,116 @@
+using System.Collections.Immutable;
+using System.Text.RegularExpressions;
+using DistOpt.Core.Specs.Binding;
+
+namespace DistOpt.Core.Specs;
+
+/// <summary>
+/// Rules over several fields of a training spec. Rules that need more than the spec (the size of the model or of the data) are checked
+/// where the job is prepared, and throw the same <see cref="SpecException"/>.
+/// </summary>
+public static partial class TrainingSpecRules
+{
+    private static readonly string[] Splits = ["train", "validation", "test"];
+
+    public static ImmutableArray<SpecRule<TrainingSpec>> All { get; } =
+    [
+        new(["data.validation_fraction", "data.test_fraction"], Fractions),
+        new(["training.workers", "training.gradient_shards"], Workers),
+        new(["select"], s => Metric("select.metric", s.Select.Metric, s)),
+        new(["select"], Direction),
+        new(["stop.target"], Target),
+        new(["stop.patience"], s => s.Stop.Patience is { } patience ? Metric("stop.patience.metric", patience.Metric, s) : []),
+        new(["stop", "evaluate.every_epochs", "evaluate.every_steps"], Evaluations),
+    ];
+
+    /// <summary>Whether a smaller value of the metric is better, as far as the name's last part tells; null when it does not.</summary>
+    public static Direction? UsualDirection(string metric)
+    {
+        ArgumentNullException.ThrowIfNull(metric);
+        var words = metric[(metric.LastIndexOf('.') + 1)..].ToLowerInvariant().Split('_', '-', '/');
+        if (words.Any(w => w is "loss" or "error" or "mse" or "mae" or "rmse" or "perplexity" or "nll"))
+            return Specs.Direction.Minimize;
+        return words.Any(w => w is "accuracy" or "acc" or "f1" or "auc" or "r2" or "precision" or "recall" or "bleu") ? Specs.Direction.Maximize : null;
+    }
+
+    private static IEnumerable<SpecViolation> Fractions(TrainingSpec spec)
+    {
+        var (validation, test) = (spec.Data.ValidationFraction, spec.Data.TestFraction);
+        if (validation + test >= 1)
+        {
+            yield return new("data.validation_fraction",
+                $"is {Show(validation)} beside a test_fraction of {Show(test)}, which leaves nothing to train on; their sum must be below 1");
+        }
+    }
+
+    private static IEnumerable<SpecViolation> Workers(TrainingSpec spec)
+    {
+        if (spec.Training is { GradientShards: { } shards, Workers: var workers } && workers > shards)
+        {
+            yield return new("training.workers",
+                $"is {workers}, but must be at most {shards}, the gradient_shards, since a worker needs one; raise gradient_shards or set it to auto");
+        }
+    }
+
+    private static IEnumerable<SpecViolation> Metric(string path, string metric, TrainingSpec spec)
+    {
+        var dot = metric.IndexOf('.', StringComparison.Ordinal);
+        var split = dot < 0 ? metric : metric[..dot];
+        if (split == "test")
+            yield return new(path, $"is '{metric}', but test data is measured once at the end and decides nothing; use validation or train");
+        else if (dot < 0 || !MetricName().IsMatch(metric[(dot + 1)..]))
+            yield return new(path, $"is '{metric}', but must be split.name, such as validation.loss or train.loss");
+        else if (!Splits.Contains(split))
+            yield return new(path, $"is '{metric}' with the unknown split '{split}'; did you mean '{NearestSplit(split)}{metric[dot..]}'?");
+        else if (split == "validation" && spec.Data.ValidationFraction == 0)
+            yield return new(path, $"is '{metric}', but data.validation_fraction is 0 and nothing is validated; use train{metric[dot..]} or a fraction above 0");
+    }
+
+    private static IEnumerable<SpecViolation> Direction(TrainingSpec spec)
+    {
+        if (UsualDirection(spec.Select.Metric) is { } usual && usual != spec.Select.Direction)
+        {
+            var (is_, other) = (Name(spec.Select.Direction), Name(usual));
+            yield return new("select.direction", $"is {is_}, which would keep the worst weights by {spec.Select.Metric}; set it to {other}");
+        }
+    }
+
+    private static IEnumerable<SpecViolation> Target(TrainingSpec spec)
+    {
+        if (spec.Stop.Target is not { } target)
+            yield break;
+        if (target.AtLeast is null && target.AtMost is null)
+            yield return new("stop.target", "has no bound; set one of at_least and at_most");
+        else if (target.AtLeast is not null && target.AtMost is not null)
+            yield return new("stop.target", "has both at_least and at_most; set one of them to null");
+        foreach (var violation in Metric("stop.target.metric", target.Metric, spec))
+            yield return violation;
+    }
+
+    /// <summary>
+    /// With both null there is still the evaluation at the end of the run, so selection works (it has one candidate, the last weights);
+    /// a target or patience would never fire.
+    /// </summary>
+    private static IEnumerable<SpecViolation> Evaluations(TrainingSpec spec)
+    {
+        if (spec.Evaluate is { EveryEpochs: null, EverySteps: null } && spec.Stop is not { Target: null, Patience: null })
+        {
+            var waiting = spec.Stop.Target is null ? "stop.patience" : "stop.target";
+            yield return new("evaluate.every_epochs", $"is null like every_steps, but {waiting} waits for evaluations; set one of the two");
+        }
+    }
+
+    private static string NearestSplit(string split) => split switch
+    {
+        "val" or "valid" or "dev" or "eval" => "validation",
+        "training" => "train",
+        _ => FieldNames.Nearest(split, Splits.Take(2)) ?? "validation",
+    };
+
+    private static string Name(Direction direction) => direction == Specs.Direction.Minimize ? "minimize" : "maximize";
+
+    private static string Show(double value) => FieldRules.Display(value);
+
+    [GeneratedRegex(@"^[A-Za-z_][A-Za-z0-9_./@-]{0,99}\z")]
+    private static partial Regex MetricName();
+}
