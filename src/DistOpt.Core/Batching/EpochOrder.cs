@@ -3,8 +3,8 @@ using DistOpt.Core.Randomness;
 namespace DistOpt.Core.Batching;
 
 /// <summary>
-/// The order in which an epoch visits the training samples: a Fisher-Yates shuffle of 0 .. count-1 with the stream (seed, Shuffle, epoch), so every
-/// process derives the same one by itself. The two orders used last are kept, since batches of the next epoch are prepared
+/// The order in which an epoch visits the training samples: a Fisher-Yates shuffle of 0 .. count-1 with the stream (seed, Shuffle,
+/// epoch), so every process derives the same one by itself. The two orders used last are kept, since batches of the next epoch are prepared
 /// while the current one ends. Thread-safe.
 /// </summary>
 public sealed class EpochOrder
@@ -27,7 +27,9 @@ public sealed class EpochOrder
     /// <summary>Number of training samples.</summary>
     public int Count { get; }
 
-    /// <summary>Sample index for each of the <see cref="Count"/> positions of epoch <paramref name="epoch"/> (from 0). Never changes once returned.</summary>
+    /// <summary>
+    /// Sample index for each of the <see cref="Count"/> positions of epoch <paramref name="epoch"/> (from 0). Never changes once returned.
+    /// </summary>
     public ReadOnlyMemory<int> Order(int epoch)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(epoch);
@@ -41,7 +43,10 @@ public sealed class EpochOrder
     public void CopyTo(int epoch, PositionRange positions, Span<long> indices)
     {
         if (positions.Begin < 0 || positions.End > Count || positions.Begin > positions.End)
-            throw new ArgumentOutOfRangeException(nameof(positions), $"positions [{positions.Begin},{positions.End}) are not within [0,{Count})");
+        {
+            throw new ArgumentOutOfRangeException(nameof(positions),
+                $"positions [{positions.Begin},{positions.End}) are not within [0,{Count})");
+        }
         var order = Order(epoch).Span[(int)positions.Begin..(int)positions.End];
         for (int i = 0; i < order.Length; i++) indices[i] = order[i];
     }

@@ -4,8 +4,8 @@ using DistOpt.Core.Training;
 namespace DistOpt.Core.Batching;
 
 /// <summary>
-/// Adds up gradient sums along a <see cref="ReductionTree"/> as they arrive, in whatever order and at whatever level: as soon as both children of
-/// a node are present, left + right is written into the left one's memory and the right one is released. The bits of the
+/// Adds up gradient sums along a <see cref="ReductionTree"/> as they arrive, in whatever order and at whatever level: as soon as both
+/// children of a node are present, left + right is written into the left one's memory and the right one is released. The bits of the
 /// result depend on the leaves alone. Used by a server for its key range (target: the root) and by a worker or a process for the shards it
 /// computes itself (targets: their cover). Holds at most one buffer per pending node and allocates none. Not thread-safe.
 /// </summary>
@@ -64,7 +64,8 @@ public sealed class TreeReducer<TLease> : IDisposable where TLease : class, IDis
         _hasResults = null;
         foreach (var target in targets)
         {
-            if (!_tree.Exists(target)) throw new ArgumentException($"node {target} is not in the tree over {_tree.GradientShards} gradient shards");
+            if (!_tree.Exists(target))
+                throw new ArgumentException($"node {target} is not in the tree over {_tree.GradientShards} gradient shards");
             At(target).IsTarget = true;
             _targets.Add(target);
         }
@@ -76,13 +77,15 @@ public sealed class TreeReducer<TLease> : IDisposable where TLease : class, IDis
     }
 
     /// <summary>
-    /// Takes over the sum of a node. False: the node is already covered by what came before (a repeat has the same bits) and the caller keeps
-    /// the lease. Parts of the node that came before are released in favour of this one.
+    /// Takes over the sum of a node. False: the node is already covered by what came before (a repeat has the same bits) and the caller
+    /// keeps the lease. Parts of the node that came before are released in favour of this one.
     /// </summary>
     /// <param name="node">A target or a node below one.</param>
     /// <param name="lease">Owns the node's gradient sum; from now on the reducer's, if true is returned.</param>
-    /// <param name="result">Weight and metrics of the node, added in the same order; null for every node where another server collects them.</param>
-    /// <exception cref="ArgumentException">The node lies below no target, its memory has too few elements, or it has a result where others had none.</exception>
+    /// <param name="result">Weight and metrics of the node, added in the same order; null for every node where another server collects
+    /// them.</param>
+    /// <exception cref="ArgumentException">The node lies below no target, its memory has too few elements, or it has a result where
+    /// others had none.</exception>
     public bool Add(TreeNode node, TLease lease, LeafResult? result)
     {
         if (!_tree.Exists(node) || FindTarget(node) is null)
@@ -91,7 +94,10 @@ public sealed class TreeReducer<TLease> : IDisposable where TLease : class, IDis
             throw new ArgumentException($"node {node} has {_memory(lease).Length} elements where {_length} are wanted", nameof(lease));
         if (IsCovered(node)) return false;
         if ((_hasResults ??= result is not null) != result is not null)
-            throw new ArgumentException($"node {node} comes {(_hasResults.Value ? "without" : "with")} weight and metrics, unlike the nodes before it", nameof(result));
+        {
+            throw new ArgumentException($"node {node} comes {(_hasResults.Value ? "without" : "with")} weight and metrics, unlike others",
+                nameof(result));
+        }
         ReleaseBelow(node);
         Put(node, lease, result);
         Climb(node);
@@ -110,7 +116,9 @@ public sealed class TreeReducer<TLease> : IDisposable where TLease : class, IDis
         return false;
     }
 
-    /// <summary>Hands over the sum of a target that is reached; it stays covered until the next reset, and the caller disposes the lease.</summary>
+    /// <summary>
+    /// Hands over the sum of a target that is reached; it stays covered until the next reset, and the caller disposes the lease.
+    /// </summary>
     /// <exception cref="InvalidOperationException">The target is not wanted, not reached, or was taken.</exception>
     public (TLease Lease, LeafResult? Result) Take(TreeNode target)
     {

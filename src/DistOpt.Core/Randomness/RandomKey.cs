@@ -10,9 +10,10 @@ namespace DistOpt.Core.Randomness;
 /// never on what was drawn before, on which thread, or in vectors of what width.
 /// <para>
 /// Layout. Word i is word i mod 4 of Philox4x32-10 with counter (i / 4, <see cref="High"/>) and key <see cref="Key"/>. Those two come from
-/// folding the name: h = Philox(counter (purpose | number of coordinates &lt;&lt; 32, first coordinate or 0), key seed), then for every further
-/// coordinate h = Philox(counter (high half of h, coordinate), key low half of h); key and high are the halves of h. For up to one coordinate two
-/// names of a seed never share a stream, since Philox is a bijection for each key; beyond that two given names do with probability 2^-128.
+/// folding the name: h = Philox(counter (purpose | number of coordinates &lt;&lt; 32, first coordinate or 0), key seed), then for every
+/// further coordinate h = Philox(counter (high half of h, coordinate), key low half of h); key and high are the halves of h. For up to
+/// one coordinate two names of a seed never share a stream, since Philox is a bijection for each key; beyond that two given names do with
+/// probability 2^-128.
 /// </para>
 /// </summary>
 /// <param name="Key">Philox key of the stream.</param>
@@ -42,8 +43,8 @@ public readonly record struct RandomKey(ulong Key, ulong High)
     }
 
     /// <summary>
-    /// Uniform values in [0, 1), multiples of 2^-24: <c>destination[i]</c> belongs to element <paramref name="firstElement"/> + i, whatever slice
-    /// it is asked for in.
+    /// Uniform values in [0, 1), multiples of 2^-24: <c>destination[i]</c> belongs to element <paramref name="firstElement"/> + i,
+    /// whatever slice it is asked for in.
     /// </summary>
     /// <param name="destination">Receives the values.</param>
     /// <param name="firstElement">Index of the first element, at least 0.</param>

@@ -1,6 +1,8 @@
 namespace DistOpt.Core.Randomness;
 
-/// <summary>What random numbers are drawn for; part of every key, so that no two uses share a stream. Numbers are final: append only.</summary>
+/// <summary>
+/// What random numbers are drawn for; part of every key, so that no two uses share a stream. Numbers are final: append only.
+/// </summary>
 public enum RandomPurpose
 {
     /// <summary>Initial weights. Coordinates: index of the tensor or layer.</summary>

@@ -22,10 +22,13 @@ public sealed class ParameterLayoutTests
     [Fact]
     public void A_gap_an_overlap_and_a_wrong_length_are_refused_by_name()
     {
-        Assert.Contains("'0.bias'", Assert.Throws<ArgumentException>(() => new ParameterLayout([Weight, Bias with { Offset = 641 }], [])).Message);
-        Assert.Contains("'0.bias'", Assert.Throws<ArgumentException>(() => new ParameterLayout([Weight, Bias with { Offset = 639 }], [])).Message);
-        Assert.Contains("'0.bias'", Assert.Throws<ArgumentException>(() => new ParameterLayout([Weight, Bias with { Length = 11 }], [])).Message);
-        Assert.Contains("'n'", Assert.Throws<ArgumentException>(() => new ParameterLayout([], [new("n", [], 0, 1, ElementType.Int64)])).Message);
+        Refused("'0.bias'", [Weight, Bias with { Offset = 641 }], []);
+        Refused("'0.bias'", [Weight, Bias with { Offset = 639 }], []);
+        Refused("'0.bias'", [Weight, Bias with { Length = 11 }], []);
+        Refused("'n'", [], [new("n", [], 0, 1, ElementType.Int64)]);
+
+        static void Refused(string name, TensorSlot[] parameters, TensorSlot[] buffers) =>
+            Assert.Contains(name, Assert.Throws<ArgumentException>(() => new ParameterLayout(parameters, buffers)).Message);
     }
 
     [Fact]

@@ -1,0 +1,156 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Floats = System.Runtime.Intrinsics.Vector256<float>;
+
+namespace DistOpt.Core.Optimizers;
+
+/// <summary>Options of <c>adam</c>; defaults as torch.optim.Adam.</summary>
+public sealed record AdamOptions : ILearningRateOptions
+{
+    [Description("Base learning rate")]
+    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    public double LearningRate { get; init; } = 1e-3;
+
+    [Description("Decay rate of the mean of gradients")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double Beta1 { get; init; } = 0.9;
+
+    [Description("Decay rate of the mean of squared gradients")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double Beta2 { get; init; } = 0.999;
+
+    [Description("Added to the root of the mean square, against division by zero")]
+    [Range(1e-30, 1.0)]
+    public double Epsilon { get; init; } = 1e-8;
+
+    [Description("Times the weights, added to the gradient (an L2 penalty, which Adam rescales like the gradient; adamw decouples it)")]
+    [Range(0.0, 1000.0)]
+    public double WeightDecay { get; init; }
+}
+
+/// <summary>Options of <c>adamw</c>; defaults as torch.optim.AdamW.</summary>
+public sealed record AdamWOptions : ILearningRateOptions
+{
+    [Description("Base learning rate")]
+    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    public double LearningRate { get; init; } = 1e-3;
+
+    [Description("Decay rate of the mean of gradients")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double Beta1 { get; init; } = 0.9;
+
+    [Description("Decay rate of the mean of squared gradients")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double Beta2 { get; init; } = 0.999;
+
+    [Description("Added to the root of the mean square, against division by zero")]
+    [Range(1e-30, 1.0)]
+    public double Epsilon { get; init; } = 1e-8;
+
+    [Description("Share of the weights, times the learning rate, that is taken off before each update")]
+    [Range(0.0, 1000.0)]
+    public double WeightDecay { get; init; } = 0.01;
+}
+
+/// <summary>
+/// Adam (Kingma and Ba, ICLR 2015, algorithm 1) and AdamW (Loshchilov and Hutter, ICLR 2019, algorithm 2) in the order of operations of
+/// <c>torch.optim</c>, at step t with gradient g:
+/// <code>
+/// adam:  g += weight_decay * p          adamw: p *= 1 - learning_rate * weight_decay
+/// m += (1 - beta1) * (g - m)            v = beta2 * v + (1 - beta2) * g * g
+/// p -= learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+/// </code>
+/// </summary>
+public sealed class Adam : IOptimizer
+{
+    private static readonly string[] SlotNames = ["exp_avg", "exp_avg_sq"];
+
+    private readonly string _name;
+    private readonly double _beta1;
+    private readonly double _beta2;
+    private readonly float _epsilon;
+    private readonly double _weightDecay;
+    private readonly bool _decoupled;
+
+    public Adam(AdamOptions options)
+        : this("adam", options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, decoupled: false) { }
+
+    public Adam(AdamWOptions options)
+        : this("adamw", options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, decoupled: true) { }
+
+    private Adam(string name, double beta1, double beta2, double epsilon, double weightDecay, bool decoupled)
+    {
+        _name = name;
+        _beta1 = beta1;
+        _beta2 = beta2;
+        _epsilon = (float)epsilon;
+        _weightDecay = weightDecay;
+        _decoupled = decoupled;
+    }
+
+    public IReadOnlyList<string> Slots => SlotNames;
+
+    public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
+    {
+        double correction1 = 1 - Math.Pow(_beta1, step.Number);
+        double correction2 = 1 - Math.Pow(_beta2, step.Number);
+        var moments = new Moments(step.GradientScale, (float)(1 - _beta1), (float)_beta2, (float)(1 - _beta2),
+            (float)(step.LearningRate / correction1), (float)(1 / Math.Sqrt(correction2)), _epsilon);
+        if (_weightDecay == 0)
+        {
+            FusedUpdate.Run(new Plain(moments), _name, parameters, gradient, slots);
+            return;
+        }
+        float decay = (float)(_decoupled ? 1 - step.LearningRate * _weightDecay : _weightDecay);
+        if (_decoupled) FusedUpdate.Run(new Decoupled(moments, decay), _name, parameters, gradient, slots);
+        else FusedUpdate.Run(new Penalized(moments, decay), _name, parameters, gradient, slots);
+    }
+
+    private readonly struct Moments(float scale, float mean, float keepSquare, float square, float rate, float rootCorrection,
+        float epsilon)
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Scaled(Floats gradient) => gradient * Vector256.Create(scale);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats g, ref Floats m, ref Floats v)
+        {
+            m += Vector256.Create(mean) * (g - m);
+            v = Vector256.Create(keepSquare) * v + Vector256.Create(square) * g * g;
+            var root = Vector256.Sqrt(v) * Vector256.Create(rootCorrection) + Vector256.Create(epsilon);
+            parameter -= Vector256.Create(rate) * m / root;
+        }
+    }
+
+    private readonly struct Plain(Moments moments) : IUpdateKernel
+    {
+        public static int Slots => 2;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1) =>
+            moments.Update(ref parameter, moments.Scaled(gradient), ref slot0, ref slot1);
+    }
+
+    private readonly struct Penalized(Moments moments, float weightDecay) : IUpdateKernel
+    {
+        public static int Slots => 2;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1) =>
+            moments.Update(ref parameter, moments.Scaled(gradient) + Vector256.Create(weightDecay) * parameter, ref slot0, ref slot1);
+    }
+
+    private readonly struct Decoupled(Moments moments, float keep) : IUpdateKernel
+    {
+        public static int Slots => 2;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1)
+        {
+            parameter *= Vector256.Create(keep);
+            moments.Update(ref parameter, moments.Scaled(gradient), ref slot0, ref slot1);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Floats = System.Runtime.Intrinsics.Vector256<float>;
+
+namespace DistOpt.Core.Optimizers;
+
+/// <summary>Options of <c>sgd</c>, as torch.optim.SGD.</summary>
+public sealed record SgdOptions : ILearningRateOptions, IValidatableObject
+{
+    [Description("Base learning rate")]
+    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    public double LearningRate { get; init; } = 1e-2;
+
+    [Description("Share of the momentum buffer that is kept each step; 0 = plain gradient descent")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double Momentum { get; init; }
+
+    [Description("Share of the gradient that is left out of the momentum buffer after the first step")]
+    [Range(0.0, 1.0)]
+    public double Dampening { get; init; }
+
+    [Description("Nesterov's look-ahead; wants momentum above 0 and dampening 0")]
+    public bool Nesterov { get; init; }
+
+    [Description("Times the weights, added to the gradient")]
+    [Range(0.0, 1000.0)]
+    public double WeightDecay { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Nesterov && Momentum == 0)
+            yield return new ValidationResult("nesterov needs momentum above 0; set momentum, such as 0.9", [nameof(Nesterov)]);
+        if (Nesterov && Dampening != 0)
+            yield return new ValidationResult($"nesterov needs dampening 0, not {Dampening}", [nameof(Nesterov)]);
+    }
+}
+
+/// <summary>
+/// Stochastic gradient descent with momentum in the order of operations of <c>torch.optim.SGD</c> (Sutskever et al., ICML 2013, with the
+/// rate outside the buffer), with gradient g:
+/// <code>
+/// g += weight_decay * p
+/// b = g at the first step, else momentum * b + (1 - dampening) * g
+/// p -= learning_rate * (b, or g + momentum * b with nesterov, or g without momentum)
+/// </code>
+/// </summary>
+public sealed class Sgd : IOptimizer
+{
+    private static readonly string[] SlotNames = ["momentum_buffer"];
+
+    private readonly SgdOptions _options;
+
+    public Sgd(SgdOptions options) => _options = options;
+
+    public IReadOnlyList<string> Slots => _options.Momentum == 0 ? [] : SlotNames;
+
+    public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
+    {
+        var descent = new Descent(step.GradientScale, (float)_options.WeightDecay, (float)step.LearningRate);
+        if (_options.Momentum == 0)
+        {
+            FusedUpdate.Run(new Plain(descent), "sgd", parameters, gradient, slots);
+            return;
+        }
+        // torch starts the buffer with the undampened gradient
+        float share = step.Number == 1 ? 1 : (float)(1 - _options.Dampening);
+        if (_options.Nesterov) FusedUpdate.Run(new Nesterov(descent, (float)_options.Momentum), "sgd", parameters, gradient, slots);
+        else FusedUpdate.Run(new Heavy(descent, (float)_options.Momentum, share), "sgd", parameters, gradient, slots);
+    }
+
+    private readonly struct Descent(float scale, float weightDecay, float rate)
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Gradient(Floats gradient, Floats parameter)
+        {
+            var g = gradient * Vector256.Create(scale);
+            // not "+ 0 * p": an infinite parameter would become NaN where torch keeps it
+            return weightDecay == 0 ? g : g + Vector256.Create(weightDecay) * parameter;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Step(ref Floats parameter, Floats direction) => parameter -= Vector256.Create(rate) * direction;
+    }
+
+    private readonly struct Plain(Descent descent) : IUpdateKernel
+    {
+        public static int Slots => 0;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1) =>
+            descent.Step(ref parameter, descent.Gradient(gradient, parameter));
+    }
+
+    private readonly struct Heavy(Descent descent, float momentum, float share) : IUpdateKernel
+    {
+        public static int Slots => 1;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1)
+        {
+            slot0 = Vector256.Create(momentum) * slot0 + Vector256.Create(share) * descent.Gradient(gradient, parameter);
+            descent.Step(ref parameter, slot0);
+        }
+    }
+
+    private readonly struct Nesterov(Descent descent, float momentum) : IUpdateKernel
+    {
+        public static int Slots => 1;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1)
+        {
+            var g = descent.Gradient(gradient, parameter);
+            slot0 = Vector256.Create(momentum) * slot0 + g;
+            descent.Step(ref parameter, g + Vector256.Create(momentum) * slot0);
+        }
+    }
+}

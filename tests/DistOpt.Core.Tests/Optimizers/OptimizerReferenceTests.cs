@@ -1,0 +1,87 @@
+using DistOpt.Core.Optimizers;
+
+namespace DistOpt.Core.Tests.Optimizers;
+
+/// <summary>300 steps against the textbook update in float64, written one element at a time from the papers.</summary>
+public sealed class OptimizerReferenceTests
+{
+    private const int Length = 203;
+
+    [Theory]
+    [InlineData(0.0, 0.0, false, 0.0)]
+    [InlineData(0.0, 0.0, false, 0.1)]
+    [InlineData(0.9, 0.0, false, 0.0)]
+    [InlineData(0.9, 0.0, true, 0.0)]
+    [InlineData(0.9, 0.5, false, 0.0)]
+    [InlineData(0.8, 0.25, false, 0.05)]
+    [InlineData(0.9, 0.0, true, 0.05)]
+    public void Sgd(double momentum, double dampening, bool nesterov, double weightDecay)
+    {
+        var options = new SgdOptions { Momentum = momentum, Dampening = dampening, Nesterov = nesterov, WeightDecay = weightDecay };
+        var buffer = new double[Length];
+        Compare(new Sgd(options), (t, i, rate, p, g) =>
+        {
+            g += weightDecay * p;
+            buffer[i] = t == 1 ? g : momentum * buffer[i] + (1 - dampening) * g;
+            if (momentum == 0) return p - rate * g;
+            return p - rate * (nesterov ? g + momentum * buffer[i] : buffer[i]);
+        });
+    }
+
+    [Theory]
+    [InlineData(0.9, 0.999, 1e-8, 0.0)]
+    [InlineData(0.9, 0.999, 1e-8, 0.1)]
+    [InlineData(0.5, 0.9, 1e-3, 0.0)]
+    [InlineData(0.0, 0.99, 1e-8, 0.0)]
+    public void Adam(double beta1, double beta2, double epsilon, double weightDecay)
+    {
+        var options = new AdamOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay };
+        var moments = new ReferenceMoments(beta1, beta2, epsilon);
+        Compare(new Adam(options), (t, i, rate, p, g) => p - rate * moments.Direction(t, i, g + weightDecay * p));
+    }
+
+    [Theory]
+    [InlineData(0.9, 0.999, 1e-8, 0.01)]
+    [InlineData(0.9, 0.999, 1e-8, 0.5)]
+    [InlineData(0.8, 0.9, 1e-4, 0.0)]
+    public void AdamW(double beta1, double beta2, double epsilon, double weightDecay)
+    {
+        var options = new AdamWOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay };
+        var moments = new ReferenceMoments(beta1, beta2, epsilon);
+        Compare(new Adam(options), (t, i, rate, p, g) => p * (1 - rate * weightDecay) - rate * moments.Direction(t, i, g));
+    }
+
+    private static void Compare(IOptimizer optimizer, Func<int, int, double, double, double, double> update)
+    {
+        var run = new OptimizerRun(optimizer, Length);
+        double[] reference = [.. run.Parameters.Select(p => (double)p)];
+        for (int t = 1; t <= 300; t++)
+        {
+            run.Step(t);
+            double rate = OptimizerRun.RateAt(t);
+            for (int i = 0; i < Length; i++) reference[i] = update(t, i, rate, reference[i], OptimizerRun.GradientAt(t, i));
+        }
+        // half an ulp of the largest value a step, adding up like a random walk, eightfold
+        double moved = 0;
+        for (int i = 0; i < Length; i++)
+        {
+            double scale = Math.Max(Math.Abs(reference[i]), 4);
+            Assert.Equal(reference[i], run.Parameters[i], 8 * Math.Sqrt(300) * scale * Math.ScaleB(1, -24));
+            moved = Math.Max(moved, Math.Abs(reference[i] - new OptimizerRun(optimizer, Length).Parameters[i]));
+        }
+        Assert.True(moved > 0.1, "the steps must move the parameters far more than the tolerance");
+    }
+
+    private sealed class ReferenceMoments(double beta1, double beta2, double epsilon)
+    {
+        private readonly double[] _m = new double[Length];
+        private readonly double[] _v = new double[Length];
+
+        public double Direction(int t, int i, double g)
+        {
+            _m[i] = beta1 * _m[i] + (1 - beta1) * g;
+            _v[i] = beta2 * _v[i] + (1 - beta2) * g * g;
+            return _m[i] / (1 - Math.Pow(beta1, t)) / (Math.Sqrt(_v[i] / (1 - Math.Pow(beta2, t))) + epsilon);
+        }
+    }
+}
