@@ -47,6 +47,11 @@ public sealed record DataInfo
     /// <summary>Names of the input values in order; empty where they have none (pixels).</summary>
     public ImmutableArray<string> Columns { get; init; } = [];
 
+    /// <summary>
+    /// Stored pixel value that stands for full brightness: pictures that a predictor decodes are scaled to it. Null where inputs are no pictures.
+    /// </summary>
+    public int? PixelMax { get; init; }
+
     /// <summary>How inputs are to be normalized; the statistics come from the training part alone.</summary>
     public NormalizationKind Normalization { get; init; } = NormalizationKind.None;
 

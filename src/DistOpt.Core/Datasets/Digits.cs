@@ -25,6 +25,7 @@ internal static class Digits
             Name = "digits",
             Task = TaskKind.Classification,
             InputShape = [1, 8, 8],
+            PixelMax = 16,
             Classes = [.. Enumerable.Range(0, 10).Select(i => i.ToString(CultureInfo.InvariantCulture))],
             Normalization = options.Normalize ? NormalizationKind.PerChannel : NormalizationKind.None,
         }, inputs, labels, testCount: 0);

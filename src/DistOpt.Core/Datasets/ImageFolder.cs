@@ -45,6 +45,7 @@ internal static class ImageFolder
             Name = "images",
             Task = TaskKind.Classification,
             InputShape = [options.Channels, height, width],
+            PixelMax = byte.MaxValue,
             Classes = [.. classes],
             Normalization = options.Normalize ? NormalizationKind.PerChannel : NormalizationKind.None,
         }, pixels, [.. files.Select(f => f.Class)], files.Count - trainCount);

@@ -46,6 +46,7 @@ internal static class Mnist
             Name = Name,
             Task = TaskKind.Classification,
             InputShape = [1, height, width],
+            PixelMax = byte.MaxValue,
             Classes = [.. Enumerable.Range(0, ClassCount).Select(i => i.ToString(CultureInfo.InvariantCulture))],
             Normalization = options.Normalize ? NormalizationKind.PerChannel : NormalizationKind.None,
         }, pixels, labels, testLabels.Sizes[0]);
