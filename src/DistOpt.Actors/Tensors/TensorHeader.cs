@@ -53,3 +53,12 @@ public readonly record struct TensorHeader(
     TreeNode Node,
     KeyRange Range,
     int Part = 0);
+
+/// <summary>Values of <see cref="TensorHeader.Part"/> in a snapshot.</summary>
+public static class SnapshotParts
+{
+    public const int Weights = 0;
+    public const int Buffers = 1;
+    public const int SelectedWeights = 2;
+    public const int SelectedBuffers = 3;
+}

@@ -1,0 +1,73 @@
+using Akka.Actor;
+using Akka.Event;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Nodes;
+
+/// <summary>Host to node agent: where this node's job coordinator is (coordinator nodes only).</summary>
+public sealed record CoordinatorHere(IActorRef Coordinator) : INoSerializationVerificationNeeded;
+
+/// <summary>
+/// The one actor of a node that others can reach (<c>/user/node</c>): hands every message to the actor it is for, and starts and stops jobs'
+/// actors on request.
+/// </summary>
+public sealed class NodeAgentActor : ReceiveActor
+{
+    public const string Name = "node";
+
+    private readonly NodeServices _services;
+    private readonly Dictionary<JobId, IActorRef> _jobs = [];
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private IActorRef? _coordinator;
+    private long _spawned;
+
+    public NodeAgentActor(NodeServices services)
+    {
+        _services = services;
+        Receive<CoordinatorHere>(here => _coordinator = here.Coordinator);
+        Receive<NodeDelivery>(Deliver);
+        Receive<NodeEnvelope>(Open);
+        Receive<Terminated>(gone =>
+        {
+            foreach (var job in _jobs.Where(j => j.Value.Equals(gone.ActorRef)).Select(j => j.Key).ToList()) _jobs.Remove(job);
+        });
+    }
+
+    /// <summary>Node to agent.</summary>
+    public static Props Props(NodeServices services) => Akka.Actor.Props.Create(() => new NodeAgentActor(services));
+
+    private void Open(NodeEnvelope envelope)
+    {
+        try
+        {
+            Deliver(new NodeDelivery(envelope.Job, envelope.Actor, envelope.From, WireCodec.Deserialize(envelope.Manifest, envelope.Body)));
+        }
+        catch (WireException e)
+        {
+            _log.Warning("Message from [{0}] for [{1}] refused: {2}", envelope.From, envelope.Actor, e.Message);
+        }
+    }
+
+    private void Deliver(NodeDelivery delivery)
+    {
+        switch (delivery.Actor)
+        {
+            case NodeActors.Jobs or NodeActors.Training:
+                _coordinator?.Tell(delivery);
+                break;
+            case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job):
+                // a name of its own: the job's former actor may still be stopping
+                var actor = Context.ActorOf(JobNodeActor.Props(delivery.Job, _services), $"job-{++_spawned}");
+                Context.Watch(actor);
+                _jobs[delivery.Job] = actor;
+                actor.Tell(delivery);
+                break;
+            case NodeActors.Agent when delivery.Body is EndJob:
+                if (_jobs.Remove(delivery.Job, out var ended)) Context.Stop(ended);
+                break;
+            default:
+                if (_jobs.TryGetValue(delivery.Job, out var job)) job.Tell(delivery);
+                break;
+        }
+    }
+}

@@ -1,0 +1,159 @@
+using Akka.Actor;
+using DistOpt.Actors.Nodes;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>Limits of a job coordinator.</summary>
+/// <param name="JobsMax">Jobs that may be running or waiting at once; more are rejected.</param>
+/// <param name="EndedJobsKept">Ended jobs that can still be shown.</param>
+public sealed record JobCoordinatorLimits(int JobsMax = 1000, int EndedJobsKept = 100);
+
+/// <summary>
+/// Knows the nodes and the jobs: places each job, in order of submission, as soon as the nodes have room, and passes messages to the job's
+/// training coordinator.
+/// </summary>
+public sealed class JobCoordinatorActor : ReceiveActor
+{
+    public const string Name = "jobs";
+
+    private readonly NodeServices _services;
+    private readonly JobCoordinatorLimits _limits;
+    private readonly SortedDictionary<string, NodeOffer> _nodes = new(StringComparer.Ordinal);
+    private readonly Dictionary<JobId, Job> _jobs = [];
+    private readonly List<JobId> _order = [];
+
+    public JobCoordinatorActor(NodeServices services, JobCoordinatorLimits limits)
+    {
+        (_services, _limits) = (services, limits);
+        Receive<SubmitJob>(Submit);
+        Receive<TrainingCoordinatorActor.JobOpened>(opened => OnOpened(opened.Job));
+        Receive<JobPlaced>(OnPlaced);
+        Receive<JobEnded>(OnEnded);
+        Receive<StopJob>(stop => Find(stop.Job)?.Actor?.Tell(stop));
+        Receive<NodeDelivery>(OnDelivery);
+        Receive<NodeGone>(OnNodeGone);
+        Receive<ListJobs>(_ => List());
+        Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Select(Status)])));
+    }
+
+    public static Props Props(NodeServices services, JobCoordinatorLimits? limits = null) =>
+        Akka.Actor.Props.Create(() => new JobCoordinatorActor(services, limits ?? new JobCoordinatorLimits()));
+
+    private sealed class Job(SubmitJob submission, IActorRef submitter)
+    {
+        public readonly SubmitJob Submission = submission;
+        public readonly IActorRef Submitter = submitter;
+        public IActorRef? Actor;
+        public bool Opened;
+        public IReadOnlyDictionary<NodeId, int>? Workers;
+        public JobEnded? End;
+    }
+
+    private void Submit(SubmitJob submit)
+    {
+        if (_jobs.ContainsKey(submit.Job))
+        {
+            Sender.Tell(new JobAccepted(submit.Job));
+            return;
+        }
+        int live = _jobs.Values.Count(j => j.End is null);
+        if (live >= _limits.JobsMax)
+        {
+            Sender.Tell(new JobRejected(submit.Job, $"{live} jobs are running or waiting, and the limit is {_limits.JobsMax}: cancel some or try later"));
+            return;
+        }
+        var job = new Job(submit, Sender);
+        _jobs[submit.Job] = job;
+        _order.Add(submit.Job);
+        Sender.Tell(new JobAccepted(submit.Job));
+        // opening model and data, and writing results, block: a thread of its own
+        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new TrainingCoordinatorActor(submit, _services))
+            .WithDispatcher(_services.ComputeDispatcher), $"training-{_order.Count}-{Uri.EscapeDataString(submit.Job.Value)}");
+    }
+
+    private void OnOpened(JobId id)
+    {
+        if (Find(id) is not { } job) return;
+        job.Opened = true;
+        OfferNodes();
+    }
+
+    /// <summary>Offers what is free to the first job that waits; the next one gets what that leaves.</summary>
+    private void OfferNodes()
+    {
+        var waiting = _order.Select(Find).FirstOrDefault(j => j is { Opened: true, Workers: null, End: null });
+        if (waiting is null || _nodes.Count == 0) return;
+        var taken = _jobs.Values.Where(j => j is { End: null, Workers: not null })
+            .SelectMany(j => j.Workers!).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
+        waiting.Actor!.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, n.Roles.Contains("server"),
+            n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0))]));
+    }
+
+    private void OnPlaced(JobPlaced placed)
+    {
+        if (Find(placed.Job) is { } job) job.Workers = placed.Workers;
+        OfferNodes();
+    }
+
+    private void OnEnded(JobEnded ended)
+    {
+        if (Find(ended.Job) is not { End: null } job) return;
+        job.End = ended;
+        job.Submitter.Tell(ended);
+        Context.Stop(job.Actor!);
+        job.Actor = null;
+        var old = _order.Where(id => _jobs[id].End is not null).SkipLast(_limits.EndedJobsKept).ToList();
+        foreach (var id in old)
+        {
+            _jobs.Remove(id);
+            _order.Remove(id);
+        }
+        OfferNodes();
+    }
+
+    private void OnDelivery(NodeDelivery delivery)
+    {
+        switch (delivery.Body)
+        {
+            case NodeOffer offer:
+                bool isNew = !_nodes.ContainsKey(offer.Peer.Node.Value);
+                _nodes[offer.Peer.Node.Value] = offer;
+                if (isNew) OfferNodes();
+                break;
+            default:
+                Find(delivery.Job)?.Actor?.Tell(delivery);
+                break;
+        }
+    }
+
+    private void OnNodeGone(NodeGone gone)
+    {
+        _nodes.Remove(gone.Node.Value);
+        _services.Channel.Forget(gone.Node);
+        foreach (var job in _jobs.Values) job.Actor?.Tell(gone);
+    }
+
+    /// <summary>Asks each live job and answers when all have; each is an actor that only ever answers at once or is writing a file.</summary>
+    private void List()
+    {
+        var known = _order.Select(id => _jobs[id]).ToList();
+        var sender = Sender;
+        var asked = known.Select(job => job.End is { } end
+            ? Task.FromResult(Ended(job, end))
+            : job.Actor!.Ask<JobStatus>(new TrainingCoordinatorActor.AskStatus(), TimeSpan.FromSeconds(10))).ToList();
+        Task.WhenAll(asked).PipeTo(sender, success: statuses => new JobList(statuses), failure: e => new Status.Failure(e));
+    }
+
+    private static JobStatus Ended(Job job, JobEnded end) => new(job.Submission.Job, job.Submission.Spec.Name,
+        end.Summary.Status.ToString().ToLowerInvariant(), end.Summary.Steps, end.Summary.Steps, null, null, [], end.Summary);
+
+    private NodeStatus Status(NodeOffer node)
+    {
+        int running = _jobs.Values.Where(j => j is { End: null, Workers: not null }).Sum(j => j.Workers!.GetValueOrDefault(node.Peer.Node));
+        return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version);
+    }
+
+    private Job? Find(JobId id) => _jobs.GetValueOrDefault(id);
+}

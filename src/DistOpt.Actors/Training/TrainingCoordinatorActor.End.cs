@@ -1,0 +1,262 @@
+using System.Security.Cryptography;
+using System.Runtime.InteropServices;
+using Akka.Actor;
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Tensors;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>Rows, waits, and the ways a job ends.</summary>
+internal sealed partial class TrainingCoordinatorActor
+{
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(2);
+
+    private readonly List<string> _late = [];
+    private readonly Dictionary<DataSplit, EvaluationLedger> _final = [];
+    private IReadOnlyDictionary<string, double> _train = new Dictionary<string, double>();
+    private IReadOnlyDictionary<string, double> _validation = new Dictionary<string, double>();
+    private IReadOnlyDictionary<string, double> _test = new Dictionary<string, double>();
+    private (long Samples, double Seconds) _rowMark;
+    private TrainingEnded? _training;
+    private StopReason? _pendingStop;
+    private bool _timeIsUp;
+    private bool _collectingSelected;
+    private string? _weightsHash;
+
+    private sealed record CheckProgress : INoSerializationVerificationNeeded;
+
+    private sealed record GiveUp : INoSerializationVerificationNeeded;
+
+    private void OnTrainRow(TrainRow row)
+    {
+        double now = _progress.WallSeconds;
+        double seconds = now - _rowMark.Seconds;
+        double? speed = seconds > 0 ? (row.Samples - _rowMark.Samples) / seconds : null;
+        _rowMark = (row.Samples, now);
+        _progress.Step(row.Step, row.Samples, null);
+        var metrics = Values(row.Metrics);
+        _train = Lookup(metrics);
+        _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Train, metrics, row.LearningRate, row.BatchSize, speed, now));
+    }
+
+    private void OnValidationRow(ValidationRow row)
+    {
+        var metrics = Values(row.Metrics);
+        if (row.Selected || _validation.Count == 0) _validation = Lookup(metrics);
+        _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Validation, metrics, null, null, null, _progress.WallSeconds));
+        // samples a second count training time alone
+        _rowMark = (_rowMark.Samples, _progress.WallSeconds);
+    }
+
+    private static List<KeyValuePair<string, double>> Values(WireMetrics metrics) =>
+        [.. metrics.ToMetrics().Select(m => new KeyValuePair<string, double>(m.Key, m.Value.Value))];
+
+    private static Dictionary<string, double> Lookup(IEnumerable<KeyValuePair<string, double>> metrics) =>
+        metrics.ToDictionary(m => m.Key, m => m.Value, StringComparer.Ordinal);
+
+    private void CheckTime()
+    {
+        if (_timeIsUp || Spec.Stop.MaxSeconds is not { } limit || _progress.WallSeconds < limit) return;
+        _timeIsUp = true;
+        Stop(StopReason.MaxSeconds);
+    }
+
+    /// <summary>Ends training at the next step; before it has begun, at once.</summary>
+    private void Stop(StopReason reason)
+    {
+        if (_ended) return;
+        _pendingStop ??= reason;
+        if (_state == "training") Send(FirstServer.Peer.Node, NodeActors.Server(0), new RequestStop((int)reason));
+        else if (!_sinkStarted) End(reason == StopReason.Cancelled ? RunStatus.Cancelled : RunStatus.Interrupted, reason, null, null);
+    }
+
+    private void OnTrainingEnded(TrainingEnded ended)
+    {
+        if (_training is not null) return;
+        _training = ended;
+        _progress.Step(ended.Step, ended.Samples, null);
+        _state = "collecting";
+        Collect(SnapshotParts.Weights, SnapshotParts.Buffers);
+    }
+
+    private void Collect(int weights, int buffers)
+    {
+        _collector!.Reset();
+        foreach (var server in _wirePlacement!.Servers)
+        {
+            int[] parts = server.Index == 0 ? [weights, buffers] : [weights];
+            Send(server.Peer.Node, NodeActors.Server(server.Index), new CollectParts(parts));
+        }
+    }
+
+    private void OnPart(PartArrived part)
+    {
+        if (_ended || _collector is not { Complete: false } collector || _training is not { } training) return;
+        _progress.Moved();
+        collector.Count(part);
+        if (!collector.Complete) return;
+        if (!_collectingSelected)
+        {
+            _weightsHash = Hash(collector.Parameters);
+            _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, collector.Buffers));
+            if (!training.KeepLast)
+            {
+                _collectingSelected = true;
+                Collect(SnapshotParts.SelectedWeights, SnapshotParts.SelectedBuffers);
+                return;
+            }
+        }
+        _sink!.Weights(new RunWeights(true, training.SelectedStep, collector.Parameters, collector.Buffers));
+        EvaluateSelected(training);
+    }
+
+    /// <summary>Measures the selected weights on the test part, once, at the end of a run that was not interrupted.</summary>
+    private void EvaluateSelected(TrainingEnded training)
+    {
+        var reason = (StopReason)training.Reason;
+        var data = _handle!.Runtime.Data;
+        if (reason is StopReason.Interrupted or StopReason.Cancelled || data.Test == 0)
+        {
+            EndTrained(training);
+            return;
+        }
+        _state = "testing";
+        _final[DataSplit.Test] = new EvaluationLedger(training.Step, DataSplit.Test, data.Test, Spec.Evaluate.BatchSize);
+        long version = training.Step;
+        if (!training.KeepLast)
+        {
+            version++;
+            foreach (var server in _wirePlacement!.Servers)
+                Send(server.Peer.Node, NodeActors.Server(server.Index), new PublishSelected(version));
+        }
+        foreach (var replica in _wirePlacement!.Replicas)
+            Send(replica.Peer.Node, NodeActors.Replica, new EvaluateSplits(version, [(int)DataSplit.Test]));
+    }
+
+    private void OnFinalSlices(EvaluationSlices slices)
+    {
+        if (!_final.TryGetValue((DataSplit)slices.Split, out var ledger)) return;
+        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics());
+        if (!ledger.Complete) return;
+        _final.Clear();
+        var metrics = Values(WireMetrics.From(ledger.Total()));
+        _test = Lookup(metrics);
+        _sink!.Row(new MetricRow(_training!.SelectedStep, _training.Epoch, DataSplit.Test, metrics, null, null, null, _progress.WallSeconds));
+        EndTrained(_training);
+    }
+
+    private void EndTrained(TrainingEnded training)
+    {
+        var reason = (StopReason)training.Reason;
+        var status = reason switch
+        {
+            StopReason.Interrupted => RunStatus.Interrupted,
+            StopReason.Cancelled => RunStatus.Cancelled,
+            _ => RunStatus.Completed,
+        };
+        End(status, reason, null, null);
+    }
+
+    private void WatchProgress() => Timers.StartPeriodicTimer("check", new CheckProgress(), CheckInterval);
+
+    /// <summary>Nothing heard for <c>training.worker_timeout</c>: find out from whom, and fail with the names.</summary>
+    private void CheckWhetherItMoves()
+    {
+        if (_ended || Timers.IsTimerActive("give-up") || _wirePlacement is null) return;
+        CheckTime();
+        if (_progress.Silence < TimeSpan.FromSeconds(Spec.Training.WorkerTimeout)) return;
+        _late.Clear();
+        foreach (var server in _wirePlacement.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new AskWaiting());
+        Timers.StartSingleTimer("give-up", new GiveUp(), AnswerTime);
+    }
+
+    private void OnWaiting(Waiting waiting) => _late.AddRange(waiting.Whom);
+
+    private void OnGiveUp()
+    {
+        string whom = _state switch
+        {
+            "preparing" => string.Join(", ", _nodes.Where(n => !_prepared.ContainsKey(n.Peer.Node)).Select(n => $"node {n.Name} (opening model and data)")),
+            "starting" => string.Join(", ", _nodes.Where(n => !_started.Contains(n.Peer.Node)).Select(n => $"node {n.Name} (starting its actors)")),
+            _ => string.Join(", ", _late.Distinct(StringComparer.Ordinal)),
+        };
+        if (whom.Length == 0) whom = "its servers, which do not answer";
+        Fail($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
+    }
+
+    private void OnNodeGone(NodeGone gone)
+    {
+        var node = _nodes.FirstOrDefault(n => n.Peer.Node == gone.Node);
+        if (node is null || _ended) return;
+        Fail($"node {node.Name} was lost ({gone.Why}) at step {_progress.CurrentStep}");
+    }
+
+    private void EndBadInput(SpecException error) => End(RunStatus.Failed, null, error.Message, error);
+
+    private void Fail(string error) => End(RunStatus.Failed, StopReason.Failed, error, null);
+
+    private void End(RunStatus status, StopReason? reason, string? error, SpecException? badInput)
+    {
+        if (_ended) return;
+        _ended = true;
+        Timers.CancelAll();
+        foreach (var node in _nodes) Send(node.Peer.Node, NodeActors.Agent, new EndJob(status.ToString()));
+        var summary = Summary(status, reason, error);
+        if (_sinkStarted)
+        {
+            try
+            {
+                _sink!.Ended(summary);
+            }
+            catch (Exception e)
+            {
+                // the sink is how failures are told; when it fails itself, the answer to the submitter still tells
+                _log.Error(e, "Job [{0}]: its results could not be written", _submission.Job);
+                summary = summary with { Status = RunStatus.Failed, Error = summary.Error ?? $"{e.GetType().FullName}: {e.Message}" };
+            }
+        }
+        _state = summary.Status.ToString().ToLowerInvariant();
+        Context.Parent.Tell(new JobEnded(_submission.Job, summary, badInput));
+    }
+
+    private RunSummary Summary(RunStatus status, StopReason? reason, string? error)
+    {
+        double seconds = _progress.WallSeconds;
+        long steps = _training?.Step ?? _progress.CurrentStep;
+        int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
+        long perEpoch = _handle is null ? 1 : (_handle.Runtime.Data.Train + batch - 1) / batch;
+        return new RunSummary
+        {
+            Job = _submission.Job.Value,
+            Status = status,
+            StopReason = reason,
+            Error = error,
+            Steps = steps,
+            Epochs = (int)(steps / Math.Max(1, perEpoch)),
+            Samples = _training?.Samples ?? _progress.Samples,
+            Selected = _training is null ? null
+                : new SelectedWeights(_training.SelectedStep, Spec.Select.Metric, _training.SelectedValue),
+            Train = _train,
+            Validation = _validation,
+            Test = _test,
+            WallSeconds = seconds,
+            SamplesPerSecond = seconds > 0 ? (_training?.Samples ?? _progress.Samples) / seconds : 0,
+            Workers = Spec.Training.Workers,
+            Servers = Spec.Training.Servers,
+            Processes = Math.Max(1, _nodes.Count),
+            GradientShards = Spec.Training.GradientShards ?? 0,
+            StepsComputed = steps,
+            WeightsSha256 = _weightsHash,
+        };
+    }
+
+    private JobStatus Status() => new(_submission.Job, Spec.Name, _state, _progress.CurrentStep, _progress.TotalSteps, _progress.Loss,
+        _waiting, [.. _nodes.Select(n => n.Name)], null);
+
+    private static string Hash(ReadOnlyMemory<float> weights) =>
+        Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weights.Span)));
+}

@@ -1,0 +1,71 @@
+using Akka.Actor;
+using DistOpt.Actors.Tensors;
+using DistOpt.Core.Parameters;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>A snapshot's part of a range has come.</summary>
+internal sealed record PartArrived(int Part, KeyRange Range) : INoSerializationVerificationNeeded;
+
+/// <summary>
+/// Puts the slices that servers send together into whole vectors: weights and buffers, last and selected. Slices are read straight into place;
+/// those handed over by reference are copied at once, on the server's thread.
+/// </summary>
+internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) : ITensorReceiver
+{
+    private readonly FlatBuffer _parameters = new(layout.ParameterCount);
+    private readonly FlatBuffer _buffers = new(layout.BufferCount);
+    private readonly HashSet<KeyRange> _arrived = [];
+    private bool _buffersArrived;
+
+    /// <summary>The whole vectors; valid while <see cref="Complete"/> and nothing further is asked for.</summary>
+    public ReadOnlyMemory<float> Parameters => _parameters.Memory;
+
+    public ReadOnlyMemory<float> Buffers => _buffers.Memory;
+
+    public bool Complete { get; private set; }
+
+    /// <summary>Begins a collection.</summary>
+    public void Reset()
+    {
+        _arrived.Clear();
+        _buffersArrived = layout.BufferCount == 0;
+        Complete = false;
+    }
+
+    /// <summary>Counts a slice on the owner's thread; a repeat is dropped.</summary>
+    public void Count(PartArrived arrived)
+    {
+        if (arrived.Part is SnapshotParts.Buffers or SnapshotParts.SelectedBuffers) _buffersArrived = true;
+        else _arrived.Add(arrived.Range);
+        Complete = _buffersArrived && _arrived.Sum(r => r.Length) == layout.ParameterCount;
+    }
+
+    public TensorLease? Accept(in TensorHeader header)
+    {
+        var target = Target(header);
+        return target is null || header.Range.End > target.Length ? null : new TensorLease(target.Slice(header.Range));
+    }
+
+    public void Received(in TensorHeader header, IWireMessage? meta, TensorLease payload)
+    {
+        using (payload)
+        {
+            var target = Target(header);
+            if (target is null || header.Range.End > target.Length) return;
+            var destination = target.Slice(header.Range);
+            if (!destination.Equals(payload.Memory)) payload.Memory.CopyTo(destination);
+        }
+        owner.Tell(new PartArrived(header.Part, header.Range), ActorRefs.NoSender);
+    }
+
+    public void Abandoned(in TensorHeader header, TensorLease payload) => payload.Dispose();
+
+    private FlatBuffer? Target(in TensorHeader header) => header.Kind != TensorKind.Snapshot ? null : header.Part switch
+    {
+        SnapshotParts.Weights or SnapshotParts.SelectedWeights => _parameters,
+        SnapshotParts.Buffers or SnapshotParts.SelectedBuffers => _buffers,
+        _ => null,
+    };
+}
