@@ -17,7 +17,12 @@ public sealed record NodeEnvelope(
     [property: Key(1)] string Actor,
     [property: Key(2)] NodeId From,
     [property: Key(3)] string Manifest,
-    [property: Key(4)] byte[] Body) : IWireMessage;
+    [property: Key(4)] byte[] Body) : IWireMessage
+{
+    /// <summary>The incarnation the message is for; null for whichever runs at the address. Another one drops it.</summary>
+    [Key(5)]
+    public NodeId? To { get; init; }
+}
 
 /// <summary>Names of receivers on a node.</summary>
 public static class NodeActors

@@ -38,6 +38,7 @@ public sealed class NodeAgentActor : ReceiveActor
 
     private void Open(NodeEnvelope envelope)
     {
+        if (envelope.To is { } to && to != _services.Router.Self) return; // meant for the process that was here before
         try
         {
             Deliver(new NodeDelivery(envelope.Job, envelope.Actor, envelope.From, WireCodec.Deserialize(envelope.Manifest, envelope.Body)));

@@ -34,7 +34,8 @@ public sealed class JobCoordinatorActor : ReceiveActor
         Receive<StopJob>(stop => Find(stop.Job)?.Actor?.Tell(stop));
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);
-        Receive<ListJobs>(_ => List());
+        Receive<JobStatus>(status => Find(status.Job)?.Latest = status);
+        Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _order.Select(id => StatusOf(_jobs[id]))])));
         Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Select(Status)])));
     }
 
@@ -48,6 +49,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
         public IActorRef? Actor;
         public bool Opened;
         public IReadOnlyDictionary<NodeId, int>? Workers;
+        public JobStatus? Latest;
         public JobEnded? End;
     }
 
@@ -135,19 +137,10 @@ public sealed class JobCoordinatorActor : ReceiveActor
         foreach (var job in _jobs.Values) job.Actor?.Tell(gone);
     }
 
-    /// <summary>Asks each live job and answers when all have; each is an actor that only ever answers at once or is writing a file.</summary>
-    private void List()
-    {
-        var known = _order.Select(id => _jobs[id]).ToList();
-        var sender = Sender;
-        var asked = known.Select(job => job.End is { } end
-            ? Task.FromResult(Ended(job, end))
-            : job.Actor!.Ask<JobStatus>(new TrainingCoordinatorActor.AskStatus(), TimeSpan.FromSeconds(10))).ToList();
-        Task.WhenAll(asked).PipeTo(sender, success: statuses => new JobList(statuses), failure: e => new Status.Failure(e));
-    }
-
-    private static JobStatus Ended(Job job, JobEnded end) => new(job.Submission.Job, job.Submission.Spec.Name,
-        end.Summary.Status.ToString().ToLowerInvariant(), end.Summary.Steps, end.Summary.Steps, null, null, [], end.Summary);
+    private static JobStatus StatusOf(Job job) => job.End is { } end
+        ? new JobStatus(job.Submission.Job, job.Submission.Spec.Name, end.Summary.Status.ToString().ToLowerInvariant(), end.Summary.Steps,
+            end.Summary.Steps, null, null, [], end.Summary)
+        : job.Latest ?? new JobStatus(job.Submission.Job, job.Submission.Spec.Name, "opening", 0, 0, null, null, [], null);
 
     private NodeStatus Status(NodeOffer node)
     {

@@ -1,6 +1,7 @@
-using System.Security.Cryptography;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using Akka.Actor;
+using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Core.Specs;
@@ -79,7 +80,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_training is not null) return;
         _training = ended;
         _progress.Step(ended.Step, ended.Samples, null);
-        _state = "collecting";
+        Enter("collecting");
         Collect(SnapshotParts.Weights, SnapshotParts.Buffers);
     }
 
@@ -124,7 +125,7 @@ internal sealed partial class TrainingCoordinatorActor
             EndTrained(training);
             return;
         }
-        _state = "testing";
+        Enter("testing");
         _final[DataSplit.Test] = new EvaluationLedger(training.Step, DataSplit.Test, data.Test, Spec.Evaluate.BatchSize);
         long version = training.Step;
         if (!training.KeepLast)
@@ -253,9 +254,6 @@ internal sealed partial class TrainingCoordinatorActor
             WeightsSha256 = _weightsHash,
         };
     }
-
-    private JobStatus Status() => new(_submission.Job, Spec.Name, _state, _progress.CurrentStep, _progress.TotalSteps, _progress.Loss,
-        _waiting, [.. _nodes.Select(n => n.Name)], null);
 
     private static string Hash(ReadOnlyMemory<float> weights) =>
         Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(weights.Span)));

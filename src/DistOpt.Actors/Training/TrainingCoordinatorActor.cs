@@ -53,11 +53,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<NodeGone>(gone => Guard(() => OnNodeGone(gone)));
         Receive<CheckProgress>(_ => Guard(CheckWhetherItMoves));
         Receive<GiveUp>(_ => Guard(OnGiveUp));
-        Receive<AskStatus>(_ => Sender.Tell(Status()));
     }
-
-    /// <summary>To the training coordinator: answered by <see cref="JobStatus"/>.</summary>
-    internal sealed record AskStatus : INoSerializationVerificationNeeded;
 
     public ITimerScheduler Timers { get; set; } = null!;
 
@@ -73,7 +69,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             _handle = _services.Runtimes.Acquire(_submission.Job, Spec);
             CheckServers(_handle.Runtime.Layout);
             _sink = _submission.Sink(_handle.Runtime);
-            _state = "placing";
+            Enter("placing");
             Context.Parent.Tell(new JobOpened(_submission.Job));
         });
     }
@@ -103,7 +99,11 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         var ranges = KeyRangePartitioner.Cut(_handle!.Runtime.Layout.ParameterCount, Spec.Training.Servers);
         var capacities = nodes.Select(n => new NodeCapacity(n.Peer.Node.Value, n.FreeSlots, n.Server)).ToList();
         _placement = JobPlacer.Place(capacities, Spec.Training.Workers, Spec.Training.GradientShards!.Value, ranges, out _waiting);
-        if (_placement is null) return;
+        if (_placement is null)
+        {
+            TellStatus();
+            return;
+        }
         var used = _placement.Nodes.ToHashSet(StringComparer.Ordinal);
         _nodes = [.. nodes.Where(n => used.Contains(n.Peer.Node.Value))];
         var peers = _nodes.ToDictionary(n => n.Peer.Node.Value, n => n.Peer);
@@ -114,7 +114,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             [.. replicas], _services.Channel.Self.ToWire());
         Context.Parent.Tell(new JobPlaced(_submission.Job,
             _placement.Workers.GroupBy(w => peers[w.Node].Node).ToDictionary(g => g.Key, g => g.Count())));
-        _state = "preparing";
+        Enter("preparing");
         var prepare = new PrepareJob(_services.Specs.Write(Spec), _services.Channel.Self.ToWire());
         foreach (var node in _nodes) Send(node.Peer.Node, NodeActors.Agent, prepare);
         WatchProgress();
@@ -138,6 +138,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             case StepProgress step:
                 _progress.Step(step.Step, step.Samples, step.Loss);
                 _sink!.Progress(new RunProgress(step.Step, step.Epoch, step.Loss, _progress.SamplesPerSecond, _progress.WallSeconds));
+                TellStatus();
                 CheckTime();
                 break;
             case TrainRow row:
@@ -175,7 +176,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             EndBadInput(new SpecException(differences));
             return;
         }
-        _state = "starting";
+        Enter("starting");
         _collector = new WeightCollector(Self, _handle.Runtime.Layout);
         _listening = _services.Channel.Listen(new TensorAddress(JobKey.Of(_submission.Job), TensorTarget.Collector, 0), _collector);
         foreach (var used in _nodes) Send(used.Peer.Node, NodeActors.Agent, new StartJob(_wirePlacement!));
@@ -193,7 +194,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
 
     private void Begin()
     {
-        _state = "training";
+        Enter("training");
         var runtime = _handle!.Runtime;
         int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
         long perEpoch = (runtime.Data.Train + batch - 1) / batch;
@@ -206,6 +207,15 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             Send(server.Peer.Node, NodeActors.Server(server.Index), new BeginTraining(_wirePlacement.JobEpoch));
         if (_pendingStop is { } reason) Stop(reason);
     }
+
+    private void Enter(string state)
+    {
+        _state = state;
+        TellStatus();
+    }
+
+    private void TellStatus() => Context.Parent.Tell(new JobStatus(_submission.Job, Spec.Name, _state, _progress.CurrentStep,
+        _progress.TotalSteps, _progress.Loss, _waiting, [.. _nodes.Select(n => n.Name)], null));
 
     private void Log(LogLine line)
     {

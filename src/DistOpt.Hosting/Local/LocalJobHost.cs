@@ -1,0 +1,81 @@
+using Akka.Actor;
+using Akka.Configuration;
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Tensors;
+using DistOpt.Actors.Training;
+using DistOpt.Core.Optimizers;
+using DistOpt.Core.Schedules;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Hosting.Local;
+
+/// <summary>What any host of jobs needs to know of the build: how specs are read, and how their plug-ins are made.</summary>
+/// <param name="Runtimes">Opens model and data.</param>
+/// <param name="Specs">Specs to YAML and back, for nodes of other processes.</param>
+public sealed record JobParts(
+    IJobRuntimeFactory Runtimes,
+    ISpecCodec Specs,
+    Func<TrainingSpec, IOptimizer> Optimizer,
+    Func<TrainingSpec, ILearningRateSchedule> Schedule);
+
+/// <summary>
+/// Runs one job in this process: the actors of a cluster in an actor system of one node, tensors handed over by reference. Leaves no thread
+/// behind.
+/// </summary>
+public static class LocalJobHost
+{
+    private const string Hocon = """
+        akka {
+          actor.provider = local
+          stdout-loglevel = OFF
+          loglevel = OFF
+          loggers = []
+          coordinated-shutdown {
+            run-by-clr-shutdown-hook = off
+            run-by-actor-system-terminate = off
+          }
+        }
+        """;
+
+    /// <summary>Runs the job to its end.</summary>
+    /// <param name="spec">The resolved spec.</param>
+    /// <param name="stops">Tokens, each with the reason why the job ends cleanly at the next step when it is cancelled.</param>
+    /// <returns>The summary; its status says how the job ended.</returns>
+    /// <exception cref="SpecException">Bad input, found before the sink heard of the run.</exception>
+    public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, TimeProvider time,
+        params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
+    {
+        var system = ActorSystem.Create("distopt", ConfigurationFactory.ParseString(Hocon + NodeServices.Hocon));
+        using var network = new LocalTensorNetwork();
+        try
+        {
+            var self = new NodeId("local");
+            var nodes = new LocalNodes();
+            var services = new NodeServices
+            {
+                Name = "local",
+                Router = new LocalNodeRouter(self, nodes),
+                Channel = network.Open(self),
+                Runtimes = new JobRuntimes(parts.Runtimes),
+                Specs = parts.Specs,
+                Optimizer = parts.Optimizer,
+                Schedule = parts.Schedule,
+                Time = time,
+            };
+            var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
+            var coordinator = system.ActorOf(JobCoordinatorActor.Props(services), JobCoordinatorActor.Name);
+            nodes.Add(self, agent);
+            agent.Tell(new CoordinatorHere(coordinator));
+            var offer = new NodeOffer(new WirePeer(self, "", 0), "local", ["coordinator", "server", "worker"], int.MaxValue, ProtocolVersion.Current);
+            services.Router.Send(self, default, NodeActors.Jobs, offer);
+
+            return await JobSubmission.RunAsync(system, coordinator, new SubmitJob(job, spec, _ => sink), stops).ConfigureAwait(false);
+        }
+        finally
+        {
+            await system.Terminate().ConfigureAwait(false);
+        }
+    }
+}
