@@ -4,6 +4,7 @@ using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;

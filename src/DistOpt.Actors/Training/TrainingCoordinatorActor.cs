@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
