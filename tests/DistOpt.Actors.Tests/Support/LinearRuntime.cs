@@ -1,0 +1,116 @@
+using System.Collections.Concurrent;
+using DistOpt.Core.Batching;
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+
+namespace DistOpt.Actors.Tests.Support;
+
+/// <summary>
+/// Least squares in plain C#, so that the actors are tested without a tensor engine: y = w.x on made-up data, loss (w.x - y)^2 / 2 summed
+/// over samples. Optionally with a buffer that counts samples seen by shard 0.
+/// </summary>
+internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
+{
+    private readonly float[][] _inputs;
+    private readonly float[] _targets;
+    private readonly EpochOrder _order;
+
+    public LinearRuntime(int features = 3000, int samples = 103, int validation = 20, int test = 10, bool buffers = false, long seed = 7)
+    {
+        Layout = new ParameterLayout([new TensorSlot("w", [features], 0, features)],
+            buffers ? [new TensorSlot("seen", [2], 0, 2)] : []);
+        Data = new DataCounts(samples, validation, test);
+        int all = samples + validation + test;
+        _inputs = [.. Enumerable.Range(0, all).Select(i => Enumerable.Range(0, features).Select(f => MathF.Sin((i * 31) + (f * 0.7f))).ToArray())];
+        _targets = [.. _inputs.Select(x => (x[0] * 2) - x[^1])];
+        _order = new EpochOrder(seed, samples);
+    }
+
+    /// <summary>Every (epoch, sample) whose gradient was computed, to count visits.</summary>
+    public ConcurrentBag<(long Step, long Sample)> Visits { get; } = [];
+
+    /// <summary>Called before each leaf; may throw as user code may.</summary>
+    public Action<StepPlan, int>? BeforeLeaf { get; init; }
+
+    public ParameterLayout Layout { get; }
+
+    public DataCounts Data { get; }
+
+    public JobFingerprint Fingerprint { get; init; } = new(new Dictionary<string, string> { ["user code"] = "a1" }, new Dictionary<string, string> { ["CPU"] = "x" });
+
+    public IReadOnlyList<string> Warnings => [];
+
+    public int Opened { get; private set; }
+
+    public int Disposed { get; private set; }
+
+    public IJobRuntime Open(TrainingSpec spec)
+    {
+        Opened++;
+        return this;
+    }
+
+    public void Dispose() => Disposed++;
+
+    public void WriteInitialWeights(Span<float> parameters, Span<float> buffers)
+    {
+        for (int i = 0; i < parameters.Length; i++) parameters[i] = MathF.Cos(i) * 0.01f;
+        buffers.Clear();
+    }
+
+    public IGradientWorker CreateWorker(FlatBuffer weights) => new Worker(this, weights);
+
+    public void SaveModel(string path, ReadOnlyMemory<float> parameters, ReadOnlyMemory<float> buffers) => throw new NotSupportedException();
+
+    public void SaveInference(string path) => throw new NotSupportedException();
+
+    private float Predict(ReadOnlySpan<float> weights, long sample)
+    {
+        float sum = 0;
+        var x = _inputs[sample];
+        for (int i = 0; i < x.Length; i++) sum += weights[i] * x[i];
+        return sum;
+    }
+
+    private sealed class Worker(LinearRuntime runtime, FlatBuffer weights) : IGradientWorker
+    {
+        public LeafResult ComputeLeaf(StepPlan plan, PositionRange shard, int shardIndex, FlatBuffer gradient,
+            ReadOnlySpan<float> buffersIn, Span<float> buffersOut)
+        {
+            runtime.BeforeLeaf?.Invoke(plan, shardIndex);
+            gradient.Span.Clear();
+            var metrics = new MetricSums();
+            double loss = 0;
+            var order = runtime._order.Order(plan.Epoch);
+            for (long p = shard.Begin; p < shard.End; p++)
+            {
+                long sample = order.Span[(int)(plan.BatchStart + p)];
+                runtime.Visits.Add((plan.Step, sample));
+                float error = runtime.Predict(weights.Span, sample) - runtime._targets[sample];
+                loss += error * error / 2;
+                var x = runtime._inputs[sample];
+                for (int i = 0; i < x.Length; i++) gradient.Span[i] += error * x[i];
+            }
+            metrics.Add(MetricSums.Loss, loss, shard.Length);
+            if (buffersOut.Length > 0) (buffersOut[0], buffersOut[1]) = (buffersIn[0] + shard.Length, plan.Step);
+            return new LeafResult(shard.Length, metrics);
+        }
+
+        public MetricSums Evaluate(DataSplit split, PositionRange slice, ReadOnlySpan<float> buffers)
+        {
+            var metrics = new MetricSums();
+            long offset = split switch { DataSplit.Train => 0, DataSplit.Validation => runtime.Data.Train, _ => runtime.Data.Train + runtime.Data.Validation };
+            for (long i = slice.Begin; i < slice.End; i++)
+            {
+                float error = runtime.Predict(weights.Span, offset + i) - runtime._targets[offset + i];
+                metrics.Add(MetricSums.Loss, error * error / 2, 1);
+            }
+            return metrics;
+        }
+
+        public void Prefetch(StepPlan plan, PositionRange shard, int shardIndex) { }
+
+        public void Dispose() { }
+    }
+}
