@@ -12,6 +12,14 @@ public sealed record TensorPeer(NodeId Node, string Host, int Port);
 public interface ITensorReceiver
 {
     /// <summary>
+    /// When a network channel lets the sender of a complete frame send that many bytes more. False: once the frame's lease is disposed, so
+    /// that the channel's window bounds what one sender makes this receiver hold. True: as soon as the frame is complete. A receiver that
+    /// holds frames until others have come (a server under BSP holds pushes until the tree is complete) must say true, or the frame it
+    /// waits for may never get credit; it bounds its memory itself, by what it accepts.
+    /// </summary>
+    bool CreditOnReceipt => false;
+
+    /// <summary>
     /// Called before a payload is read from a network: the memory it is to be read into (exactly <c>header.Range.Length</c> elements), or
     /// null to have it read and thrown away (late or repeated frame). Not called when the payload is handed over by reference.
     /// </summary>
@@ -30,7 +38,8 @@ public interface ITensorReceiver
 /// <summary>
 /// Moves tensors between the nodes of a job. Three implementations: within a process (by reference), TCP (Hosting), simulated.
 /// Guarantees: frames from one sender to one address arrive in order, each at least once while both nodes live (a frame may be repeated
-/// after a reconnect: receivers drop what they have); memory on the receiving side is bounded by the channel's credit.
+/// after a reconnect: receivers drop what they have); memory on the receiving side is bounded by the channel's credit, per sender and
+/// address (see <see cref="ITensorReceiver.CreditOnReceipt"/>), so that a slow receiver holds up nobody else's frames.
 /// Thread-safe.
 /// </summary>
 public interface ITensorChannel

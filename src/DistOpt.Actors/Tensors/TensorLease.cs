@@ -1,12 +1,23 @@
 namespace DistOpt.Actors.Tensors;
 
+/// <summary>Told when a lease that it watches is disposed: how a network channel notices that a frame has been consumed.</summary>
+public interface ITensorLeaseWatcher
+{
+    /// <summary>Runs once, on the thread that disposes the lease, after its memory was given back.</summary>
+    /// <param name="token">As given to <see cref="TensorLease.Watch"/>.</param>
+    void Disposed(long token);
+}
+
 /// <summary>
 /// Memory of float32 values lent for a while. Whoever holds the lease last disposes it, once; that gives the memory (and on a network
 /// channel the credit) back.
 /// </summary>
 public sealed class TensorLease : IDisposable
 {
-    private Action<TensorLease>? _release;
+    private readonly Action<TensorLease>? _release;
+    private ITensorLeaseWatcher? _watcher;
+    private long _token;
+    private int _disposed;
 
     /// <param name="memory">The values.</param>
     /// <param name="release">Called once, on the thread that disposes; null where nobody waits for the memory.</param>
@@ -20,5 +31,17 @@ public sealed class TensorLease : IDisposable
 
     public Span<float> Span => Memory.Span;
 
-    public void Dispose() => Interlocked.Exchange(ref _release, null)?.Invoke(this);
+    /// <summary>For channels: be told of the disposal. To be called before the lease is handed over, by one watcher.</summary>
+    public void Watch(ITensorLeaseWatcher watcher, long token)
+    {
+        _token = token;
+        _watcher = watcher;
+    }
+
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0) return;
+        _release?.Invoke(this);
+        _watcher?.Disposed(_token);
+    }
 }
