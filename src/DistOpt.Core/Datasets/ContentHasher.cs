@@ -5,7 +5,11 @@ using System.Text;
 
 namespace DistOpt.Core.Datasets;
 
-/// <summary>Content hash of a data set: a header of shapes, counts and class names, then the values in little-endian order.</summary>
+/// <summary>
+/// Content hash of a data set: SHA-256 over count, test count, task number, input shape, target shape, classes, columns (each list with its
+/// length first, texts as UTF-8 with their byte count first, numbers as 64-bit), then stored inputs, int32 labels and float32 targets, each with
+/// its byte count first; all little-endian.
+/// </summary>
 internal static class ContentHasher
 {
     /// <param name="inputs">Stored values of all inputs; multi-byte values little-endian.</param>
