@@ -5,6 +5,9 @@ namespace DistOpt.Torch.Losses;
 /// <summary>The built-in losses. Adding one is one file and one line here.</summary>
 public static class LossCatalog
 {
+    /// <summary>Name of binary cross-entropy on scores.</summary>
+    public const string BceWithLogits = "bce-with-logits";
+
     /// <summary>A new catalogue, for an application to add its own to. A factory takes the entry's options record.</summary>
     public static Catalog<Func<object, ILoss>> Create() => new Catalog<Func<object, ILoss>>("loss")
         .Add(new("cross-entropy", typeof(CrossEntropyOptions), o => new CrossEntropyLoss((CrossEntropyOptions)o),
@@ -15,6 +18,6 @@ public static class LossCatalog
             "values: mean absolute error", "torch.nn.functional.l1_loss"))
         .Add(new("huber", typeof(HuberOptions), o => new HuberLoss((HuberOptions)o),
             "values: squared error up to delta, absolute error above", "Huber 1964; torch.nn.functional.huber_loss"))
-        .Add(new("bce-with-logits", typeof(NoLossOptions), _ => new BceWithLogitsLoss(),
+        .Add(new(BceWithLogits, typeof(NoLossOptions), _ => new BceWithLogitsLoss(),
             "targets between 0 and 1: binary cross-entropy on scores", "torch.nn.functional.binary_cross_entropy_with_logits"));
 }

@@ -1,0 +1,22 @@
+using System.Collections.Immutable;
+
+namespace DistOpt.Torch;
+
+/// <summary>The prediction for one input.</summary>
+public sealed record Prediction
+{
+    /// <summary>Index of the most probable class (the first of equals); null unless the task is classification.</summary>
+    public int? ClassIndex { get; init; }
+
+    /// <summary>Name of that class; null unless the task is classification.</summary>
+    public string? ClassName { get; init; }
+
+    /// <summary>Probability of each class by index, the softmax of <see cref="Values"/>; empty unless the task is classification.</summary>
+    public ImmutableArray<float> Probabilities { get; init; } = [];
+
+    /// <summary>
+    /// What the model puts out: a score for each class, or the predicted values. After training with bce-with-logits, a regression's
+    /// values are probabilities (the sigmoid of the scores).
+    /// </summary>
+    public required ImmutableArray<float> Values { get; init; }
+}
