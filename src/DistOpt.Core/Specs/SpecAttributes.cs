@@ -18,6 +18,9 @@ public sealed class NullNameAttribute(string name) : Attribute
     public string Name { get; } = name;
 }
 
-/// <summary>The field has no influence on the weights of a run (placement, limits, paths), so that <see cref="SpecIdentity"/> leaves it out.</summary>
+/// <summary>
+/// The field has no influence on the weights of a run (placement, limits), so that <see cref="SpecIdentity"/> leaves it out. Fields called
+/// <c>path</c> or <c>..._path</c> are left out without it: what counts is what the file holds.
+/// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed class OutsideIdentityAttribute : Attribute;

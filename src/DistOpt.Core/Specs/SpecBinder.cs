@@ -44,7 +44,7 @@ public sealed class SpecBinder
     public TrainingSpec Check(TrainingSpec spec, IReadOnlyList<string>? overrides = null)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        return Bind(new NodeWriter().WriteRecord(spec), "", overrides, TrainingSpecRules.All);
+        return BindNodes(new NodeWriter().WriteRecord(spec), "", overrides, TrainingSpecRules.All);
     }
 
     /// <summary>Any record of fields (settings of a node, a study): nested records, lists, ranges, plug-ins as in a training spec.</summary>
@@ -55,10 +55,10 @@ public sealed class SpecBinder
         where T : class
     {
         ArgumentNullException.ThrowIfNull(yaml);
-        return Bind(SpecYaml.Parse(yaml, fileName ?? ""), fileName ?? "", overrides, rules);
+        return BindNodes(SpecYaml.Parse(yaml, fileName ?? ""), fileName ?? "", overrides, rules);
     }
 
-    private T Bind<T>(SpecNode root, string source, IReadOnlyList<string>? overrides, IReadOnlyList<SpecRule<T>>? rules)
+    private T BindNodes<T>(SpecNode root, string source, IReadOnlyList<string>? overrides, IReadOnlyList<SpecRule<T>>? rules)
         where T : class
     {
         var shape = RecordShape.Of(typeof(T));

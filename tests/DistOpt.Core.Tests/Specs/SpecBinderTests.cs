@@ -139,7 +139,6 @@ public sealed class SpecBinderTests
     [InlineData("model: { hidden: 64 }", "model.hidden (line 1): is 64, but must be a list such as [1, 2]; write [64] for one value")]
     [InlineData("model: { hidden: [] }", "model.hidden (line 1): has 0 values, but must have at least 1")]
     [InlineData("model: { hidden: [a, [1]] }", "model.hidden[0] (line 1): is 'a', but must be a whole number|model.hidden[1] (line 1): is a list, but must be a whole number")]
-    [InlineData("name: true", "name (line 1): is true, but must be text; put it in quotes if that is the text")]
     [InlineData("name: a b", "name (line 1): is 'a b', but must begin with a letter or digit and have only letters, digits, '.', '_' and '-', at most 100")]
     [InlineData("[1, 2]", "spec.yaml (line 1): is a list, but must be fields such as 'name: ...'")]
     public void Bad_input_gets_one_clear_line_for_each_violation(string yaml, string expected) => Assert.Equal(expected.Split('|'), Errors(yaml));

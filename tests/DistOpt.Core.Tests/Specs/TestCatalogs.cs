@@ -60,7 +60,6 @@ public sealed record CnnOptions
 
 public sealed record MnistOptions
 {
-    [OutsideIdentity]
     public string? Path { get; init; }
 
     public bool Normalize { get; init; } = true;
@@ -69,7 +68,6 @@ public sealed record MnistOptions
 public sealed record CsvOptions
 {
     [Required]
-    [OutsideIdentity]
     public string Path { get; init; } = "";
 
     public string? Label { get; init; }

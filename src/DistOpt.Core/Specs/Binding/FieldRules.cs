@@ -59,6 +59,12 @@ internal sealed class FieldRules
         }
     }
 
+    private FieldRules(FieldRules list)
+    {
+        (Minimum, Maximum, MinimumIsExclusive, MaximumIsExclusive) = (list.Minimum, list.Maximum, list.MinimumIsExclusive, list.MaximumIsExclusive);
+        (_pattern, _denied, Allowed) = (list._pattern, list._denied, list.Allowed);
+    }
+
     /// <summary>Smallest value; minus infinity for none.</summary>
     public double Minimum { get; } = double.NegativeInfinity;
 
@@ -80,6 +86,9 @@ internal sealed class FieldRules
 
     /// <summary>Attributes of other types, such as the user's own: asked as they are.</summary>
     public ImmutableArray<ValidationAttribute> Other { get; } = [];
+
+    /// <summary>The same without the bounds on length, which hold for the whole list or map.</summary>
+    public FieldRules OfElement => new(this);
 
     /// <summary>The bounds as an error says them, "between 0 and 1"; null without bounds.</summary>
     public string? RangeText

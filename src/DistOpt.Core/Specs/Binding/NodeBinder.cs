@@ -47,7 +47,7 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
             }
 
             if (!found && plugin is not { KindIsKnown: false })
-                violations.Add(fieldPath, finder.Unknown(entry.Key, [.. Shapes(targets)], plugin));
+                violations.Add(fieldPath, violations.Full ? "" : finder.Unknown(entry.Key, [.. Shapes(targets)], plugin));
         }
 
         foreach (var (shape, record) in targets)
@@ -119,7 +119,7 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
 
         var items = new List<object?>(sequence.Items.Length);
         for (var i = 0; i < sequence.Items.Length; i++)
-            items.Add(BindElement(type.Element!, rules, sequence.Items[i], $"{path}[{i}]"));
+            items.Add(BindElement(type.Element!, rules.OfElement, sequence.Items[i], $"{path}[{i}]"));
         if (items.Contains(Failed))
             return Failed;
         var list = type.MakeList(items);
@@ -132,7 +132,7 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
             return Fail(path, $"is {ScalarBinder.Show(node)}, but must be a mapping of names to values", node);
         var items = new List<KeyValuePair<string, object?>>(mapping.Entries.Length);
         foreach (var entry in mapping.Entries)
-            items.Add(new(entry.Key, BindElement(type.Element!, rules, entry.Value, Join(path, entry.Key))));
+            items.Add(new(entry.Key, BindElement(type.Element!, rules.OfElement, entry.Value, Join(path, entry.Key))));
         if (items.Exists(i => i.Value == Failed))
             return Failed;
         var map = type.MakeMap(items);

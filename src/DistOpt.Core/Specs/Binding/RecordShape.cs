@@ -93,10 +93,11 @@ internal sealed class RecordShape
         Attribute[] attributes = [.. property.GetCustomAttributes(), .. parameter?.GetCustomAttributes() ?? []];
         var type = FieldType.Of(property, attributes.OfType<PluginAttribute>().FirstOrDefault())
             with { NullName = attributes.OfType<NullNameAttribute>().FirstOrDefault()?.Name };
-        return new FieldShape(FieldNames.Snake(property.Name), property, type, new FieldRules(type, [.. attributes.OfType<ValidationAttribute>()]))
+        var name = FieldNames.Snake(property.Name);
+        return new FieldShape(name, property, type, new FieldRules(type, [.. attributes.OfType<ValidationAttribute>()]))
         {
             Description = attributes.OfType<DescriptionAttribute>().FirstOrDefault()?.Description,
-            OutsideIdentity = attributes.OfType<OutsideIdentityAttribute>().Any(),
+            OutsideIdentity = attributes.OfType<OutsideIdentityAttribute>().Any() || name is "path" || name.EndsWith("_path", StringComparison.Ordinal),
             Required = attributes.Any(a => a is RequiredAttribute or RequiredMemberAttribute),
         };
     }

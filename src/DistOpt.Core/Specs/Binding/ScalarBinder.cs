@@ -19,8 +19,7 @@ internal static class ScalarBinder
             FieldKind.Bool => SpecScalars.IsBool(node.Text, out var truth) ? (truth, null) : Wrong(type, node),
             FieldKind.Integer => BindInteger(type, node),
             FieldKind.Number => BindNumber(type, node),
-            FieldKind.Text => node.Plain && SpecScalars.IsBool(node.Text, out _)
-                ? (null, $"is {Show(node)}, but must be text; put it in quotes if that is the text") : (node.Text, null),
+            FieldKind.Text => (node.Text, null),
             FieldKind.Enum => BindEnum(type, node),
             _ => Wrong(type, node),
         };

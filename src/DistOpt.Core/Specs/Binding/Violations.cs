@@ -7,20 +7,20 @@ internal sealed class Violations
     public const int ListedMax = 100;
 
     private readonly List<SpecViolation> _all = [];
-    private readonly Dictionary<string, int> _lines = [];
+    private readonly Dictionary<string, int?> _lines = [];
     private int _unlisted;
+
+    /// <summary>Whether the text of a further violation would not be shown.</summary>
+    public bool Full => _all.Count >= ListedMax;
 
     public bool Any => _all.Count > 0;
 
-    public void Place(string path, int? line)
-    {
-        if (line is { } known)
-            _lines.TryAdd(path, known);
-    }
+    /// <summary>Notes where a value stands; null = in no file, so that its errors do not get the line of the section around it.</summary>
+    public void Place(string path, int? line) => _lines.TryAdd(path, line);
 
     public void Add(string path, string message, int? line = null)
     {
-        if (_all.Count < ListedMax)
+        if (!Full)
             _all.Add(new SpecViolation(path, message, line ?? LineOf(path)));
         else
             _unlisted++;

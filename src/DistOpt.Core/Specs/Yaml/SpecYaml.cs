@@ -33,19 +33,23 @@ public static class SpecYaml
         }
         catch (YamlException e)
         {
-            throw new SpecException([new SpecViolation(source, $"not valid YAML: {Explain(e, text)}", lines ? Line(e.Start) : null)]);
+            var (line, message) = Explain(e, text);
+            throw new SpecException([new SpecViolation(source, $"not valid YAML: {message}", lines ? line : null)]);
         }
     }
 
     private static int Line(in Mark mark) => (int)Math.Clamp(mark.Line, 1, int.MaxValue);
 
-    private static string Explain(YamlException e, string text)
+    private static (int Line, string Message) Explain(YamlException e, string text)
     {
-        var line = text.Split('\n').ElementAtOrDefault(Line(e.Start) - 1) ?? "";
-        if (line.TakeWhile(char.IsWhiteSpace).Contains('\t'))
-            return "the line is indented with a tab; use spaces";
+        // the scanner notices a tab late, and complains about the line before it
+        var first = Line(e.Start);
+        var suspects = text.Split('\n').Skip(first - 1).Take(2).ToList();
+        var tab = suspects.FindIndex(l => l.TakeWhile(char.IsWhiteSpace).Contains('\t') && !string.IsNullOrWhiteSpace(l));
+        if (tab >= 0)
+            return (first + tab, "the line is indented with a tab; use spaces");
         var message = e.Message;
-        return message.Length == 0 ? "unexpected text" : char.ToLowerInvariant(message[0]) + message[1..].TrimEnd('.');
+        return (first, message.Length == 0 ? "unexpected text" : char.ToLowerInvariant(message[0]) + message[1..].TrimEnd('.'));
     }
 
     private sealed class Reader(string text, string source, bool lines)
@@ -64,7 +68,19 @@ public static class SpecYaml
             return root;
         }
 
-        private ParsingEvent Next() => _parser.MoveNext() ? _parser.Current! : throw new YamlException("unexpected end of the text");
+        private ParsingEvent Next()
+        {
+            try
+            {
+                return _parser.MoveNext() ? _parser.Current! : throw new YamlException("unexpected end of the text");
+            }
+            catch (Exception e) when (e is InvalidOperationException or ArgumentException)
+            {
+                // YamlDotNet's scanner throws these for some malformed texts (a plain scalar where no key may stand; half a surrogate)
+                var at = _parser.Current?.End ?? Mark.Empty;
+                throw new YamlException(at, at, "the text after this cannot be read; check quotes, brackets and colons");
+            }
+        }
 
         private SpecNode ReadNode(ParsingEvent e, int depth)
         {
