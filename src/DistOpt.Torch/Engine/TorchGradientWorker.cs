@@ -1,0 +1,163 @@
+using DistOpt.Core.Batching;
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Randomness;
+using DistOpt.Core.Training;
+
+using static TorchSharp.torch;
+
+namespace DistOpt.Torch.Engine;
+
+/// <summary>Gradients and metrics of one replica of the model. One thread only, with one libtorch thread.</summary>
+internal sealed class TorchGradientWorker : IGradientWorker
+{
+    private readonly TorchModel _model;
+    private readonly FlatModule _flat;
+    private readonly BatchLoader _loader;
+    private readonly BatchPrefetcher? _prefetcher;
+    private readonly LayerRandom _random = new();
+    private readonly StepContext _context = new(new MetricSums());
+    private int _thread = -1;
+    private bool _disposed;
+
+    /// <param name="flat">Bound to the weights that it computes with; the worker's own from now on.</param>
+    /// <param name="prefetch">Batches to prepare ahead; 0 = none.</param>
+    public TorchGradientWorker(TorchModel model, FlatModule flat, BatchLoader loader, int prefetch)
+    {
+        _model = model;
+        _flat = flat;
+        _loader = loader;
+        _prefetcher = prefetch > 0 ? new BatchPrefetcher(loader, prefetch) : null;
+    }
+
+    public LeafResult ComputeLeaf(StepPlan plan, PositionRange shard, int shardIndex, FlatBuffer gradient,
+        ReadOnlySpan<float> buffersIn, Span<float> buffersOut)
+    {
+        EnterThread();
+        gradient.Span.Clear();
+        var metrics = new MetricSums { { MetricSums.Loss, 0, 0 } };
+        _prefetcher?.DropBefore(plan.Step);
+        if (shard.Length == 0)
+        {
+            if (!buffersOut.IsEmpty) buffersIn.CopyTo(buffersOut);
+            return new LeafResult(0, metrics);
+        }
+        _flat.BindGradient(gradient);
+        _flat.SetTraining(true);
+        if (!buffersIn.IsEmpty) _flat.WriteBuffers(buffersIn);
+        if (shard.Length > _model.MicroBatch) Prefetch(plan, shard, shardIndex);
+        double weight = 0;
+        int part = 0;
+        foreach (var positions in MicroBatches(plan, shard))
+        {
+            using var batch = _prefetcher?.Take(plan.Epoch, positions) ?? _loader.LoadTraining(plan.Epoch, positions);
+            if (_model.TrainingDraws)
+            {
+                using var turn = TorchGenerator.Enter(RandomKey.Of(_model.Seed, RandomPurpose.Engine, plan.Step, shardIndex, part));
+                weight += Backward(plan, batch, metrics);
+            }
+            else weight += Backward(plan, batch, metrics);
+            part++;
+        }
+        _flat.CheckViews(all: false);
+        if (!buffersOut.IsEmpty) _flat.ReadBuffers(buffersOut);
+        return new LeafResult(weight, metrics);
+    }
+
+    public MetricSums Evaluate(DataSplit split, PositionRange slice, ReadOnlySpan<float> buffers)
+    {
+        EnterThread();
+        var metrics = new MetricSums { { MetricSums.Loss, 0, 0 } };
+        if (slice.Length == 0) return metrics;
+        _flat.SetTraining(false);
+        if (!buffers.IsEmpty) _flat.WriteBuffers(buffers);
+        using var batch = _loader.LoadEvaluation(split, slice);
+        if (_model.EvaluationDraws)
+        {
+            using var turn = TorchGenerator.Enter(RandomKey.Of(_model.Seed, RandomPurpose.Engine, -2, (long)split, slice.Begin));
+            Measure(split, batch, metrics);
+        }
+        else Measure(split, batch, metrics);
+        return metrics;
+    }
+
+    public void Prefetch(StepPlan plan, PositionRange shard, int shardIndex)
+    {
+        if (_prefetcher is null || shard.Length == 0) return;
+        foreach (var positions in MicroBatches(plan, shard)) _prefetcher.Request(plan.Step, plan.Epoch, positions);
+    }
+
+    /// <summary>Throws unless every parameter and gradient is a view of its flat buffer.</summary>
+    internal void CheckViews() => _flat.CheckViews();
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        _prefetcher?.Dispose();
+        _flat.Dispose();
+    }
+
+    private IEnumerable<PositionRange> MicroBatches(StepPlan plan, PositionRange shard)
+    {
+        long end = plan.BatchStart + shard.End;
+        for (long at = plan.BatchStart + shard.Begin; at < end; at += _model.MicroBatch)
+            yield return new PositionRange(at, Math.Min(at + _model.MicroBatch, end));
+    }
+
+    private double Backward(StepPlan plan, LoadedBatch batch, MetricSums metrics)
+    {
+        using var scope = NewDisposeScope();
+        EnterContext(plan.Step, plan.Epoch, true, DataSplit.Train, batch, metrics);
+        using var random = _random.Enter(_model.Seed, plan.Epoch, plan.Step, true, DataSplit.Train, batch.FirstPosition, batch.Rows);
+        var result = _model.Step(_flat.Module, batch.Batch, _context);
+        double loss = CheckedLoss(result);
+        if (result.LossSum.requires_grad) result.LossSum.backward();
+        else if (result.Weight > 0)
+            throw new InvalidOperationException($"the loss of model '{_model.Name}' does not depend on any trainable parameter");
+        metrics.Add(MetricSums.Loss, loss, result.Weight);
+        return result.Weight;
+    }
+
+    private void Measure(DataSplit split, LoadedBatch batch, MetricSums metrics)
+    {
+        using var scope = NewDisposeScope();
+        using var none = no_grad();
+        EnterContext(0, 0, false, split, batch, metrics);
+        using var random = _random.Enter(_model.Seed, 0, 0, false, split, batch.FirstPosition, batch.Rows);
+        var result = _model.Evaluate(_flat.Module, batch.Batch, _context);
+        metrics.Add(MetricSums.Loss, CheckedLoss(result), result.Weight);
+    }
+
+    private double CheckedLoss(StepResult result)
+    {
+        if (!(result.Weight >= 0 && double.IsFinite(result.Weight)))
+            throw new InvalidOperationException($"the step of model '{_model.Name}' returned weight {result.Weight}, but a weight is finite and at least 0");
+        if (result.LossSum is null || result.LossSum.numel() != 1)
+        {
+            throw new InvalidOperationException($"the step of model '{_model.Name}' returned "
+                + (result.LossSum is null ? "no loss" : $"a loss of shape [{string.Join(", ", result.LossSum.shape)}]") + ", but the loss sum is one number");
+        }
+        return StepContext.ReadScalar(result.LossSum);
+    }
+
+    private void EnterContext(long step, int epoch, bool training, DataSplit split, LoadedBatch batch, MetricSums metrics)
+    {
+        _context.Step = step;
+        _context.Epoch = epoch;
+        _context.Training = training;
+        _context.Split = split;
+        _context.FirstPosition = batch.FirstPosition;
+        _context.Rows = batch.Rows;
+        _context.Metrics = metrics;
+    }
+
+    /// <summary>The thread count is a property of the thread.</summary>
+    private void EnterThread()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        int thread = Environment.CurrentManagedThreadId;
+        if (thread == _thread) return;
+        set_num_threads(1);
+        _thread = thread;
+    }
+}
