@@ -27,6 +27,7 @@ internal sealed class JobNodeActor : ReceiveActor
     {
         (_job, _services) = (job, services);
         Receive<NodeDelivery>(OnDelivery);
+        Receive<NodeOutput>(output => Answer(new LogLines([.. output.Lines])));
         Receive<ChildFailed>(failed => ReportFailure(failed.Name, failed.Error));
     }
 

@@ -7,6 +7,9 @@ namespace DistOpt.Actors.Nodes;
 /// <summary>Host to node agent: where this node's job coordinator is (coordinator nodes only).</summary>
 public sealed record CoordinatorHere(IActorRef Coordinator) : INoSerializationVerificationNeeded;
 
+/// <summary>Host to node agent: lines that user code or the node wrote; they reach every job that runs here.</summary>
+public sealed record NodeOutput(IReadOnlyList<WireLogLine> Lines) : INoSerializationVerificationNeeded;
+
 /// <summary>
 /// The one actor of a node that others can reach (<c>/user/node</c>): hands every message to the actor it is for, and starts and stops jobs'
 /// actors on request.
@@ -17,6 +20,7 @@ public sealed class NodeAgentActor : ReceiveActor
 
     private readonly NodeServices _services;
     private readonly Dictionary<JobId, IActorRef> _jobs = [];
+    private readonly Dictionary<IActorRef, JobId> _names = [];
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private IActorRef? _coordinator;
     private long _spawned;
@@ -27,9 +31,14 @@ public sealed class NodeAgentActor : ReceiveActor
         Receive<CoordinatorHere>(here => _coordinator = here.Coordinator);
         Receive<NodeDelivery>(Deliver);
         Receive<NodeEnvelope>(Open);
+        Receive<NodeOutput>(output =>
+        {
+            foreach (var job in _jobs.Values) job.Tell(output);
+        });
         Receive<Terminated>(gone =>
         {
             foreach (var job in _jobs.Where(j => j.Value.Equals(gone.ActorRef)).Select(j => j.Key).ToList()) _jobs.Remove(job);
+            if (_names.Remove(gone.ActorRef, out var ended)) _services.Channel.ForgetJob(JobKey.Of(ended));
         });
     }
 
@@ -61,6 +70,7 @@ public sealed class NodeAgentActor : ReceiveActor
                 var actor = Context.ActorOf(JobNodeActor.Props(delivery.Job, _services), $"job-{++_spawned}");
                 Context.Watch(actor);
                 _jobs[delivery.Job] = actor;
+                _names[actor] = delivery.Job;
                 actor.Tell(delivery);
                 break;
             case NodeActors.Agent when delivery.Body is EndJob:

@@ -13,6 +13,9 @@ internal sealed record TensorArrived(TensorHeader Header, IWireMessage? Meta, Te
 /// </summary>
 internal sealed class TensorInbox(IActorRef actor, Func<TensorHeader, TensorLease?> accept) : ITensorReceiver
 {
+    /// <summary>A server holds pushes until the tree is complete; what it holds is bounded by the tree.</summary>
+    public bool CreditOnReceipt => true;
+
     public TensorLease? Accept(in TensorHeader header) => accept(header);
 
     public void Received(in TensorHeader header, IWireMessage? meta, TensorLease payload) =>

@@ -34,6 +34,10 @@ public sealed class JobCoordinatorActor : ReceiveActor
         Receive<StopJob>(stop => Find(stop.Job)?.Actor?.Tell(stop));
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);
+        Receive<OutsideOutput>(output =>
+        {
+            foreach (var job in _jobs.Values) job.Actor?.Tell(output);
+        });
         Receive<JobStatus>(status => Find(status.Job)?.Latest = status);
         Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _order.Select(id => StatusOf(_jobs[id]))])));
         Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Select(Status)])));

@@ -52,6 +52,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<PartArrived>(part => Guard(() => OnPart(part)));
         Receive<StopJob>(stop => Guard(() => Stop(stop.Reason)));
         Receive<NodeGone>(gone => Guard(() => OnNodeGone(gone)));
+        Receive<OutsideOutput>(o => Guard(() => Log(new LogLine(o.Line.Node, o.Line.Source, o.Line.Level, o.Line.Text, _progress.WallSeconds))));
         Receive<CheckProgress>(_ => Guard(CheckWhetherItMoves));
         Receive<GiveUp>(_ => Guard(OnGiveUp));
     }

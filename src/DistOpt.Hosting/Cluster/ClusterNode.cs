@@ -1,0 +1,278 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Akka.Actor;
+using Akka.Configuration;
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Serialization;
+using DistOpt.Actors.Tensors;
+using DistOpt.Actors.Training;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Hosting.Local;
+using DistOpt.Hosting.Tensors;
+using DistOpt.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace DistOpt.Hosting.Cluster;
+
+/// <summary>Why a node ended.</summary>
+public enum NodeEnd
+{
+    /// <summary>It was asked to stop.</summary>
+    Stopped,
+
+    /// <summary>The cluster downed it (exit code 3).</summary>
+    Downed,
+
+    /// <summary>It could not join (exit code 4).</summary>
+    NotJoined,
+}
+
+/// <summary>
+/// A node of a cluster in this process: control plane (Akka.Remote and Akka.Cluster), tensor channel, node agent, and on coordinator nodes the
+/// job coordinator. Never exits the process by itself.
+/// </summary>
+public sealed class ClusterNode : IAsyncDisposable
+{
+    private const string SystemName = "distopt";
+    private const string Protocol = "akka.tcp";
+
+    private readonly ActorSystem _system;
+    private readonly ITensorChannel _channel;
+    private readonly TaskCompletionSource<NodeEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private bool _stopping;
+
+    private ClusterNode(NodeOptions options, ActorSystem system, ITensorChannel channel, NodeId id, IActorRef agent, IActorRef? coordinator)
+    {
+        (Options, _system, _channel, Id, Agent, Coordinator) = (options, system, channel, id, agent, coordinator);
+        system.WhenTerminated.ContinueWith(_ => _ended.TrySetResult(EndOf(system)), TaskScheduler.Default);
+    }
+
+    public NodeOptions Options { get; }
+
+    public NodeId Id { get; }
+
+    /// <summary>Control address as <c>host:port</c>, with the port that was taken.</summary>
+    public string Endpoint => Id.Value[..Id.Value.IndexOf('#', StringComparison.Ordinal)];
+
+    /// <summary>Where the tensor channel listens.</summary>
+    public int TensorPort => _channel.Self.Port;
+
+    /// <summary>The job coordinator; null where the node has not the role.</summary>
+    public IActorRef? Coordinator { get; }
+
+    internal IActorRef Agent { get; }
+
+    /// <summary>Completes when the node has ended, for whatever reason.</summary>
+    public Task<NodeEnd> Ended => _ended.Task;
+
+    /// <summary>Starts the node and waits until it is a member of the cluster.</summary>
+    /// <exception cref="SpecException">Settings out of bounds, or a port in use.</exception>
+    /// <exception cref="TimeoutException">The cluster could not be joined in <see cref="NodeOptions.JoinTimeout"/>.</exception>
+    public static async Task<ClusterNode> StartAsync(NodeOptions options, JobParts parts, ILoggerFactory loggers, TimeProvider time,
+        CancellationToken cancellationToken)
+    {
+        var violations = options.Validate().Concat(PortsInUse(options)).ToList();
+        if (violations.Count > 0) throw new SpecException(violations);
+        var system = ActorSystem.Create(SystemName, Configuration(options));
+        ITensorChannel? channel = null;
+        try
+        {
+            AkkaLogging.Attach(system, loggers);
+            var cluster = Akka.Cluster.Cluster.Get(system);
+            var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
+            string name = $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
+            channel = await OpenChannelAsync(options, id, loggers, time, cancellationToken).ConfigureAwait(false);
+            var router = new ClusterNodeRouter(id, system, Protocol);
+            var services = new NodeServices
+            {
+                Name = name,
+                Router = router,
+                Channel = channel,
+                Runtimes = new JobRuntimes(parts.Runtimes),
+                Specs = parts.Specs,
+                Optimizer = parts.Optimizer,
+                Schedule = parts.Schedule,
+                Time = time,
+            };
+            var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
+            router.Attach(agent);
+            bool coordinates = options.Roles.Contains(NodeOptions.Coordinator);
+            var coordinator = coordinates ? system.ActorOf(JobCoordinatorActor.Props(services), JobCoordinatorActor.Name) : null;
+            if (coordinator is not null) agent.Tell(new CoordinatorHere(coordinator));
+            var self = channel.Self;
+            var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
+                options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current);
+            var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            system.ActorOf(Props.Create(() => new MembershipActor(router, offer, coordinator, joined)), "membership");
+            await JoinAsync(cluster, options, joined.Task, time, cancellationToken).ConfigureAwait(false);
+            return new ClusterNode(options, system, channel, id, agent, coordinator);
+        }
+        catch
+        {
+            await system.Terminate().ConfigureAwait(false);
+            if (channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>Runs a job on the cluster and waits for its end.</summary>
+    /// <exception cref="SpecException">Bad input, found before the sink heard of the run.</exception>
+    /// <exception cref="InvalidOperationException">This node is no coordinator, or the job was rejected.</exception>
+    public Task<RunSummary> RunJobAsync(JobId job, TrainingSpec spec, Func<IJobRuntime, IRunSink> sink,
+        params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
+    {
+        var coordinator = Coordinator ?? throw new InvalidOperationException("jobs run from a node with the coordinator role");
+        return JobSubmission.RunAsync(_system, coordinator, new SubmitJob(job, spec, sink), stops);
+    }
+
+    /// <summary>Passes lines that user code wrote on this node to the jobs that run here.</summary>
+    public void Output(string source, string level, string text, double seconds) =>
+        Agent.Tell(new NodeOutput([new WireLogLine(Endpoint, source, level, text, seconds)]), ActorRefs.NoSender);
+
+    /// <summary>Passes a line that someone else wrote to every job of the local job coordinator.</summary>
+    public void OutputOf(string who, string source, string level, string text) =>
+        Coordinator?.Tell(new OutsideOutput(new WireLogLine(who, source, level, text, 0)), ActorRefs.NoSender);
+
+    /// <summary>Tells the local job coordinator that a node is gone, sooner than the cluster would notice.</summary>
+    public void ReportGone(NodeId node, string why) => Coordinator?.Tell(new NodeGone(node, why), ActorRefs.NoSender);
+
+    /// <summary>The nodes that the local job coordinator knows.</summary>
+    public async Task<IReadOnlyList<NodeStatus>> NodesAsync()
+    {
+        var coordinator = Coordinator ?? throw new InvalidOperationException("nodes are known to nodes with the coordinator role");
+        return (await coordinator.Ask<NodeList>(new ListNodes(), TimeSpan.FromSeconds(10)).ConfigureAwait(false)).Nodes;
+    }
+
+    /// <summary>Leaves the cluster and stops everything.</summary>
+    public async Task StopAsync()
+    {
+        _stopping = true;
+        await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
+        await _system.WhenTerminated.ConfigureAwait(false);
+        if (_channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
+
+    private NodeEnd EndOf(ActorSystem system) => _stopping ? NodeEnd.Stopped : CoordinatedShutdown.Get(system).ShutdownReason switch
+    {
+        CoordinatedShutdown.ClusterDowningReason => NodeEnd.Downed,
+        CoordinatedShutdown.ClusterJoinUnsuccessfulReason => NodeEnd.NotJoined,
+        _ => NodeEnd.Stopped,
+    };
+
+    private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, Task joined, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var seeds = options.Join.Select(seed => Address.Parse($"{Protocol}://{SystemName}@{seed}")).ToList();
+        if (seeds.Count == 0) cluster.Join(cluster.SelfAddress);
+        else cluster.JoinSeedNodes(seeds);
+        try
+        {
+            await joined.WaitAsync(TimeSpan.FromSeconds(options.JoinTimeout), time, cancellationToken).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            string whom = seeds.Count == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
+            throw new TimeoutException($"could not join {whom} within {options.JoinTimeout:0.#} s: check that a coordinator runs there and that its port is reachable");
+        }
+    }
+
+    private static async Task<ITensorChannel> OpenChannelAsync(NodeOptions options, NodeId id, ILoggerFactory loggers, TimeProvider time,
+        CancellationToken cancellationToken)
+    {
+        var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
+        // a cluster without a secret is confined to loopback (NodeOptions.Validate)
+        byte[] secret = SHA256.HashData(Encoding.UTF8.GetBytes("distopt tensor channel:" + (options.Secret ?? "")));
+        return TcpTensorChannel.Start(id, new TcpTensorChannelOptions
+        {
+            Secret = secret,
+            Bind = bind,
+            Port = options.TensorPort,
+            AdvertisedHost = options.AdvertisedHost,
+        }, loggers.CreateLogger<TcpTensorChannel>(), time);
+    }
+
+    private static async Task<IPAddress> AddressOfAsync(string host, CancellationToken cancellationToken)
+    {
+        if (IPAddress.TryParse(host, out var address)) return address;
+        try
+        {
+            return (await Dns.GetHostAddressesAsync(host, cancellationToken).ConfigureAwait(false))[0];
+        }
+        catch (SocketException e)
+        {
+            throw new SpecException("bind", $"'{host}' is no address of this machine: {e.Message}");
+        }
+    }
+
+    /// <summary>Ports are tried first, so that one in use is one clear line and not a stack from the depths of a transport.</summary>
+    private static IEnumerable<SpecViolation> PortsInUse(NodeOptions options)
+    {
+        if (!IPAddress.TryParse(options.Bind == "localhost" ? "127.0.0.1" : options.Bind, out var address)) yield break;
+        foreach (var (name, port) in new[] { ("port", options.Port), ("tensor-port", options.TensorPort), ("api-port", options.ApiPort) })
+        {
+            if (port == 0) continue;
+            string? problem = null;
+            try
+            {
+                using var listener = new TcpListener(address, port) { ExclusiveAddressUse = true };
+                listener.Start();
+                listener.Stop();
+            }
+            catch (SocketException e)
+            {
+                problem = e.SocketErrorCode == SocketError.AddressAlreadyInUse ? "is in use: stop what listens there, or choose another port (0 = any free one)"
+                    : $"cannot be listened on at {address}: {e.Message}";
+            }
+            if (problem is not null) yield return new SpecViolation(name, $"{port} {problem}");
+        }
+    }
+
+    private static Config Configuration(NodeOptions options) => ConfigurationFactory.ParseString($$"""
+        akka {
+          loglevel = INFO
+          stdout-loglevel = OFF
+          loggers = []
+          log-dead-letters = off
+          log-dead-letters-during-shutdown = off
+          actor {
+            provider = cluster
+            ask-timeout = 30s
+          }
+          remote {
+            log-remote-lifecycle-events = off
+            dot-netty.tcp {
+              hostname = "{{options.Bind}}"
+              public-hostname = "{{options.AdvertisedHost}}"
+              port = {{options.Port}}
+              # default on purpose: a tensor in a message would be refused
+              maximum-frame-size = 128000b
+            }
+          }
+          cluster {
+            roles = [{{string.Join(", ", options.Roles)}}]
+            log-info = off
+            failure-detector {
+              acceptable-heartbeat-pause = 5s
+              threshold = 10
+            }
+            downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
+            split-brain-resolver {
+              active-strategy = keep-oldest
+              stable-after = 7s
+              keep-oldest {
+                role = "coordinator"
+                down-if-alone = on
+              }
+            }
+          }
+          coordinated-shutdown {
+            exit-clr = off
+            run-by-clr-shutdown-hook = off
+          }
+        }
+        """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon));
+}

@@ -1,0 +1,67 @@
+using Akka.Actor;
+using Akka.Cluster;
+using DistOpt.Actors.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Hosting.Cluster;
+
+/// <summary>
+/// Turns cluster events into what the actors know of: offers this node to every coordinator (at once and every few seconds, since messages may
+/// be lost), and tells the local job coordinator of nodes that are gone.
+/// </summary>
+internal sealed class MembershipActor : ReceiveActor, IWithTimers
+{
+    public const string CoordinatorRole = NodeOptions.Coordinator;
+
+    private static readonly TimeSpan OfferInterval = TimeSpan.FromSeconds(2);
+
+    private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
+    private readonly ClusterNodeRouter _router;
+    private readonly NodeOffer _offer;
+    private readonly IActorRef? _coordinator;
+    private readonly TaskCompletionSource _joined;
+
+    public MembershipActor(ClusterNodeRouter router, NodeOffer offer, IActorRef? coordinator, TaskCompletionSource joined)
+    {
+        (_router, _offer, _coordinator, _joined) = (router, offer, coordinator, joined);
+        Receive<ClusterEvent.MemberUp>(up =>
+        {
+            if (up.Member.UniqueAddress.Equals(_cluster.SelfUniqueAddress)) _joined.TrySetResult();
+            Offer();
+        });
+        Receive<ClusterEvent.MemberRemoved>(gone => Gone(gone.Member, gone.PreviousStatus == MemberStatus.Exiting ? "it left" : "it was downed"));
+        Receive<ClusterEvent.MemberDowned>(gone => Gone(gone.Member, "it was downed"));
+        Receive<ClusterEvent.IMemberEvent>(_ => { });
+        Receive<OfferTick>(_ => Offer());
+    }
+
+    private sealed record OfferTick;
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    public static NodeId IdOf(UniqueAddress address) => new($"{address.Address.Host}:{address.Address.Port}#{address.Uid:x8}");
+
+    protected override void PreStart()
+    {
+        _cluster.Subscribe(Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsEvents, typeof(ClusterEvent.IMemberEvent));
+        Timers.StartPeriodicTimer("offer", new OfferTick(), OfferInterval);
+    }
+
+    protected override void PostStop() => _cluster.Unsubscribe(Self);
+
+    private void Offer()
+    {
+        foreach (var member in _cluster.State.Members)
+        {
+            if (member.Status != MemberStatus.Up || !member.HasRole(CoordinatorRole)) continue;
+            _router.Send(IdOf(member.UniqueAddress), default, NodeActors.Jobs, _offer);
+        }
+    }
+
+    private void Gone(Member member, string why)
+    {
+        var node = IdOf(member.UniqueAddress);
+        _coordinator?.Tell(new NodeGone(node, why));
+        _router.Forget(node);
+    }
+}

@@ -1,0 +1,134 @@
+using System.Diagnostics;
+using DistOpt.Protocol;
+
+namespace DistOpt.Hosting.Processes;
+
+/// <summary>How to start the running program again.</summary>
+/// <param name="FileName">Executable.</param>
+/// <param name="Arguments">Arguments in front of those of the command line (the entry assembly, under the <c>dotnet</c> host).</param>
+public sealed record ProgramStart(string FileName, IReadOnlyList<string> Arguments)
+{
+    /// <summary>This very program.</summary>
+    public static ProgramStart Current()
+    {
+        string host = Environment.ProcessPath ?? throw new InvalidOperationException("the path of this process is not known");
+        bool isDotnet = Path.GetFileNameWithoutExtension(host).Equals("dotnet", StringComparison.OrdinalIgnoreCase);
+        return new ProgramStart(host, isDotnet ? [Environment.GetCommandLineArgs()[0]] : []);
+    }
+}
+
+/// <summary>
+/// A child process that runs a node. It ends when its standard input closes, so it never outlives this process, however that ends. Its
+/// first line of output announces its node id; every other line is the user code's.
+/// </summary>
+internal sealed class NodeProcess : IAsyncDisposable
+{
+    /// <summary>Set for children: they announce themselves, watch their standard input, and leave Ctrl-C to the parent.</summary>
+    public const string ChildVariable = "DISTOPT_CHILD";
+
+    public const string SecretVariable = "DISTOPT_SECRET";
+    public const string Announcement = "distopt-node ";
+
+    private const int LastLinesKept = 20;
+
+    private readonly Process _process;
+    private readonly Queue<string> _lastLines = new();
+    private readonly TaskCompletionSource<NodeId> _announced = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile bool _ending;
+
+    private NodeProcess(Process process, int index) => (_process, Index) = (process, index);
+
+    public int Index { get; }
+
+    public int Pid => _process.Id;
+
+    /// <summary>Its node id, once it has joined.</summary>
+    public Task<NodeId> Announced => _announced.Task;
+
+    /// <summary>Completes when the process has ended.</summary>
+    public Task Exited { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Whether it ended although nobody asked it to.</summary>
+    public bool Died => _process.HasExited && !_ending;
+
+    /// <summary>What is known about its end, for people.</summary>
+    public string Describe()
+    {
+        string last;
+        lock (_lastLines) last = string.Join(Environment.NewLine, _lastLines);
+        return $"process {Index} (pid {Pid}) ended with exit code {_process.ExitCode}" + (last.Length == 0 ? "" : $"; its last lines:{Environment.NewLine}{last}");
+    }
+
+    public static NodeProcess Start(ProgramStart program, int index, IReadOnlyList<string> arguments, string secret, Action<NodeProcess, string, string> line)
+    {
+        var start = new ProcessStartInfo(program.FileName)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
+        foreach (string argument in program.Arguments.Concat(arguments)) start.ArgumentList.Add(argument);
+        start.Environment[ChildVariable] = "1";
+        start.Environment[SecretVariable] = secret;
+        var process = new Process { StartInfo = start };
+        var child = new NodeProcess(process, index);
+        process.OutputDataReceived += (_, e) => child.OnLine("stdout", e.Data, line);
+        process.ErrorDataReceived += (_, e) => child.OnLine("stderr", e.Data, line);
+        process.Start();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+        child.Exited = process.WaitForExitAsync().ContinueWith(
+            _ => child._announced.TrySetException(new InvalidOperationException(child.Describe())), TaskScheduler.Default);
+        return child;
+    }
+
+    /// <summary>Asks it to end, and kills it if it has not within the time.</summary>
+    public async Task StopAsync(TimeSpan patience)
+    {
+        _ending = true;
+        if (_process.HasExited) return;
+        try
+        {
+            _process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // it ended just now: nothing is left to close
+        }
+        using var limit = new CancellationTokenSource(patience);
+        try
+        {
+            await _process.WaitForExitAsync(limit.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync(TimeSpan.FromSeconds(10)).ConfigureAwait(false);
+        // nobody may be waiting for an announcement that never came
+        _ = _announced.Task.Exception;
+        _process.Dispose();
+    }
+
+    private void OnLine(string source, string? text, Action<NodeProcess, string, string> line)
+    {
+        if (text is null) return;
+        if (source == "stdout" && text.StartsWith(Announcement, StringComparison.Ordinal))
+        {
+            _announced.TrySetResult(new NodeId(text[Announcement.Length..]));
+            return;
+        }
+        lock (_lastLines)
+        {
+            _lastLines.Enqueue(text);
+            if (_lastLines.Count > LastLinesKept) _lastLines.Dequeue();
+        }
+        line(this, source, text);
+    }
+}

@@ -1,0 +1,82 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Hosting.Cluster;
+using DistOpt.Hosting.Local;
+using DistOpt.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace DistOpt.Hosting.Processes;
+
+/// <summary>
+/// Runs one job in several processes of this machine (<c>--processes P</c>): this process coordinates, P children of the same program compute,
+/// and the first of them hold the servers too. The children are taken down with the job.
+/// </summary>
+public static class ProcessJobHost
+{
+    private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(60);
+
+    /// <summary>Arguments of the child's command line: the <c>node</c> command.</summary>
+    private static string[] ChildArguments(ClusterNode node, bool server, int slots) =>
+    [
+        "node", "--roles", server ? "worker,server" : "worker", "--join", node.Endpoint, "--bind", "127.0.0.1", "--port", "0", "--tensor-port", "0",
+        "--api-port", "0", "--worker-slots", slots.ToString(CultureInfo.InvariantCulture),
+    ];
+
+    /// <summary>Runs the job to its end.</summary>
+    /// <param name="processes">Children, at least 1.</param>
+    /// <param name="program">How the children are started; the same build as this process.</param>
+    /// <param name="stops">Tokens, each with the reason why the job ends cleanly at the next step when it is cancelled.</param>
+    /// <exception cref="SpecException">Bad input, found before the sink heard of the run.</exception>
+    public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, int processes, ProgramStart program,
+        ILoggerFactory loggers, TimeProvider time, params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(processes, 1);
+        string secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        var options = new NodeOptions { Roles = [NodeOptions.Coordinator], Port = 0, TensorPort = 0, ApiPort = 0, Secret = secret };
+        await using var node = await ClusterNode.StartAsync(options, parts, loggers, time, CancellationToken.None).ConfigureAwait(false);
+        var children = new List<NodeProcess>();
+        try
+        {
+            int slots = (spec.Training.Workers + processes - 1) / processes;
+            for (int i = 0; i < processes; i++)
+            {
+                var arguments = ChildArguments(node, i < spec.Training.Servers, slots);
+                // children's own nodes pass on what user code writes; what comes here was written outside of it
+                children.Add(NodeProcess.Start(program, i, arguments, secret, (child, source, text) =>
+                    node.OutputOf($"process {child.Index}", source, source == "stderr" ? "warning" : "information", text)));
+            }
+            await Task.WhenAll(children.Select(c => c.Announced)).WaitAsync(StartTime, time).ConfigureAwait(false);
+            await AllOfferedAsync(node, children, time).ConfigureAwait(false);
+            foreach (var child in children)
+            {
+                _ = child.Exited.ContinueWith(async _ =>
+                {
+                    if (child.Died) node.ReportGone(await child.Announced.ConfigureAwait(false), child.Describe());
+                }, TaskScheduler.Default);
+            }
+            return await node.RunJobAsync(job, spec, _ => sink, stops).ConfigureAwait(false);
+        }
+        finally
+        {
+            await Task.WhenAll(children.Select(c => c.DisposeAsync().AsTask())).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Waits until every child has offered its slots, so that the job is spread over all of them.</summary>
+    private static async Task AllOfferedAsync(ClusterNode node, List<NodeProcess> children, TimeProvider time)
+    {
+        long start = time.GetTimestamp();
+        var ids = new HashSet<NodeId>();
+        foreach (var child in children) ids.Add(await child.Announced.ConfigureAwait(false));
+        while (true)
+        {
+            var known = await node.NodesAsync().ConfigureAwait(false);
+            if (ids.IsSubsetOf(known.Select(n => n.Node))) return;
+            if (time.GetElapsedTime(start) > StartTime)
+                throw new TimeoutException($"only {known.Count} of {children.Count} processes have joined within {StartTime.TotalSeconds:0} s");
+            await Task.Delay(TimeSpan.FromMilliseconds(20), time).ConfigureAwait(false);
+        }
+    }
+}
