@@ -1,1 +1,1 @@
-Console.WriteLine("distopt");
+return await DistOpt.DistOptApp.RunAsync(args);

@@ -40,12 +40,13 @@ public sealed class RunDirectory
     /// <param name="outPath">What the user gave as <c>--out</c>, or null for <c>runs/&lt;name&gt;-&lt;id&gt;</c>.</param>
     /// <param name="name">The spec's name.</param>
     /// <param name="id">See <see cref="NewId"/>.</param>
+    /// <param name="root">Where run directories go when the user names none.</param>
     /// <exception cref="SpecException">The path is a file, or a directory that is not empty.</exception>
-    public static RunDirectory Plan(string? outPath, string name, string id)
+    public static RunDirectory Plan(string? outPath, string name, string id, string root = DefaultRoot)
     {
         if (outPath is not null && string.IsNullOrWhiteSpace(outPath))
             throw new SpecException("--out", "the path is empty; name a folder, or leave --out away for runs/<name>-<id>");
-        string path = outPath ?? System.IO.Path.Combine(DefaultRoot, $"{name}-{id}");
+        string path = outPath ?? System.IO.Path.Combine(root, $"{name}-{id}");
         if (File.Exists(path))
             throw new SpecException("--out", $"'{path}' is a file; name a folder that does not exist yet or is empty");
         if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())

@@ -1,0 +1,182 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.Json;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+
+namespace DistOpt;
+
+/// <summary>
+/// Talks to a coordinator's HTTP API. The command line never joins the cluster. Every fault of the kind "wrong address", "wrong token",
+/// "unknown job" is bad input with one clear line.
+/// </summary>
+internal sealed class ClusterClient : IDisposable
+{
+    public const string UrlVariable = "DISTOPT_CLUSTER";
+    public const string TokenVariable = "DISTOPT_TOKEN";
+
+    /// <summary>Seconds that a request for rows or logs waits on the server for new ones.</summary>
+    private const int LongPollSeconds = 10;
+
+    private readonly HttpClient _http;
+    private readonly string _url;
+
+    public ClusterClient(Uri url, string? token, HttpMessageHandler? handler = null)
+    {
+        _url = url.ToString().TrimEnd('/');
+        // a long poll ends well before this
+        _http = new HttpClient(handler ?? new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = TimeSpan.FromSeconds(30) };
+        if (!string.IsNullOrEmpty(token)) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+    }
+
+    /// <summary>The client for <c>--cluster</c> or the environment.</summary>
+    /// <exception cref="SpecException">No address, or none that is a URL.</exception>
+    public static ClusterClient Open(string? option, Func<string, string?> environment)
+    {
+        string? text = option ?? environment(UrlVariable);
+        if (string.IsNullOrWhiteSpace(text))
+            throw new SpecException("", $"no cluster is named; set {UrlVariable} to a coordinator's address, such as http://localhost:4055, or give --cluster");
+        string name = option is null ? UrlVariable : "--cluster";
+        if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
+            throw new SpecException(name, $"'{text}' is no address; write http://HOST:PORT or https://HOST:PORT");
+        return new ClusterClient(url, environment(TokenVariable));
+    }
+
+    /// <summary>Submits a job; a repeat with the same key gives the same job.</summary>
+    /// <returns>The job's id.</returns>
+    public async Task<string> SubmitAsync(string specYaml, string idempotencyKey, CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, _url + "/api/v1/jobs") { Content = new StringContent(specYaml, Encoding.UTF8, "application/yaml") };
+        request.Headers.Add("Idempotency-Key", idempotencyKey);
+        using var document = await SendForJsonAsync(request, ct).ConfigureAwait(false);
+        return document.RootElement.GetProperty("id").GetString()!;
+    }
+
+    public Task<JsonDocument> JobsAsync(CancellationToken ct) => GetAsync("/api/v1/jobs", ct);
+
+    public Task<JsonDocument> JobAsync(string id, CancellationToken ct) => GetAsync($"/api/v1/jobs/{Uri.EscapeDataString(id)}", ct);
+
+    public Task<JsonDocument> NodesAsync(CancellationToken ct) => GetAsync("/api/v1/nodes", ct);
+
+    public async Task CancelAsync(string id, CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{_url}/api/v1/jobs/{Uri.EscapeDataString(id)}/cancel");
+        using var response = await SendAsync(request, ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Whether the API answers and says that it is ready; the text is what to show.</summary>
+    public async Task<(bool Ready, string Text)> ReadyAsync(CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, _url + "/readyz");
+        using var response = await SendRawAsync(request, ct).ConfigureAwait(false);
+        string text = (await response.Content.ReadAsStringAsync(ct).ConfigureAwait(false)).Trim();
+        return (response.IsSuccessStatusCode, text.Length == 0 ? $"{(int)response.StatusCode} {response.ReasonPhrase}" : text);
+    }
+
+    /// <summary>The metric rows of a job from the first on, as they come, until the job has ended (or <paramref name="follow"/> is false).</summary>
+    public IAsyncEnumerable<MetricRow> RowsAsync(string id, bool follow, CancellationToken ct) => LinesAsync(id, "rows", RunJson.ParseRow, follow, ct);
+
+    /// <summary>The log lines of a job; see <see cref="RowsAsync"/>.</summary>
+    public IAsyncEnumerable<LogLine> LogsAsync(string id, bool follow, CancellationToken ct) => LinesAsync(id, "logs", RunJson.ParseLogLine, follow, ct);
+
+    public void Dispose() => _http.Dispose();
+
+    /// <summary>Whether a job of this status will tell nothing more.</summary>
+    public static bool IsEnd(string? status) => status is "completed" or "failed" or "cancelled" or "interrupted";
+
+    private async IAsyncEnumerable<T> LinesAsync<T>(string id, string what, Func<string, T> parse, bool follow, [EnumeratorCancellation] CancellationToken ct)
+    {
+        long after = 0;
+        while (true)
+        {
+            // the state is asked for before the lines, so that a job that ends in between is asked once more
+            string? status;
+            using (var job = await JobAsync(id, ct).ConfigureAwait(false)) status = job.RootElement.GetProperty("status").GetString();
+            bool last = !follow || IsEnd(status);
+            string query = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/{what}?after={after}" + (last ? "" : $"&wait={LongPollSeconds}");
+            using var request = new HttpRequestMessage(HttpMethod.Get, _url + query);
+            using var response = await SendAsync(request, ct).ConfigureAwait(false);
+            string text = await response.Content.ReadAsStringAsync(ct).ConfigureAwait(false);
+            long before = after;
+            foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+            {
+                after++;
+                yield return parse(line);
+            }
+            if (last && after == before) yield break;
+            if (!follow) yield break;
+        }
+    }
+
+    private async Task<JsonDocument> GetAsync(string path, CancellationToken ct)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, _url + path);
+        return await SendForJsonAsync(request, ct).ConfigureAwait(false);
+    }
+
+    private async Task<JsonDocument> SendForJsonAsync(HttpRequestMessage request, CancellationToken ct)
+    {
+        using var response = await SendAsync(request, ct).ConfigureAwait(false);
+        using var stream = await response.Content.ReadAsStreamAsync(ct).ConfigureAwait(false);
+        try
+        {
+            return await JsonDocument.ParseAsync(stream, cancellationToken: ct).ConfigureAwait(false);
+        }
+        catch (JsonException)
+        {
+            throw new SpecException("", $"{_url} answered, but not as a DistOpt coordinator does; check the address");
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken ct)
+    {
+        var response = await SendRawAsync(request, ct).ConfigureAwait(false);
+        if (response.IsSuccessStatusCode) return response;
+        using (response) throw await ErrorAsync(response, ct).ConfigureAwait(false);
+    }
+
+    private async Task<HttpResponseMessage> SendRawAsync(HttpRequestMessage request, CancellationToken ct)
+    {
+        try
+        {
+            return await _http.SendAsync(request, ct).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e)
+        {
+            string cause = e.InnerException?.Message ?? e.Message;
+            throw new SpecException("", $"the cluster at {_url} does not answer ({cause}); check {UrlVariable} and that a node with role coordinator runs there");
+        }
+        catch (TaskCanceledException) when (!ct.IsCancellationRequested)
+        {
+            throw new SpecException("", $"the cluster at {_url} did not answer within {_http.Timeout.TotalSeconds:0} s; check {UrlVariable}, or try again");
+        }
+    }
+
+    private async Task<SpecException> ErrorAsync(HttpResponseMessage response, CancellationToken ct)
+    {
+        if (response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden)
+            return new SpecException(TokenVariable, $"{_url} refuses the token; set {TokenVariable} to the cluster's");
+        if (response.Content.Headers.ContentType?.MediaType == "application/problem+json")
+        {
+            var problem = await response.Content.ReadFromJsonAsync<Problem>(ct).ConfigureAwait(false);
+            if (problem?.Violations is { Count: > 0 } violations) return new SpecException(violations.Select(ToViolation));
+            if ((problem?.Detail ?? problem?.Title) is { } text) return new SpecException("", text);
+        }
+        return new SpecException("", $"{_url} answered {(int)response.StatusCode} {response.ReasonPhrase} to {response.RequestMessage?.Method} {response.RequestMessage?.RequestUri?.AbsolutePath}");
+    }
+
+    /// <summary>RFC 9457, with the violations of a spec: texts, or objects with path, message and line.</summary>
+    private sealed record Problem(string? Title, string? Detail, List<JsonElement>? Violations);
+
+    private static SpecViolation ToViolation(JsonElement json)
+    {
+        if (json.ValueKind != JsonValueKind.Object) return new SpecViolation("", json.ToString());
+        string? Field(string name) => json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        int? line = json.TryGetProperty("line", out var number) && number.ValueKind == JsonValueKind.Number ? number.GetInt32() : null;
+        return new SpecViolation(Field("path") ?? "", Field("message") ?? json.ToString(), line);
+    }
+}

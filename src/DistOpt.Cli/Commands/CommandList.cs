@@ -1,0 +1,21 @@
+using System.CommandLine;
+
+namespace DistOpt;
+
+/// <summary>Gives a command its action.</summary>
+internal delegate void Bind(Command command, Func<CommandInvocation, Task<int>> run);
+
+/// <summary>The built-in commands, in the order of the help. Adding one is one file and one line here.</summary>
+internal static class CommandList
+{
+    public static readonly IReadOnlyList<Func<Bind, Command>> All =
+    [
+        TrainCommand.Create,
+        ShowCommand.Create,
+        DoctorCommand.Create,
+        SubmitCommand.Create,
+        WatchCommand.Create,
+        LogsCommand.Create,
+        NodesCommand.Create,
+    ];
+}

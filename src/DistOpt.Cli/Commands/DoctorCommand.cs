@@ -1,0 +1,75 @@
+using System.CommandLine;
+using System.Text.Json;
+using DistOpt.Core.Runs;
+
+namespace DistOpt;
+
+/// <summary><c>doctor</c>: what DistOpt needs of this machine, each line ok or with the remedy.</summary>
+internal static class DoctorCommand
+{
+    public static Command Create(Bind bind)
+    {
+        var cluster = GlobalOptions.Cluster();
+        var join = new Option<string>("--join") { Description = "Check the ports of this node of a cluster", HelpName = "host:port" };
+        var tensorPort = new Option<int?>("--tensor-port") { Description = "Its tensor port; default: the control port + 1", HelpName = "port" };
+        var apiPort = new Option<int?>("--api-port") { Description = "Its API port; default: the control port + 2", HelpName = "port" };
+        var command = new Command("doctor", "Checks runtime, libtorch, CPU, threads, memory, data folder and cluster") { cluster, join, tensorPort, apiPort };
+        bind(command, async invocation =>
+        {
+            var environment = invocation.Console.Environment;
+            var checks = MachineChecks.All(environment).ToList();
+            string? url = invocation.Parse.GetValue(cluster) ?? environment(ClusterClient.UrlVariable);
+            string? node = invocation.Parse.GetValue(join);
+            if (!string.IsNullOrWhiteSpace(url))
+            {
+                using var client = ClusterClient.Open(url, environment);
+                checks.Add(await ClusterChecks.ApiAsync(client, url, invocation.Interrupt).ConfigureAwait(false));
+                var uri = new Uri(url);
+                node ??= $"{uri.Host}:{uri.Port - 2}";
+            }
+            if (node is not null)
+            {
+                var (host, control) = ClusterChecks.ParseEndpoint("--join", node);
+                checks.AddRange(await ClusterChecks.PortsAsync(host, control, invocation.Parse.GetValue(tensorPort) ?? control + 1,
+                    invocation.Parse.GetValue(apiPort) ?? control + 2, invocation.Interrupt).ConfigureAwait(false));
+            }
+            bool passed = checks.All(c => c.Status != DoctorStatus.Failed);
+            invocation.Write(json => WriteJson(json, checks, passed), writer => WriteText(writer, checks, passed, url is null && node is null));
+            return passed ? ExitCode.Done : ExitCode.Failed;
+        });
+        return command;
+    }
+
+    private static void WriteText(TextWriter writer, List<DoctorCheck> checks, bool passed, bool withoutCluster)
+    {
+        foreach (string line in Format.Table([.. checks.Select(c => (IReadOnlyList<string>)[Word(c.Status), c.Name, c.Text])])) writer.WriteLine(line);
+        foreach (var check in checks.Where(c => c.Remedy is not null)) writer.WriteLine($"{check.Name}: {check.Remedy}");
+        if (withoutCluster) writer.WriteLine($"(no cluster checked: set {ClusterClient.UrlVariable} or give --join host:port)");
+        writer.WriteLine(passed ? "ready" : "not ready");
+    }
+
+    private static void WriteJson(Utf8JsonWriter json, List<DoctorCheck> checks, bool passed)
+    {
+        json.WriteStartObject();
+        json.WriteBoolean("ready", passed);
+        json.WriteStartArray("checks");
+        foreach (var check in checks)
+        {
+            json.WriteStartObject();
+            json.WriteString("name", check.Name);
+            json.WriteString("status", RunJson.Name(check.Status));
+            json.WriteString("text", check.Text);
+            if (check.Remedy is not null) json.WriteString("remedy", check.Remedy);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static string Word(DoctorStatus status) => status switch
+    {
+        DoctorStatus.Ok => "ok",
+        DoctorStatus.Warning => "warn",
+        _ => "FAIL",
+    };
+}

@@ -1,0 +1,102 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+
+namespace DistOpt;
+
+/// <summary><c>show RUN-or-ID</c>: a run directory here, or a job on the cluster.</summary>
+internal static class ShowCommand
+{
+    public static Command Create(Bind bind)
+    {
+        var run = new Argument<string>("run") { Description = "A run directory, the id of a run below runs/, or the id of a job on the cluster" };
+        var cluster = GlobalOptions.Cluster();
+        var command = new Command("show", "Shows how a run stands: status, metrics, where its results are") { run, cluster };
+        bind(command, async invocation =>
+        {
+            string name = invocation.Parse.GetRequiredValue(run);
+            bool asksCluster = invocation.Parse.GetValue(cluster) is not null
+                || (invocation.Console.Environment(ClusterClient.UrlVariable) is not null && !IsLocal(name, invocation.Console.RunsRoot));
+            if (asksCluster) await ShowJobAsync(invocation, name, invocation.Parse.GetValue(cluster)).ConfigureAwait(false);
+            else ShowRun(invocation, RunDirectoryReader.Open(name, invocation.Console.RunsRoot));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>A job as the API tells it: every field that is no object, then its summary.</summary>
+    internal static void WriteJob(TextWriter writer, JsonElement job)
+    {
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (var property in job.EnumerateObject())
+        {
+            string? text = property.Value.ValueKind switch
+            {
+                JsonValueKind.Object or JsonValueKind.Null => null,
+                JsonValueKind.Array => string.Join(", ", property.Value.EnumerateArray().Select(v => v.ToString())),
+                _ => property.Value.ToString(),
+            };
+            if (!string.IsNullOrEmpty(text)) rows.Add([property.Name.Replace('_', ' '), text]);
+        }
+        foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+        if (job.TryGetProperty("summary", out var summary) && summary.ValueKind == JsonValueKind.Object)
+            SummaryText.Write(writer, RunJson.ParseSummary(summary), null);
+    }
+
+    private static bool IsLocal(string name, string root)
+    {
+        try
+        {
+            RunDirectoryReader.Open(name, root);
+            return true;
+        }
+        catch (SpecException)
+        {
+            return false; // then the cluster is asked, and its answer is the one to show
+        }
+    }
+
+    private static async Task ShowJobAsync(CommandInvocation invocation, string id, string? cluster)
+    {
+        using var client = ClusterClient.Open(cluster, invocation.Console.Environment);
+        using var job = await client.JobAsync(id, invocation.Interrupt).ConfigureAwait(false);
+        invocation.Write(job, writer => WriteJob(writer, job.RootElement));
+    }
+
+    private static void ShowRun(CommandInvocation invocation, RunDirectoryReader reader)
+    {
+        var summary = reader.Summary();
+        MetricRow[] rows = [.. reader.Rows()];
+        invocation.Write(
+            json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("run", reader.Directory.Path);
+                if (summary is not null) RunJson.WriteSummaryFields(json, summary);
+                else json.WriteString("status", "unfinished");
+                if (summary is null && rows.Length > 0)
+                {
+                    json.WritePropertyName("last_row");
+                    RunJson.WriteRow(json, rows[^1]);
+                }
+                json.WriteEndObject();
+            },
+            writer =>
+            {
+                if (summary is not null)
+                {
+                    writer.WriteLine(summary.Job);
+                    SummaryText.Write(writer, summary, reader.Directory.Path);
+                    if (summary.Error is { } error) writer.WriteLine(error);
+                    writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                        $"{Format.Plural(summary.Workers, "worker")}, {Format.Plural(summary.Servers, "server")}, {Format.Plural(summary.Processes, "process", "processes")}, {Format.Plural(summary.GradientShards, "gradient shard")}; weights {summary.WeightsSha256}"));
+                    return;
+                }
+                writer.WriteLine($"{reader.Directory.Path}: unfinished (it still runs, or its process died)");
+                if (rows.Length > 0) writer.WriteLine($"step {rows[^1].Step}, epoch {rows[^1].Epoch + 1}: {RunJson.Name(rows[^1].Split)} {Format.Metrics(rows[^1].Metrics)}");
+            });
+    }
+}

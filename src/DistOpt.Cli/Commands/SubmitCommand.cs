@@ -1,0 +1,44 @@
+using System.CommandLine;
+
+namespace DistOpt;
+
+/// <summary><c>submit SPEC</c>: hands a job to the cluster.</summary>
+internal static class SubmitCommand
+{
+    public static Command Create(Bind bind)
+    {
+        var spec = new Argument<string>("spec") { Description = "A training spec" };
+        var watch = new Option<bool>("--watch") { Description = "Follow the job to its end" };
+        var key = new Option<string>("--key") { Description = "Idempotency key: a repeat with the same key gives the same job", HelpName = "text" };
+        var cluster = GlobalOptions.Cluster();
+        var set = GlobalOptions.Set();
+        var require = GlobalOptions.Require();
+        var command = new Command("submit", "Submits a job to the cluster") { spec, watch, key, cluster, set, require };
+        bind(command, async invocation =>
+        {
+            var parse = invocation.Parse;
+            var violations = new ViolationCollector();
+            var resolved = violations.Try(() => SpecFiles.Read(parse.GetValue(spec), parse.GetValue(set) ?? [], invocation.App));
+            var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(require) ?? []));
+            if (requirements is { Count: > 0 } && !parse.GetValue(watch)) violations.Add("--require", "needs --watch: without it submit does not wait for the job's end");
+            using var client = violations.Try(() => ClusterClient.Open(parse.GetValue(cluster), invocation.Console.Environment));
+            violations.ThrowIfAny();
+            string id = await client!.SubmitAsync(SpecFiles.Write(resolved!), parse.GetValue(key) ?? Guid.NewGuid().ToString("n"), invocation.Interrupt).ConfigureAwait(false);
+            if (parse.GetValue(watch))
+            {
+                invocation.Out.WriteLine(id);
+                return await WatchCommand.FollowAsync(invocation, client, id, requirements!).ConfigureAwait(false);
+            }
+            invocation.Write(
+                json =>
+                {
+                    json.WriteStartObject();
+                    json.WriteString("id", id);
+                    json.WriteEndObject();
+                },
+                writer => writer.WriteLine(id));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+}

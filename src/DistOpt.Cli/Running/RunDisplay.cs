@@ -1,0 +1,66 @@
+using System.Globalization;
+using DistOpt.Core.Training;
+
+namespace DistOpt;
+
+/// <summary>
+/// What a person sees of a run: one line for each evaluation. This plain form is for pipes and files; <see cref="LiveRunDisplay"/> adds a
+/// line that redraws itself.
+/// </summary>
+internal class RunDisplay(TextWriter writer) : IRunSink
+{
+    private MetricRow? _train;
+    private bool _evaluates;
+
+    protected RunStarted? Run { get; private set; }
+
+    public virtual void Started(RunStarted run)
+    {
+        Run = run;
+        _evaluates = run.Data.Validation > 0 && run.Spec.Evaluate is not { EveryEpochs: null, EverySteps: null };
+        var (spec, training) = (run.Spec, run.Spec.Training);
+        WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{run.Job}: model {spec.Model.Kind} ({Format.Count(run.Layout.ParameterCount)} parameters), data {spec.Data.Kind} ({run.Data.Train} train, {run.Data.Validation} validation, {run.Data.Test} test)"));
+        WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{Format.Plural(training.Workers, "worker")}, {Format.Plural(training.Servers, "server")}, {Format.Plural(training.GradientShards ?? 0, "gradient shard")}, optimizer {spec.Optimizer.Kind}, {Format.Plural(run.TotalSteps, "step")}, seed {spec.Seed}"));
+        foreach (string warning in run.Warnings) WriteLine("warning: " + warning);
+    }
+
+    public virtual void Progress(RunProgress progress) { }
+
+    public void Row(MetricRow row)
+    {
+        if (row.Split == DataSplit.Train)
+        {
+            _train = row;
+            if (_evaluates) return; // told with the evaluation that belongs to it
+            WriteLine(Line(row, Format.Metrics(row.Metrics, "train.")));
+            return;
+        }
+        var parts = new List<string>();
+        if (row.Split == DataSplit.Validation && _train is { } train) parts.Add($"train.loss {Format.Metric(train.Get("loss") ?? double.NaN)}");
+        parts.Add(Format.Metrics(row.Metrics, row.Split == DataSplit.Test ? "test." : "validation."));
+        WriteLine(Line(row, string.Join("  ", parts)));
+    }
+
+    /// <summary>User code's own lines; the job's warnings at the start are shown already.</summary>
+    public void Log(LogLine line)
+    {
+        if (line is { Source: "distopt", Seconds: 0 }) return;
+        WriteLine(line.Source is "stdout" or "stderr" ? line.Text : $"{line.Level}: {line.Text}");
+    }
+
+    public void Weights(RunWeights weights) { }
+
+    public virtual void Ended(RunSummary summary) { }
+
+    protected virtual void WriteLine(string text) => writer.WriteLine(text);
+
+    private string Line(MetricRow row, string metrics)
+    {
+        string speed = (row.SamplesPerSecond ?? _train?.SamplesPerSecond) is { } s ? $"  {Format.Count(s)} samples/s" : "";
+        int width = Run is null ? 1 : Run.TotalSteps.ToString(CultureInfo.InvariantCulture).Length;
+        return string.Create(CultureInfo.InvariantCulture,
+            $"step {row.Step.ToString(CultureInfo.InvariantCulture).PadLeft(width)}/{Run?.TotalSteps}  epoch {row.Epoch + 1}  {metrics}{speed}");
+    }
+}

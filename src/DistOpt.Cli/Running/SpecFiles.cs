@@ -1,0 +1,38 @@
+using System.Runtime.CompilerServices;
+using DistOpt.Core.Datasets;
+using DistOpt.Core.Specs;
+using DistOpt.Torch;
+
+namespace DistOpt;
+
+/// <summary>Specs as the command line and <see cref="Training"/> read, resolve and write them, with a program's catalogues.</summary>
+internal static class SpecFiles
+{
+    private static readonly ConditionalWeakTable<DistOptAppDefinition, SpecBinder> Binders = [];
+
+    public static SpecCatalogs Catalogs(DistOptAppDefinition app) => Binder(app).Catalogs;
+
+    /// <summary>The resolved spec of a file (null: the defaults) with settings.</summary>
+    /// <exception cref="SpecException">All violations.</exception>
+    public static TrainingSpec Read(string? path, IReadOnlyList<string> settings, DistOptAppDefinition app) =>
+        Fix(path is null ? Binder(app).Default(settings) : Binder(app).ReadTraining(path, settings));
+
+    /// <summary>A spec that was made in code: checked, defaults filled in, gradient shards fixed.</summary>
+    /// <exception cref="SpecException">All violations.</exception>
+    public static TrainingSpec Resolve(TrainingSpec spec, DistOptAppDefinition app) => Fix(Binder(app).Check(spec));
+
+    public static string Write(TrainingSpec spec) => SpecWriter.Write(spec);
+
+    /// <summary><c>gradient_shards: auto</c> is the spec's workers, fixed here and never changed afterwards.</summary>
+    private static TrainingSpec Fix(TrainingSpec spec) =>
+        spec.Training.GradientShards is not null ? spec : spec with { Training = spec.Training with { GradientShards = spec.Training.Workers } };
+
+    private static SpecBinder Binder(DistOptAppDefinition app) => Binders.GetValue(app, static a => new SpecBinder(new SpecCatalogs
+    {
+        Models = a.Catalog.Models,
+        Datasets = a.Catalog.Datasets,
+        Losses = a.Catalog.Losses,
+        Optimizers = a.Optimizers,
+        Schedules = a.Schedules,
+    }));
+}

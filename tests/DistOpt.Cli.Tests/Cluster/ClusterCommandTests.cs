@@ -1,0 +1,131 @@
+using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Training;
+
+namespace DistOpt.Cli.Tests.Cluster;
+
+public sealed class ClusterCommandTests
+{
+    private const string Json = "application/json";
+
+    [Theory]
+    [InlineData("submit", "SPEC")]
+    [InlineData("watch", "x")]
+    [InlineData("logs", "x")]
+    [InlineData("nodes")]
+    [InlineData("show", "x")]
+    public async Task A_cluster_that_does_not_answer_is_bad_input_with_one_clear_line(params string[] args)
+    {
+        using var cli = new CliRun();
+        string spec = cli.Write("s.yaml", "name: x\n");
+        string url = $"http://127.0.0.1:{FakeCluster.FreePort()}";
+        cli.Environment["DISTOPT_CLUSTER"] = url;
+        Assert.Equal(2, await cli.RunAsync([.. args.Select(a => a == "SPEC" ? spec : a)]));
+        string line = Assert.Single(cli.ErrorLines());
+        Assert.StartsWith($"error: the cluster at {url} does not answer (", line);
+        Assert.Contains("DISTOPT_CLUSTER", line);
+    }
+
+    [Theory]
+    [InlineData(null, "no cluster is named")]
+    [InlineData("not a url", "'not a url' is no address")]
+    [InlineData("ftp://host", "'ftp://host' is no address")]
+    public async Task A_missing_or_wrong_address_is_bad_input(string? url, string text)
+    {
+        using var cli = new CliRun();
+        if (url is not null) cli.Environment["DISTOPT_CLUSTER"] = url;
+        Assert.Equal(2, await cli.RunAsync("nodes"));
+        Assert.Contains(text, Assert.Single(cli.ErrorLines()));
+    }
+
+    [Fact]
+    public async Task Submit_sends_the_resolved_spec_with_token_and_key_and_prints_the_id()
+    {
+        string? key = null, authorization = null, spec = null;
+        using var cluster = new FakeCluster((request, body) =>
+        {
+            (key, authorization, spec) = (request.Headers["Idempotency-Key"], request.Headers["Authorization"], body);
+            return (202, Json, """{"id":"mine-20260124-153012-4f2a"}""");
+        });
+        using var cli = new CliRun();
+        cli.Environment["DISTOPT_CLUSTER"] = cluster.Url;
+        cli.Environment["DISTOPT_TOKEN"] = "secret";
+        Assert.Equal(0, await cli.RunAsync("submit", cli.Write("s.yaml", "name: mine\n"), "--set", "training.epochs=3", "--key", "k1"));
+        Assert.Equal("mine-20260124-153012-4f2a\n", cli.Out);
+        Assert.Equal(("k1", "Bearer secret"), (key, authorization));
+        Assert.Contains("epochs: 3", spec);
+        Assert.Contains("gradient_shards: 2", spec);
+        Assert.Equal(["POST /api/v1/jobs"], cluster.Requests);
+    }
+
+    [Fact]
+    public async Task A_spec_that_is_wrong_is_never_sent()
+    {
+        using var cluster = new FakeCluster((_, _) => (500, Json, "{}"));
+        using var cli = new CliRun();
+        Assert.Equal(2, await cli.RunAsync("submit", cli.Write("s.yaml", "training: { workers: 0 }\n"), "--cluster", cluster.Url));
+        Assert.Empty(cluster.Requests);
+    }
+
+    [Fact]
+    public async Task Violations_of_the_server_come_through_all_together()
+    {
+        using var cluster = new FakeCluster((_, _) => (400, "application/problem+json",
+            """{"title":"Bad input","status":400,"violations":[{"path":"data.path","message":"'/x' does not exist on node n1"},"node n2 differs"]}"""));
+        using var cli = new CliRun();
+        Assert.Equal(2, await cli.RunAsync("submit", cli.Write("s.yaml", "name: x\n"), "--cluster", cluster.Url));
+        Assert.Equal("error: data.path: '/x' does not exist on node n1\nerror: node n2 differs\n", cli.Error);
+    }
+
+    [Fact]
+    public async Task A_refused_token_and_a_foreign_server_say_so()
+    {
+        using var refusing = new FakeCluster((_, _) => (401, Json, ""));
+        using var foreign = new FakeCluster((_, _) => (200, "text/html", "<html>"));
+        using var cli = new CliRun();
+        Assert.Equal(2, await cli.RunAsync("nodes", "--cluster", refusing.Url));
+        Assert.Contains("refuses the token", Assert.Single(cli.ErrorLines()));
+        Assert.Equal(2, await cli.RunAsync("nodes", "--cluster", foreign.Url));
+        Assert.Contains("not as a DistOpt coordinator does", Assert.Single(cli.ErrorLines()));
+    }
+
+    [Fact]
+    public async Task Watch_follows_the_rows_to_the_end_and_misses_none()
+    {
+        string[] rows = [Row(10, DataSplit.Train), Row(10, DataSplit.Validation), Row(20, DataSplit.Validation), Row(20, DataSplit.Test)];
+        int served = 0;
+        using var cluster = new FakeCluster((request, _) =>
+        {
+            if (!request.RawUrl!.Contains("/rows", StringComparison.Ordinal))
+                return (200, Json, served < rows.Length ? """{"id":"j","status":"running"}""" : """{"id":"j","status":"completed","nodes":["a","b"]}""");
+            int after = int.Parse(request.QueryString["after"]!);
+            served = Math.Min(rows.Length, after + 2);
+            return (200, "application/x-ndjson", string.Concat(rows[after..served].Select(r => r + "\n")));
+        });
+        using var cli = new CliRun();
+        Assert.Equal(0, await cli.RunAsync("watch", "j", "--cluster", cluster.Url));
+        Assert.Equal(3, cli.Out.Split('\n').Count(l => l.Contains("validation.loss", StringComparison.Ordinal) || l.Contains("test.loss", StringComparison.Ordinal)));
+        Assert.Contains("nodes   a, b", cli.Out);
+    }
+
+    [Fact]
+    public async Task Watch_of_a_failed_job_exits_with_1()
+    {
+        using var cluster = new FakeCluster((request, _) => request.RawUrl!.Contains("/rows", StringComparison.Ordinal)
+            ? (200, "application/x-ndjson", "") : (200, Json, """{"id":"j","status":"failed"}"""));
+        using var cli = new CliRun();
+        Assert.Equal(1, await cli.RunAsync("watch", "j", "--cluster", cluster.Url, "--format", "json"));
+        Assert.Equal("failed", cli.Json().GetProperty("status").GetString());
+    }
+
+    [Fact]
+    public async Task Nodes_are_a_table()
+    {
+        using var cluster = new FakeCluster((_, _) => (200, Json, """[{"name":"n1","roles":["coordinator","worker"],"slots":2},{"name":"n2","roles":["worker"],"slots":16}]"""));
+        using var cli = new CliRun();
+        Assert.Equal(0, await cli.RunAsync("nodes", "--cluster", cluster.Url));
+        Assert.Equal("name  roles               slots\nn1    coordinator,worker  2\nn2    worker              16\n", cli.Out);
+    }
+
+    private static string Row(long step, DataSplit split) => RunJson.RowLine(new MetricRow(step, 0, split, [new("loss", 0.5)], null, null, null, 1));
+}

@@ -1,0 +1,62 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+
+namespace DistOpt.Cli.Tests.Cluster;
+
+/// <summary>A tiny HTTP server on a free port of this machine: one answer for each path.</summary>
+internal sealed class FakeCluster : IDisposable
+{
+    private readonly HttpListener _listener = new();
+    private readonly Func<HttpListenerRequest, string, (int Status, string Type, string Body)> _answer;
+    private readonly Task _loop;
+
+    public FakeCluster(Func<HttpListenerRequest, string, (int Status, string Type, string Body)> answer)
+    {
+        _answer = answer;
+        Url = $"http://127.0.0.1:{FreePort()}";
+        _listener.Prefixes.Add(Url + "/");
+        _listener.Start();
+        _loop = LoopAsync();
+    }
+
+    public string Url { get; }
+
+    /// <summary>Method, path with query, and body of each request so far.</summary>
+    public List<string> Requests { get; } = [];
+
+    public static int FreePort()
+    {
+        using var probe = new TcpListener(IPAddress.Loopback, 0);
+        probe.Start();
+        return ((IPEndPoint)probe.LocalEndpoint).Port;
+    }
+
+    public void Dispose()
+    {
+        _listener.Stop();
+        _loop.GetAwaiter().GetResult();
+    }
+
+    private async Task LoopAsync()
+    {
+        while (true)
+        {
+            HttpListenerContext context;
+            try
+            {
+                context = await _listener.GetContextAsync();
+            }
+            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+            {
+                return; // stopped
+            }
+            string body = await new StreamReader(context.Request.InputStream).ReadToEndAsync();
+            lock (Requests) Requests.Add($"{context.Request.HttpMethod} {context.Request.RawUrl}");
+            var (status, type, text) = _answer(context.Request, body);
+            context.Response.StatusCode = status;
+            context.Response.ContentType = type;
+            context.Response.Close(Encoding.UTF8.GetBytes(text), willBlock: false);
+        }
+    }
+}

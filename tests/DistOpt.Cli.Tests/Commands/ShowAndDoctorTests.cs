@@ -1,0 +1,77 @@
+using System.Net;
+using System.Net.Sockets;
+using DistOpt.Cli.Tests.Cluster;
+using DistOpt.Cli.Tests.Support;
+
+namespace DistOpt.Cli.Tests.Commands;
+
+public sealed class ShowAndDoctorTests
+{
+    [Fact]
+    public async Task Show_finds_a_run_by_the_end_of_its_id_and_gives_its_summary()
+    {
+        using var cli = new CliRun();
+        await cli.RunAsync("train");
+        string id = cli.RunFolder[^4..];
+        Assert.Equal(0, await cli.RunAsync("show", id));
+        Assert.Contains("completed (epochs) after 20 steps", cli.Out);
+        Assert.Contains("2 workers, 1 server, 1 process, 2 gradient shards; weights 00ff", cli.Out);
+        Assert.Equal(0, await cli.RunAsync("show", id, "--format", "json"));
+        Assert.Equal("00ff", cli.Json().GetProperty("weights_sha256").GetString());
+    }
+
+    [Fact]
+    public async Task Show_of_a_run_without_summary_gives_the_last_row()
+    {
+        using var cli = new CliRun();
+        await cli.RunAsync("train");
+        File.Delete(Path.Combine(cli.RunFolder, "summary.json"));
+        Assert.Equal(0, await cli.RunAsync("show", cli.RunFolder));
+        Assert.Contains("unfinished", cli.Out);
+        Assert.Contains("step 20, epoch 2: validation loss 0.4000  accuracy 0.9000", cli.Out);
+    }
+
+    [Fact]
+    public async Task Show_of_an_unknown_run_is_bad_input()
+    {
+        using var cli = new CliRun();
+        Assert.Equal(2, await cli.RunAsync("show", "nothing"));
+        Assert.Contains("run 'nothing' does not exist", Assert.Single(cli.ErrorLines()));
+    }
+
+    [Fact]
+    public async Task Doctor_finds_this_machine_ready()
+    {
+        using var cli = new CliRun();
+        cli.Environment["DISTOPT_DATA"] = cli.In("data");
+        int code = await cli.RunAsync("doctor");
+        Assert.True(code == 0, cli.Out + cli.Error);
+        foreach (string name in (string[])["runtime", "system", "libstdc++", "libtorch", "cpu", "threads", "memory", "data"])
+            Assert.Contains($"  {name} ", cli.Out);
+        Assert.EndsWith("ready\n", cli.Out);
+    }
+
+    [Fact]
+    public async Task Doctor_names_each_port_that_does_not_answer_with_the_remedy()
+    {
+        using var open = new TcpListener(IPAddress.Loopback, 0);
+        open.Start();
+        int port = ((IPEndPoint)open.LocalEndpoint).Port;
+        using var cli = new CliRun();
+        Assert.Equal(1, await cli.RunAsync("doctor", "--join", $"127.0.0.1:{port}", "--tensor-port", $"{FakeCluster.FreePort()}", "--api-port", $"{FakeCluster.FreePort()}", "--format", "json"));
+        var checks = cli.Json().GetProperty("checks").EnumerateArray().ToDictionary(c => c.GetProperty("name").GetString()!, c => c);
+        Assert.Equal("ok", checks["control port"].GetProperty("status").GetString());
+        Assert.Equal("failed", checks["tensor port"].GetProperty("status").GetString());
+        Assert.Contains("firewall", checks["api port"].GetProperty("remedy").GetString());
+    }
+
+    [Theory]
+    [InlineData("nohost:99999")]
+    [InlineData(":4053")]
+    public async Task Doctor_refuses_an_address_that_is_none(string join)
+    {
+        using var cli = new CliRun();
+        Assert.Equal(2, await cli.RunAsync("doctor", "--join", join));
+        Assert.Contains("HOST:PORT", Assert.Single(cli.ErrorLines()));
+    }
+}

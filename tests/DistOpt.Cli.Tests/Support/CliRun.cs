@@ -1,0 +1,69 @@
+using System.Text.Json;
+
+namespace DistOpt.Cli.Tests.Support;
+
+/// <summary>Runs commands in this process with captured streams and a folder of their own.</summary>
+internal sealed class CliRun : IDisposable
+{
+    public string Folder { get; } = Directory.CreateTempSubdirectory("distopt-cli-").FullName;
+
+    public TestHost Host { get; init; } = new();
+
+    public TestRuntimes Runtimes { get; init; } = new();
+
+    public Dictionary<string, string> Environment { get; } = [];
+
+    public Action<DistOptAppBuilder> Configure { get; init; } = _ => { };
+
+    public CancellationToken Interrupt { get; init; }
+
+    public bool IsTerminal { get; init; }
+
+    public bool CapturesSystemConsole { get; init; }
+
+    public string Out { get; private set; } = "";
+
+    public string Error { get; private set; } = "";
+
+    public string Runs => Path.Combine(Folder, "runs");
+
+    /// <summary>The one run directory below <see cref="Runs"/>.</summary>
+    public string RunFolder => Assert.Single(Directory.GetDirectories(Runs));
+
+    public string In(string name) => Path.Combine(Folder, name);
+
+    public string Write(string name, string text)
+    {
+        File.WriteAllText(In(name), text);
+        return In(name);
+    }
+
+    public async Task<int> RunAsync(params string[] args)
+    {
+        var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
+        var app = DistOptApp.Define(builder =>
+        {
+            builder.UseHost(Host).UseRuntimes(Runtimes);
+            Configure(builder);
+        });
+        int code = await DistOptApp.RunAsync(args, app, new AppConsole
+        {
+            In = TextReader.Null,
+            Out = output,
+            Error = error,
+            IsOutputTerminal = IsTerminal,
+            Environment = name => Environment.GetValueOrDefault(name),
+            RunsRoot = Runs,
+            CapturesSystemConsole = CapturesSystemConsole,
+        }, Interrupt);
+        (Out, Error) = (output.ToString(), error.ToString());
+        return code;
+    }
+
+    /// <summary>The only JSON document on stdout.</summary>
+    public JsonElement Json() => JsonDocument.Parse(Out).RootElement;
+
+    public string[] ErrorLines() => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+}
