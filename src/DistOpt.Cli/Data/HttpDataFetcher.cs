@@ -13,7 +13,8 @@ public sealed class HttpDataFetcher : IDataFetcher, IDisposable
     public HttpDataFetcher(TimeSpan? connectMax = null, TimeSpan? silenceMax = null)
     {
         _silenceMax = silenceMax ?? TimeSpan.FromSeconds(30);
-        _client = new HttpClient(new SocketsHttpHandler { ConnectTimeout = connectMax ?? TimeSpan.FromSeconds(10) }) { Timeout = Timeout.InfiniteTimeSpan };
+        var handler = new SocketsHttpHandler { ConnectTimeout = connectMax ?? TimeSpan.FromSeconds(10) };
+        _client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
     public async Task<Stream> OpenAsync(Uri address, CancellationToken cancellationToken)
@@ -24,7 +25,8 @@ public sealed class HttpDataFetcher : IDataFetcher, IDisposable
             return await WithinAsync(async token =>
             {
                 response = await _client.GetAsync(address, HttpCompletionOption.ResponseHeadersRead, token);
-                if (!response.IsSuccessStatusCode) throw new IOException($"the server answers {(int)response.StatusCode} {response.ReasonPhrase}");
+                if (!response.IsSuccessStatusCode)
+                    throw new IOException($"the server answers {(int)response.StatusCode} {response.ReasonPhrase}");
                 return (Stream)new Content(this, response, await response.Content.ReadAsStreamAsync(token));
             }, cancellationToken);
         }
@@ -49,7 +51,8 @@ public sealed class HttpDataFetcher : IDataFetcher, IDisposable
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
             // the connect limit shows as a cancellation too
-            string waited = error.InnerException is TimeoutException ? "no connection within the time limit" : $"nothing came for {_silenceMax.TotalSeconds:0} s";
+            string waited = error.InnerException is TimeoutException ? "no connection within the time limit"
+                : $"nothing came for {_silenceMax.TotalSeconds:0} s";
             throw new IOException(waited, error);
         }
         catch (HttpRequestException error)

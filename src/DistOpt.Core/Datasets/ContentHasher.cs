@@ -7,14 +7,15 @@ namespace DistOpt.Core.Datasets;
 
 /// <summary>
 /// Content hash of a data set: SHA-256 over count, test count, task number, input shape, target shape, classes, columns (each list with its
-/// length first, texts as UTF-8 with their byte count first, numbers as 64-bit), then stored inputs, int32 labels and float32 targets, each with
-/// its byte count first; all little-endian.
+/// length first, texts as UTF-8 with their byte count first, numbers as 64-bit), then stored inputs, int32 labels and float32 targets,
+/// each with its byte count first; all little-endian.
 /// </summary>
 internal static class ContentHasher
 {
     /// <param name="inputs">Stored values of all inputs; multi-byte values little-endian.</param>
     /// <returns>SHA-256 in lower-case hex.</returns>
-    public static string Compute(DataInfo info, long count, long testCount, ReadOnlySpan<byte> inputs, ReadOnlySpan<int> labels, ReadOnlySpan<float> targets)
+    public static string Compute(DataInfo info, long count, long testCount, ReadOnlySpan<byte> inputs, ReadOnlySpan<int> labels,
+        ReadOnlySpan<float> targets)
     {
         if (!BitConverter.IsLittleEndian) throw new PlatformNotSupportedException("DistOpt runs on little-endian machines");
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

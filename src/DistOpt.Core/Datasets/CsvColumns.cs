@@ -40,7 +40,8 @@ internal sealed class CsvColumns
 
         var violations = new List<SpecViolation>();
         foreach (var group in names.GroupBy(n => n, StringComparer.Ordinal).Where(g => g.Count() > 1))
-            violations.Add(new SpecViolation(path, $"{group.Count()} columns are named '{group.Key}'; give each a name of its own", (int)row.Line));
+            violations.Add(new SpecViolation(path, $"{group.Count()} columns are named '{group.Key}'; give each a name of its own",
+                (int)row.Line));
         int label = Find(options.Label, "data.label");
         var ignored = options.Ignore.Select(i => Find(i, "data.ignore")).ToHashSet();
         if (label >= 0 && ignored.Contains(label))
@@ -75,7 +76,8 @@ internal sealed class CsvColumns
     public void CheckSame(CsvReader row, string path)
     {
         if (row.Count != Count)
-            throw new SpecException([new SpecViolation(path, $"the header has {row.Count} columns, but that of data.path has {Count}", (int)row.Line)]);
+            throw new SpecException([new SpecViolation(path, $"the header has {row.Count} columns, but that of data.path has {Count}",
+                (int)row.Line)]);
         for (int i = 0; i < Count; i++)
         {
             if (!row[i].SequenceEqual(_names[i]))
@@ -89,13 +91,15 @@ internal sealed class CsvColumns
     /// <summary>It does when no cell outside the label and the ignored columns is a number.</summary>
     private static bool LooksLikeHeader(CsvReader row, CsvOptions options)
     {
-        var others = options.Ignore.Append(options.Label).Select(i => int.Parse(i, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture))
+        var others = options.Ignore.Append(options.Label)
+            .Select(i => int.Parse(i, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture))
             .Select(i => i < 0 ? row.Count + i : i).ToHashSet();
         bool any = false;
         for (int i = 0; i < row.Count; i++)
         {
             if (others.Contains(i)) continue;
-            if (CsvNumber.TryParse(row[i], out double _) || row[i].IsEmpty || row[i].Equals("nan", StringComparison.OrdinalIgnoreCase)) return false;
+            if (CsvNumber.TryParse(row[i], out double _) || row[i].IsEmpty || row[i].Equals("nan", StringComparison.OrdinalIgnoreCase))
+                return false;
             any = true;
         }
         return any;

@@ -63,7 +63,8 @@ internal sealed class CsvLabels
         bool whole = _distinct.All(IsWhole);
         var keys = _distinct.Select(d => whole ? ((long)d.Number!.Value).ToString(CultureInfo.InvariantCulture) : d.Text).ToArray();
         string[] classes = [.. keys.Distinct(StringComparer.Ordinal)];
-        if (whole) Array.Sort(classes, (a, b) => long.Parse(a, CultureInfo.InvariantCulture).CompareTo(long.Parse(b, CultureInfo.InvariantCulture)));
+        if (whole)
+            Array.Sort([.. classes.Select(c => long.Parse(c, CultureInfo.InvariantCulture))], classes);
         else Array.Sort(classes, StringComparer.Ordinal);
         CheckClasses(path, classes, keys);
 
@@ -75,7 +76,8 @@ internal sealed class CsvLabels
     private Resolved Regression(float[] targets)
     {
         if (!_options.ClassNames.IsEmpty)
-            throw new SpecException("data.class_names", "is set, but the task is regression: set data.task to classification, or leave the names out");
+            throw new SpecException("data.class_names", "is set, but the task is regression: set data.task to classification, or leave "
+                + "the names out");
         return new Resolved(null, [], targets);
     }
 
@@ -87,7 +89,8 @@ internal sealed class CsvLabels
         {
             var text = _distinct.First(d => d.Number is null);
             var number = _distinct.First(d => d.Number is not null);
-            throw new SpecException([new SpecViolation(path, $"the label '{CsvTable.Shorten(text.Text)}' is no number, but '{number.Text}' in line "
+            throw new SpecException([new SpecViolation(path, $"the label '{CsvTable.Shorten(text.Text)}' is no number, but "
+                + $"'{number.Text}' in line "
                 + $"{number.Line} is; set data.task to classification if both are class names", (int)Math.Min(text.Line, int.MaxValue))]);
         }
         int different = _distinct.Where(d => !d.OnlyInTest).Select(d => d.Number).Distinct().Count();
@@ -99,7 +102,8 @@ internal sealed class CsvLabels
     private void CheckClasses(string path, string[] classes, string[] keys)
     {
         var violations = new List<SpecViolation>();
-        var known = _distinct.Select((d, at) => (d, at)).Where(p => !p.d.OnlyInTest).Select(p => keys[p.at]).ToHashSet(StringComparer.Ordinal);
+        var known = _distinct.Select((d, at) => (d, at)).Where(p => !p.d.OnlyInTest).Select(p => keys[p.at])
+            .ToHashSet(StringComparer.Ordinal);
         for (int at = 0; at < keys.Length; at++)
         {
             if (_distinct[at].OnlyInTest && !known.Contains(keys[at]))
@@ -107,10 +111,13 @@ internal sealed class CsvLabels
                     (int)Math.Min(_distinct[at].Line, int.MaxValue)));
         }
         if (classes.Length < 2)
-            violations.Add(new SpecViolation(path, $"every label is '{CsvTable.Shorten(classes[0])}', but a classification needs at least 2 classes"));
+            violations.Add(new SpecViolation(path, $"every label is '{CsvTable.Shorten(classes[0])}', but a classification needs at "
+                + "least 2 classes"));
         if (!_options.ClassNames.IsEmpty && _options.ClassNames.Length != classes.Length)
-            violations.Add(new SpecViolation("data.class_names", $"has {_options.ClassNames.Length} names, but {path} has {classes.Length} classes"));
-        if (violations.Count > CsvTable.ViolationsMax) violations.RemoveRange(CsvTable.ViolationsMax, violations.Count - CsvTable.ViolationsMax);
+            violations.Add(new SpecViolation("data.class_names", $"has {_options.ClassNames.Length} names, but {path} has "
+                + $"{classes.Length} classes"));
+        if (violations.Count > CsvTable.ViolationsMax)
+            violations.RemoveRange(CsvTable.ViolationsMax, violations.Count - CsvTable.ViolationsMax);
         if (violations.Count > 0) throw new SpecException(violations);
     }
 

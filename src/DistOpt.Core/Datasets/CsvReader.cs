@@ -1,11 +1,12 @@
+using System.Buffers;
 using DistOpt.Core.Specs;
 
 namespace DistOpt.Core.Datasets;
 
 /// <summary>
-/// Reads rows of delimited text (RFC 4180): cells may stand in quotes, quotes in them are doubled, and delimiters and line breaks then belong
-/// to the cell. Lines end in LF, CRLF or CR; blank lines are passed over; blanks round a cell do not count unless quoted. Streams: memory is that of the
-/// longest row.
+/// Reads rows of delimited text (RFC 4180): cells may stand in quotes, quotes in them are doubled, and delimiters and line breaks then
+/// belong to the cell. Lines end in LF, CRLF or CR; blank lines are passed over; blanks round a cell do not count unless quoted. Streams:
+/// memory is that of the longest row.
 /// </summary>
 internal sealed class CsvReader(TextReader reader, char delimiter, string path)
 {
@@ -14,6 +15,7 @@ internal sealed class CsvReader(TextReader reader, char delimiter, string path)
 
     private readonly char[] _block = new char[1 << 14];
     private readonly List<(int Begin, int End, bool Quoted)> _cells = [];
+    private readonly SearchValues<char> _special = SearchValues.Create([delimiter, '"', '\n', '\r']);
     private char[] _text = new char[256];
     private int _length;
     private int _blockLength;
@@ -73,6 +75,7 @@ internal sealed class CsvReader(TextReader reader, char delimiter, string path)
             int begin = _length;
             bool quoted = false;
             int next;
+            AppendPlain();
             while ((next = Read()) != -1 && next != delimiter && next is not ('\n' or '\r'))
             {
                 if (next == '"' && !quoted && IsBlank(begin))
@@ -85,7 +88,8 @@ internal sealed class CsvReader(TextReader reader, char delimiter, string path)
                 else if (next is not (' ' or '\t'))
                 {
                     throw new SpecException([new SpecViolation(path,
-                        $"column {_cells.Count}: '{(char)next}' follows a closing quote; double the quotes that belong to the cell", (int)Line)]);
+                        $"column {_cells.Count}: '{(char)next}' follows a closing quote; double the quotes that belong to the cell",
+                            (int)Line)]);
                 }
             }
             _cells.Add((begin, _length, quoted));
@@ -93,6 +97,19 @@ internal sealed class CsvReader(TextReader reader, char delimiter, string path)
             if (next != -1) EndLine(next);
             return;
         }
+    }
+
+    /// <summary>Takes what the block still holds of a cell without quotes, at once: most cells are done by this.</summary>
+    private void AppendPlain()
+    {
+        var rest = _block.AsSpan(_blockAt, _blockLength - _blockAt);
+        int plain = rest.IndexOfAny(_special);
+        if (plain < 0) plain = rest.Length;
+        if (_length + plain > RowLengthMax) return;
+        if (_length + plain > _text.Length) Array.Resize(ref _text, Math.Max(2 * _text.Length, _length + plain));
+        rest[..plain].CopyTo(_text.AsSpan(_length));
+        _length += plain;
+        _blockAt += plain;
     }
 
     private bool IsBlank(int begin) => _text.AsSpan(begin.._length).IsWhiteSpace();

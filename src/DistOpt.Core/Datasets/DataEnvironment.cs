@@ -25,5 +25,6 @@ public sealed record DataEnvironment
     }
 
     /// <summary>A path of a spec as a full path.</summary>
-    public string Resolve(string path) => BaseFolder is null ? Path.GetFullPath(path) : Path.GetFullPath(path, Path.GetFullPath(BaseFolder));
+    public string Resolve(string path) =>
+        BaseFolder is null ? Path.GetFullPath(path) : Path.GetFullPath(path, Path.GetFullPath(BaseFolder));
 }

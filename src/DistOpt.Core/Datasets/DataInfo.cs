@@ -48,7 +48,8 @@ public sealed record DataInfo
     public ImmutableArray<string> Columns { get; init; } = [];
 
     /// <summary>
-    /// Stored pixel value that stands for full brightness: pictures that a predictor decodes are scaled to it. Null where inputs are no pictures.
+    /// Stored pixel value that stands for full brightness: pictures that a predictor decodes are scaled to it. Null where inputs are no
+    /// pictures.
     /// </summary>
     public int? PixelMax { get; init; }
 

@@ -16,7 +16,8 @@ public static class DataSplitter
         Split(source.Count, source.TestCount, source.Labels, source.Info.Classes, validationFraction, testFraction, splitSeed);
 
     /// <inheritdoc cref="Split(ISupervisedSource, double, double, long)"/>
-    public static DataSplits Split(ISupervisedSource source, DataSpec spec) => Split(source, spec.ValidationFraction, spec.TestFraction, spec.SplitSeed);
+    public static DataSplits Split(ISupervisedSource source, DataSpec spec) =>
+        Split(source, spec.ValidationFraction, spec.TestFraction, spec.SplitSeed);
 
     /// <summary>Splits samples that have no classes, as those of a user's data set.</summary>
     /// <inheritdoc cref="Split(long, long, ReadOnlySpan{int}, ImmutableArray{string}, double, double, long)"/>
@@ -57,7 +58,9 @@ public static class DataSplitter
         parts.Validation.Sort();
         parts.Test.Sort();
         long[] train = [.. parts.Train], held = [.. parts.Validation], tested = [.. parts.Test];
-        return new DataSplits(train, held, tested, labels.IsEmpty ? [] : classes, labels.IsEmpty ? [] : Counts(labels, kinds, train, held, tested));
+        return labels.IsEmpty
+            ? new DataSplits(train, held, tested, [], [])
+            : new DataSplits(train, held, tested, classes, Counts(labels, kinds, train, held, tested));
     }
 
     private static void Check(long count, long testCount, double validationFraction, double testFraction)
@@ -66,7 +69,8 @@ public static class DataSplitter
         foreach (var (path, value) in new[] { ("data.validation_fraction", validationFraction), ("data.test_fraction", testFraction) })
             if (!(value >= 0 && value <= 0.9)) violations.Add(new SpecViolation(path, $"is {value}, but must be from 0 to 0.9"));
         if (testCount < 0 || count - testCount < 1)
-            violations.Add(new SpecViolation("data", $"{count} samples with {testCount} for the test leave none for training: at least 1 is needed"));
+            violations.Add(new SpecViolation("data", $"{count} samples with {testCount} for the test leave none for training: at least 1 "
+                + "is needed"));
         else if (count > Array.MaxLength)
             violations.Add(new SpecViolation("data", $"{count} samples are too many: at most {Array.MaxLength} can be split"));
         if (violations.Count > 0) throw new SpecException(violations);
@@ -82,8 +86,8 @@ public static class DataSplitter
     }
 
     /// <summary>
-    /// How many of each class are held out: <c>round(fraction * all)</c> in proportion to the classes, rounded down, what is left over going
-    /// to the largest remainders (lower class first among equals); at most all but one of a class.
+    /// How many of each class are held out: <c>round(fraction * all)</c> in proportion to the classes, rounded down, what is left over
+    /// going to the largest remainders (lower class first among equals); at most all but one of a class.
     /// </summary>
     internal static long[] HeldOut(ReadOnlySpan<long> available, double fraction)
     {
@@ -124,7 +128,8 @@ public static class DataSplitter
     {
         var counts = new ClassCounts[kinds];
         foreach (long i in train) counts[labels[(int)i]] = counts[labels[(int)i]] with { Train = counts[labels[(int)i]].Train + 1 };
-        foreach (long i in validation) counts[labels[(int)i]] = counts[labels[(int)i]] with { Validation = counts[labels[(int)i]].Validation + 1 };
+        foreach (long i in validation)
+            counts[labels[(int)i]] = counts[labels[(int)i]] with { Validation = counts[labels[(int)i]].Validation + 1 };
         foreach (long i in test) counts[labels[(int)i]] = counts[labels[(int)i]] with { Test = counts[labels[(int)i]].Test + 1 };
         return [.. counts];
     }

@@ -49,7 +49,8 @@ public sealed record CsvOptions
     [AllowedValues("auto", "classification", "regression")]
     public string Task { get; init; } = "auto";
 
-    [Description("Names to show for the classes, in the order of the labels (numbers ascending, texts ordinal); empty = the labels themselves")]
+    [Description("Names to show for the classes, in the order of the labels (numbers ascending, texts ordinal); empty = the labels "
+        + "themselves")]
     public ImmutableArray<string> ClassNames { get; init; } = [];
 
     [Description("Character between cells, or 'tab'")]

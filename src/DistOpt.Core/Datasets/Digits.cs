@@ -5,8 +5,8 @@ using System.Reflection;
 namespace DistOpt.Core.Datasets;
 
 /// <summary>
-/// The test part of UCI's "Optical recognition of handwritten digits" (Alpaydin, Kaynak; CC BY 4.0): 1,797 images of 8x8 pixels with 17 grey
-/// levels. Built into the assembly, so it is there on every node.
+/// The test part of UCI's "Optical recognition of handwritten digits" (Alpaydin, Kaynak; CC BY 4.0): 1,797 images of 8x8 pixels with 17
+/// grey levels. Built into the assembly, so it is there on every node.
 /// </summary>
 internal static class Digits
 {

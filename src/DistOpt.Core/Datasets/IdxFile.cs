@@ -15,7 +15,8 @@ internal sealed class IdxFile : IDisposable
     private readonly Stream _stream;
     private readonly string _remedy;
 
-    private IdxFile(string path, Stream stream, string remedy, int[] sizes) => (Path, _stream, _remedy, Sizes) = (path, stream, remedy, sizes);
+    private IdxFile(string path, Stream stream, string remedy, int[] sizes) =>
+        (Path, _stream, _remedy, Sizes) = (path, stream, remedy, sizes);
 
     public string Path { get; }
 
@@ -41,23 +42,28 @@ internal sealed class IdxFile : IDisposable
             int got = Read(actual, remedy, stream, header);
             if (got < 4) throw Bad(actual, remedy, $"has {got} bytes, but an IDX header has {header.Length}; the file is truncated");
             if (header[0] != 0 || header[1] != 0)
-                throw Bad(actual, remedy, $"begins with bytes {header[0]:x2} {header[1]:x2}, but an IDX file begins with 00 00; it is not an IDX file");
+                throw Bad(actual, remedy, $"begins with bytes {header[0]:x2} {header[1]:x2}, but an IDX file begins with 00 00; it is "
+                    + "not an IDX file");
             if (header[2] != UnsignedByte)
                 throw Bad(actual, remedy, $"has element type 0x{header[2]:x2}, but must have 0x08 (unsigned byte)");
             if (header[3] != rank)
-                throw Bad(actual, remedy, $"has {header[3]} dimensions, but must have {rank}; is it the {(rank == 1 ? "image" : "label")} file?");
-            if (got < header.Length) throw Bad(actual, remedy, $"has {got} bytes, but its header alone has {header.Length}; the file is truncated");
+                throw Bad(actual, remedy, $"has {header[3]} dimensions, but must have {rank}; is it the "
+                    + $"{(rank == 1 ? "image" : "label")} file?");
+            if (got < header.Length)
+                throw Bad(actual, remedy, $"has {got} bytes, but its header alone has {header.Length}; the file is truncated");
             var sizes = new int[rank];
             for (int i = 0; i < rank; i++)
             {
                 uint size = BinaryPrimitives.ReadUInt32BigEndian(header[(4 + 4 * i)..]);
-                if (size is 0 or > int.MaxValue) throw Bad(actual, remedy, $"has size {size} in dimension {i}, but must have from 1 to {int.MaxValue}");
+                if (size is 0 or > int.MaxValue)
+                    throw Bad(actual, remedy, $"has size {size} in dimension {i}, but must have from 1 to {int.MaxValue}");
                 sizes[i] = (int)size;
             }
             var file = new IdxFile(actual, stream, remedy, sizes);
             Int128 elements = 1;
             foreach (int size in sizes) elements *= size;
-            if (elements > Array.MaxLength) throw Bad(actual, remedy, $"claims {elements} elements, but at most {Array.MaxLength} can be held");
+            if (elements > Array.MaxLength)
+                throw Bad(actual, remedy, $"claims {elements} elements, but at most {Array.MaxLength} can be held");
             // known beforehand for a plain file, so nothing is allocated for a header that lies
             if (actual == path && stream.Length != header.Length + file.Elements) throw file.BadLength(stream.Length);
             return file;
@@ -88,9 +94,11 @@ internal sealed class IdxFile : IDisposable
     {
         long expected = 4 + 4 * Sizes.Length + Elements;
         string sizes = string.Join(" x ", Sizes);
-        string actual = bytes is { } known ? known.ToString("N0", CultureInfo.InvariantCulture) : $"more than {expected.ToString("N0", CultureInfo.InvariantCulture)}";
+        string actual = bytes is { } known ? known.ToString("N0", CultureInfo.InvariantCulture)
+            : $"more than {expected.ToString("N0", CultureInfo.InvariantCulture)}";
         return Bad(string.Create(CultureInfo.InvariantCulture,
-            $"has {actual} bytes{(Path.EndsWith(".gz", StringComparison.Ordinal) ? " unpacked" : "")}, but its header ({sizes}) needs {expected:N0}; "
+            $"has {actual} bytes{(Path.EndsWith(".gz", StringComparison.Ordinal) ? " unpacked" : "")}, but its header ({sizes}) needs "
+                + $"{expected:N0}; "
             + $"the file {(bytes < expected ? "is truncated" : "has bytes after its end")}"));
     }
 

@@ -23,7 +23,8 @@ internal static class ImageFolder
         string[] classes = ClassFolders(root, "data.path");
         if (classes.Length < 2)
         {
-            throw new SpecException("data.path", $"{root} has {classes.Length} folders, but a classification needs at least 2: one for each class, "
+            throw new SpecException("data.path", $"{root} has {classes.Length} folders, but a classification needs at least 2: one for "
+                + "each class, "
                 + "with its images");
         }
         var files = Files(root, classes, "data.path");
@@ -35,7 +36,8 @@ internal static class ImageFolder
             if (testClasses.Except(classes, StringComparer.Ordinal).FirstOrDefault() is { } unknown)
                 throw new SpecException("data.test_path", $"{testRoot} has a folder '{unknown}', but data.path has no such class");
             files.AddRange(Files(testRoot, classes, "data.test_path", mayLack: true));
-            if (files.Count == trainCount) throw new SpecException("data.test_path", $"{testRoot} has no PNG or JPEG files in class folders");
+            if (files.Count == trainCount)
+                throw new SpecException("data.test_path", $"{testRoot} has no PNG or JPEG files in class folders");
         }
         int length = options.Channels * height * width;
         CheckMemory(options, files.Count, length);
@@ -58,13 +60,15 @@ internal static class ImageFolder
             violations.Add(new SpecViolation("data.path", "is missing: name the folder that holds a folder for each class"));
         if (options.Size.IsDefault || options.Size.Length != 2 || options.Size.Any(s => s is < 1 or > SideMax))
         {
-            violations.Add(new SpecViolation("data.size", $"is [{(options.Size.IsDefault ? "" : string.Join(", ", options.Size))}], but must be [height, width], "
+            violations.Add(new SpecViolation("data.size", $"is [{(options.Size.IsDefault ? "" : string.Join(", ", options.Size))}], but "
+                + "must be [height, width], "
                 + $"each from 1 to {SideMax}"));
         }
         if (options.Channels is not (1 or 3))
             violations.Add(new SpecViolation("data.channels", $"is {options.Channels}, but must be 1 (grey) or 3 (red, green, blue)"));
         if (environment.ImageDecoder is null)
-            violations.Add(new SpecViolation("data.name", "images need an image decoder, and this program has none: set DataEnvironment.ImageDecoder"));
+            violations.Add(new SpecViolation("data.name", "images need an image decoder, and this program has none: set "
+                + "DataEnvironment.ImageDecoder"));
         return violations.Count == 0 ? environment.ImageDecoder! : throw new SpecException(violations);
     }
 
@@ -88,7 +92,8 @@ internal static class ImageFolder
             if (mayLack && !Directory.Exists(folder)) continue;
             string[] paths = [.. Directory.EnumerateFiles(folder).Where(IsImage)];
             if (paths.Length == 0 && !mayLack)
-                violations.Add(new SpecViolation(option, $"the class folder {folder} has no .png, .jpg or .jpeg file: add some, or remove it"));
+                violations.Add(new SpecViolation(option, $"the class folder {folder} has no .png, .jpg or .jpeg file: add some, or "
+                    + "remove it"));
             Array.Sort(paths, StringComparer.Ordinal);
             foreach (string path in paths) files.Add((path, c));
         }
@@ -103,7 +108,8 @@ internal static class ImageFolder
         long bytes = (long)count * length, limit = Math.Min((long)options.MaxMemoryMib << 20, Array.MaxLength);
         if (bytes <= limit) return;
         throw new SpecException("data.max_memory_mib", string.Create(CultureInfo.InvariantCulture,
-            $"is {options.MaxMemoryMib}, but {count:N0} images of {options.Channels}x{options.Size[0]}x{options.Size[1]} take {bytes / 1048576.0:N0} MiB ")
+            $"is {options.MaxMemoryMib}, but {count:N0} images of {options.Channels}x{options.Size[0]}x{options.Size[1]} take "
+                + $"{bytes / 1048576.0:N0} MiB ")
             + $"(and at most {Array.MaxLength >> 20} can be held): raise it, or make data.size smaller");
     }
 

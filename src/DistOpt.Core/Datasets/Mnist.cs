@@ -4,7 +4,8 @@ using DistOpt.Core.Specs;
 namespace DistOpt.Core.Datasets;
 
 /// <summary>
-/// MNIST (LeCun, Cortes, Burges), or any data set in the same four IDX files: images as unsigned bytes, labels 0 to 9. The pixels stay bytes.
+/// MNIST (LeCun, Cortes, Burges), or any data set in the same four IDX files: images as unsigned bytes, labels 0 to 9. The pixels
+/// stay bytes.
 /// </summary>
 internal static class Mnist
 {
@@ -31,9 +32,11 @@ internal static class Mnist
         CheckPair(testImages, testLabels);
         int height = trainImages.Sizes[1], width = trainImages.Sizes[2];
         if (testImages.Sizes[1] != height || testImages.Sizes[2] != width)
-            throw testImages.Bad($"has images of {testImages.Sizes[1]}x{testImages.Sizes[2]}, but those for training have {height}x{width}");
+            throw testImages.Bad($"has images of {testImages.Sizes[1]}x{testImages.Sizes[2]}, but those for training have "
+                + $"{height}x{width}");
         long bytes = trainImages.Elements + testImages.Elements;
-        if (bytes > Array.MaxLength) throw trainImages.Bad($"and the test images have {bytes} pixels, but at most {Array.MaxLength} can be held");
+        if (bytes > Array.MaxLength)
+            throw trainImages.Bad($"and the test images have {bytes} pixels, but at most {Array.MaxLength} can be held");
 
         var pixels = new byte[bytes];
         trainImages.ReadElements(pixels.AsSpan(0, (int)trainImages.Elements));

@@ -22,7 +22,8 @@ public sealed class Normalization
         if (kind == NormalizationKind.None) throw new ArgumentException("a normalization is per feature or per channel", nameof(kind));
         if (mean.IsDefaultOrEmpty) throw new ArgumentException("no means are given", nameof(mean));
         if (std.IsDefault || mean.Length != std.Length)
-            throw new ArgumentException($"{mean.Length} means do not fit {(std.IsDefault ? 0 : std.Length)} standard deviations", nameof(std));
+            throw new ArgumentException($"{mean.Length} means do not fit {(std.IsDefault ? 0 : std.Length)} standard deviations",
+                nameof(std));
         _mean = new float[mean.Length];
         _factor = new float[mean.Length];
         for (int i = 0; i < mean.Length; i++)

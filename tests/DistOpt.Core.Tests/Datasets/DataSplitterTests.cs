@@ -129,6 +129,15 @@ public class DataSplitterTests
     }
 
     [Fact]
+    public void The_text_of_many_classes_is_cut()
+    {
+        int[] labels = [.. Enumerable.Range(0, 120).Select(i => i % 60)];
+        string text = DataSplitter.Split(120, 0, labels, [.. labels[..60].Select(l => $"c{l}")], 0, 0, 0).ToString();
+        Assert.EndsWith("\n  and 10 more classes", text, StringComparison.Ordinal);
+        Assert.Equal(2 + 50 + 1, text.Split('\n').Length);
+    }
+
+    [Fact]
     public void What_cannot_be_split_is_refused_with_all_reasons()
     {
         var error = Assert.Throws<SpecException>(() => DataSplitter.Split(3, -0.1, double.NaN, 0, testCount: 3));

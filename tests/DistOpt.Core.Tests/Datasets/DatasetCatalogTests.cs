@@ -18,7 +18,8 @@ public class DatasetCatalogTests
         Assert.NotEmpty(entry.Summary);
         object defaults = Activator.CreateInstance(entry.OptionsType)!;
         Assert.Equal(JsonSerializer.Serialize(defaults), JsonSerializer.Serialize(Activator.CreateInstance(entry.OptionsType)));
-        Assert.All(entry.OptionsType.GetProperties(), p => Assert.NotEmpty(p.GetCustomAttribute<DescriptionAttribute>()?.Description ?? ""));
+        foreach (var property in entry.OptionsType.GetProperties())
+            Assert.NotEmpty(property.GetCustomAttribute<DescriptionAttribute>()?.Description ?? "");
         // these names are taken by the common fields of data:
         string[] common = [.. typeof(DataSpec).GetProperties().Select(p => p.Name)];
         Assert.Empty(entry.OptionsType.GetProperties().Select(p => p.Name).Intersect(common));
@@ -48,13 +49,15 @@ public class DatasetCatalogTests
         using var folder = new TemporaryFolder();
         var catalog = DatasetCatalog.Create();
         var before = DatasetStatus.List(catalog, folder.Environment);
-        Assert.Equal([DatasetPresence.BuiltIn, DatasetPresence.Absent, DatasetPresence.OwnFiles, DatasetPresence.OwnFiles], before.Select(s => s.Presence));
+        Assert.Equal([DatasetPresence.BuiltIn, DatasetPresence.Absent, DatasetPresence.OwnFiles, DatasetPresence.OwnFiles],
+            before.Select(s => s.Presence));
         Assert.Equal(54_950_048, before[1].Bytes);
         Assert.Equal(folder["mnist"], before[1].Folder);
         Assert.Equal("CC BY-SA 3.0", before[1].Licence);
 
         foreach (var file in DownloadableDataset.Mnist.Files) folder.Write($"mnist/{file.Name}.gz", [1, 2, 3]);
-        Assert.Equal((DatasetPresence.Present, 12), (DatasetStatus.List(catalog, folder.Environment)[1].Presence, DatasetStatus.List(catalog, folder.Environment)[1].Bytes));
+        Assert.Equal((DatasetPresence.Present, 12),
+            (DatasetStatus.List(catalog, folder.Environment)[1].Presence, DatasetStatus.List(catalog, folder.Environment)[1].Bytes));
         // a plain file of another size is not the data set
         folder.Write("mnist/train-labels-idx1-ubyte", [1]);
         Assert.Equal(DatasetPresence.Absent, DatasetStatus.List(catalog, folder.Environment)[1].Presence);

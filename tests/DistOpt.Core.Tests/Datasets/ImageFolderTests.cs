@@ -21,7 +21,8 @@ public sealed class ImageFolderTests : IDisposable
     }
 
     private ISupervisedSource Open(ImagesOptions? options = null) =>
-        DatasetCatalog.Create().Get("images")((options ?? new()) with { Path = "i" }, _folder.Environment with { ImageDecoder = new FakeDecoder() });
+        DatasetCatalog.Create().Get("images")((options ?? new()) with { Path = "i" },
+            _folder.Environment with { ImageDecoder = new FakeDecoder() });
 
     private void WriteAll()
     {
@@ -82,19 +83,23 @@ public sealed class ImageFolderTests : IDisposable
     [Fact]
     public void Folders_that_make_no_classification_are_refused()
     {
-        Assert.Equal([$"data.path: the folder {_folder["i"]} does not exist: name a folder that holds a folder for each class"], Complaints(() => Open()));
+        Assert.Equal([$"data.path: the folder {_folder["i"]} does not exist: name a folder that holds a folder for each class"],
+            Complaints(() => Open()));
         _folder.Write("i/cat/z.png", [1]);
-        Assert.Equal([$"data.path: {_folder["i"]} has 1 folders, but a classification needs at least 2: one for each class, with its images"],
+        Assert.Equal([$"data.path: {_folder["i"]} has 1 folders, but a classification needs at least 2: one for each class, with its "
+            + "images"],
             Complaints(() => Open()));
         Directory.CreateDirectory(_folder["i/dog"]);
-        Assert.Equal([$"data.path: the class folder {_folder["i/dog"]} has no .png, .jpg or .jpeg file: add some, or remove it"], Complaints(() => Open()));
+        Assert.Equal([$"data.path: the class folder {_folder["i/dog"]} has no .png, .jpg or .jpeg file: add some, or remove it"],
+            Complaints(() => Open()));
     }
 
     [Fact]
     public void More_than_the_memory_bound_is_refused_before_anything_is_decoded()
     {
         WriteAll();
-        Assert.Equal(["data.max_memory_mib: is 1, but 3 images of 3x1024x1024 take 9 MiB (and at most 2047 can be held): raise it, or make data.size smaller"],
+        Assert.Equal(["data.max_memory_mib: is 1, but 3 images of 3x1024x1024 take 9 MiB (and at most 2047 can be held): raise it, or "
+            + "make data.size smaller"],
             Complaints(() => Open(new ImagesOptions { Size = [1024, 1024], MaxMemoryMib = 1 })));
     }
 

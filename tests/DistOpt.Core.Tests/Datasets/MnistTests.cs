@@ -31,7 +31,8 @@ public sealed class MnistTests : IDisposable
         _folder.Write($"{folder}/t10k-labels-idx1-ubyte{end}", pack(Idx([2], [1, 7])));
     }
 
-    private ISupervisedSource Open(string? path = "m") => DatasetCatalog.Create().Get("mnist")(new MnistOptions { Path = path }, _folder.Environment);
+    private ISupervisedSource Open(string? path = "m") =>
+        DatasetCatalog.Create().Get("mnist")(new MnistOptions { Path = path }, _folder.Environment);
 
     private static void CheckContent(ISupervisedSource source)
     {
@@ -88,7 +89,8 @@ public sealed class MnistTests : IDisposable
     [Fact]
     public void A_missing_folder_says_how_to_get_the_data()
     {
-        Assert.Equal([$"data.path: the folder {_folder["mnist"]} does not exist: get it with 'distopt data get mnist', or set data.path to a folder "
+        Assert.Equal([$"data.path: the folder {_folder["mnist"]} does not exist: get it with 'distopt data get mnist', or set data.path "
+            + "to a folder "
             + "with the IDX files"], Complaints(() => Open(path: null)));
         Assert.Equal([$"data.path: the folder {_folder["no"]} does not exist: {Remedy}"], Complaints(() => Open("no")));
     }
@@ -108,17 +110,21 @@ public sealed class MnistTests : IDisposable
 
     public static TheoryData<string, byte[], string> BadFiles => new()
     {
-        { "train-images-idx3-ubyte", Idx([3, 2, 3], new byte[10]), "has 26 bytes, but its header (3 x 2 x 3) needs 34; the file is truncated" },
-        { "train-images-idx3-ubyte", Idx([3, 2, 3], new byte[19]), "has 35 bytes, but its header (3 x 2 x 3) needs 34; the file has bytes after its end" },
+        { "train-images-idx3-ubyte", Idx([3, 2, 3], new byte[10]), "has 26 bytes, but its header (3 x 2 x 3) needs 34; the file is "
+            + "truncated" },
+        { "train-images-idx3-ubyte", Idx([3, 2, 3], new byte[19]), "has 35 bytes, but its header (3 x 2 x 3) needs 34; the file has "
+            + "bytes after its end" },
         { "train-images-idx3-ubyte", Idx([3], new byte[3]), "has 1 dimensions, but must have 3; is it the label file?" },
         { "train-labels-idx1-ubyte", Idx([3, 2, 3], new byte[18]), "has 3 dimensions, but must have 1; is it the image file?" },
         { "train-images-idx3-ubyte", Idx([3, 2, 3], new byte[18], type: 13), "has element type 0x0d, but must have 0x08 (unsigned byte)" },
-        { "train-images-idx3-ubyte", [.. "<html>not found</html>"u8], "begins with bytes 3c 68, but an IDX file begins with 00 00; it is not an IDX file" },
+        { "train-images-idx3-ubyte", [.. "<html>not found</html>"u8], "begins with bytes 3c 68, but an IDX file begins with 00 00; it is "
+            + "not an IDX file" },
         { "train-images-idx3-ubyte", [0, 0, 8, 3, 0, 0], "has 6 bytes, but its header alone has 16; the file is truncated" },
         { "train-images-idx3-ubyte", [], "has 0 bytes, but an IDX header has 16; the file is truncated" },
         { "train-images-idx3-ubyte", Idx([3, 0, 3], []), "has size 0 in dimension 1, but must have from 1 to 2147483647" },
         { "train-images-idx3-ubyte", Idx([3, -1, 3], []), "has size 4294967295 in dimension 1, but must have from 1 to 2147483647" },
-        { "train-images-idx3-ubyte", Idx([2000000000, 2000000000, 2000000000], []), "claims 8000000000000000000000000000 elements, but at most 2147483591 can be held" },
+        { "train-images-idx3-ubyte", Idx([2000000000, 2000000000, 2000000000], []),
+            "claims 8000000000000000000000000000 elements, but at most 2147483591 can be held" },
         { "train-labels-idx1-ubyte", Idx([4], new byte[4]), "has 4 labels, but train-images-idx3-ubyte has 3 images" },
         { "train-labels-idx1-ubyte", Idx([3], [1, 10, 2]), "has label 10 at position 1, but labels are from 0 to 9" },
         { "t10k-images-idx3-ubyte", Idx([2, 3, 2], new byte[12]), "has images of 3x2, but those for training have 2x3" },
@@ -138,9 +144,11 @@ public sealed class MnistTests : IDisposable
     {
         WriteAll(pack: Gzip);
         string path = _folder.Write("m/train-images-idx3-ubyte.gz", Gzip(Idx([3, 2, 3], new byte[10])));
-        Assert.Equal([$"{path}: has 26 bytes unpacked, but its header (3 x 2 x 3) needs 34; the file is truncated: {Remedy}"], Complaints(() => Open()));
+        Assert.Equal([$"{path}: has 26 bytes unpacked, but its header (3 x 2 x 3) needs 34; the file is truncated: {Remedy}"],
+            Complaints(() => Open()));
         _folder.Write("m/train-images-idx3-ubyte.gz", Gzip(Idx([3, 2, 3], new byte[20])));
-        Assert.Equal([$"{path}: has more than 34 bytes unpacked, but its header (3 x 2 x 3) needs 34; the file has bytes after its end: {Remedy}"],
+        Assert.Equal([$"{path}: has more than 34 bytes unpacked, but its header (3 x 2 x 3) needs 34; the file has bytes after its end: "
+            + $"{Remedy}"],
             Complaints(() => Open()));
         _folder.Write("m/train-images-idx3-ubyte.gz", [.. "no gzip at all"u8]);
         Assert.StartsWith($"{path}: is no valid gzip file (", Assert.Single(Complaints(() => Open())), StringComparison.Ordinal);

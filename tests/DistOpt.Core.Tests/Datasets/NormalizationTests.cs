@@ -91,7 +91,8 @@ public class NormalizationTests
     [InlineData(3, 35)]
     public void Bytes_and_floats_give_the_same_bits(int channels, int plane)
     {
-        double[] mean = [.. Enumerable.Range(0, channels).Select(c => 33.318 + c)], std = [.. Enumerable.Range(0, channels).Select(c => 78.567 / (c + 1))];
+        double[] mean = [.. Enumerable.Range(0, channels).Select(c => 33.318 + c)];
+        double[] std = [.. Enumerable.Range(0, channels).Select(c => 78.567 / (c + 1))];
         var n = new Normalization(NormalizationKind.PerChannel, [.. mean], [.. std]);
         byte[] bytes = [.. Enumerable.Range(0, channels * plane).Select(i => (byte)(i * 37 + 11))];
         float[] slow = [.. bytes.Select((b, i) => (b - (float)mean[i / plane]) * (float)(1 / std[i / plane]))];
