@@ -5,8 +5,8 @@ namespace DistOpt.Torch.Images;
 
 /// <summary>
 /// Decodes PNG and JPEG with Skia. Grey from colour is (299 R + 587 G + 114 B) / 1000 (ITU-R 601), grey to colour three equal channels;
-/// transparency and the EXIF orientation are ignored, as Pillow's <c>convert</c> does. Other sizes are resampled by <see cref="BilinearResampler"/>,
-/// in integers, so that every machine sees the same pixels.
+/// transparency and the EXIF orientation are ignored, as Pillow's <c>convert</c> does. Other sizes are resampled by
+/// <see cref="BilinearResampler"/>, in integers, so that every machine sees the same pixels.
 /// </summary>
 public sealed class SkiaImageDecoder : IImageDecoder
 {
@@ -18,18 +18,20 @@ public sealed class SkiaImageDecoder : IImageDecoder
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(height, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
-        if (channels is not (1 or 3)) throw new ArgumentOutOfRangeException(nameof(channels), $"channels is {channels}, but must be 1 or 3");
+        if (channels is not (1 or 3))
+            throw new ArgumentOutOfRangeException(nameof(channels), $"channels is {channels}, but must be 1 or 3");
         if (pixels.Length != (long)channels * height * width)
             throw new ArgumentException($"{pixels.Length} bytes do not fit {channels} x {height} x {width}", nameof(pixels));
         if (file.IsEmpty) throw new InvalidDataException("not an image: the file is empty");
 
         using SKData data = SKData.CreateCopy(file);
         using SKCodec? codec = SKCodec.Create(data);
-        if (codec is null) throw new InvalidDataException("not an image that can be read, or its header is damaged: PNG and JPEG are known");
+        if (codec is null)
+            throw new InvalidDataException("not an image that can be read, or its header is damaged: PNG and JPEG are known");
         if (codec.EncodedFormat is not (SKEncodedImageFormat.Png or SKEncodedImageFormat.Jpeg))
         {
-            throw new InvalidDataException($"an image of format {codec.EncodedFormat.ToString().ToLowerInvariant()}: PNG and JPEG are known, "
-                + "convert it first");
+            string format = codec.EncodedFormat.ToString().ToLowerInvariant();
+            throw new InvalidDataException($"an image of format {format}: PNG and JPEG are known, convert it first");
         }
         int sourceWidth = codec.Info.Width, sourceHeight = codec.Info.Height;
         if ((long)sourceWidth * sourceHeight > PixelsMax)
@@ -54,7 +56,8 @@ public sealed class SkiaImageDecoder : IImageDecoder
         for (int channel = 0; channel < channels; channel++)
         {
             Extract(rgba, channels, channel, plane);
-            BilinearResampler.Resize(plane, sourceHeight, sourceWidth, pixels.Slice(channel * height * width, height * width), height, width);
+            Span<byte> scaled = pixels.Slice(channel * height * width, height * width);
+            BilinearResampler.Resize(plane, sourceHeight, sourceWidth, scaled, height, width);
         }
     }
 

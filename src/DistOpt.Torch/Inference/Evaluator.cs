@@ -5,7 +5,9 @@ using DistOpt.Core.Training;
 
 namespace DistOpt.Torch;
 
-/// <summary>Measures saved weights the way a run measures its own: the same slices, added in the same order, so the same figures to the bit.</summary>
+/// <summary>
+/// Measures saved weights the way a run measures its own: the same slices, added in the same order, so the same figures to the bit.
+/// </summary>
 public static class Evaluator
 {
     /// <summary>Metrics of a run's selected weights on one part of its data. Blocking; loads model and data anew.</summary>
@@ -31,7 +33,10 @@ public static class Evaluator
         using var runtime = factory.Open(spec with { Model = spec.Model with { Weights = Path.GetFullPath(modelFile) } });
         long count = runtime.Data.Of(split);
         if (count == 0)
-            throw new SpecException("", $"the {split.ToString().ToLowerInvariant()} part of data set '{spec.Data.Kind}' is empty: there is nothing to measure");
+        {
+            throw new SpecException("", $"the {split.ToString().ToLowerInvariant()} part of data set '{spec.Data.Kind}' is empty: "
+                + "there is nothing to measure");
+        }
         var parameters = new FlatBuffer(runtime.Layout.ParameterCount);
         float[] buffers = new float[runtime.Layout.BufferCount];
         runtime.WriteInitialWeights(parameters.Span, buffers);

@@ -10,8 +10,9 @@ public static class ModuleWeights
     private const int NamesShown = 10;
 
     /// <summary>
-    /// Loads every parameter and buffer of the module, in place. F16, BF16 and F64 fit a float32 tensor (converted); otherwise types must be equal. A
-    /// tensor that the module has under several names (tied) may stand in the file under any of them. Nothing is changed if anything is wrong.
+    /// Loads every parameter and buffer of the module, in place. F16, BF16 and F64 fit a float32 tensor (converted); otherwise types
+    /// must be equal. A tensor that the module has under several names (tied) may stand in the file under any of them. Nothing is
+    /// changed if anything is wrong.
     /// </summary>
     /// <param name="module">Any module; on the CPU.</param>
     /// <param name="path">A safetensors file, such as <c>model.safetensors</c> of a run or one written by PyTorch.</param>

@@ -12,8 +12,8 @@ using TorchSharp;
 namespace DistOpt.Torch;
 
 /// <summary>
-/// A trained model, ready for use: in eval mode, without gradients. Thread-safe: any number of threads may call at once, each computes on its own
-/// thread. Disposing waits for nobody: the model is freed when the last running call has ended, and later calls throw.
+/// A trained model, ready for use: in eval mode, without gradients. Thread-safe: any number of threads may call at once, each computes
+/// on its own thread. Disposing waits for nobody: the model is freed when the last running call has ended, and later calls throw.
 /// <code>
 /// using var predictor = Predictor.Load("runs/digits-mlp-20260124-153012-4f2a");
 /// Prediction[] predictions = predictor.Predict(pixels, rows: 1);
@@ -48,7 +48,9 @@ public sealed class Predictor : IDisposable
     /// <param name="run">The run directory.</param>
     /// <param name="catalog">Where the model's name is looked up; null = the built-in models. Add models of your own to it.</param>
     /// <param name="options">How to compute; null = defaults.</param>
-    /// <exception cref="SpecException">No such run, a damaged file, an unknown model, or weights that do not fit; all violations at once.</exception>
+    /// <exception cref="SpecException">
+    /// No such run, a damaged file, an unknown model, or weights that do not fit; all violations at once.
+    /// </exception>
     public static Predictor Load(string run, TorchCatalog? catalog = null, PredictorOptions? options = null)
     {
         options ??= new PredictorOptions();
@@ -81,7 +83,9 @@ public sealed class Predictor : IDisposable
     /// <param name="inputs">rows x input values, row after row, in the form and order of the training data.</param>
     /// <param name="rows">Number of inputs, 0 or more; computed in slices of the run's <c>evaluate.batch_size</c>.</param>
     /// <exception cref="ArgumentException">The number of values does not fit.</exception>
-    /// <exception cref="InvalidOperationException">The model does not map one float32 tensor to one: use <see cref="Use{TModule, TResult}"/>.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model does not map one float32 tensor to one: use <see cref="Use{TModule, TResult}"/>.
+    /// </exception>
     public Prediction[] Predict(ReadOnlySpan<float> inputs, int rows)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
@@ -135,13 +139,15 @@ public sealed class Predictor : IDisposable
 
     /// <summary>The model's output for an input as the model takes it: nothing is normalized. The result belongs to the caller.</summary>
     /// <param name="input">[rows, ...].</param>
-    /// <exception cref="InvalidOperationException">The model does not map one tensor to one: use <see cref="Use{TModule, TResult}"/>.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The model does not map one tensor to one: use <see cref="Use{TModule, TResult}"/>.
+    /// </exception>
     public torch.Tensor Run(torch.Tensor input) => Use<torch.nn.Module<torch.Tensor, torch.Tensor>, torch.Tensor>(m => m.forward(input));
 
     /// <summary>
-    /// Calls the module itself, for models with inputs of their own: in eval mode, without gradients, in a dispose scope. Of the tensors that
-    /// <paramref name="use"/> makes only the returned one lives on (in the caller's dispose scope, if there is one); to return anything else than a
-    /// tensor, read the values out first. The module must not be changed.
+    /// Calls the module itself, for models with inputs of their own: in eval mode, without gradients, in a dispose scope. Of the tensors
+    /// that <paramref name="use"/> makes only the returned one lives on (in the caller's dispose scope, if there is one); to return
+    /// anything else than a tensor, read the values out first. The module must not be changed.
     /// </summary>
     /// <typeparam name="TModule">Type of the run's model.</typeparam>
     /// <typeparam name="TResult">A tensor, or anything without tensors.</typeparam>
@@ -151,8 +157,8 @@ public sealed class Predictor : IDisposable
         ArgumentNullException.ThrowIfNull(use);
         if (_module is not TModule module)
         {
-            throw new InvalidOperationException(
-                $"model '{Document.Model.Kind}' is a {_module.GetType().Name}, which is no {typeof(TModule).Name}; call Use with its own type");
+            throw new InvalidOperationException($"model '{Document.Model.Kind}' is a {_module.GetType().Name}, "
+                + $"which is no {typeof(TModule).Name}; call Use with its own type");
         }
         using var call = new Call(this);
         TResult result = use(module);
@@ -193,7 +199,8 @@ public sealed class Predictor : IDisposable
         if (output.size(1) != classes)
             throw new InvalidOperationException($"the model gives {output.size(1)} scores, but the run has {classes} classes");
         torch.Tensor probabilities = torch.nn.functional.softmax(output, 1);
-        ReadOnlySpan<float> scores = MemoryMarshal.Cast<byte, float>(output.bytes), shares = MemoryMarshal.Cast<byte, float>(probabilities.bytes);
+        ReadOnlySpan<float> scores = MemoryMarshal.Cast<byte, float>(output.bytes);
+        ReadOnlySpan<float> shares = MemoryMarshal.Cast<byte, float>(probabilities.bytes);
         // libtorch's own arg max, so that a class is the one that evaluation counted
         ReadOnlySpan<long> best = MemoryMarshal.Cast<byte, long>(output.argmax(1).bytes);
         for (int row = 0; row < predictions.Length; row++)

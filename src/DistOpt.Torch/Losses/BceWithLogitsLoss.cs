@@ -3,8 +3,8 @@ using TorchSharp;
 namespace DistOpt.Torch.Losses;
 
 /// <summary>
-/// Binary cross-entropy on scores: sum of max(s, 0) - s t + log(1 + exp(-|s|)), as PyTorch's <c>binary_cross_entropy_with_logits</c>. Targets from 0 to
-/// 1, as many as scores. Its task metric is "accuracy": the share of scores on the target's side of 1/2.
+/// Binary cross-entropy on scores: sum of max(s, 0) - s t + log(1 + exp(-|s|)), as PyTorch's <c>binary_cross_entropy_with_logits</c>.
+/// Targets from 0 to 1, as many as scores. Its task metric is "accuracy": the share of scores on the target's side of 1/2.
 /// </summary>
 public sealed class BceWithLogitsLoss : ElementwiseLoss
 {

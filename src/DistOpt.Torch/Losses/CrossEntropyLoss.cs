@@ -13,8 +13,8 @@ public sealed record CrossEntropyOptions
 }
 
 /// <summary>
-/// Softmax cross-entropy on scores: sum of -log softmax(output)[target], as PyTorch's <c>cross_entropy(reduction="sum")</c>. Output [N, C] or
-/// [N, C, ...] float32, target [N] or [N, ...] int64 class indices. Divided by the number of targets.
+/// Softmax cross-entropy on scores: sum of -log softmax(output)[target], as PyTorch's <c>cross_entropy(reduction="sum")</c>. Output
+/// [N, C] or [N, C, ...] float32, target [N] or [N, ...] int64 class indices. Divided by the number of targets.
 /// </summary>
 public sealed class CrossEntropyLoss(CrossEntropyOptions options) : ILoss
 {
@@ -25,7 +25,8 @@ public sealed class CrossEntropyLoss(CrossEntropyOptions options) : ILoss
             throw new InvalidOperationException($"cross-entropy needs class indices (Int64) as targets, but they are {target.dtype}: "
                 + "for values use loss mse or mae");
         }
-        return torch.nn.functional.cross_entropy(output, target, reduction: torch.nn.Reduction.Sum, label_smoothing: options.LabelSmoothing);
+        return torch.nn.functional.cross_entropy(output, target, reduction: torch.nn.Reduction.Sum,
+            label_smoothing: options.LabelSmoothing);
     }
 
     public double Weight(torch.Tensor target) => target.numel();

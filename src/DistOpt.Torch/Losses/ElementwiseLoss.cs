@@ -3,8 +3,8 @@ using TorchSharp;
 namespace DistOpt.Torch.Losses;
 
 /// <summary>
-/// A loss between values of the same number of elements, summed over all of them and divided by their number (PyTorch's "mean"). A target [N] fits
-/// an output [N, 1]; nothing else is broadcast.
+/// A loss between values of the same number of elements, summed over all of them and divided by their number (PyTorch's "mean"). A
+/// target [N] fits an output [N, 1]; nothing else is broadcast.
 /// </summary>
 public abstract class ElementwiseLoss : ILoss
 {
@@ -33,8 +33,8 @@ public abstract class ElementwiseLoss : ILoss
         bool same = have.AsSpan().SequenceEqual(want);
         if (!same && (output.numel() != target.numel() || have.Length == 0 || want.Length == 0 || have[0] != want[0]))
         {
-            throw new InvalidOperationException($"the model gives [{string.Join(", ", have)}], but the targets are [{string.Join(", ", want)}]: "
-                + "both must hold as many values for each sample");
+            throw new InvalidOperationException($"the model gives [{string.Join(", ", have)}], but the targets are "
+                + $"[{string.Join(", ", want)}]: both must hold as many values for each sample");
         }
         if (same && output.dtype == target.dtype) return target;
         using torch.Tensor typed = target.to(output.dtype);

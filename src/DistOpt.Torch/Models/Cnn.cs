@@ -43,8 +43,8 @@ public sealed record CnnOptions
 
 /// <summary>
 /// Convolutional network of LeNet's kind: convolution, activation, 2x2 max-pool, as often as there are channels, then a perceptron. Input:
-/// (rows, channels, height, width); output: (rows, outputs). Parameters <c>convs.0.weight</c> (out, in, kernel, kernel), <c>convs.0.bias</c>, ...,
-/// <c>layers.0.weight</c> (width, features), <c>layers.0.bias</c>, ..., with PyTorch's initial values.
+/// (rows, channels, height, width); output: (rows, outputs). Parameters <c>convs.0.weight</c> (out, in, kernel, kernel),
+/// <c>convs.0.bias</c>, ..., <c>layers.0.weight</c> (width, features), <c>layers.0.bias</c>, ..., with PyTorch's initial values.
 /// </summary>
 public sealed class Cnn : torch.nn.Module<torch.Tensor, torch.Tensor>
 {
@@ -68,8 +68,8 @@ public sealed class Cnn : torch.nn.Module<torch.Tensor, torch.Tensor>
         long smallest = Math.Min(height, width);
         if (smallest >> options.Channels.Length < 1)
         {
-            throw new SpecException("model.channels", $"{options.Channels.Length} convolutions halve a picture of {height} x {width} to nothing; "
-                + $"give at most {(smallest < 1 ? 0 : (int)Math.Log2(smallest))}");
+            throw new SpecException("model.channels", $"{options.Channels.Length} convolutions halve a picture of {height} x {width} "
+                + $"to nothing; give at most {(smallest < 1 ? 0 : (int)Math.Log2(smallest))}");
         }
         _activation = Activations.Get(options.Activation);
         long depth = channels;

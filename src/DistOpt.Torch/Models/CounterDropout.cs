@@ -6,10 +6,11 @@ using TorchSharp;
 namespace DistOpt.Torch.Models;
 
 /// <summary>
-/// Dropout (Srivastava et al. 2014) whose mask is a function of (seed, epoch, step, layer, sample position, element of the sample) alone: a sample
-/// has the same mask whichever gradient shard, worker, process or micro-batch it is computed in, and whatever its neighbours are padded to
-/// (as long as padding lengthens dimension 1). In training each value is zero with <see cref="Probability"/>, else divided by 1 - probability; in
-/// eval mode the layer is the identity. Outside a training step of DistOpt (no <see cref="LayerRandom.Current"/>) it draws from libtorch's generator.
+/// Dropout (Srivastava et al. 2014) whose mask is a function of (seed, epoch, step, layer, sample position, element of the sample)
+/// alone: a sample has the same mask whichever gradient shard, worker, process or micro-batch it is computed in, and whatever its
+/// neighbours are padded to (as long as padding lengthens dimension 1). In training each value is zero with <see cref="Probability"/>,
+/// else divided by 1 - probability; in eval mode the layer is the identity. Outside a training step of DistOpt (no
+/// <see cref="LayerRandom.Current"/>) it draws from libtorch's generator.
 /// </summary>
 public sealed class CounterDropout : torch.nn.Module<torch.Tensor, torch.Tensor>
 {
@@ -29,7 +30,9 @@ public sealed class CounterDropout : torch.nn.Module<torch.Tensor, torch.Tensor>
     public double Probability { get; }
 
     /// <param name="input">Float32, the batch's samples along dimension 0.</param>
-    /// <exception cref="InvalidOperationException">Dimension 0 does not hold the batch's samples, or the element type is not float32.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// Dimension 0 does not hold the batch's samples, or the element type is not float32.
+    /// </exception>
     public override torch.Tensor forward(torch.Tensor input)
     {
         if (!training || Probability == 0) return input.alias();
@@ -43,8 +46,8 @@ public sealed class CounterDropout : torch.nn.Module<torch.Tensor, torch.Tensor>
         long[] shape = input.shape;
         if (shape.Length == 0 || shape[0] != random.Rows)
         {
-            throw new InvalidOperationException($"dropout got a tensor of shape [{string.Join(", ", shape)}], but the batch has {random.Rows} samples: "
-                + "dimension 0 must run over the samples; apply dropout before flattening or transposing");
+            throw new InvalidOperationException($"dropout got a tensor of shape [{string.Join(", ", shape)}], but the batch has "
+                + $"{random.Rows} samples: dimension 0 must run over the samples; apply dropout before flattening or transposing");
         }
         if (input.dtype != torch.ScalarType.Float32)
             throw new InvalidOperationException($"dropout got a tensor of type {input.dtype}, but works on Float32");

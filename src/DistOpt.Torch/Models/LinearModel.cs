@@ -12,8 +12,8 @@ public sealed record LinearOptions
 }
 
 /// <summary>
-/// One linear map: least squares with <c>mse</c>, multinomial logistic regression with <c>cross-entropy</c>. Input: rows of any shape, flattened;
-/// output: (rows, outputs). Parameters <c>linear.weight</c> (outputs, inputs) and <c>linear.bias</c> (outputs).
+/// One linear map: least squares with <c>mse</c>, multinomial logistic regression with <c>cross-entropy</c>. Input: rows of any shape,
+/// flattened; output: (rows, outputs). Parameters <c>linear.weight</c> (outputs, inputs) and <c>linear.bias</c> (outputs).
 /// </summary>
 public sealed class LinearModel : torch.nn.Module<torch.Tensor, torch.Tensor>
 {

@@ -9,7 +9,8 @@ public static class ModelCatalog
 {
     /// <summary>
     /// A new catalogue, for an application to add its own to. A factory takes the entry's options record and what is known of the data, and
-    /// makes a module with initial weights from libtorch's generator; it throws <see cref="SpecException"/> for options that do not fit the data.
+    /// makes a module with initial weights from libtorch's generator; it throws <see cref="SpecException"/> for options that do not fit
+    /// the data.
     /// </summary>
     public static Catalog<Func<object, DataInfo, torch.nn.Module>> Create() => new Catalog<Func<object, DataInfo, torch.nn.Module>>("model")
         .Add(new("linear", typeof(LinearOptions), (o, data) => new LinearModel(data.InputLength, Outputs(data), (LinearOptions)o),
@@ -25,8 +26,8 @@ public static class ModelCatalog
     {
         TaskKind.Classification => data.Classes.Length,
         TaskKind.Regression => data.TargetLength,
-        _ => throw new SpecException("model.kind", $"the built-in models need data for classification or regression, and '{data.Name}' is neither; "
-            + "use a model of your own"),
+        _ => throw new SpecException("model.kind", "the built-in models need data for classification or regression, and "
+            + $"'{data.Name}' is neither; use a model of your own"),
     };
 
     private static Cnn CreateCnn(object options, DataInfo data)

@@ -118,8 +118,11 @@ public sealed class InferenceDocumentTests
     }
 
     [Fact]
-    public void A_missing_file_is_bad_input() =>
-        Assert.Throws<SpecException>(() => InferenceDocument.Load(Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString(), "none.json")));
+    public void A_missing_file_is_bad_input()
+    {
+        string path = Path.Combine(Path.GetTempPath(), Guid.NewGuid().ToString(), "none.json");
+        Assert.Equal(path, Assert.Single(Assert.Throws<SpecException>(() => InferenceDocument.Load(path)).Violations).Path);
+    }
 
     private static InferenceDocument Example()
     {

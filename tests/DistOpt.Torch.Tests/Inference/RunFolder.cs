@@ -22,8 +22,8 @@ internal sealed class RunFolder : IDisposable
     public RunDirectory Files { get; }
 
     /// <summary>Saves a module as the run's model.</summary>
-    public void Save(torch.nn.Module module, PluginSpec model, DataInfo data, Normalization? normalization = null, string loss = "cross-entropy",
-        int batchSize = 256)
+    public void Save(torch.nn.Module module, PluginSpec model, DataInfo data, Normalization? normalization = null,
+        string loss = "cross-entropy", int batchSize = 256)
     {
         var spec = new TrainingSpec
         {

@@ -175,7 +175,8 @@ public sealed class ModelTests
         var options = new MlpOptions { Hidden = [8, 0], Dropout = 1, Activation = "relo" };
         Assert.False(Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true));
         Assert.Equal(3, results.Count);
-        Assert.Contains(results, r => r.ErrorMessage == "element 1 is 0, but must be between 1 and 65536" && r.MemberNames.Single() == "Hidden");
+        var hidden = results.Single(r => r.MemberNames.Single() == nameof(MlpOptions.Hidden));
+        Assert.Equal("element 1 is 0, but must be between 1 and 65536", hidden.ErrorMessage);
     }
 
     [Fact]
