@@ -61,9 +61,10 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
 
     public IGradientWorker CreateWorker(FlatBuffer weights) => new Worker(this, weights);
 
-    public void SaveModel(string path, ReadOnlyMemory<float> parameters, ReadOnlyMemory<float> buffers) => throw new NotSupportedException();
+    public void SaveModel(string path, ReadOnlyMemory<float> parameters, ReadOnlyMemory<float> buffers) =>
+        File.WriteAllBytes(path, System.Runtime.InteropServices.MemoryMarshal.AsBytes(parameters.Span));
 
-    public void SaveInference(string path) => throw new NotSupportedException();
+    public void SaveInference(string path) => File.WriteAllText(path, "{}");
 
     private float Predict(ReadOnlySpan<float> weights, long sample)
     {

@@ -1,0 +1,37 @@
+using DistOpt.Core.Training;
+
+namespace DistOpt.Actors.Tests.Support;
+
+/// <summary>Keeps everything a run tells.</summary>
+internal sealed class RecordingSink : IRunSink
+{
+    public List<MetricRow> Rows { get; } = [];
+
+    public RunStarted? Start { get; private set; }
+
+    public float[]? Last { get; private set; }
+
+    public float[]? Selected { get; private set; }
+
+    public float[]? LastBuffers { get; private set; }
+
+    public long SelectedStep { get; private set; }
+
+    public RunSummary? Summary { get; private set; }
+
+    public Action<RunProgress>? OnProgress { get; init; }
+
+    public void Started(RunStarted run) => Start = run;
+
+    public void Progress(RunProgress progress) => OnProgress?.Invoke(progress);
+
+    public void Row(MetricRow row) => Rows.Add(row);
+
+    public void Weights(RunWeights weights)
+    {
+        if (weights.Selected) (Selected, SelectedStep) = (weights.Parameters.ToArray(), weights.Step);
+        else (Last, LastBuffers) = (weights.Parameters.ToArray(), weights.Buffers.ToArray());
+    }
+
+    public void Ended(RunSummary summary) => Summary = summary;
+}

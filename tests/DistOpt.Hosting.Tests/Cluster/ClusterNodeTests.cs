@@ -1,0 +1,131 @@
+using System.Net;
+using System.Net.Sockets;
+using Akka.Actor;
+using Akka.Configuration;
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Hosting.Cluster;
+using DistOpt.Hosting.Local;
+using DistOpt.Hosting.Tests.Support;
+using DistOpt.Protocol;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace DistOpt.Hosting.Tests.Cluster;
+
+public sealed class ClusterNodeTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_job_over_three_nodes_has_the_bits_of_a_local_one()
+    {
+        var spec = new LinearParts().Read(LinearParts.Yaml(workers: 3, servers: 2));
+        var local = await LocalJobHost.RunAsync(new JobId("local"), spec, LinearParts.Of(new LinearRuntime(buffers: true)), new RecordingSink(), TimeProvider.System);
+
+        await using var coordinator = await Start("coordinator,server");
+        await using var one = await Start("worker,server", coordinator.Endpoint, slots: 2, buffers: true);
+        await using var two = await Start("worker", coordinator.Endpoint, slots: 1, buffers: true);
+        await Offered(coordinator, 3);
+        var sink = new RecordingSink();
+        var summary = await coordinator.RunJobAsync(new JobId("job-1"), spec, _ => sink);
+
+        Assert.Equal(RunStatus.Completed, summary.Status);
+        Assert.Equal(local.WeightsSha256, summary.WeightsSha256);
+        Assert.Equal(3, summary.Processes);
+        Assert.Equal([40, 21], sink.LastBuffers!);
+    }
+
+    [Fact]
+    public async Task A_port_in_use_is_bad_input_for_all_ports_at_once()
+    {
+        using var first = new TcpListener(IPAddress.Loopback, 0);
+        using var second = new TcpListener(IPAddress.Loopback, 0);
+        first.Start();
+        second.Start();
+        var options = new NodeOptions { Port = Port(first), TensorPort = Port(second), ApiPort = 0 };
+
+        var error = await Assert.ThrowsAsync<SpecException>(() =>
+            ClusterNode.StartAsync(options, LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token));
+
+        Assert.Equal(["port", "tensor-port"], error.Violations.Select(v => v.Path));
+        Assert.All(error.Violations, v => Assert.Contains("is in use", v.Message));
+    }
+
+    [Fact]
+    public async Task A_coordinator_that_does_not_answer_is_named_after_the_join_timeout()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var options = new NodeOptions { Roles = ["worker"], Port = 0, TensorPort = 0, ApiPort = 0, Join = [$"127.0.0.1:{Port(silent)}"], JoinTimeout = 1 };
+
+        var error = await Assert.ThrowsAsync<TimeoutException>(() =>
+            ClusterNode.StartAsync(options, LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token));
+
+        Assert.Contains($"127.0.0.1:{Port(silent)}", error.Message);
+    }
+
+    [Fact]
+    public async Task A_foreign_JSON_payload_with_a_type_name_is_refused_and_disturbs_nothing()
+    {
+        await using var node = await Start("coordinator,server,worker");
+        Poison.Created = 0;
+        var attacker = ActorSystem.Create("attacker", ConfigurationFactory.ParseString("""
+            akka {
+              loglevel = OFF
+              stdout-loglevel = OFF
+              actor.provider = remote
+              remote.dot-netty.tcp {
+                hostname = 127.0.0.1
+                port = 0
+              }
+            }
+            """));
+        try
+        {
+            // Akka's own JSON writes the CLR type as $type and would create it on the other side
+            Assert.IsType<Akka.Serialization.NewtonSoftJsonSerializer>(attacker.Serialization.FindSerializerFor(new Poison()));
+            var target = attacker.ActorSelection($"akka.tcp://distopt@{node.Endpoint}/user/node");
+            for (int i = 0; i < 20; i++) target.Tell(new Poison());
+            // a message of Akka's own that is answered tells that the ones before it were read
+            var identity = await attacker.ActorSelection($"akka.tcp://distopt@{node.Endpoint}/user/node").Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(10), Token);
+            Assert.NotNull(identity.Subject);
+            Assert.Equal(21, Poison.Created); // ours alone: the 20 that were sent, and the one above
+        }
+        finally
+        {
+            await attacker.Terminate();
+        }
+        await Offered(node, 1);
+        var spec = new LinearParts().Read(LinearParts.Yaml());
+        var summary = await node.RunJobAsync(new JobId("after"), spec, _ => new RecordingSink());
+        Assert.Equal(RunStatus.Completed, summary.Status);
+    }
+
+    [Fact]
+    public void Settings_are_checked_all_at_once()
+    {
+        var violations = new NodeOptions { Roles = ["boss"], Bind = "0.0.0.0", Port = 70000, WorkerSlots = 0, Join = ["nowhere"] }.Validate();
+
+        Assert.Equal(["roles", "join", "port", "worker-slots", "token", "secret", "advertise"], violations.Select(v => v.Path));
+    }
+
+    private static async Task<ClusterNode> Start(string roles, string? join = null, int? slots = null, bool buffers = true) =>
+        await ClusterNode.StartAsync(
+            new NodeOptions { Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join], WorkerSlots = slots },
+            LinearParts.Of(new LinearRuntime(buffers: buffers)), NullLoggerFactory.Instance, TimeProvider.System, Token);
+
+    private static async Task Offered(ClusterNode coordinator, int nodes)
+    {
+        while ((await coordinator.NodesAsync()).Count < nodes) await Task.Yield();
+    }
+
+    private static int Port(TcpListener listener) => ((IPEndPoint)listener.LocalEndpoint).Port;
+
+    public sealed class Poison
+    {
+        public static int Created;
+
+        public Poison() => Interlocked.Increment(ref Created);
+    }
+}

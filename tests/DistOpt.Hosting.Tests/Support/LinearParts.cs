@@ -1,0 +1,40 @@
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Optimizers;
+using DistOpt.Core.Schedules;
+using DistOpt.Core.Specs;
+using DistOpt.Hosting.Api;
+using DistOpt.Hosting.Local;
+
+namespace DistOpt.Hosting.Tests.Support;
+
+/// <summary>A build whose only model and data set is <see cref="LinearRuntime"/>.</summary>
+internal sealed class LinearParts : ISpecReader
+{
+    private static readonly SpecBinder Binder = new(new SpecCatalogs
+    {
+        Models = Single("model", "mlp"),
+        Datasets = Single("data set", "digits"),
+        Losses = Single("loss", "cross-entropy"),
+        Optimizers = OptimizerCatalog.Default,
+        Schedules = ScheduleCatalog.Default,
+    });
+
+    public TrainingSpec Read(string yaml) => Binder.ParseTraining(yaml).Resolve();
+
+    public string Write(TrainingSpec spec) => SpecWriter.Write(spec);
+
+    public static JobParts Of(LinearRuntime runtime) => new(runtime, new LinearParts(),
+        spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),
+        spec => ScheduleCatalog.Default.Get(spec.Schedule.Kind)(spec.Schedule.Options!));
+
+    public static string Yaml(int workers = 2, int servers = 1, int epochs = 2) => $$"""
+        name: linear
+        batch: { size: 10 }
+        evaluate: { batch_size: 7 }
+        training: { workers: {{workers}}, servers: {{servers}}, epochs: {{epochs}}, gradient_shards: 4 }
+        """;
+
+    private static Catalog<object> Single(string kind, string name) => new Catalog<object>(kind).Add(new(name, typeof(NoOptions), new object(), "for tests"));
+
+    public sealed record NoOptions;
+}
