@@ -42,7 +42,8 @@ public sealed class SafetensorsFile : IDisposable
     /// <exception cref="IOException">It cannot be opened or read.</exception>
     public static SafetensorsFile Open(string path)
     {
-        if (!BitConverter.IsLittleEndian) throw new PlatformNotSupportedException("safetensors files are little-endian, this machine is not");
+        if (!BitConverter.IsLittleEndian)
+            throw new PlatformNotSupportedException("safetensors files are little-endian; this machine is not");
         var handle = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read);
         try
         {

@@ -126,7 +126,7 @@ internal static class SafetensorsHeader
         foreach (var entry in ordered)
         {
             if (entry.Begin < next)
-                throw new FormatException($"tensor '{entry.Name}' begins at byte {entry.Begin}, within the one before, which ends at {next}");
+                throw new FormatException($"tensor '{entry.Name}' begins at {entry.Begin}, within the one before, ending at {next}");
             if (entry.Begin > next)
                 throw new FormatException($"bytes {next} to {entry.Begin} before tensor '{entry.Name}' belong to no tensor");
             next = entry.End;

@@ -34,7 +34,8 @@ public static class SafetensorsWriter
 
     private static void Write(Stream stream, byte[] header, List<SafetensorsTensor> tensors)
     {
-        if (!BitConverter.IsLittleEndian) throw new PlatformNotSupportedException("safetensors files are little-endian, this machine is not");
+        if (!BitConverter.IsLittleEndian)
+            throw new PlatformNotSupportedException("safetensors files are little-endian, this machine is not");
         stream.Write(header);
         foreach (var tensor in tensors) tensor.WriteTo(stream);
     }

@@ -1,0 +1,12 @@
+using DistOpt.Benchmarks.Rows;
+
+namespace DistOpt.Benchmarks;
+
+/// <summary>All rows. Adding one is one file in <c>Rows</c> and one line here.</summary>
+internal static class BenchmarkRows
+{
+    public static IReadOnlyList<IBenchmarkRow> All { get; } =
+    [
+        new AdamRow(),
+    ];
+}

@@ -1,0 +1,82 @@
+using DistOpt.Core.Optimizers;
+using DistOpt.Core.Randomness;
+using TorchSharp;
+using Adam = DistOpt.Core.Optimizers.Adam;
+using Parameter = TorchSharp.Modules.Parameter;
+
+namespace DistOpt.Torch.Tests;
+
+/// <summary>300 steps on the same gradients as <c>torch.optim</c>, which runs libtorch's own kernels.</summary>
+public sealed class OptimizerParityTests
+{
+    private const int Length = 517;
+    private const int Steps = 300;
+    private const double Rate = 0.01;
+
+    [Theory]
+    [InlineData(0.0, 0.0, false, 0.0)]
+    [InlineData(0.0, 0.0, false, 0.1)]
+    [InlineData(0.9, 0.0, false, 0.0)]
+    [InlineData(0.9, 0.0, true, 0.0)]
+    [InlineData(0.9, 0.5, false, 0.0)]
+    [InlineData(0.9, 0.0, true, 0.05)]
+    public void Sgd(double momentum, double dampening, bool nesterov, double weightDecay)
+    {
+        var options = new SgdOptions { Momentum = momentum, Dampening = dampening, Nesterov = nesterov, WeightDecay = weightDecay };
+        Compare(new Sgd(options), p => torch.optim.SGD([p], Rate, momentum, dampening, weightDecay, nesterov));
+    }
+
+    [Theory]
+    [InlineData(0.9, 0.999, 1e-8, 0.0)]
+    [InlineData(0.9, 0.999, 1e-8, 0.1)]
+    [InlineData(0.5, 0.9, 1e-3, 0.0)]
+    public void Adam(double beta1, double beta2, double epsilon, double weightDecay)
+    {
+        var options = new AdamOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay };
+        Compare(new Adam(options), p => torch.optim.Adam([p], Rate, beta1, beta2, epsilon, weightDecay));
+    }
+
+    [Theory]
+    [InlineData(0.9, 0.999, 1e-8, 0.01)]
+    [InlineData(0.9, 0.999, 1e-8, 0.5)]
+    [InlineData(0.8, 0.9, 1e-4, 0.0)]
+    public void AdamW(double beta1, double beta2, double epsilon, double weightDecay)
+    {
+        var options = new AdamWOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay };
+        Compare(new Adam(options), p => torch.optim.AdamW([p], Rate, beta1, beta2, epsilon, weightDecay));
+    }
+
+    private static void Compare(IOptimizer optimizer, Func<Parameter, torch.optim.Optimizer> create)
+    {
+        float[] ours = new float[Length], gradient = new float[Length];
+        var random = new CounterRandom(1, RandomPurpose.InitialWeights);
+        foreach (ref float w in ours.AsSpan()) w = (float)random.NextGaussian();
+        float[] initial = [.. ours];
+        Memory<float>[] slots = [.. optimizer.Slots.Select(_ => (Memory<float>)new float[Length])];
+
+        using var scope = torch.NewDisposeScope();
+        var theirs = new Parameter(torch.tensor(ours));
+        theirs.grad = torch.zeros(Length);
+        using var torchOptimizer = create(theirs);
+        for (int step = 1; step <= Steps; step++)
+        {
+            // sizes from 1e-4 to 10 by element, at times exactly zero
+            var draws = new CounterRandom(2, RandomPurpose.Data, step);
+            for (int i = 0; i < Length; i++)
+                gradient[i] = draws.NextInt(10) == 0 ? 0 : (float)(draws.NextGaussian() * Math.Pow(10, i % 6 - 4));
+            theirs.grad.bytes = System.Runtime.InteropServices.MemoryMarshal.AsBytes(gradient.AsSpan());
+            torchOptimizer.step();
+            optimizer.Apply(new OptimizerStep(step, Rate, 1), ours, gradient, slots);
+        }
+
+        float[] expected = theirs.data<float>().ToArray();
+        for (int i = 0; i < Length; i++)
+        {
+            // both round each step to float32: half an ulp of the largest value, adding up like a random walk, eightfold
+            double scale = Math.Max(Math.Abs(expected[i]), 4);
+            Assert.Equal(expected[i], ours[i], 8 * Math.Sqrt(Steps) * scale * Math.ScaleB(1, -24));
+        }
+        // far more than the tolerance
+        Assert.True(expected.Zip(initial, (a, b) => Math.Abs(a - b)).Max() > 0.1);
+    }
+}
