@@ -187,7 +187,7 @@ public sealed class SafetensorsTests : IDisposable
         int header = (int)BitConverter.ToInt64(whole);
         var random = new CounterRandom(5, RandomPurpose.Data);
         int refused = 0;
-        for (int trial = 0; trial < 1500; trial++)
+        for (int trial = 0; trial < 600; trial++)
         {
             byte[] bytes = [.. whole];
             for (int change = random.NextInt(3); change >= 0; change--) bytes[random.NextInt(8 + header)] = (byte)random.NextInt(256);
@@ -202,7 +202,7 @@ public sealed class SafetensorsTests : IDisposable
                 refused++;
             }
         }
-        Assert.InRange(refused, 1000, 1500);
+        Assert.InRange(refused, 400, 600);
     }
 
     [Fact]
