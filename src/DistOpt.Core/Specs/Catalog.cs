@@ -28,7 +28,8 @@ public interface ICatalog
     bool TryGet(string name, [NotNullWhen(true)] out ICatalogEntry? entry);
 }
 
-public sealed record CatalogEntry<TFactory>(string Name, Type OptionsType, TFactory Factory, string Summary, string? Source = null) : ICatalogEntry;
+public sealed record CatalogEntry<TFactory>(string Name, Type OptionsType, TFactory Factory, string Summary, string? Source = null)
+    : ICatalogEntry;
 
 /// <summary>
 /// Name to factory. Adding a plug-in is one line here; it is then listed, offered in the error text for unknown names, part of the

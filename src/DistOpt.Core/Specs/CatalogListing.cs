@@ -20,7 +20,8 @@ public sealed record EntryListing(string Name, string Summary, string? Source, I
 /// <param name="Kind">Singular: "optimizer".</param>
 /// <param name="Entries">In the order of the catalogue.</param>
 /// <param name="CommonFields">Fields that stand beside every plug-in's own (under <c>data:</c> and <c>model:</c>).</param>
-public sealed record CatalogListing(string Name, string Kind, ImmutableArray<EntryListing> Entries, ImmutableArray<FieldListing> CommonFields)
+public sealed record CatalogListing(string Name, string Kind, ImmutableArray<EntryListing> Entries,
+    ImmutableArray<FieldListing> CommonFields)
 {
     /// <summary>Every catalogue.</summary>
     public static ImmutableArray<CatalogListing> All(SpecCatalogs catalogs)
@@ -46,7 +47,9 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
         throw new SpecException("", $"'{name}' is not a kind of plug-in. Available: {string.Join(", ", names)}{nearest}");
     }
 
-    /// <summary>The fields of a spec or of another record, nested ones with their paths; plug-ins' options are left to their catalogues.</summary>
+    /// <summary>
+    /// The fields of a spec or of another record, nested ones with their paths; plug-ins' options are left to their catalogues.
+    /// </summary>
     public static ImmutableArray<FieldListing> FieldsOf(SpecCatalogs catalogs, Type type)
     {
         ArgumentNullException.ThrowIfNull(catalogs);
@@ -57,7 +60,8 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
     {
         var common = name switch { "models" => typeof(ModelSpec), "datasets" => typeof(DataSpec), _ => null };
         return new CatalogListing(name, catalog.Kind,
-            [.. catalog.Entries.Select(e => new EntryListing(e.Name, e.Summary, e.Source, [.. Fields(RecordShape.Of(e.OptionsType), null, "", null)]))],
+            [.. catalog.Entries.Select(e => new EntryListing(
+                e.Name, e.Summary, e.Source, [.. Fields(RecordShape.Of(e.OptionsType), null, "", null)]))],
             common is null ? [] : [.. Fields(RecordShape.Of(common), null, "", null)]);
     }
 
@@ -77,7 +81,8 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
             var text = value is PluginSpec plugin ? plugin.Kind : SpecYamlText.Inline(new NodeWriter().WriteValue(field.Type, value));
             var missing = field.Required && value is null or "";
             yield return new FieldListing(
-                prefix + field.Name, TypeText(field.Type, field.Rules, catalogs), missing ? null : text, field.Rules.RangeText, field.Description);
+                prefix + field.Name, TypeText(field.Type, field.Rules, catalogs), missing ? null : text, field.Rules.RangeText,
+                field.Description);
             if (catalogs is not null && field.Type.Kind == FieldKind.Plugin && field.Type.Clr != typeof(PluginSpec))
             {
                 foreach (var inner in Fields(RecordShape.Of(field.Type.Clr), value, prefix + field.Name + ".", catalogs))

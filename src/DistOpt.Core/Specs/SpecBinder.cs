@@ -30,7 +30,8 @@ public sealed class SpecBinder
 
     /// <summary>The training spec of a file on disk (UTF-8, at most 1 MiB).</summary>
     /// <exception cref="SpecException">All violations; also a file that does not exist or cannot be read.</exception>
-    public TrainingSpec ReadTraining(string path, IReadOnlyList<string>? overrides = null) => ParseTraining(SpecFile.Read(path), path, overrides);
+    public TrainingSpec ReadTraining(string path, IReadOnlyList<string>? overrides = null) =>
+        ParseTraining(SpecFile.Read(path), path, overrides);
 
     /// <summary>The default training spec with settings.</summary>
     /// <exception cref="SpecException">All violations.</exception>
@@ -47,7 +48,9 @@ public sealed class SpecBinder
         return BindNodes(new NodeWriter().WriteRecord(spec), "", overrides, TrainingSpecRules.All);
     }
 
-    /// <summary>Any record of fields (settings of a node, a study): nested records, lists, ranges, plug-ins as in a training spec.</summary>
+    /// <summary>
+    /// Any record of fields (settings of a node, a study): nested records, lists, ranges, plug-ins as in a training spec.
+    /// </summary>
     /// <exception cref="SpecException">All violations.</exception>
     /// <exception cref="ArgumentException"><typeparamref name="T"/> has a property that a field cannot have.</exception>
     public T Bind<T>(
@@ -65,7 +68,8 @@ public sealed class SpecBinder
         if (root is ScalarNode { IsNull: true })
             root = MappingNode.Empty;
         if (root is not MappingNode mapping)
-            throw new SpecException([new SpecViolation(source, $"is {ScalarBinder.Show(root)}, but must be fields such as '{shape.Fields[0].Name}: ...'", root.Line)]);
+            throw new SpecException([new SpecViolation(source,
+                $"is {ScalarBinder.Show(root)}, but must be fields such as '{shape.Fields[0].Name}: ...'", root.Line)]);
 
         var violations = new Violations();
         mapping = new SpecOverrides(Catalogs, violations).Apply(mapping, shape, overrides ?? []);

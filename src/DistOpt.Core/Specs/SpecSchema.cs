@@ -30,7 +30,8 @@ public static class SpecSchema
     {
         public JsonObject Definitions { get; } = [];
 
-        public void WriteFields(JsonObject schema, ReadOnlySpan<(RecordShape Shape, object Defaults)> parts, (string Key, string Kind)? plugin)
+        public void WriteFields(JsonObject schema, ReadOnlySpan<(RecordShape Shape, object Defaults)> parts,
+            (string Key, string Kind)? plugin)
         {
             var properties = new JsonObject();
             var required = new JsonArray();
@@ -128,7 +129,8 @@ public static class SpecSchema
                     WriteFields(schema, parts, (type.Plugin.Key, entry.Name));
                 }
 
-                var reference = new JsonObject { ["$ref"] = "#/$defs/" + definition.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal) };
+                var pointer = definition.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal);
+                var reference = new JsonObject { ["$ref"] = "#/$defs/" + pointer };
                 if (entry.Name != value?.Kind)
                     reference["required"] = new JsonArray(type.Plugin.Key);
                 options.Add(reference);

@@ -10,7 +10,8 @@ public static class SpecTemplates
     private const int CommentColumn = 32;
 
     /// <summary>
-    /// The text of <c>distopt init</c>: every field with its default and what it means. It reads back as the default spec with the settings.
+    /// The text of <c>distopt init</c>: every field with its default and what it means. It reads back as the default spec with the
+    /// settings.
     /// </summary>
     /// <param name="binder">The catalogues.</param>
     /// <param name="dataset">Name of a data set; null for the default.</param>
@@ -74,7 +75,8 @@ public static class SpecTemplates
     private static string? Comment(FieldShape field)
     {
         var choices = field.Type.Kind == FieldKind.Enum ? string.Join(", ", FieldType.EnumNames(field.Type.Clr))
-            : field.Type.Kind == FieldKind.Record ? "{ " + string.Join(", ", RecordShape.Of(field.Type.Clr).Fields.Select(f => f.Name)) + " }"
+            : field.Type.Kind == FieldKind.Record
+                ? "{ " + string.Join(", ", RecordShape.Of(field.Type.Clr).Fields.Select(f => f.Name)) + " }"
             : field.Rules.Allowed.Length > 1 ? string.Join(", ", field.Rules.Allowed) : field.Rules.RangeText;
         return (field.Description, choices) switch
         {

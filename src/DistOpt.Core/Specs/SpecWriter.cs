@@ -3,7 +3,9 @@ using DistOpt.Core.Specs.Yaml;
 
 namespace DistOpt.Core.Specs;
 
-/// <summary>Specs as YAML text that reads back as the same spec: every field in the order of declaration, numbers with all their bits.</summary>
+/// <summary>
+/// Specs as YAML text that reads back as the same spec: every field in the order of declaration, numbers with all their bits.
+/// </summary>
 public static class SpecWriter
 {
     /// <summary>The text of a spec or of any other record of fields.</summary>

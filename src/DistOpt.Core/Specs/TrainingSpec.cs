@@ -56,11 +56,16 @@ public sealed record TrainingSpec
     [Description("What ends the run before its epochs do")]
     public StopSection Stop { get; init; } = new();
 
-    /// <summary>The spec with what depends on other fields filled in: <c>gradient_shards</c> = workers, <c>patience.direction</c>.</summary>
+    /// <summary>
+    /// The spec with what depends on other fields filled in: <c>gradient_shards</c> = workers, <c>patience.direction</c>.
+    /// </summary>
     public TrainingSpec Resolve() => this with
     {
         Training = Training with { GradientShards = Training.GradientShards ?? Training.Workers },
-        Stop = Stop with { Patience = Stop.Patience is { } patience ? patience with { Direction = patience.DirectionBeside(Select) } : null },
+        Stop = Stop with
+        {
+            Patience = Stop.Patience is { } patience ? patience with { Direction = patience.DirectionBeside(Select) } : null,
+        },
     };
 }
 
@@ -70,10 +75,13 @@ public record PluginSpec(string Kind, object? Options = null)
     /// <summary>The options as the type that the catalogue entry declares.</summary>
     /// <exception cref="InvalidOperationException">The spec was not resolved, or holds other options.</exception>
     public T OptionsAs<T>() => Options is T options ? options
-        : throw new InvalidOperationException($"'{Kind}' has options of type {Options?.GetType().Name ?? "none"}, not {typeof(T).Name}: the spec is not resolved");
+        : throw new InvalidOperationException(
+            $"'{Kind}' has options of type {Options?.GetType().Name ?? "none"}, not {typeof(T).Name}: the spec is not resolved");
 }
 
-/// <summary><c>data:</c>. The plug-in's name stands under <c>name</c>, and the fields of its options record beside the common ones.</summary>
+/// <summary>
+/// <c>data:</c>. The plug-in's name stands under <c>name</c>, and the fields of its options record beside the common ones.
+/// </summary>
 public sealed record DataSpec() : PluginSpec("digits")
 {
     [Description("Share of the training part that is held out for validation, stratified where there are classes")]
@@ -125,7 +133,7 @@ public sealed record TrainingSection
     [Range(1, 100_000)]
     public int? GradientShards { get; init; }
 
-    [Description("Largest number of samples in one forward and backward pass; a larger gradient shard is accumulated in order. Null = no limit")]
+    [Description("Most samples in one forward and backward pass; a larger gradient shard is accumulated in order; null = no limit")]
     [Range(1, int.MaxValue)]
     public int? MicroBatch { get; init; }
 
@@ -229,6 +237,8 @@ public sealed record PatienceSection
     public Direction DirectionBeside(SelectSection select)
     {
         ArgumentNullException.ThrowIfNull(select);
-        return Direction ?? (Metric == select.Metric ? select.Direction : TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Maximize);
+        if (Direction is { } given)
+            return given;
+        return Metric == select.Metric ? select.Direction : TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Maximize;
     }
 }

@@ -30,7 +30,8 @@ public static partial class TrainingSpecRules
         var words = metric[(metric.LastIndexOf('.') + 1)..].ToLowerInvariant().Split('_', '-', '/');
         if (words.Any(w => w is "loss" or "error" or "mse" or "mae" or "rmse" or "perplexity" or "nll"))
             return Specs.Direction.Minimize;
-        return words.Any(w => w is "accuracy" or "acc" or "f1" or "auc" or "r2" or "precision" or "recall" or "bleu") ? Specs.Direction.Maximize : null;
+        return words.Any(w => w is "accuracy" or "acc" or "f1" or "auc" or "r2" or "precision" or "recall" or "bleu")
+            ? Specs.Direction.Maximize : null;
     }
 
     private static IEnumerable<SpecViolation> Fractions(TrainingSpec spec)
@@ -39,7 +40,7 @@ public static partial class TrainingSpecRules
         if (validation + test >= 1)
         {
             yield return new("data.validation_fraction",
-                $"is {Show(validation)} beside a test_fraction of {Show(test)}, which leaves nothing to train on; their sum must be below 1");
+                $"is {Show(validation)} beside a test_fraction of {Show(test)}, but their sum must be below 1");
         }
     }
 
@@ -48,7 +49,7 @@ public static partial class TrainingSpecRules
         if (spec.Training is { GradientShards: { } shards, Workers: var workers } && workers > shards)
         {
             yield return new("training.workers",
-                $"is {workers}, but must be at most {shards}, the gradient_shards, since a worker needs one; raise gradient_shards or set it to auto");
+                $"is {workers}, but must be at most {shards}, the gradient_shards; raise gradient_shards or set it to auto");
         }
     }
 
@@ -57,13 +58,14 @@ public static partial class TrainingSpecRules
         var dot = metric.IndexOf('.', StringComparison.Ordinal);
         var split = dot < 0 ? metric : metric[..dot];
         if (split == "test")
-            yield return new(path, $"is '{metric}', but test data is measured once at the end and decides nothing; use validation or train");
+            yield return new(path,
+                $"is '{metric}', but test data is measured once at the end and decides nothing; use validation or train");
         else if (dot < 0 || !MetricName().IsMatch(metric[(dot + 1)..]))
             yield return new(path, $"is '{metric}', but must be split.name, such as validation.loss or train.loss");
         else if (!Splits.Contains(split))
             yield return new(path, $"is '{metric}' with the unknown split '{split}'; did you mean '{NearestSplit(split)}{metric[dot..]}'?");
         else if (split == "validation" && spec.Data.ValidationFraction == 0)
-            yield return new(path, $"is '{metric}', but data.validation_fraction is 0 and nothing is validated; use train{metric[dot..]} or a fraction above 0");
+            yield return new(path, $"is '{metric}', but data.validation_fraction is 0; use train{metric[dot..]}, or a fraction above 0");
     }
 
     private static IEnumerable<SpecViolation> Direction(TrainingSpec spec)
@@ -71,7 +73,8 @@ public static partial class TrainingSpecRules
         if (UsualDirection(spec.Select.Metric) is { } usual && usual != spec.Select.Direction)
         {
             var (is_, other) = (Name(spec.Select.Direction), Name(usual));
-            yield return new("select.direction", $"is {is_}, which would keep the worst weights by {spec.Select.Metric}; set it to {other}");
+            yield return new("select.direction",
+                $"is {is_}, which would keep the worst weights by {spec.Select.Metric}; set it to {other}");
         }
     }
 

@@ -184,7 +184,8 @@ public sealed class BindTests
     [Fact]
     public void Rules_are_told_with_the_line_of_the_field() => Assert.Equal(
         ["b (line 2): is below a"],
-        Errors(() => Binder.Bind("a: 3\nb: 1", null, null, [new SpecRule<Inner>(["a", "b"], i => i.B < i.A ? [new SpecViolation("b", "is below a")] : [])])));
+        Errors(() => Binder.Bind("a: 3\nb: 1",
+            null, null, [new SpecRule<Inner>(["a", "b"], i => i.B < i.A ? [new SpecViolation("b", "is below a")] : [])])));
 
     public sealed record BadType { public Uri? Where { get; init; } }
 
@@ -198,7 +199,8 @@ public sealed class BindTests
     [InlineData(typeof(BadType), "model 'm': BadType.Where has type Uri, which a field of a spec cannot have")]
     [InlineData(typeof(Endless), "model 'm': Endless contains itself")]
     [InlineData(typeof(TakesWeights), "model 'm': the field 'weights' of TakesWeights is taken by every model; rename the property")]
-    [InlineData(typeof(NoDefault), "model 'm': NoDefault cannot hold the fields of a spec: it needs a public constructor without parameters")]
+    [InlineData(typeof(NoDefault),
+        "model 'm': NoDefault cannot hold the fields of a spec: it needs a public constructor without parameters")]
     public void An_options_record_that_cannot_work_is_refused_when_the_program_starts(Type options, string expected)
     {
         var catalogs = All with { Models = Make("model", ("m", options)) };
@@ -221,7 +223,8 @@ public sealed class BindTests
         try
         {
             var path = Path.Combine(folder.FullName, "s.yaml");
-            Assert.Equal([$"{path}: file not found; check the path, or write a spec with 'distopt init'"], Errors(() => Binder.ReadTraining(path)));
+            Assert.Equal([$"{path}: file not found; check the path, or write a spec with 'distopt init'"],
+                Errors(() => Binder.ReadTraining(path)));
             Assert.Equal([$"{folder.FullName}: is a folder; name a spec file in it"], Errors(() => Binder.ReadTraining(folder.FullName)));
             File.WriteAllBytes(path, [0x6e, 0xff]);
             Assert.Equal([$"{path}: is not UTF-8 text; save it as UTF-8"], Errors(() => Binder.ReadTraining(path)));

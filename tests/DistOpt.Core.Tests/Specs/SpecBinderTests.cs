@@ -19,7 +19,8 @@ public sealed class SpecBinderTests
         training: { epochs: 5, workers: 2, servers: 1, gradient_shards: auto, consistency: { kind: bsp }, device: cpu, bit_exact: true }
         evaluate: { every_epochs: 1, every_steps: null, batch_size: 256 }
         select: { metric: validation.loss, direction: minimize }
-        stop: { target: { metric: validation.accuracy, at_least: 0.98 }, patience: { metric: validation.loss, evaluations: 5, min_delta: 0 }, max_steps: null, max_seconds: null }
+        stop: { target: { metric: validation.accuracy, at_least: 0.98 }, patience: { metric: validation.loss, evaluations: 5,
+          min_delta: 0 }, max_steps: null, max_seconds: null }
         """;
 
     [Fact]
@@ -52,16 +53,18 @@ public sealed class SpecBinderTests
             """);
 
         Assert.Equal(5, errors.Length);
-        Assert.Contains("regularization (line 1): unknown field 'regularization'; known are name, seed, data, model, loss, optimizer, schedule, "
-            + "batch, training, evaluate, select, stop", errors);
-        Assert.Contains(errors, e => e.StartsWith("training.codec (line 3): unknown field 'codec'; known are epochs, ", StringComparison.Ordinal));
+        Assert.Contains("regularization (line 1): unknown field 'regularization'; known are name, seed, data, model, loss, optimizer, "
+            + "schedule, batch, training, evaluate, select, stop", errors);
+        Assert.Contains(errors,
+            e => e.StartsWith("training.codec (line 3): unknown field 'codec'; known are epochs, ", StringComparison.Ordinal));
         Assert.Contains(errors, e => e.StartsWith("training.replicas (line 3): unknown field 'replicas'", StringComparison.Ordinal));
     }
 
     [Fact]
     public void An_empty_file_is_the_default_spec_with_options_filled_in()
     {
-        foreach (var spec in new[] { Binder.ParseTraining(""), Binder.Default(), Binder.ParseTraining("# nothing\n"), Binder.ParseTraining("training:\n") })
+        foreach (var spec in new[] { Binder.ParseTraining(""), Binder.Default(), Binder.ParseTraining("# nothing\n"),
+            Binder.ParseTraining("training:\n") })
         {
             Assert.Equal(new TrainingSection() with { Consistency = spec.Training.Consistency }, spec.Training);
             Assert.IsType<MlpOptions>(spec.Model.Options);
@@ -115,19 +118,25 @@ public sealed class SpecBinderTests
     [InlineData("optimizer: adm", "optimizer (line 1): optimizer 'adm' is not known. Available: sgd, adam, adamw. Did you mean 'adam'?")]
     [InlineData("model: { kind: transformer }", "model.kind (line 1): model 'transformer' is not known. Available: mlp, cnn, linear")]
     [InlineData("model: [mlp]", "model (line 1): is a list, but must be a name or a mapping with 'kind'. Available: mlp, cnn, linear")]
-    [InlineData("data: { kind: mnist }", "data.kind (line 1): unknown field 'kind' of data set 'digits': the data set's name stands under 'name'")]
+    [InlineData("data: { kind: mnist }",
+        "data.kind (line 1): unknown field 'kind' of data set 'digits': the data set's name stands under 'name'")]
     [InlineData("data: csv", "data.path (line 1): is missing; it must be given (text)")]
     [InlineData("data: { name: csv, path: '' }", "data.path (line 1): is empty, but must be given")]
     [InlineData("epochs: 5", "epochs (line 1): unknown field 'epochs': did you mean 'training.epochs'?")]
     [InlineData("learning_rate: 5", "learning_rate (line 1): unknown field 'learning_rate': did you mean 'optimizer.learning_rate'?")]
     [InlineData("optimizer: { lr: 0.1 }", "optimizer.lr (line 1): unknown field 'lr' of optimizer 'adam': did you mean 'learning_rate'?")]
-    [InlineData("optimizer: { momentum: 0.1 }", "optimizer.momentum (line 1): unknown field 'momentum' of optimizer 'adam': it belongs to optimizer 'sgd'; known are kind, learning_rate, beta1, weight_decay")]
-    [InlineData("training: 5", "training (line 1): is 5, but must be a mapping of fields: epochs, workers, servers, gradient_shards, micro_batch, consistency, bit_exact, worker_timeout, device")]
+    [InlineData("optimizer: { momentum: 0.1 }",
+        "optimizer.momentum (line 1): unknown field 'momentum' of optimizer 'adam': "
+        + "it belongs to optimizer 'sgd'; known are kind, learning_rate, beta1, weight_decay")]
+    [InlineData("training: 5",
+        "training (line 1): is 5, but must be a mapping of fields: epochs, workers, servers, gradient_shards, "
+        + "micro_batch, consistency, bit_exact, worker_timeout, device")]
     [InlineData("training: { workers: null }", "training.workers (line 1): is null, but must be a whole number")]
     [InlineData("training: { workers: 3000000000 }", "training.workers (line 1): is 3000000000, but must be at most 2147483647")]
     [InlineData("training: { workers: 200000 }", "training.workers (line 1): is 200000, but must be at most 100000")]
     [InlineData("training: { workers: many }", "training.workers (line 1): is 'many', but must be a whole number")]
-    [InlineData("training: { gradient_shards: automatic }", "training.gradient_shards (line 1): is 'automatic', but must be a whole number or auto")]
+    [InlineData("training: { gradient_shards: automatic }",
+        "training.gradient_shards (line 1): is 'automatic', but must be a whole number or auto")]
     [InlineData("training: { bit_exact: yes }", "training.bit_exact (line 1): is 'yes', but must be true or false")]
     [InlineData("training: { device: cuda }", "training.device (line 1): is 'cuda', but must be cpu")]
     [InlineData("seed: 99999999999999999999", "seed (line 1): is 99999999999999999999, but must be at most 9223372036854775807")]
@@ -138,10 +147,13 @@ public sealed class SpecBinderTests
     [InlineData("optimizer: { beta1: 1.0 }", "optimizer.beta1 (line 1): is 1.0, but must be at least 0 and below 1")]
     [InlineData("model: { hidden: 64 }", "model.hidden (line 1): is 64, but must be a list such as [1, 2]; write [64] for one value")]
     [InlineData("model: { hidden: [] }", "model.hidden (line 1): has 0 values, but must have at least 1")]
-    [InlineData("model: { hidden: [a, [1]] }", "model.hidden[0] (line 1): is 'a', but must be a whole number|model.hidden[1] (line 1): is a list, but must be a whole number")]
-    [InlineData("name: a b", "name (line 1): is 'a b', but must begin with a letter or digit and have only letters, digits, '.', '_' and '-', at most 100")]
+    [InlineData("model: { hidden: [a, [1]] }",
+        "model.hidden[0] (line 1): is 'a', but must be a whole number|model.hidden[1] (line 1): is a list, but must be a whole number")]
+    [InlineData("name: a b",
+        "name (line 1): is 'a b', but must begin with a letter or digit and have only letters, digits, '.', '_' and '-', at most 100")]
     [InlineData("[1, 2]", "spec.yaml (line 1): is a list, but must be fields such as 'name: ...'")]
-    public void Bad_input_gets_one_clear_line_for_each_violation(string yaml, string expected) => Assert.Equal(expected.Split('|'), Errors(yaml));
+    public void Bad_input_gets_one_clear_line_for_each_violation(string yaml, string expected) =>
+        Assert.Equal(expected.Split('|'), Errors(yaml));
 
     [Theory]
     [InlineData("seed: 0x10", 16)]
@@ -150,7 +162,8 @@ public sealed class SpecBinderTests
     [InlineData("seed: 1e3", 1000)]
     [InlineData("seed: 5.0", 5)]
     [InlineData("seed: 9223372036854775807", long.MaxValue)]
-    public void Whole_numbers_have_the_spellings_of_YAML(string yaml, long expected) => Assert.Equal(expected, Binder.ParseTraining(yaml).Seed);
+    public void Whole_numbers_have_the_spellings_of_YAML(string yaml, long expected) =>
+        Assert.Equal(expected, Binder.ParseTraining(yaml).Seed);
 
     [Theory]
     [InlineData("1e-4", 1e-4)]
@@ -159,7 +172,8 @@ public sealed class SpecBinderTests
     [InlineData("2.", 2.0)]
     [InlineData("1E-05", 1e-5)]
     public void Numbers_have_the_spellings_of_YAML(string text, double expected) =>
-        Assert.Equal(expected, Binder.ParseTraining($"optimizer: {{ learning_rate: {text} }}").Optimizer.OptionsAs<AdamOptions>().LearningRate);
+        Assert.Equal(expected,
+            Binder.ParseTraining($"optimizer: {{ learning_rate: {text} }}").Optimizer.OptionsAs<AdamOptions>().LearningRate);
 
     [Fact]
     public void Digits_are_text_where_text_is_wanted()

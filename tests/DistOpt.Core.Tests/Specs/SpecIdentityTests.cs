@@ -30,7 +30,8 @@ public sealed class SpecIdentityTests
     [Fact]
     public void Shards_that_follow_the_workers_are_part_of_the_identity()
     {
-        Assert.NotEqual(SpecIdentity.Hash(Binder.Default(["training.workers=1"])), SpecIdentity.Hash(Binder.Default(["training.workers=2"])));
+        Assert.NotEqual(SpecIdentity.Hash(Binder.Default(["training.workers=1"])),
+            SpecIdentity.Hash(Binder.Default(["training.workers=2"])));
         Assert.Equal(SpecIdentity.Text(Binder.Default()), SpecIdentity.Text(Binder.Default().Resolve()));
         Assert.Matches("^[0-9a-f]{64}$", Hash());
     }

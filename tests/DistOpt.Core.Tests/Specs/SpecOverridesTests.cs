@@ -15,7 +15,8 @@ public sealed class SpecOverridesTests
     public void Settings_win_over_the_file()
     {
         var spec = Binder.ParseTraining(File, null,
-            ["training.workers=3", "model.hidden=[64, 16]", "seed=7", "training.gradient_shards=4", "stop.target={ metric: train.loss, at_most: 1e-2 }"]);
+            ["training.workers=3", "model.hidden=[64, 16]", "seed=7", "training.gradient_shards=4",
+                "stop.target={ metric: train.loss, at_most: 1e-2 }"]);
 
         Assert.Equal(3, spec.Training.Workers);
         Assert.Equal([64, 16], spec.Model.OptionsAs<MlpOptions>().Hidden);
@@ -29,7 +30,8 @@ public sealed class SpecOverridesTests
     [Fact]
     public void A_field_of_a_plug_in_can_be_set_where_the_file_has_a_bare_name_or_nothing()
     {
-        var spec = Binder.ParseTraining("data: mnist", null, ["data.normalize=false", "data.prefetch=0", "batch.size=8", "schedule.kind=cosine", "schedule.warmup_steps=5"]);
+        var spec = Binder.ParseTraining("data: mnist",
+            null, ["data.normalize=false", "data.prefetch=0", "batch.size=8", "schedule.kind=cosine", "schedule.warmup_steps=5"]);
 
         Assert.Equal("mnist", spec.Data.Kind);
         Assert.False(spec.Data.OptionsAs<MnistOptions>().Normalize);
@@ -78,7 +80,8 @@ public sealed class SpecOverridesTests
         ];
 
         Assert.Equal(expected.Order(StringComparer.Ordinal), Errors("training: { workers: 1 }\nmodel: { hidden: [0] }",
-            "nonsense", "training..workers=2", "sed=1", "training.epohcs=3", "training.workers=-1", "optimizer.kind=sdg", "batch.size.big=3").Order(StringComparer.Ordinal));
+            "nonsense", "training..workers=2", "sed=1", "training.epohcs=3", "training.workers=-1", "optimizer.kind=sdg",
+                "batch.size.big=3").Order(StringComparer.Ordinal));
         Assert.StartsWith("model.dropout: not valid YAML: ", Assert.Single(Errors("", "model.dropout=[1")), StringComparison.Ordinal);
     }
 

@@ -55,7 +55,8 @@ public sealed class SpecSchemaTests
     public void Fields_carry_description_default_and_bounds()
     {
         var workers = Schema["properties"]!["training"]!["properties"]!["workers"]!;
-        Assert.Equal("""{"type":"integer","minimum":1,"maximum":100000,"description":"Worker actors","default":2}""", workers.ToJsonString());
+        Assert.Equal(
+            """{"type":"integer","minimum":1,"maximum":100000,"description":"Worker actors","default":2}""", workers.ToJsonString());
         var rate = Schema["$defs"]!["optimizers.adam"]!["properties"]!["learning_rate"]!;
         Assert.Equal("""{"type":"number","exclusiveMinimum":0,"description":"Step size","default":0.001}""", rate.ToJsonString());
         Assert.Equal("adam", Schema["properties"]!["optimizer"]!["default"]!.GetValue<string>());
@@ -111,7 +112,8 @@ public sealed class SpecSchemaTests
                     "minItems" => value is not JsonArray a || a.Count >= Number(argument),
                     "maxItems" => value is not JsonArray a || a.Count <= Number(argument),
                     "minLength" => value is not JsonValue v || !v.TryGetValue<string>(out var s) || s.Length >= Number(argument),
-                    "pattern" => value is not JsonValue v || !v.TryGetValue<string>(out var s) || Regex.IsMatch(s, argument!.GetValue<string>()),
+                    "pattern" => value is not JsonValue v || !v.TryGetValue<string>(out var s)
+                        || Regex.IsMatch(s, argument!.GetValue<string>()),
                     "minimum" => !HasType("number", value) || Number(value) >= Number(argument),
                     "maximum" => !HasType("number", value) || Number(value) <= Number(argument),
                     "exclusiveMinimum" => !HasType("number", value) || Number(value) > Number(argument),
@@ -125,7 +127,8 @@ public sealed class SpecSchemaTests
             return true;
         }
 
-        private static double Number(JsonNode? node) => double.Parse(node!.ToJsonString(), System.Globalization.CultureInfo.InvariantCulture);
+        private static double Number(JsonNode? node) =>
+            double.Parse(node!.ToJsonString(), System.Globalization.CultureInfo.InvariantCulture);
 
         private static bool HasType(JsonNode type, JsonNode? value) => type.GetValue<string>() switch
         {

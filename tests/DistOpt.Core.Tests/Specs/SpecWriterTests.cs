@@ -12,7 +12,8 @@ public sealed class SpecWriterTests
     [Fact]
     public void A_resolved_spec_is_written_with_every_field_in_the_order_of_declaration()
     {
-        var text = SpecWriter.Write(TestCatalogs.Binder.ParseTraining("optimizer: { learning_rate: 1e-5 }\nmodel: { hidden: [8], freeze: ['*.bias'] }").Resolve());
+        var spec = TestCatalogs.Binder.ParseTraining("optimizer: { learning_rate: 1e-5 }\nmodel: { hidden: [8], freeze: ['*.bias'] }");
+        var text = SpecWriter.Write(spec.Resolve());
 
         Assert.Equal("""
             name: digits-mlp
@@ -89,7 +90,8 @@ public sealed class SpecWriterTests
     {
         var random = new Random(3);
         double[] special = [0, -0.0, double.Epsilon, double.MaxValue, 1e16, 1e15, 1e-5, 1.0 / 3, 123456789.123, long.MaxValue];
-        foreach (var value in special.Concat(Enumerable.Range(0, 2000).Select(_ => BitConverter.Int64BitsToDouble(random.NextInt64()))).Where(double.IsFinite))
+        var values = special.Concat(Enumerable.Range(0, 2000).Select(_ => BitConverter.Int64BitsToDouble(random.NextInt64())));
+        foreach (var value in values.Where(double.IsFinite))
         {
             var text = SpecScalars.Format(value);
             Assert.True(SpecScalars.IsNumber(text, out var again), text);
@@ -101,7 +103,12 @@ public sealed class SpecWriterTests
     private static TrainingSpec RandomSpec(Random random)
     {
         var shards = random.Next(1, 50);
-        double Number() => random.Next(3) switch { 0 => random.Next(1, 5), 1 => random.NextDouble(), _ => Math.Exp((random.NextDouble() * 60) - 30) };
+        double Number() => random.Next(3) switch
+        {
+            0 => random.Next(1, 5),
+            1 => random.NextDouble(),
+            _ => Math.Exp((random.NextDouble() * 60) - 30),
+        };
         string Text() => string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => random.Next(4) switch
         {
             0 => ((char)random.Next(1, 0x2100)).ToString(),
@@ -117,8 +124,12 @@ public sealed class SpecWriterTests
             Seed = Pick(0, 1, long.MaxValue, random.NextInt64()),
             Data = new DataSpec
             {
-                Kind = "csv", ValidationFraction = (random.NextDouble() * 0.4) + 0.01, TestFraction = random.NextDouble() * 0.5, SplitSeed = random.Next(),
-                Prefetch = random.Next(0, 65), Options = new CsvOptions { Path = "p" + Text(), Label = Pick<string?>(null, "", "null", "3", Text(), Text()) },
+                Kind = "csv",
+                ValidationFraction = (random.NextDouble() * 0.4) + 0.01,
+                TestFraction = random.NextDouble() * 0.5,
+                SplitSeed = random.Next(),
+                Prefetch = random.Next(0, 65),
+                Options = new CsvOptions { Path = "p" + Text(), Label = Pick<string?>(null, "", "null", "3", Text(), Text()) },
             },
             Model = Pick(
                 new ModelSpec
@@ -126,7 +137,8 @@ public sealed class SpecWriterTests
                     Options = new MlpOptions
                     {
                         Hidden = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => random.Next(1, 100_001))],
-                        Activation = Pick(Activation.Relu, Activation.LeakyRelu), Dropout = random.NextDouble() * 0.95,
+                        Activation = Pick(Activation.Relu, Activation.LeakyRelu),
+                        Dropout = random.NextDouble() * 0.95,
                     },
                 },
                 new ModelSpec { Kind = "cnn", Options = new CnnOptions(), Freeze = [Text(), Text()], Weights = Text() },
@@ -139,17 +151,28 @@ public sealed class SpecWriterTests
             Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }),
             Training = new TrainingSection
             {
-                Epochs = random.Next(1, 1_000_001), GradientShards = Pick<int?>(null, shards), Workers = random.Next(1, shards + 1), MicroBatch = Pick<int?>(null, 7),
-                Servers = random.Next(1, 10_001), BitExact = Pick(true, false), WorkerTimeout = 1 + (random.NextDouble() * 1000),
+                Epochs = random.Next(1, 1_000_001),
+                GradientShards = Pick<int?>(null, shards),
+                Workers = random.Next(1, shards + 1),
+                MicroBatch = Pick<int?>(null, 7),
+                Servers = random.Next(1, 10_001),
+                BitExact = Pick(true, false),
+                WorkerTimeout = 1 + (random.NextDouble() * 1000),
                 Consistency = new PluginSpec("bsp", new Core.Consistency.BspOptions()),
             },
-            Evaluate = new EvaluateSection { EveryEpochs = Pick<int?>(1, 7), EverySteps = Pick<long?>(null, random.NextInt64(1, long.MaxValue)) },
+            Evaluate = new EvaluateSection
+            {
+                EveryEpochs = Pick<int?>(1, 7),
+                EverySteps = Pick<long?>(null, random.NextInt64(1, long.MaxValue)),
+            },
             Select = Pick(new SelectSection(), new SelectSection { Metric = "validation.accuracy", Direction = Direction.Maximize }),
             Stop = new StopSection
             {
-                Target = Pick(null, new TargetSection { Metric = "train.x", AtLeast = -Number() }, new TargetSection { Metric = "validation.y", AtMost = Number() }),
+                Target = Pick(null, new TargetSection { Metric = "train.x", AtLeast = -Number() },
+                    new TargetSection { Metric = "validation.y", AtMost = Number() }),
                 Patience = Pick(null, new PatienceSection { MinDelta = Number(), Direction = Pick<Direction?>(null, Direction.Maximize) }),
-                MaxSteps = Pick<long?>(null, 1), MaxSeconds = Pick<double?>(null, 0.001 + (random.NextDouble() * 1e8)),
+                MaxSteps = Pick<long?>(null, 1),
+                MaxSeconds = Pick<double?>(null, 0.001 + (random.NextDouble() * 1e8)),
             },
         };
     }
@@ -157,7 +180,8 @@ public sealed class SpecWriterTests
     /// <summary>Equality by value through lists, without the writer's or the binder's help.</summary>
     private static void AssertSame(object? expected, object? actual, string path)
     {
-        if (expected is IEnumerable and not string && expected is not ImmutableArray<string> { IsDefault: true } && actual is IEnumerable list)
+        if (expected is IEnumerable and not string && expected is not ImmutableArray<string> { IsDefault: true }
+            && actual is IEnumerable list)
             Assert.Equal(((IEnumerable)expected).Cast<object?>(), list.Cast<object?>());
         else if (expected is ImmutableArray<string>)
             Assert.Empty((ImmutableArray<string>)actual!);

@@ -106,5 +106,6 @@ internal static class TestCatalogs
     public static string[] Errors(Func<object> action) =>
         [.. Assert.Throws<SpecException>(action).Violations.Select(v => v.ToString())];
 
-    public static string[] Errors(string yaml, params string[] overrides) => Errors(() => Binder.ParseTraining(yaml, "spec.yaml", overrides));
+    public static string[] Errors(string yaml, params string[] overrides) =>
+        Errors(() => Binder.ParseTraining(yaml, "spec.yaml", overrides));
 }

@@ -7,27 +7,30 @@ public sealed class TrainingSpecRulesTests
 {
     [Theory]
     [InlineData("data: { validation_fraction: 0.5, test_fraction: 0.5 }",
-        "data.validation_fraction (line 1): is 0.5 beside a test_fraction of 0.5, which leaves nothing to train on; their sum must be below 1")]
+        "data.validation_fraction (line 1): is 0.5 beside a test_fraction of 0.5, but their sum must be below 1")]
     [InlineData("training: { workers: 5, gradient_shards: 4 }",
-        "training.workers (line 1): is 5, but must be at most 4, the gradient_shards, since a worker needs one; raise gradient_shards or set it to auto")]
+        "training.workers (line 1): is 5, but must be at most 4, the gradient_shards; raise gradient_shards or set it to auto")]
     [InlineData("select: { metric: test.loss }",
         "select.metric (line 1): is 'test.loss', but test data is measured once at the end and decides nothing; use validation or train")]
     [InlineData("select: { metric: test }",
         "select.metric (line 1): is 'test', but test data is measured once at the end and decides nothing; use validation or train")]
-    [InlineData("select: { metric: loss }", "select.metric (line 1): is 'loss', but must be split.name, such as validation.loss or train.loss")]
-    [InlineData("select: { metric: val.loss }", "select.metric (line 1): is 'val.loss' with the unknown split 'val'; did you mean 'validation.loss'?")]
+    [InlineData("select: { metric: loss }",
+        "select.metric (line 1): is 'loss', but must be split.name, such as validation.loss or train.loss")]
+    [InlineData("select: { metric: val.loss }",
+        "select.metric (line 1): is 'val.loss' with the unknown split 'val'; did you mean 'validation.loss'?")]
     [InlineData("select: { metric: validaton.loss }",
         "select.metric (line 1): is 'validaton.loss' with the unknown split 'validaton'; did you mean 'validation.loss'?")]
     [InlineData("select: { metric: validation.accuracy }",
         "select.direction (line 1): is minimize, which would keep the worst weights by validation.accuracy; set it to maximize")]
     [InlineData("data: { validation_fraction: 0 }",
-        "select.metric: is 'validation.loss', but data.validation_fraction is 0 and nothing is validated; use train.loss or a fraction above 0")]
+        "select.metric: is 'validation.loss', but data.validation_fraction is 0; use train.loss, or a fraction above 0")]
     [InlineData("stop: { target: { metric: validation.loss } }", "stop.target (line 1): has no bound; set one of at_least and at_most")]
     [InlineData("stop: { target: { metric: validation.loss, at_least: 1, at_most: 2 } }",
         "stop.target (line 1): has both at_least and at_most; set one of them to null")]
     [InlineData("stop: { target: { at_most: 2 } }", "stop.target.metric (line 1): is missing; it must be given (text)")]
     [InlineData("stop: { patience: { metric: test.loss } }",
-        "stop.patience.metric (line 1): is 'test.loss', but test data is measured once at the end and decides nothing; use validation or train")]
+        "stop.patience.metric (line 1): is 'test.loss', but test data is measured once at the end and decides nothing; "
+        + "use validation or train")]
     [InlineData("stop: { patience: { evaluations: 0 } }", "stop.patience.evaluations (line 1): is 0, but must be at least 1")]
     [InlineData("evaluate: { every_epochs: null }\nstop: { patience: { evaluations: 3 } }",
         "evaluate.every_epochs (line 1): is null like every_steps, but stop.patience waits for evaluations; set one of the two")]
@@ -60,7 +63,8 @@ public sealed class TrainingSpecRulesTests
     [Fact]
     public void Patience_on_the_metric_of_the_selection_has_its_direction()
     {
-        var spec = Binder.ParseTraining("select: { metric: validation.score, direction: minimize }\nstop: { patience: { metric: validation.score } }");
+        var spec = Binder.ParseTraining(
+            "select: { metric: validation.score, direction: minimize }\nstop: { patience: { metric: validation.score } }");
         Assert.Equal(Direction.Minimize, spec.Resolve().Stop.Patience?.Direction);
         Assert.Null(TrainingSpecRules.UsualDirection("validation.score"));
     }

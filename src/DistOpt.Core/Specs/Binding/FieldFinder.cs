@@ -17,7 +17,8 @@ internal sealed class FieldFinder(SpecCatalogs catalogs, RecordShape root)
         List<string> known = [.. plugin is null ? [] : new[] { plugin.Key }, .. shapes.SelectMany(s => s.Fields).Select(f => f.Name)];
         if (FieldNames.Nearest(name, known) is { } near)
             return $"{text}: did you mean '{near}'?";
-        if (plugin is not null && plugin.Catalog.Entries.FirstOrDefault(e => RecordShape.Of(e.OptionsType).Find(name) is not null) is { } owner)
+        if (plugin is not null
+            && plugin.Catalog.Entries.FirstOrDefault(e => RecordShape.Of(e.OptionsType).Find(name) is not null) is { } owner)
             return $"{text}: it belongs to {plugin.Catalog.Kind} '{owner.Name}'; known are {string.Join(", ", known)}";
         if (Elsewhere(root, name, "", 0) is { } path)
             return $"{text}: did you mean '{path}'?";

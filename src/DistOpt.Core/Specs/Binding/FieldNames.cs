@@ -8,7 +8,9 @@ internal static class FieldNames
     /// <summary><c>GradientShards</c> to <c>gradient_shards</c>.</summary>
     public static string Snake(string name) => JsonNamingPolicy.SnakeCaseLower.ConvertName(name);
 
-    /// <summary>The known name that was probably meant: few typing errors away, part of the other, or abbreviated by initials (lr).</summary>
+    /// <summary>
+    /// The known name that was probably meant: few typing errors away, part of the other, or abbreviated by initials (lr).
+    /// </summary>
     public static string? Nearest(string name, IEnumerable<string> known)
     {
         if (name.Length is 0 or > 64)

@@ -61,7 +61,8 @@ internal sealed class FieldRules
 
     private FieldRules(FieldRules list)
     {
-        (Minimum, Maximum, MinimumIsExclusive, MaximumIsExclusive) = (list.Minimum, list.Maximum, list.MinimumIsExclusive, list.MaximumIsExclusive);
+        (Minimum, MinimumIsExclusive) = (list.Minimum, list.MinimumIsExclusive);
+        (Maximum, MaximumIsExclusive) = (list.Maximum, list.MaximumIsExclusive);
         (_pattern, _denied, Allowed) = (list._pattern, list._denied, list.Allowed);
     }
 
@@ -99,7 +100,8 @@ internal sealed class FieldRules
             var maximum = double.IsInfinity(Maximum) ? null : (MaximumIsExclusive ? "below " : "at most ") + Display(Maximum);
             if (minimum is null || maximum is null)
                 return minimum ?? maximum;
-            return MinimumIsExclusive || MaximumIsExclusive ? $"{minimum} and {maximum}" : $"between {Display(Minimum)} and {Display(Maximum)}";
+            return MinimumIsExclusive || MaximumIsExclusive ? $"{minimum} and {maximum}"
+                : $"between {Display(Minimum)} and {Display(Maximum)}";
         }
     }
 
@@ -142,7 +144,8 @@ internal sealed class FieldRules
             return wrong;
         try
         {
-            return _pattern is null || (text.Length > 0 && _pattern.IsValid(text)) || (text.Length == 0 && Regex.IsMatch("", $"^(?:{_pattern.Pattern})$"))
+            return _pattern is null || (text.Length > 0 && _pattern.IsValid(text))
+                || (text.Length == 0 && Regex.IsMatch("", $"^(?:{_pattern.Pattern})$"))
                 ? null : $"is {shown}, but {_pattern.ErrorMessage ?? "must match " + _pattern.Pattern}";
         }
         catch (RegexMatchTimeoutException)
@@ -164,7 +167,9 @@ internal sealed class FieldRules
         // both bounds when both are telling: a share, a small number of choices
         if (!double.IsInfinity(Minimum) && Math.Abs(Maximum) <= 1000)
             return RangeText!;
-        return low ? (MinimumIsExclusive ? "above " : "at least ") + Display(Minimum) : (MaximumIsExclusive ? "below " : "at most ") + Display(Maximum);
+        return low
+            ? (MinimumIsExclusive ? "above " : "at least ") + Display(Minimum)
+            : (MaximumIsExclusive ? "below " : "at most ") + Display(Maximum);
     }
 
     private static string Count(int count, string unit) => count == 1 ? $"1 {unit}" : $"{count} {unit}s";
@@ -178,7 +183,8 @@ internal sealed class FieldRules
 
     private static double Bound(object bound, FieldType type, double none)
     {
-        var value = bound is string text ? double.Parse(text, CultureInfo.InvariantCulture) : Convert.ToDouble(bound, CultureInfo.InvariantCulture);
+        var value = bound is string text ? double.Parse(text, CultureInfo.InvariantCulture)
+            : Convert.ToDouble(bound, CultureInfo.InvariantCulture);
         var unbounded = Math.Abs(value) >= (type.Kind == FieldKind.Integer ? 9.2e18 : float.MaxValue)
             || (type.Clr == typeof(int) && (value >= int.MaxValue || value <= int.MinValue));
         return unbounded ? none : value;

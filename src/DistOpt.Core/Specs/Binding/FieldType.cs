@@ -31,8 +31,8 @@ internal sealed record FieldType(
 {
     private static readonly Type[] ListTypes =
     [
-        typeof(ImmutableArray<>), typeof(IReadOnlyList<>), typeof(IReadOnlyCollection<>), typeof(IEnumerable<>), typeof(IList<>), typeof(List<>),
-        typeof(ImmutableList<>), typeof(IImmutableList<>),
+        typeof(ImmutableArray<>), typeof(IReadOnlyList<>), typeof(IReadOnlyCollection<>), typeof(IEnumerable<>), typeof(IList<>),
+        typeof(List<>), typeof(ImmutableList<>), typeof(IImmutableList<>),
     ];
 
     private static readonly Type[] MapTypes =
@@ -76,9 +76,9 @@ internal sealed record FieldType(
         // the context caches without locks, so each call has its own; shapes are built once per type
         var type = Of(property.PropertyType, new NullabilityInfoContext().Create(property), plugin);
         return type ?? throw new ArgumentException(
-            $"{property.DeclaringType?.Name}.{property.Name} has type {property.PropertyType.Name}, which a field of a spec cannot have; use bool, int, "
-            + "long, float, double, string, an enum, a record of such properties, ImmutableArray or IReadOnlyList of them, a dictionary with string "
-            + "keys, or PluginSpec with [Plugin]");
+            $"{property.DeclaringType?.Name}.{property.Name} has type {property.PropertyType.Name}, which a field of a spec cannot have; "
+            + "use bool, int, long, float, double, string, an enum, a record of such properties, ImmutableArray or IReadOnlyList of them, "
+            + "a dictionary with string keys, or PluginSpec with [Plugin]");
     }
 
     private static FieldType? Of(Type declared, NullabilityInfo nullability, PluginAttribute? plugin)
@@ -136,7 +136,8 @@ internal sealed record FieldType(
     {
         var definition = Clr.GetGenericTypeDefinition();
         var name = definition == typeof(ImmutableSortedDictionary<,>) ? nameof(ToSortedMap)
-            : definition == typeof(ImmutableDictionary<,>) || definition == typeof(IImmutableDictionary<,>) ? nameof(ToImmutableMap) : nameof(ToMap);
+            : definition == typeof(ImmutableDictionary<,>) || definition == typeof(IImmutableDictionary<,>) ? nameof(ToImmutableMap)
+                : nameof(ToMap);
         return typeof(FieldType).GetMethod(name, BindingFlags.Static | BindingFlags.NonPublic)!
             .MakeGenericMethod(Element!.Declared).Invoke(null, [items])!;
     }

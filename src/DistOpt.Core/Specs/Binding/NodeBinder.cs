@@ -22,11 +22,12 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
         if (node is MappingNode mapping)
             BindFields([(shape, record)], mapping, path, null);
         else
-            violations.Add(path, $"is {ScalarBinder.Show(node)}, but must be a mapping of fields: {string.Join(", ", shape.Fields.Select(f => f.Name))}", node.Line);
+            violations.Add(path, $"is {ScalarBinder.Show(node)}, but must be a mapping of fields: {Names(shape)}", node.Line);
         return record;
     }
 
-    private void BindFields(ReadOnlySpan<(RecordShape Shape, object Record)> targets, MappingNode mapping, string path, PluginContext? plugin)
+    private void BindFields(ReadOnlySpan<(RecordShape Shape, object Record)> targets, MappingNode mapping, string path,
+        PluginContext? plugin)
     {
         foreach (var entry in mapping.Entries)
         {
@@ -150,7 +151,8 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
         if (node is SequenceNode || name is not (null or ScalarNode { IsNull: false }) || (name is null && basis is null))
         {
             var names = string.Join(", ", catalog.Entries.Select(e => e.Name));
-            var what = name is null ? $"names no {catalog.Kind}: '{key}' is missing" : $"is {ScalarBinder.Show(name)}, but must be {type.Expectation}";
+            var what = name is null ? $"names no {catalog.Kind}: '{key}' is missing"
+                : $"is {ScalarBinder.Show(name)}, but must be {type.Expectation}";
             violations.Add(path, $"{what}. Available: {names}", node.Line);
             return null;
         }
@@ -236,6 +238,8 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
             shapes.Add(shape);
         return shapes;
     }
+
+    private static string Names(RecordShape shape) => string.Join(", ", shape.Fields.Select(f => f.Name));
 
     private static string OneLine(string text) => text.ReplaceLineEndings(" ");
 

@@ -5,7 +5,9 @@ using DistOpt.Core.Specs.Yaml;
 
 namespace DistOpt.Core.Specs.Binding;
 
-/// <summary>Records to nodes: every field in the order of declaration, a plug-in's own options before the fields common to its section.</summary>
+/// <summary>
+/// Records to nodes: every field in the order of declaration, a plug-in's own options before the fields common to its section.
+/// </summary>
 /// <param name="keep">Which fields are written; null for all.</param>
 internal sealed class NodeWriter(Func<FieldShape, bool>? keep = null)
 {
@@ -65,12 +67,14 @@ internal sealed class NodeWriter(Func<FieldShape, bool>? keep = null)
     private static string EnumName(Type type, object value)
     {
         var index = Array.IndexOf(Enum.GetNames(type), value.ToString());
-        return index < 0 ? Convert.ToInt64(value, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture) : FieldType.EnumNames(type)[index];
+        return index < 0 ? Convert.ToInt64(value, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture)
+            : FieldType.EnumNames(type)[index];
     }
 
     /// <summary>Shortest digits of the float, not those of the double next to it.</summary>
     private static string Single(float value) => float.IsFinite(value)
-        ? SpecScalars.Format(double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture)) : SpecScalars.Format(value);
+        ? SpecScalars.Format(double.Parse(value.ToString("R", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture))
+        : SpecScalars.Format(value);
 
     private static ScalarNode Plain(string text) => new(text, plain: true);
 

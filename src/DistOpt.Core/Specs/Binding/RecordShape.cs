@@ -46,7 +46,8 @@ internal sealed class RecordShape
     public object Create() => _create();
 
     /// <summary>A copy whose properties may be set; a class that is no record is created anew with its defaults.</summary>
-    public object Copy(object? basis) => basis is null || _clone is null || basis.GetType() != Type ? Create() : _clone.Invoke(basis, null)!;
+    public object Copy(object? basis) =>
+        basis is null || _clone is null || basis.GetType() != Type ? Create() : _clone.Invoke(basis, null)!;
 
     public FieldShape? Find(string name)
     {
@@ -67,7 +68,8 @@ internal sealed class RecordShape
         if (type.IsAbstract || constructor is null)
         {
             throw new ArgumentException(
-                $"{type.Name} cannot hold the fields of a spec: it needs a public constructor without parameters, or with a default for each one");
+                $"{type.Name} cannot hold the fields of a spec: it needs a public constructor without parameters, or with "
+                + "a default for each");
         }
 
         var defaults = constructor.GetParameters()
@@ -81,7 +83,8 @@ internal sealed class RecordShape
         for (var t = type; t is not null && t != typeof(object) && t != typeof(PluginSpec); t = t.BaseType)
             chain.Push(t);
         return chain
-            .SelectMany(t => t.GetProperties(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly).OrderBy(p => p.MetadataToken))
+            .SelectMany(t => t.GetProperties(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly)
+                .OrderBy(p => p.MetadataToken))
             .Where(p => p.SetMethod is { IsPublic: true } && p.GetMethod is { IsPublic: true } && p.GetIndexParameters().Length == 0)
             .DistinctBy(p => p.Name);
     }
@@ -92,12 +95,14 @@ internal sealed class RecordShape
         var parameter = constructor?.GetParameters().FirstOrDefault(p => p.Name == property.Name);
         Attribute[] attributes = [.. property.GetCustomAttributes(), .. parameter?.GetCustomAttributes() ?? []];
         var type = FieldType.Of(property, attributes.OfType<PluginAttribute>().FirstOrDefault())
-            with { NullName = attributes.OfType<NullNameAttribute>().FirstOrDefault()?.Name };
+            with
+        { NullName = attributes.OfType<NullNameAttribute>().FirstOrDefault()?.Name };
         var name = FieldNames.Snake(property.Name);
         return new FieldShape(name, property, type, new FieldRules(type, [.. attributes.OfType<ValidationAttribute>()]))
         {
             Description = attributes.OfType<DescriptionAttribute>().FirstOrDefault()?.Description,
-            OutsideIdentity = attributes.OfType<OutsideIdentityAttribute>().Any() || name is "path" || name.EndsWith("_path", StringComparison.Ordinal),
+            OutsideIdentity = attributes.OfType<OutsideIdentityAttribute>().Any() || name is "path"
+                || name.EndsWith("_path", StringComparison.Ordinal),
             Required = attributes.Any(a => a is RequiredAttribute or RequiredMemberAttribute),
         };
     }

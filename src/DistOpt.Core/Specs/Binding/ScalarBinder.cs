@@ -35,7 +35,8 @@ internal static class ScalarBinder
         var text = new string([.. scalar.Text.Select(c => char.IsControl(c) ? '?' : c)]);
         if (text.Length > ShownMax)
             text = text[..ShownMax] + "...";
-        var bare = scalar.Plain && (SpecScalars.IsNumber(text, out _) || SpecScalars.IsInteger(text, out _) || SpecScalars.IsBool(text, out _));
+        var bare = scalar.Plain
+            && (SpecScalars.IsNumber(text, out _) || SpecScalars.IsInteger(text, out _) || SpecScalars.IsBool(text, out _));
         return bare ? text : $"'{text}'";
     }
 

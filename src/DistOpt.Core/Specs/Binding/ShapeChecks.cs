@@ -53,7 +53,8 @@ internal static class ShapeChecks
                 if (field.Name == type.Plugin.Key || common?.Find(field.Name) is not null)
                 {
                     throw new ArgumentException(
-                        $"{catalog.Kind} '{entry.Name}': the field '{field.Name}' of {entry.OptionsType.Name} is taken by every {catalog.Kind}; rename the property");
+                        $"{catalog.Kind} '{entry.Name}': the field '{field.Name}' of {entry.OptionsType.Name} is taken by every "
+                        + $"{catalog.Kind}; rename the property");
                 }
             }
         }

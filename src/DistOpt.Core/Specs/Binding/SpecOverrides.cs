@@ -78,7 +78,8 @@ internal sealed class SpecOverrides(SpecCatalogs catalogs, Violations violations
         };
         var options = Options(type, (mapping.Get(key) as ScalarNode)?.Text ?? defaultKind);
         if (path.Length == 1 && path[0] == key && options is not null && Options(type, (value as ScalarNode)?.Text) is { } next)
-            mapping = new MappingNode([.. mapping.Entries.Where(e => options.Find(e.Key) is null || next.Find(e.Key) is not null)], mapping.Line);
+            mapping = new MappingNode([.. mapping.Entries.Where(e => options.Find(e.Key) is null || next.Find(e.Key) is not null)],
+                mapping.Line);
         return SetField(mapping, type.Clr == typeof(PluginSpec) ? null : RecordShape.Of(type.Clr), options, path, value);
     }
 

@@ -9,7 +9,9 @@ public abstract class SpecNode(int? Line)
     public int? Line { get; } = Line;
 }
 
-/// <summary>A scalar. Whether a plain one is null, a number or text depends on its spelling (YAML 1.2 core schema) and on the field.</summary>
+/// <summary>
+/// A scalar. Whether a plain one is null, a number or text depends on its spelling (YAML 1.2 core schema) and on the field.
+/// </summary>
 /// <param name="text">The characters, after unquoting.</param>
 /// <param name="plain">Whether it was written without quotes.</param>
 /// <param name="line">Line from 1.</param>

@@ -9,8 +9,10 @@ public sealed class SpecYamlTests
 {
     [Theory]
     [InlineData("a: &x 1\nb: *x", "f (line 1): anchors and aliases are not supported; if a text begins with '*' or '&', put it in quotes")]
-    [InlineData("model: { freeze: [*.bias] }", "f (line 1): anchors and aliases are not supported; if a text begins with '*' or '&', put it in quotes")]
-    [InlineData("a: !!binary x", "f (line 1): tags such as 'tag:yaml.org,2002:binary' are not supported; if a text begins with '!', put it in quotes")]
+    [InlineData("model: { freeze: [*.bias] }",
+        "f (line 1): anchors and aliases are not supported; if a text begins with '*' or '&', put it in quotes")]
+    [InlineData("a: !!binary x",
+        "f (line 1): tags such as 'tag:yaml.org,2002:binary' are not supported; if a text begins with '!', put it in quotes")]
     [InlineData("seed: 1\nname: x\nseed: 2", "f (line 3): field 'seed' is given twice (first in line 1); remove one")]
     [InlineData("a: 1\n---\nb: 2", "f (line 2): holds a second document; a spec is one document without '---' inside")]
     [InlineData("[a]: 1", "f (line 1): a field's name must be plain text")]
@@ -34,12 +36,16 @@ public sealed class SpecYamlTests
     [Fact]
     public void Size_and_depth_are_bounded()
     {
-        Assert.Contains("but may have at most 1048576", Errors(() => SpecYaml.Parse(new string('#', SpecYaml.LengthMax + 1), "f"))[0], StringComparison.Ordinal);
+        Assert.Contains("but may have at most 1048576", Errors(() => SpecYaml.Parse(new string('#', SpecYaml.LengthMax + 1), "f"))[0],
+            StringComparison.Ordinal);
         Assert.Contains("nested deeper than 32", Errors(() => SpecYaml.Parse(new string('[', 500_000), "f"))[0], StringComparison.Ordinal);
-        Assert.Contains("nested deeper than 32", Errors(() => SpecYaml.Parse(string.Concat(Enumerable.Repeat("{a: ", 100_000)), "f"))[0], StringComparison.Ordinal);
         Assert.Contains("nested deeper than 32",
-            Errors(() => SpecYaml.Parse(string.Concat(Enumerable.Range(0, 1000).Select(i => new string(' ', i) + "a:\n")), "f"))[0], StringComparison.Ordinal);
-        var many = Assert.Throws<SpecException>(() => Binder.ParseTraining(string.Concat(Enumerable.Range(0, 50_000).Select(i => $"x{i}: 1\n"))));
+            Errors(() => SpecYaml.Parse(string.Concat(Enumerable.Repeat("{a: ", 100_000)), "f"))[0], StringComparison.Ordinal);
+        Assert.Contains("nested deeper than 32",
+            Errors(() => SpecYaml.Parse(string.Concat(Enumerable.Range(0, 1000).Select(i => new string(' ', i) + "a:\n")), "f"))[0],
+                StringComparison.Ordinal);
+        var many = Assert.Throws<SpecException>(() =>
+            Binder.ParseTraining(string.Concat(Enumerable.Range(0, 50_000).Select(i => $"x{i}: 1\n"))));
         Assert.Equal(101, many.Violations.Length);
         Assert.Equal("49900 more of the kind", many.Violations[^1].Message);
     }
