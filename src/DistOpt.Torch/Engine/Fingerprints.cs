@@ -39,19 +39,21 @@ internal static class Fingerprints
         return new JobFingerprint(exact, numeric);
     }
 
-    /// <summary>What libtorch picks its kernels by: the environment's wish, else the widest vectors.</summary>
+    /// <summary>What libtorch and MKL pick their kernels by: the environment's wish, else the widest vectors.</summary>
     public static string CpuCapability()
     {
         string? wish = Environment.GetEnvironmentVariable("ATEN_CPU_CAPABILITY");
         string vectors = Avx512BW.IsSupported && Avx512DQ.IsSupported && Avx512BW.VL.IsSupported ? "AVX512"
             : Avx2.IsSupported && Fma.IsSupported ? "AVX2"
             : RuntimeInformation.ProcessArchitecture.ToString();
-        return string.IsNullOrEmpty(wish) ? vectors : $"{vectors} (ATEN_CPU_CAPABILITY={wish})";
+        string kernels = string.IsNullOrEmpty(wish) ? vectors : $"{vectors} (ATEN_CPU_CAPABILITY={wish})";
+        string products = MatrixArithmetic.IsIndependentOfAlignment ? MatrixArithmetic.Setting : "not in force";
+        return $"{kernels}, {MatrixArithmetic.Variable} {(products.Length > 0 ? products : "unset")}";
     }
 
     /// <summary>Names with module version ids, which a deterministic compiler derives from the source.</summary>
     private static string CodeOf(IEnumerable<Assembly> assemblies) => string.Join(", ", assemblies.Distinct()
-        .Select(a => $"{a.GetName().Name} {a.ManifestModule.ModuleVersionId:N}"[..^16])
+        .Select(a => $"{a.GetName().Name} {a.ManifestModule.ModuleVersionId.ToString("N")[..ShortHash]}")
         .Order(StringComparer.Ordinal));
 
     private static string LayoutHash(ParameterLayout layout)

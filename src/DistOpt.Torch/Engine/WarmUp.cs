@@ -24,6 +24,11 @@ internal static class WarmUp
         float[] buffers)
     {
         var warnings = new List<string>();
+        if (!MatrixArithmetic.IsIndependentOfAlignment)
+        {
+            warnings.Add($"matrix products of this process depend on where their operands lie in memory, so runs may differ in the last bits: "
+                + $"libtorch had been used before DistOpt was loaded. Set {MatrixArithmetic.Variable}=AUTO in the environment");
+        }
         var key = RandomKey.Of(spec.Seed, RandomPurpose.Engine, -3);
         var positions = new PositionRange(0, samples);
         try
