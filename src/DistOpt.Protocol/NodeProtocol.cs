@@ -59,7 +59,10 @@ public sealed record NodeOffer(
     [property: Key(3)] int WorkerSlots,
     [property: Key(4)] string Version) : IWireMessage;
 
-/// <summary>Training coordinator to node agent: open model and data of a job. Answered by <see cref="JobPrepared"/> or <see cref="JobRefused"/>. Idempotent.</summary>
+/// <summary>
+/// Training coordinator to node agent: open model and data of a job. Answered by <see cref="JobPrepared"/> or <see cref="JobRefused"/>.
+/// Idempotent.
+/// </summary>
 /// <param name="SpecYaml">The resolved spec.</param>
 /// <param name="Coordinator">Node of the training coordinator.</param>
 [MessagePackObject]
@@ -101,7 +104,10 @@ public sealed record JobPlacement(
     [property: Key(2)] ReplicaPlace[] Replicas,
     [property: Key(3)] WirePeer Coordinator);
 
-/// <summary>Training coordinator to node agent: start the servers and workers that the placement gives to this node. Answered by <see cref="JobStarted"/>.</summary>
+/// <summary>
+/// Training coordinator to node agent: start the servers and workers that the placement gives to this node. Answered by
+/// <see cref="JobStarted"/>.
+/// </summary>
 [MessagePackObject]
 public sealed record StartJob([property: Key(0)] JobPlacement Placement) : IWireMessage;
 

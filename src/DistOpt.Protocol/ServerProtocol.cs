@@ -2,7 +2,10 @@ using MessagePack;
 
 namespace DistOpt.Protocol;
 
-/// <summary>Training coordinator to every server, once all nodes have started: answer with the weights you have. The server of key 0 adds the first plan.</summary>
+/// <summary>
+/// Training coordinator to every server, once all nodes have started: answer with the weights you have. The server of key 0 adds the
+/// first plan.
+/// </summary>
 [MessagePackObject]
 public sealed record BeginTraining([property: Key(0)] int JobEpoch) : IWireMessage;
 
@@ -10,7 +13,10 @@ public sealed record BeginTraining([property: Key(0)] int JobEpoch) : IWireMessa
 [MessagePackObject]
 public sealed record RequestStop([property: Key(0)] int Reason) : IWireMessage;
 
-/// <summary>Training coordinator to a server: send weights (0), buffers (1), selected weights (2) or selected buffers (3) to the collector on its node.</summary>
+/// <summary>
+/// Training coordinator to a server: send weights (0), buffers (1), selected weights (2) or selected buffers (3) to the collector on its
+/// node.
+/// </summary>
 [MessagePackObject]
 public sealed record CollectParts([property: Key(0)] int[] Parts) : IWireMessage;
 

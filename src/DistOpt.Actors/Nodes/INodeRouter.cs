@@ -4,7 +4,10 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Nodes;
 
-/// <summary>A message as it reaches a node's <c>/user/node</c>, its body already a contract. Local only: on the wire it is an <see cref="NodeEnvelope"/>.</summary>
+/// <summary>
+/// A message as it reaches a node's <c>/user/node</c>, its body already a contract. Local only: on the wire it is an
+/// <see cref="NodeEnvelope"/>.
+/// </summary>
 public sealed record NodeDelivery(JobId Job, string Actor, NodeId From, IWireMessage Body) : INoSerializationVerificationNeeded;
 
 /// <summary>Sends control messages to actors of any node, by address and never by reference. At most once; thread-safe.</summary>

@@ -31,7 +31,10 @@ public interface ITensorReceiver
     /// <param name="payload">What <see cref="Accept"/> returned, or the sender's own lease.</param>
     void Received(in TensorHeader header, IWireMessage? meta, TensorLease payload);
 
-    /// <summary>A frame whose payload was begun is given up (connection lost): the lease of <see cref="Accept"/> is returned unread. It may come again.</summary>
+    /// <summary>
+    /// A frame whose payload was begun is given up (connection lost): the lease of <see cref="Accept"/> is returned unread. It may come
+    /// again.
+    /// </summary>
     void Abandoned(in TensorHeader header, TensorLease payload);
 }
 

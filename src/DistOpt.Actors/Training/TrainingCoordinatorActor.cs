@@ -11,7 +11,10 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Training;
 
-/// <summary>Job coordinator to training coordinator: the nodes that the job may use, as they are now. Sent again when they change until the job is placed.</summary>
+/// <summary>
+/// Job coordinator to training coordinator: the nodes that the job may use, as they are now. Sent again when they change until the job is
+/// placed.
+/// </summary>
 internal sealed record OfferedNodes(IReadOnlyList<OfferedNode> Nodes) : INoSerializationVerificationNeeded;
 
 internal sealed record OfferedNode(WirePeer Peer, string Name, bool Server, int FreeSlots) : INoSerializationVerificationNeeded;
@@ -160,7 +163,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 foreach (var line in lines.Lines) Log(new LogLine(line.Node, line.Source, line.Level, line.Text, line.Seconds));
                 break;
             case JobFailed failed:
-                Fail($"{failed.Type}: {failed.Message} (at {failed.Who}{(failed.Step >= 0 ? $", step {failed.Step}" : "")}){Environment.NewLine}{failed.Stack}");
+                string at = failed.Step >= 0 ? $"{failed.Who}, step {failed.Step}" : failed.Who;
+                Fail($"{failed.Type}: {failed.Message} (at {at}){Environment.NewLine}{failed.Stack}");
                 break;
             case Waiting waiting:
                 OnWaiting(waiting);

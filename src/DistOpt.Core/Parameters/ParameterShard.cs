@@ -55,7 +55,8 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     public LeafResult Apply(StepPlan plan)
     {
         if (plan.Step != Version || !IsComplete)
-            throw new InvalidOperationException($"step {plan.Step} cannot be applied: the shard is at step {Version} and {(IsComplete ? "complete" : "incomplete")}");
+            throw new InvalidOperationException($"step {plan.Step} cannot be applied: "
+                + $"the shard is at step {Version} and {(IsComplete ? "complete" : "incomplete")}");
         if (plan.Keep) Keep();
         var (lease, result) = _reducer.Take(_tree.Root);
         using (lease)

@@ -1,0 +1,82 @@
+using System.Text.RegularExpressions;
+
+namespace DistOpt.Core.Tests.Conventions;
+
+public class SourceRuleTests
+{
+    /// <summary>Where decisions are made and actors run, time comes from a TimeProvider and randomness from counters.</summary>
+    private const string Ambient =
+        @"\bDateTime(Offset)?\.(Now|UtcNow|Today)\b|\bRandom\.Shared\b|\bnew\s+Random\s*\(|\bTask\.Run\b|\bThread\.Sleep\b|\bStopwatch\b"
+        + @"|\bGuid\.NewGuid\b|\bGuid\.CreateVersion7\b|\bEnvironment\.TickCount";
+
+    /// <summary>A library belongs to its caller: only the command line talks to the terminal and ends the process.</summary>
+    private const string CallersBusiness = @"\bConsole\.|\bEnvironment\.(Exit|FailFast)\b";
+
+    /// <summary>A test waits for what it means, not for a while.</summary>
+    private const string Waiting = @"\bThread\.Sleep\b|\bTask\.Delay\(\s*(\d|TimeSpan\.From\w+\(\s*\d)";
+
+    [Theory]
+    [InlineData("src/DistOpt.Core")]
+    [InlineData("src/DistOpt.Actors")]
+    public void There_is_no_ambient_clock_randomness_or_thread(string folder) => AssertNone(Ambient, Repository.SourceFiles(folder));
+
+    [Fact]
+    public void Only_the_command_line_and_the_examples_use_the_console_or_end_the_process()
+    {
+        var libraries = Repository.SourceFiles("src")
+            .Where(file => !file.StartsWith("src/DistOpt.Cli/") && !file.StartsWith("src/DistOpt.Examples/"));
+        AssertNone(CallersBusiness, libraries);
+    }
+
+    [Fact]
+    public void Tests_do_not_sleep() => AssertNone(Waiting, Repository.SourceFiles("tests"));
+
+    /// <summary>In tests the text of a literal does not count: an expected message is more readable in one piece.</summary>
+    [Fact]
+    public void No_line_is_longer_than_160_columns() =>
+        AssertNone(Lines("src", Repository.Read).Concat(Lines("tests", file => Regex.Replace(CodeText.Of(Repository.Read(file)), "  +", " ")))
+            .Where(line => line.Text.Length > 160)
+            .Select(line => $"{line.Place}: {line.Text.Length} columns"));
+
+    [Theory]
+    [InlineData("var a = DateTimeOffset.UtcNow;", true)]
+    [InlineData("Stopwatch.GetTimestamp()", true)]
+    [InlineData("// never DateTime.Now\n", false)]
+    [InlineData("/* Task.Run */ var x = \"Thread.Sleep\";", false)]
+    [InlineData("var x = @\"a\"\"Random.Shared\"; Task.Run(f)", true)]
+    [InlineData("var x = \"\"\"\n \"Task.Run\" \n\"\"\";", false)]
+    [InlineData("char q = '\"'; var now = DateTime.Now; char r = '\"';", true)]
+    [InlineData("var t = time.GetUtcNow(); string s = \"\\\"\"; ", false)]
+    public void The_rules_look_at_code_and_not_at_comments_or_literals(string source, bool broken) =>
+        Assert.Equal(broken, Regex.IsMatch(CodeText.Of(source), Ambient));
+
+    [Theory]
+    [InlineData("await Task.Delay(100);", true)]
+    [InlineData("await Task.Delay(TimeSpan.FromSeconds(1), token);", true)]
+    [InlineData("await Task.Delay(Timeout.Infinite, token);", false)]
+    [InlineData("await Task.Delay(pause, time);", false)]
+    public void A_wait_for_a_while_is_told_from_a_wait_for_something(string source, bool broken) =>
+        Assert.Equal(broken, Regex.IsMatch(CodeText.Of(source), Waiting));
+
+    private static void AssertNone(string pattern, IEnumerable<string> files)
+    {
+        var rule = new Regex(pattern);
+        AssertNone(files
+            .SelectMany(file => Lines(file, CodeText.Of(Repository.Read(file))))
+            .Select(line => (line.Place, Found: rule.Match(line.Text)))
+            .Where(line => line.Found.Success)
+            .Select(line => $"{line.Place}: {line.Found.Value}"));
+    }
+
+    private static void AssertNone(IEnumerable<string> findings)
+    {
+        string[] all = [.. findings];
+        Assert.True(all.Length == 0, string.Join(Environment.NewLine, all));
+    }
+
+    private static IEnumerable<(string Place, string Text)> Lines(string folder, Func<string, string> read) =>
+        Repository.SourceFiles(folder).SelectMany(file => Lines(file, read(file)));
+
+    private static IEnumerable<(string Place, string Text)> Lines(string file, string text) =>
+        text.Split('\n').Select((line, i) => ($"{file}:{i + 1}", line.TrimEnd('\r')));
+}
