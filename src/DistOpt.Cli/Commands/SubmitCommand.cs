@@ -23,7 +23,9 @@ internal static class SubmitCommand
             if (requirements is { Count: > 0 } && !parse.GetValue(watch)) violations.Add("--require", "needs --watch: without it submit does not wait for the job's end");
             using var client = violations.Try(() => ClusterClient.Open(parse.GetValue(cluster), invocation.Console.Environment));
             violations.ThrowIfAny();
-            string id = await client!.SubmitAsync(SpecFiles.Write(resolved!), parse.GetValue(key) ?? Guid.NewGuid().ToString("n"), invocation.Interrupt).ConfigureAwait(false);
+            string id = await client!
+                .SubmitAsync(SpecFiles.Write(resolved!), parse.GetValue(key) ?? Guid.NewGuid().ToString("n"), invocation.Interrupt)
+                .ConfigureAwait(false);
             if (parse.GetValue(watch))
             {
                 invocation.Out.WriteLine(id);

@@ -72,7 +72,8 @@ internal static class MachineChecks
                 ? DoctorCheck.Ok("libtorch", $"{TorchSharp.torch.__version__} through TorchSharp {package}, CPU capability {capability}")
                 : DoctorCheck.Failed("libtorch", $"computes {sum} where 24 is right", "reinstall the package; the file may be damaged");
         }
-        catch (Exception e) when (e is TypeInitializationException or DllNotFoundException or NotSupportedException or ExternalException or EntryPointNotFoundException)
+        catch (Exception e) when (e is TypeInitializationException or DllNotFoundException or NotSupportedException or ExternalException
+            or EntryPointNotFoundException)
         {
             return DoctorCheck.Failed("libtorch", "does not load: " + CommandLine.FirstLine(e.GetBaseException().Message), OperatingSystem.IsWindows()
                 ? "install the Visual C++ runtime 2015-2022 (x64), and build or publish for win-x64"
@@ -123,7 +124,8 @@ internal static class MachineChecks
             string probe = Path.Combine(existing, $".distopt-{Guid.NewGuid():n}");
             File.WriteAllText(probe, "");
             File.Delete(probe);
-            string[] found = Directory.Exists(root) ? [.. Directory.EnumerateDirectories(root).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)] : [];
+            string[] found = Directory.Exists(root)
+                ? [.. Directory.EnumerateDirectories(root).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)] : [];
             return DoctorCheck.Ok("data", $"{root}: {(found.Length == 0 ? "nothing downloaded yet (digits is built in)" : string.Join(", ", found))}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -39,7 +39,8 @@ internal sealed class LiveRunDisplay(IAnsiConsole console) : RunDisplay(TextWrit
         _drawing = console.Progress()
             .AutoClear(true)
             .HideCompleted(false)
-            .Columns(new ProgressBarColumn { Width = 20 }, new PercentageColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new RemainingTimeColumn())
+            .Columns(
+                new ProgressBarColumn { Width = 20 }, new PercentageColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new RemainingTimeColumn())
             .StartAsync(async context =>
             {
                 _bar = context.AddTask(Markup.Escape($"step 0/{run.TotalSteps}"), maxValue: Math.Max(1, run.TotalSteps));

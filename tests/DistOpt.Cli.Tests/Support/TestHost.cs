@@ -34,7 +34,8 @@ internal sealed class TestHost : ITrainingHost
         Epoch(sink, 0);
         Middle(request);
         if (WaitsForInterrupt) await Task.Delay(Timeout.Infinite, interrupt).ContinueWith(_ => { }, TaskScheduler.Default);
-        var stop = request.ObserverStop.IsCancellationRequested ? StopReason.Observer : interrupt.IsCancellationRequested ? StopReason.Interrupted : StopReason.Epochs;
+        var stop = request.ObserverStop.IsCancellationRequested ? StopReason.Observer
+            : interrupt.IsCancellationRequested ? StopReason.Interrupted : StopReason.Epochs;
         if (stop == StopReason.Epochs) Epoch(sink, 1);
         sink.Weights(new RunWeights(false, 20, new float[] { 1, 2 }, default));
         sink.Weights(new RunWeights(true, 10, new float[] { 3, 4 }, default));

@@ -31,12 +31,14 @@ public class SourceRuleTests
     [Fact]
     public void Tests_do_not_sleep() => AssertNone(Waiting, Repository.SourceFiles("tests"));
 
-    /// <summary>In tests the text of a literal does not count: an expected message is more readable in one piece.</summary>
+    /// <summary>The text of a literal does not count: a message can be found and read when it stands in one piece.</summary>
     [Fact]
     public void No_line_is_longer_than_160_columns() =>
-        AssertNone(Lines("src", Repository.Read).Concat(Lines("tests", file => Regex.Replace(CodeText.Of(Repository.Read(file)), "  +", " ")))
-            .Where(line => line.Text.Length > 160)
-            .Select(line => $"{line.Place}: {line.Text.Length} columns"));
+        AssertNone(Repository.SourceFiles("src").Concat(Repository.SourceFiles("tests"))
+            .SelectMany(file => Lines(file, Repository.Read(file)).Zip(Lines(file, CodeText.Of(Repository.Read(file)))))
+            .Select(line => (line.First.Place, Columns: Columns(line.First.Text, line.Second.Text)))
+            .Where(line => line.Columns > 160)
+            .Select(line => $"{line.Place}: {line.Columns} columns"));
 
     [Theory]
     [InlineData("var a = DateTimeOffset.UtcNow;", true)]
@@ -58,6 +60,9 @@ public class SourceRuleTests
     public void A_wait_for_a_while_is_told_from_a_wait_for_something(string source, bool broken) =>
         Assert.Equal(broken, Regex.IsMatch(CodeText.Of(source), Waiting));
 
+    private static int Columns(string line, string code) =>
+        line.Length <= 160 || line.TrimStart().StartsWith("//") ? line.Length : Regex.Replace(code, @"(?<=\S) +", " ").TrimEnd().Length;
+
     private static void AssertNone(string pattern, IEnumerable<string> files)
     {
         var rule = new Regex(pattern);
@@ -73,9 +78,6 @@ public class SourceRuleTests
         string[] all = [.. findings];
         Assert.True(all.Length == 0, string.Join(Environment.NewLine, all));
     }
-
-    private static IEnumerable<(string Place, string Text)> Lines(string folder, Func<string, string> read) =>
-        Repository.SourceFiles(folder).SelectMany(file => Lines(file, read(file)));
 
     private static IEnumerable<(string Place, string Text)> Lines(string file, string text) =>
         text.Split('\n').Select((line, i) => ($"{file}:{i + 1}", line.TrimEnd('\r')));

@@ -118,7 +118,9 @@ public class LifetimeTests
         long broken = splits.Train.Span[new EpochOrder(spec.Seed, splits.Counts.Train).Order(0).Span[40]];
         foreach (int prefetch in new[] { 0, 2 })
         {
-            using var job = TestJobs.Open(TestJobs.Mlp(new ToyOptions { FailAt = broken }) with { Data = spec.Data with { Options = new ToyOptions { FailAt = broken }, Prefetch = prefetch } });
+            var options = new ToyOptions { FailAt = broken };
+            var failing = TestJobs.Mlp(options) with { Data = spec.Data with { Options = options, Prefetch = prefetch } };
+            using var job = TestJobs.Open(failing);
             var (weights, buffers) = TestJobs.Initial(job);
             using var worker = job.CreateWorker(weights);
             var gradient = new FlatBuffer(weights.Length);

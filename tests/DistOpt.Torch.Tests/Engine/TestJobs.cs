@@ -123,7 +123,8 @@ internal static class TestJobs
         Loss = new PluginSpec("cross-entropy", new DistOpt.Torch.Losses.CrossEntropyOptions()),
     };
 
-    public static TrainingSpec Mlp(ToyOptions? data = null) => Spec("mlp", new DistOpt.Torch.Models.MlpOptions { Hidden = [16, 8], Activation = DistOpt.Torch.Models.Activations.Tanh }, data);
+    public static TrainingSpec Mlp(ToyOptions? data = null) =>
+        Spec("mlp", new DistOpt.Torch.Models.MlpOptions { Hidden = [16, 8], Activation = DistOpt.Torch.Models.Activations.Tanh }, data);
 
     public static IJobRuntime Open(TrainingSpec spec, TorchCatalog? catalog = null) =>
         new TorchRuntimeFactory(catalog ?? Catalog(), new DataEnvironment { Root = Path.GetTempPath() }).Open(spec);
