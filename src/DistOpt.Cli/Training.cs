@@ -101,6 +101,7 @@ public static class Training
             Job = $"{resolved.Name}-{id}",
             Spec = resolved,
             App = app,
+            Runtimes = Hosts.Runtimes(app, Hosts.Data()),
             Host = Hosts.For(app, processes: 1),
             Directory = directory,
             Observers = options.Observers,

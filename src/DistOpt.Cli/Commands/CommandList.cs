@@ -11,8 +11,15 @@ internal static class CommandList
     public static readonly IReadOnlyList<Func<Bind, Command>> All =
     [
         TrainCommand.Create,
+        EvaluateCommand.Create,
+        PredictCommand.Create,
         ShowCommand.Create,
+        ListCommand.Create,
+        InitCommand.Create,
+        SchemaCommand.Create,
+        DataCommand.Create,
         DoctorCommand.Create,
+        NodeCommand.Create,
         SubmitCommand.Create,
         WatchCommand.Create,
         LogsCommand.Create,

@@ -96,7 +96,7 @@ internal static class ShowCommand
                     return;
                 }
                 writer.WriteLine($"{reader.Directory.Path}: unfinished (it still runs, or its process died)");
-                if (rows.Length > 0) writer.WriteLine($"step {rows[^1].Step}, epoch {rows[^1].Epoch + 1}: {RunJson.Name(rows[^1].Split)} {Format.Metrics(rows[^1].Metrics)}");
+                if (rows.Length > 0) writer.WriteLine($"step {rows[^1].Step}, epoch {rows[^1].Epoch}: {RunJson.Name(rows[^1].Split)} {Format.Metrics(rows[^1].Metrics)}");
             });
     }
 }

@@ -58,9 +58,10 @@ internal sealed class TrainCommand
         var host = violations.Try(() => Hosts.For(app, processes));
         violations.ThrowIfAny();
 
+        var runtimes = Hosts.Runtimes(app, Hosts.Data(console.Environment));
         if (parse.GetValue(_dryRun))
         {
-            DryRunReport.Write(invocation, spec!, Hosts.Runtimes(app));
+            DryRunReport.Write(invocation, spec!, runtimes);
             return ExitCode.Done;
         }
 
@@ -74,6 +75,7 @@ internal sealed class TrainCommand
                 Job = $"{spec!.Name}-{id}",
                 Spec = spec,
                 App = app,
+                Runtimes = runtimes,
                 Host = host!,
                 Directory = directory,
                 Sinks = [display],
@@ -116,7 +118,6 @@ internal static class DryRunReport
     public static void Write(CommandInvocation invocation, TrainingSpec spec, IJobRuntimeFactory runtimes)
     {
         using var runtime = runtimes.Open(spec);
-        KeptRuntime.Check(spec, runtime);
         string yaml = SpecFiles.Write(spec);
         invocation.Write(json => WriteJson(json, yaml, runtime), writer => WriteText(writer, yaml, runtime));
     }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using DistOpt.Hosting.Processes;
 
 namespace DistOpt;
 
@@ -56,11 +57,18 @@ public sealed record AppConsole
     /// <summary>
     /// Turns Ctrl-C and SIGTERM into a token: the first asks for a clean end, the second ends the process at once with 130.
     /// </summary>
+    /// <remarks>A child process (<c>--processes</c>) leaves signals to its parent, which ends it by closing its standard input.</remarks>
     internal static IDisposable HookInterrupts(CancellationTokenSource interrupt, TextWriter error)
     {
+        bool isChild = System.Environment.GetEnvironmentVariable(NodeProcess.ChildVariable) is not null;
         int count = 0;
         void OnSignal(PosixSignalContext context)
         {
+            if (isChild)
+            {
+                context.Cancel = context.Signal == PosixSignal.SIGINT;
+                return;
+            }
             if (Interlocked.Increment(ref count) > 1) System.Environment.Exit(ExitCode.Interrupted);
             context.Cancel = true;
             error.WriteLine("interrupted: ending cleanly and saving what there is (once more to end at once)");

@@ -1,5 +1,3 @@
-using DistOpt.Core.Optimizers;
-using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 
@@ -8,21 +6,18 @@ namespace DistOpt;
 /// <summary>One run, as a host gets it.</summary>
 /// <param name="Job">Id of the job.</param>
 /// <param name="Spec">The resolved spec.</param>
+/// <param name="App">Optimizers and schedules that the spec can name.</param>
 /// <param name="Runtimes">Opens model and data.</param>
 /// <param name="Sink">Receives what happens.</param>
-public sealed record TrainingRequest(string Job, TrainingSpec Spec, IJobRuntimeFactory Runtimes, IRunSink Sink)
+public sealed record TrainingRequest(string Job, TrainingSpec Spec, DistOptAppDefinition App, IJobRuntimeFactory Runtimes, IRunSink Sink)
 {
     /// <summary>Cancelled when an observer asks for a stop: the run ends regularly, with <see cref="StopReason.Observer"/>.</summary>
     public CancellationToken ObserverStop { get; init; }
 
-    /// <summary>The optimizers that the spec can name.</summary>
-    public Catalog<Func<object, IOptimizer>> Optimizers { get; init; } = OptimizerCatalog.Default;
-
-    /// <summary>The learning rate schedules that the spec can name.</summary>
-    public Catalog<Func<object, ILearningRateSchedule>> Schedules { get; init; } = ScheduleCatalog.Default;
-
     /// <summary>Processes that share the work; 1 = this one alone.</summary>
     public int Processes { get; init; } = 1;
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
 }
 
 /// <summary>Runs a job to its end: in this process, or in several.</summary>

@@ -37,9 +37,14 @@ internal class RunDisplay(TextWriter writer) : IRunSink
             WriteLine(Line(row, Format.Metrics(row.Metrics, "train.")));
             return;
         }
+        if (row.Split == DataSplit.Test)
+        {
+            WriteLine(string.Create(CultureInfo.InvariantCulture, $"test of step {row.Step}: {Format.Metrics(row.Metrics)}"));
+            return;
+        }
         var parts = new List<string>();
-        if (row.Split == DataSplit.Validation && _train is { } train) parts.Add($"train.loss {Format.Metric(train.Get("loss") ?? double.NaN)}");
-        parts.Add(Format.Metrics(row.Metrics, row.Split == DataSplit.Test ? "test." : "validation."));
+        if (_train is { } train) parts.Add($"train.loss {Format.Metric(train.Get("loss") ?? double.NaN)}");
+        parts.Add(Format.Metrics(row.Metrics, "validation."));
         WriteLine(Line(row, string.Join("  ", parts)));
     }
 
@@ -61,6 +66,6 @@ internal class RunDisplay(TextWriter writer) : IRunSink
         string speed = (row.SamplesPerSecond ?? _train?.SamplesPerSecond) is { } s ? $"  {Format.Count(s)} samples/s" : "";
         int width = Run is null ? 1 : Run.TotalSteps.ToString(CultureInfo.InvariantCulture).Length;
         return string.Create(CultureInfo.InvariantCulture,
-            $"step {row.Step.ToString(CultureInfo.InvariantCulture).PadLeft(width)}/{Run?.TotalSteps}  epoch {row.Epoch + 1}  {metrics}{speed}");
+            $"step {row.Step.ToString(CultureInfo.InvariantCulture).PadLeft(width)}/{Run?.TotalSteps}  epoch {row.Epoch}  {metrics}{speed}");
     }
 }

@@ -1,7 +1,5 @@
 using System.Runtime.CompilerServices;
-using DistOpt.Core.Datasets;
 using DistOpt.Core.Specs;
-using DistOpt.Torch;
 
 namespace DistOpt;
 
@@ -17,6 +15,12 @@ internal static class SpecFiles
     public static TrainingSpec Read(string? path, IReadOnlyList<string> settings, DistOptAppDefinition app) =>
         Fix(path is null ? Binder(app).Default(settings) : Binder(app).ReadTraining(path, settings));
 
+    /// <summary>The resolved spec of a text.</summary>
+    /// <param name="yaml">The text.</param>
+    /// <param name="fileName">What errors of the whole text call it.</param>
+    /// <exception cref="SpecException">All violations.</exception>
+    public static TrainingSpec Parse(string yaml, string? fileName, DistOptAppDefinition app) => Fix(Binder(app).ParseTraining(yaml, fileName));
+
     /// <summary>A spec that was made in code: checked, defaults filled in, gradient shards fixed.</summary>
     /// <exception cref="SpecException">All violations.</exception>
     public static TrainingSpec Resolve(TrainingSpec spec, DistOptAppDefinition app) => Fix(Binder(app).Check(spec));
@@ -27,7 +31,7 @@ internal static class SpecFiles
     private static TrainingSpec Fix(TrainingSpec spec) =>
         spec.Training.GradientShards is not null ? spec : spec with { Training = spec.Training with { GradientShards = spec.Training.Workers } };
 
-    private static SpecBinder Binder(DistOptAppDefinition app) => Binders.GetValue(app, static a => new SpecBinder(new SpecCatalogs
+    public static SpecBinder Binder(DistOptAppDefinition app) => Binders.GetValue(app, static a => new SpecBinder(new SpecCatalogs
     {
         Models = a.Catalog.Models,
         Datasets = a.Catalog.Datasets,

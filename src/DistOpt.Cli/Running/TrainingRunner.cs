@@ -14,6 +14,9 @@ internal sealed record RunPlan
 
     public required DistOptAppDefinition App { get; init; }
 
+    /// <summary>Opens model and data.</summary>
+    public required IJobRuntimeFactory Runtimes { get; init; }
+
     public required ITrainingHost Host { get; init; }
 
     /// <summary>Where the results go; null = nowhere.</summary>
@@ -40,7 +43,7 @@ internal static class TrainingRunner
     /// <exception cref="TrainingFailedException">The run failed; the summary is written where there is a directory.</exception>
     public static async Task<RunResult> RunAsync(RunPlan plan, CancellationToken interrupt)
     {
-        var runtimes = new KeptRuntime(Hosts.Runtimes(plan.App));
+        var runtimes = new KeptRuntime(plan.Runtimes);
         using var observerStop = new CancellationTokenSource();
         using var writer = plan.Directory is { } directory
             ? new RunDirectoryWriter(directory, new RunFiles(SpecFiles.Write,
@@ -51,12 +54,11 @@ internal static class TrainingRunner
         IRunSink[] own = writer is null ? [] : [writer];
         var sinks = new RunSinks([.. own, .. plan.App.Observers.Concat(plan.Observers).Select(o => new ObserverSink(o, context)), .. plan.Sinks]);
         long begin = plan.Time.GetTimestamp();
-        var request = new TrainingRequest(plan.Job, plan.Spec, runtimes, sinks) 
+        var request = new TrainingRequest(plan.Job, plan.Spec, plan.App, runtimes, sinks)
         {
             ObserverStop = observerStop.Token,
-            Optimizers = plan.App.Optimizers,
-            Schedules = plan.App.Schedules,
             Processes = plan.Processes,
+            Time = plan.Time,
         };
         try
         {

@@ -11,6 +11,9 @@ internal sealed class CliRun : IDisposable
 
     public TestRuntimes Runtimes { get; init; } = new();
 
+    /// <summary>Trains for real instead of with <see cref="Host"/>.</summary>
+    public bool UsesRealHost { get; init; }
+
     public Dictionary<string, string> Environment { get; } = [];
 
     public Action<DistOptAppBuilder> Configure { get; init; } = _ => { };
@@ -43,7 +46,7 @@ internal sealed class CliRun : IDisposable
         var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
         var app = DistOptApp.Define(builder =>
         {
-            builder.UseHost(Host).UseRuntimes(Runtimes);
+            if (!UsesRealHost) builder.UseHost(Host).UseRuntimes(Runtimes);
             Configure(builder);
         });
         int code = await DistOptApp.RunAsync(args, app, new AppConsole

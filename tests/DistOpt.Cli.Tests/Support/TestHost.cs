@@ -66,8 +66,8 @@ internal sealed class TestHost : ITrainingHost
     private static void Epoch(IRunSink sink, int epoch)
     {
         long step = 10 * (epoch + 1);
-        sink.Row(new MetricRow(step, epoch, DataSplit.Train, [new("loss", 1.0 / (epoch + 1))], 0.001, 64, 1234.5, epoch + 1));
-        sink.Row(new MetricRow(step, epoch, DataSplit.Validation, [new("loss", 0.8 / (epoch + 1)), new("accuracy", 0.9)], null, null, null, epoch + 1));
+        sink.Row(new MetricRow(step, epoch + 1, DataSplit.Train, [new("loss", 1.0 / (epoch + 1))], 0.001, 64, 1234.5, epoch + 1));
+        sink.Row(new MetricRow(step, epoch + 1, DataSplit.Validation, [new("loss", 0.8 / (epoch + 1)), new("accuracy", 0.9)], null, null, null, epoch + 1));
     }
 }
 

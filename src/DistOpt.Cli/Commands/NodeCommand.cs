@@ -1,0 +1,146 @@
+using System.CommandLine;
+using DistOpt.Core.Specs;
+using DistOpt.Hosting.Api;
+using DistOpt.Hosting.Cluster;
+using DistOpt.Hosting.Processes;
+using Microsoft.Extensions.Logging;
+
+namespace DistOpt;
+
+/// <summary><c>node</c>: a node of a cluster, until it is stopped.</summary>
+internal static class NodeCommand
+{
+    public static Command Create(Bind bind)
+    {
+        (Option<string> Option, string Field, bool IsList)[] settings =
+        [
+            (Text("--roles", "coordinator,server,worker", "What the node does; default: all three"), "roles", true),
+            (Text("--join", "host:port,...", "Nodes to join; without it a coordinator begins a cluster"), "join", true),
+            (Text("--bind", "address", "Address to listen on; default: 127.0.0.1"), "bind", false),
+            (Text("--advertise", "host", "Name under which others reach this node; default: that of --bind"), "advertise", false),
+            (Text("--port", "n", $"Control port; default: {ClusterChecks.ControlPort}, 0 = any free one"), "port", false),
+            (Text("--tensor-port", "n", $"Tensor port; default: {ClusterChecks.TensorPort}"), "tensor_port", false),
+            (Text("--api-port", "n", $"HTTP port; default: {ClusterChecks.ApiPort}"), "api_port", false),
+            (Text("--data-root", "folder", "Where runs and data are kept; default: here"), "data_root", false),
+            (Text("--worker-slots", "n", "Workers that may run here at once; default: the number of hardware threads"), "worker_slots", false),
+            (Text("--join-timeout", "seconds", "Give up joining after so long (exit code 4); default: 30"), "join_timeout", false),
+        ];
+        var config = Text("--config", "file", "A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it");
+        var command = new Command("node", "Runs a node of a cluster until it is stopped") { config };
+        foreach (var (option, _, _) in settings) command.Add(option);
+        bind(command, invocation =>
+        {
+            var overrides = new List<string>();
+            foreach (var (option, field, isList) in settings)
+            {
+                if ((invocation.Parse.GetValue(option) ?? invocation.Console.Environment("DISTOPT_" + field.ToUpperInvariant())) is not { Length: > 0 } text) continue;
+                overrides.Add($"{field}={(isList ? "[" + string.Join(", ", text.Split(',', StringSplitOptions.TrimEntries).Select(Quoted)) + "]" : field is "bind" or "advertise" or "data_root" ? Quoted(text) : text)}");
+            }
+            string? path = invocation.Parse.GetValue(config);
+            var options = SpecFiles.Binder(invocation.App).Bind<NodeOptions>(path is null ? "" : SpecFile.Read(path), path, overrides);
+            return RunAsync(invocation, options with
+            {
+                Secret = invocation.Console.Environment(NodeProcess.SecretVariable) ?? options.Secret,
+                Token = invocation.Console.Environment(ClusterClient.TokenVariable) ?? options.Token,
+            });
+        });
+        return command;
+    }
+
+    private static async Task<int> RunAsync(CommandInvocation invocation, NodeOptions options)
+    {
+        var (console, app) = (invocation.Console, invocation.App);
+        bool isChild = console.Environment(NodeProcess.ChildVariable) is not null;
+        var parts = Hosts.Parts(app, Hosts.Runtimes(app, Hosts.Data(console.Environment, options.DataRoot)));
+        // a child ends with its parent, which holds the other end of its standard input
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(invocation.Interrupt);
+        if (isChild) _ = WatchInputAsync(console.In, stop);
+        using var loggers = new ConsoleLoggers(isChild ? TextWriter.Null : console.Error, console.Time, invocation.Parse.GetValue<bool>("--debug") ? LogLevel.Debug : LogLevel.Information);
+        ClusterNode node;
+        try
+        {
+            node = await ClusterNode.StartAsync(options, parts, loggers, console.Time, stop.Token).ConfigureAwait(false);
+        }
+        catch (TimeoutException e)
+        {
+            throw new CommandException(ExitCode.CouldNotJoin, e.Message);
+        }
+        await using (node.ConfigureAwait(false))
+        {
+            long begin = console.Time.GetTimestamp();
+            using var capture = console.CapturesSystemConsole ? new ConsoleCapture(Capture) : null;
+            await using var api = isChild ? null : await ApiServer.StartAsync(node, new AppSpecReader(app), loggers, console.Time, stop.Token).ConfigureAwait(false);
+            console.Out.WriteLine(isChild ? NodeProcess.Announcement + node.Id.Value
+                : $"node {node.Endpoint} ({string.Join(", ", options.Roles)}), tensor port {node.TensorPort}, http://{options.AdvertisedHost}:{api!.Port}");
+            await console.Out.FlushAsync(CancellationToken.None).ConfigureAwait(false);
+            var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            using (stop.Token.Register(() => stopped.TrySetResult()))
+                await Task.WhenAny(node.Ended, stopped.Task).ConfigureAwait(false);
+            if (!node.Ended.IsCompleted) return ExitCode.Done;
+            return await node.Ended.ConfigureAwait(false) switch
+            {
+                NodeEnd.Downed => throw new CommandException(ExitCode.Downed, "the cluster has downed this node; see its log and start it again"),
+                NodeEnd.NotJoined => throw new CommandException(ExitCode.CouldNotJoin, "this node could not join the cluster"),
+                _ => ExitCode.Done,
+            };
+
+            void Capture(string source, string text)
+            {
+                node.Output(source, source == "stderr" ? "warning" : "information", text, console.Time.GetElapsedTime(begin).TotalSeconds);
+                if (!isChild) (source == "stderr" ? console.Error : console.Out).WriteLine(text);
+            }
+        }
+    }
+
+    private static async Task WatchInputAsync(TextReader input, CancellationTokenSource stop)
+    {
+        char[] buffer = new char[256];
+        // console input is read synchronously behind this interface, hence the thread of its own
+        await Task.Factory.StartNew(() =>
+        {
+            while (input.Read(buffer, 0, buffer.Length) > 0) { }
+        }, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+        try
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            // the node has ended by itself meanwhile
+        }
+    }
+
+    private static Option<string> Text(string name, string help, string description) => new(name) { HelpName = help, Description = description };
+
+    private static string Quoted(string text) => "'" + text.Replace("'", "''", StringComparison.Ordinal) + "'";
+}
+
+/// <summary>Log lines of a node, one to a line, on stderr.</summary>
+internal sealed class ConsoleLoggers(TextWriter writer, TimeProvider time, LogLevel level) : ILoggerFactory
+{
+    public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName);
+
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("these loggers write to one place");
+
+    public void Dispose() { }
+
+    private sealed class Logger(ConsoleLoggers owner, string category) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel level) => owner.Enabled(level);
+
+        public void Log<TState>(LogLevel level, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (owner.Enabled(level)) owner.Write(level, category, formatter(state, exception), exception);
+        }
+    }
+
+    private bool Enabled(LogLevel asked) => asked >= level && asked != LogLevel.None;
+
+    private void Write(LogLevel at, string category, string text, Exception? exception)
+    {
+        string line = $"{time.GetUtcNow():yyyy-MM-dd HH:mm:ss.fff} {at.ToString().ToLowerInvariant()} {category}: {text}";
+        lock (writer) writer.WriteLine(exception is null ? line : line + Environment.NewLine + exception);
+    }
+}
