@@ -132,7 +132,7 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
         lock (_gate)
         {
             if (_links.Remove(node, out var link)) Track(link.CloseAsync());
-            if (_peers.Remove(node, out var peer)) peer.Current?.Connection.Dispose();
+            if (_peers.Remove(node, out var peer)) peer.Current?.Connection.Retire();
         }
 
         if (node == Self.Node) _mailboxes.Forget();
@@ -223,7 +223,7 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
 
     private void Admit(Socket socket)
     {
-        string remote = socket.RemoteEndPoint?.ToString() ?? "?";
+        string remote = Name(socket);
         lock (_gate)
         {
             if (!_closed && _accepted.Count < _options.MaximumConnections && _handshakes < _options.MaximumHandshakes)
@@ -238,6 +238,19 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
         if (_closing.IsCancellationRequested) return;
         _context.Counters.Rejected(TensorRejection.TooManyConnections);
         _context.Logger.Rejected(remote, TensorRejection.TooManyConnections, "above the limit of connections or handshakes");
+    }
+
+    private static string Name(Socket socket)
+    {
+        try
+        {
+            return socket.RemoteEndPoint?.ToString() ?? "?";
+        }
+        catch (SocketException)
+        {
+            // gone again already, which the handshake will find
+            return "?";
+        }
     }
 
     private async Task ServeAsync(Socket socket, string remote)
@@ -279,7 +292,7 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
         catch (Exception e) when (ConnectionErrors.IsLoss(e))
         {
             // a connection that this node closed itself, because a newer one replaced it or the channel ends, was not the peer's doing
-            bool own = _closing.IsCancellationRequested || (stage == TensorRejection.Truncated && connection!.Closed);
+            bool own = _closing.IsCancellationRequested || (stage == TensorRejection.Truncated && connection!.Retired);
             if (!own) (reason, error) = (stage, e.Message);
         }
         catch (Exception e)
@@ -324,7 +337,7 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
             // the peer made a new connection: it has given the earlier one up, and its half-read frames come again
             if (earlier is { } other)
             {
-                other.Connection.Dispose();
+                other.Connection.Retire();
                 await other.Reading.ConfigureAwait(false);
             }
 

@@ -19,7 +19,8 @@ internal sealed class TensorConnection : IDisposable
 
     private TensorConnection(Socket socket) => _socket = socket;
 
-    public bool Closed => Volatile.Read(ref _closed) != 0;
+    /// <summary>Whether this node closed the connection for reasons of its own.</summary>
+    public bool Retired { get; private set; }
 
     public string Remote { get; private set; } = "?";
 
@@ -95,6 +96,13 @@ internal sealed class TensorConnection : IDisposable
             int sent = await _socket.SendAsync(buffer, SocketFlags.None).ConfigureAwait(false);
             buffer = buffer[sent..];
         }
+    }
+
+    /// <summary>Closes the connection where the peer has done nothing wrong: a newer one replaces it, or its node is forgotten.</summary>
+    public void Retire()
+    {
+        Retired = true;
+        Dispose();
     }
 
     public void Dispose()
