@@ -37,17 +37,15 @@ public static class ModuleWeights
         return module;
     }
 
-    /// <summary>Writes the module's <c>state_dict</c>, a tied tensor once under its first name; the file is replaced atomically.</summary>
+    /// <summary>Writes the module's <c>state_dict</c>, a tied tensor under each of its names; the file is replaced atomically.</summary>
     /// <exception cref="NotSupportedException">A tensor has a type that the format does not know; the message names it.</exception>
     public static void SaveSafetensors(this torch.nn.Module module, string path)
     {
         ArgumentNullException.ThrowIfNull(module);
         using var scope = torch.NewDisposeScope();
-        var written = new HashSet<object>();
         var tensors = new List<SafetensorsTensor>();
         foreach (var (name, tensor) in module.state_dict())
         {
-            if (!written.Add(Identity(tensor))) continue;
             var type = TypeOf(tensor.dtype)
                 ?? throw new NotSupportedException($"tensor '{name}' is {tensor.dtype}, which safetensors files cannot hold");
             byte[] bytes = tensor.detach().contiguous().bytes.ToArray();

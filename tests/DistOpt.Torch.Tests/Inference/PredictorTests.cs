@@ -79,7 +79,7 @@ public sealed class PredictorTests
         using (var predictor = Predictor.Load(run.Path))
         {
             var values = predictor.Predict([3f, -1]).Values;
-            for (int i = 0; i < 2; i++) Assert.Equal(1 / (1 + Math.Exp(-expected[i])), values[i], 6);
+            for (int i = 0; i < 2; i++) Assert.Equal(1 / (1 + Math.Exp(-expected[i])), values[i], 1e-6);
         }
     }
 
@@ -90,7 +90,11 @@ public sealed class PredictorTests
         using var module = new LinearModel(64, 2, new LinearOptions());
         var data = new DataInfo
         {
-            Name = "d", Task = TaskKind.Classification, InputShape = [1, 8, 8], PixelMax = 16, Classes = ["a", "b"],
+            Name = "d",
+            Task = TaskKind.Classification,
+            InputShape = [1, 8, 8],
+            PixelMax = 16,
+            Classes = ["a", "b"],
         };
         run.Save(module, new PluginSpec("linear", new LinearOptions()), data);
         using var predictor = Predictor.Load(run.Path);
