@@ -49,7 +49,10 @@ internal static class BatchTensors
     private static bool MayHoldTensors(Type collection)
     {
         foreach (var type in collection.GetInterfaces())
-            if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>)) return IsCandidate(type.GenericTypeArguments[0]);
+        {
+            if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IEnumerable<>))
+                return IsCandidate(type.GenericTypeArguments[0]);
+        }
         return true;
     }
 
@@ -59,11 +62,12 @@ internal static class BatchTensors
 
     private static FieldInfo[] MembersOf(Type type)
     {
+        const BindingFlags own = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
         var members = new List<FieldInfo>();
         for (var t = type; t is not null && t != typeof(object); t = t.BaseType)
         {
             if (!IsCandidate(t)) break;
-            foreach (var field in t.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+            foreach (var field in t.GetFields(own))
                 if (IsCandidate(field.FieldType) && (field.IsPublic || IsBackingOfPublicProperty(t, field))) members.Add(field);
         }
         return [.. members];

@@ -63,7 +63,8 @@ internal static class Fingerprints
             text.Append(CultureInfo.InvariantCulture, $"{slot.Name}:{slot.Type}[{string.Join(',', slot.Shape)}]@{slot.Offset};");
         foreach (var (name, first) in layout.Ties) text.Append(CultureInfo.InvariantCulture, $"{name}={first};");
         string hash = Short(Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()))));
-        return string.Create(CultureInfo.InvariantCulture, $"{layout.ParameterCount} parameters, {layout.BufferCount} buffer places, {hash}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{layout.ParameterCount} parameters, {layout.BufferCount} buffer places, {hash}");
     }
 
     /// <summary>Over samples that lie evenly over the data, as evaluation loads them.</summary>

@@ -73,7 +73,8 @@ internal static partial class MatrixArithmetic
             int at = offset / line, beside = offset % line;
             for (int i = 0; i < rows * inner; i++) left.Array[at + i] = 1f / (3 + i * 7 % 101);
             for (int i = 0; i < columns * inner; i++) right.Array[beside + i] = 1f / (5 + i * 11 % 103);
-            var result = nn.functional.linear(x.narrow(0, at, rows * inner).view(rows, inner), w.narrow(0, beside, columns * inner).view(columns, inner));
+            var placed = x.narrow(0, at, rows * inner).view(rows, inner);
+            var result = nn.functional.linear(placed, w.narrow(0, beside, columns * inner).view(columns, inner));
             float[] values = MemoryMarshal.Cast<byte, float>(result.bytes).ToArray();
             first ??= values;
             if (!values.AsSpan().SequenceEqual(first)) return false;

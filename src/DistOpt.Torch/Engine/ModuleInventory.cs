@@ -28,14 +28,13 @@ internal sealed record TrainableTensor(ImmutableArray<string> Names, ImmutableAr
 /// </summary>
 internal sealed class ModuleInventory
 {
-    private ModuleInventory(ImmutableArray<TrainableTensor> trainable, ImmutableArray<NamedTensor> buffers, ImmutableArray<NamedTensor> constants,
-        ImmutableArray<NamedTensor> transient, ImmutableArray<string> stateNames)
+    private ModuleInventory(ImmutableArray<TrainableTensor> trainable, ImmutableArray<NamedTensor> buffers,
+        ImmutableArray<NamedTensor> constants, ImmutableArray<NamedTensor> transient)
     {
         Trainable = trainable;
         Buffers = buffers;
         Constants = constants;
         Transient = transient;
-        StateNames = stateNames;
         Layout = MakeLayout(trainable, buffers);
     }
 
@@ -49,9 +48,6 @@ internal sealed class ModuleInventory
 
     /// <summary>Buffers that the module keeps out of its state_dict; training must not change them.</summary>
     public ImmutableArray<NamedTensor> Transient { get; }
-
-    /// <summary>Every name of the state_dict in its order.</summary>
-    public ImmutableArray<string> StateNames { get; }
 
     public ParameterLayout Layout { get; }
 
@@ -76,7 +72,10 @@ internal sealed class ModuleInventory
                 groups.Add(([], []));
             }
             else if (!groups[index].Parameters[0].shape.AsSpan().SequenceEqual(parameter.shape))
-                violations.Add(new("model.kind", $"parameters '{groups[index].Names[0]}' and '{name}' share memory, but their shapes differ: tie equal shapes only"));
+            {
+                violations.Add(new("model.kind", $"parameters '{groups[index].Names[0]}' and '{name}' share memory, but their shapes "
+                    + "differ: tie equal shapes only"));
+            }
             groups[index].Names.Add(name);
             groups[index].Parameters.Add(parameter);
         }
@@ -98,21 +97,31 @@ internal sealed class ModuleInventory
                 continue;
             }
             if (parameters[0].dtype != ScalarType.Float32)
-                violations.Add(new("model.kind", $"parameter '{names[0]}' is {parameters[0].dtype}, but only Float32 can be trained: convert or freeze it"));
+            {
+                violations.Add(new("model.kind", $"parameter '{names[0]}' is {parameters[0].dtype}, but only Float32 can be trained: "
+                    + "convert or freeze it"));
+            }
             trainable.Add(new TrainableTensor([.. names], [.. parameters]));
         }
         var buffers = ReadBuffers(state.Where(s => !isParameter.Contains(s.Tensor.Handle)), constants, violations);
-        var stateNames = state.Select(s => s.Name).ToImmutableArray();
-        var transient = module.named_buffers().Where(b => !stateNames.Contains(b.name)).Select(b => new NamedTensor([b.name], b.buffer)).ToImmutableArray();
+        var stateNames = state.Select(s => s.Name).ToHashSet(StringComparer.Ordinal);
+        var transient = module.named_buffers()
+            .Where(b => !stateNames.Contains(b.name))
+            .Select(b => new NamedTensor([b.name], b.buffer))
+            .ToImmutableArray();
         foreach (var constant in constants.Where(c => !WeightFile.CanSave(c.Tensor.dtype)))
             violations.Add(new("model.kind", $"'{constant.Name}' is {constant.Tensor.dtype}, which model files cannot hold: convert it"));
         if (trainable.Count == 0 && violations.Count == 0)
-            violations.Add(new(freeze.Count > 0 ? "model.freeze" : "model.kind", "the model has no parameter to train: all are frozen, or it has none"));
+        {
+            violations.Add(new(freeze.Count > 0 ? "model.freeze" : "model.kind",
+                "the model has no parameter to train: all are frozen, or it has none"));
+        }
         if (violations.Count > 0) throw new SpecException(violations);
-        return new ModuleInventory(trainable.ToImmutable(), buffers, constants.ToImmutable(), transient, stateNames);
+        return new ModuleInventory(trainable.ToImmutable(), buffers, constants.ToImmutable(), transient);
     }
 
-    private static void Freeze(List<(List<string> Names, List<Parameter> Parameters)> groups, IReadOnlyList<string> patterns, List<SpecViolation> violations)
+    private static void Freeze(List<(List<string> Names, List<Parameter> Parameters)> groups, IReadOnlyList<string> patterns,
+        List<SpecViolation> violations)
     {
         foreach (string pattern in patterns)
         {
@@ -126,8 +135,8 @@ internal sealed class ModuleInventory
         }
     }
 
-    private static ImmutableArray<NamedTensor> ReadBuffers(IEnumerable<(string Name, Tensor Tensor)> state, ImmutableArray<NamedTensor>.Builder constants,
-        List<SpecViolation> violations)
+    private static ImmutableArray<NamedTensor> ReadBuffers(IEnumerable<(string Name, Tensor Tensor)> state,
+        ImmutableArray<NamedTensor>.Builder constants, List<SpecViolation> violations)
     {
         var byMemory = new Dictionary<object, (List<string> Names, Tensor Tensor)>();
         foreach (var (name, tensor) in state)
@@ -142,7 +151,10 @@ internal sealed class ModuleInventory
             var buffer = new NamedTensor([.. names], tensor);
             if (tensor.dtype is ScalarType.Float32 or ScalarType.Int64) buffers.Add(buffer);
             else if (tensor.is_floating_point() || tensor.is_complex())
-                violations.Add(new("model.kind", $"buffer '{names[0]}' is {tensor.dtype}, but floating-point buffers must be Float32: convert it"));
+            {
+                violations.Add(new("model.kind", $"buffer '{names[0]}' is {tensor.dtype}, but floating-point buffers must be Float32: "
+                    + "convert it"));
+            }
             else constants.Add(buffer);
         }
         return buffers.ToImmutable();
@@ -173,7 +185,8 @@ internal sealed class ModuleInventory
         {
             bool wide = buffer.Tensor.dtype == ScalarType.Int64;
             long length = buffer.Tensor.numel() * (wide ? 2 : 1);
-            section.Add(new TensorSlot(buffer.Name, [.. buffer.Tensor.shape], offset, length, wide ? ElementType.Int64 : ElementType.Float32));
+            var type = wide ? ElementType.Int64 : ElementType.Float32;
+            section.Add(new TensorSlot(buffer.Name, [.. buffer.Tensor.shape], offset, length, type));
             offset += length;
             foreach (string other in buffer.Names.Skip(1)) ties.Add(other, buffer.Name);
         }

@@ -18,7 +18,8 @@ internal static class TensorHash
 
     public static void Append(IncrementalHash hash, Tensor tensor)
     {
-        hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{tensor.dtype}[{string.Join(',', tensor.shape)}]")));
+        string kind = string.Create(CultureInfo.InvariantCulture, $"{tensor.dtype}[{string.Join(',', tensor.shape)}]");
+        hash.AppendData(Encoding.UTF8.GetBytes(kind));
         var bytes = new byte[tensor.numel() * tensor.element_size()];
         FlatModule.CopyOut(tensor, bytes);
         hash.AppendData(bytes);

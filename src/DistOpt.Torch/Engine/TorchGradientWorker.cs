@@ -131,11 +131,14 @@ internal sealed class TorchGradientWorker : IGradientWorker
     private double CheckedLoss(StepResult result)
     {
         if (!(result.Weight >= 0 && double.IsFinite(result.Weight)))
-            throw new InvalidOperationException($"the step of model '{_model.Name}' returned weight {result.Weight}, but a weight is finite and at least 0");
+        {
+            throw new InvalidOperationException($"the step of model '{_model.Name}' returned weight {result.Weight}, "
+                + "but a weight is finite and at least 0");
+        }
         if (result.LossSum is null || result.LossSum.numel() != 1)
         {
-            throw new InvalidOperationException($"the step of model '{_model.Name}' returned "
-                + (result.LossSum is null ? "no loss" : $"a loss of shape [{string.Join(", ", result.LossSum.shape)}]") + ", but the loss sum is one number");
+            string loss = result.LossSum is null ? "no loss" : $"a loss of shape [{string.Join(", ", result.LossSum.shape)}]";
+            throw new InvalidOperationException($"the step of model '{_model.Name}' returned {loss}, but the loss sum is one number");
         }
         return StepContext.ReadScalar(result.LossSum);
     }

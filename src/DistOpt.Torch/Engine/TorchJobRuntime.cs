@@ -11,8 +11,8 @@ namespace DistOpt.Torch.Engine;
 /// <summary>What opening a job gave.</summary>
 /// <param name="Initial">The module with the initial weights, bound to <paramref name="Weights"/>; never trained.</param>
 /// <param name="Code">Assemblies of the user's code.</param>
-internal sealed record TorchJobState(TrainingSpec Spec, Dataset Dataset, DataSplits Splits, TorchModel Model, FlatModule Initial, BatchLoader Loader,
-    FlatBuffer Weights, float[] Buffers, ImmutableArray<Assembly> Code, WarmUpResult Probe);
+internal sealed record TorchJobState(TrainingSpec Spec, Dataset Dataset, DataSplits Splits, TorchModel Model, FlatModule Initial,
+    BatchLoader Loader, FlatBuffer Weights, float[] Buffers, ImmutableArray<Assembly> Code, WarmUpResult Probe);
 
 /// <summary>A job's model and data on this machine.</summary>
 internal sealed class TorchJobRuntime : IJobRuntime
@@ -51,7 +51,10 @@ internal sealed class TorchJobRuntime : IJobRuntime
         try
         {
             if (!flat.Layout.Parameters.SequenceEqual(Layout.Parameters) || !flat.Layout.Buffers.SequenceEqual(Layout.Buffers))
-                throw new InvalidOperationException($"the factory of model '{_job.Model.Name}' made a module of another layout the second time");
+            {
+                throw new InvalidOperationException($"the factory of model '{_job.Model.Name}' made a module of another layout the second "
+                    + "time: it must give equal modules for equal options and data");
+            }
             flat.ShareConstants(_job.Initial);
             flat.Bind(weights);
             return new TorchGradientWorker(_job.Model, flat, _job.Loader, _job.Spec.Data.Prefetch);

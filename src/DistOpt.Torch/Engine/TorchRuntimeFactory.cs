@@ -64,8 +64,9 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             var wanted = model.BatchType ?? typeof(SupervisedBatch);
             if (!wanted.IsAssignableFrom(data.BatchType))
             {
-                violations.Add(new("model.kind", $"model '{spec.Model.Kind}' trains on batches of type {wanted.Name}, but data set '{spec.Data.Kind}' gives "
-                    + $"{data.BatchType.Name}: choose a data set that fits, or give the model a training step for these batches"));
+                violations.Add(new("model.kind", $"model '{spec.Model.Kind}' trains on batches of type {wanted.Name}, "
+                    + $"but data set '{spec.Data.Kind}' gives {data.BatchType.Name}: choose a data set that fits, "
+                    + "or give the model a training step for these batches"));
             }
         }
         if (violations.Count > 0) throw new SpecException(violations);
@@ -94,6 +95,7 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             // a data set may give labels for stratification alone, without names
             for (int kind = classes.Length; kind < kinds; kind++) classes = classes.Add(kind.ToString(CultureInfo.InvariantCulture));
         }
-        return DataSplitter.Split(dataset.Count, dataset.TestCount, labels, classes, spec.ValidationFraction, spec.TestFraction, spec.SplitSeed);
+        return DataSplitter.Split(dataset.Count, dataset.TestCount, labels, classes, spec.ValidationFraction, spec.TestFraction,
+            spec.SplitSeed);
     }
 }

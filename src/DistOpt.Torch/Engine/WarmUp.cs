@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
@@ -20,14 +21,14 @@ internal sealed record WarmUpResult(string GradientHash, IReadOnlyList<string> W
 /// </summary>
 internal static class WarmUp
 {
-    public static WarmUpResult Run(TorchModel model, FlatModule initial, BatchLoader loader, TrainingSpec spec, long samples, FlatBuffer weights,
-        float[] buffers)
+    public static WarmUpResult Run(TorchModel model, FlatModule initial, BatchLoader loader, TrainingSpec spec, long samples,
+        FlatBuffer weights, float[] buffers)
     {
         var warnings = new List<string>();
         if (!MatrixArithmetic.IsIndependentOfAlignment)
         {
-            warnings.Add($"matrix products of this process depend on where their operands lie in memory, so runs may differ in the last bits: "
-                + $"libtorch had been used before DistOpt was loaded. Set {MatrixArithmetic.Variable}=AUTO in the environment");
+            warnings.Add("matrix products of this process depend on where their operands lie in memory, so runs may differ in the last "
+                + $"bits: libtorch had been used before DistOpt was loaded. Set {MatrixArithmetic.Variable}=AUTO in the environment");
         }
         var key = RandomKey.Of(spec.Seed, RandomPurpose.Engine, -3);
         var positions = new PositionRange(0, samples);
@@ -41,8 +42,8 @@ internal static class WarmUp
         }
         if (loader.SeedGenerator)
         {
-            warnings.Add($"data set '{spec.Data.Kind}' draws from libtorch's generator, which the process shares: it is seeded for every batch and batches "
-                + "are loaded one at a time. Faster: draw from context.Random(index)");
+            warnings.Add($"data set '{spec.Data.Kind}' draws from libtorch's generator, which the process shares: it is seeded for every "
+                + "batch, and batches are loaded one at a time. Faster: draw from context.Random(index)");
         }
 
         var gradient = new FlatBuffer(weights.Length);
@@ -60,16 +61,18 @@ internal static class WarmUp
         }
         catch (Exception e) when (e is not SpecException)
         {
-            throw new InvalidOperationException($"model '{spec.Model.Kind}' failed on the first training samples of data set '{spec.Data.Kind}': {e.Message}", e);
+            throw new InvalidOperationException(
+                $"model '{spec.Model.Kind}' failed on the first training samples of data set '{spec.Data.Kind}': {e.Message}", e);
         }
         worker.CheckViews();
         CheckUnchanged(flat, fixedBefore);
         if (model.TrainingDraws)
         {
-            warnings.Add($"{DrawingModules(flat.Module)} draws from libtorch's generator, which the process shares: it is seeded for every gradient shard, and "
-                + "the workers of a process take turns. Faster: --processes, or dropout that draws from counters (CounterDropout)");
+            warnings.Add($"{DrawingModules(flat.Module)} draws from libtorch's generator, which the process shares: it is seeded for every "
+                + "gradient shard, and the workers of a process take turns. Faster: --processes, or dropout "
+                + "that draws from counters (CounterDropout)");
         }
-        return new WarmUpResult(Convert.ToHexStringLower(SHA256.HashData(System.Runtime.InteropServices.MemoryMarshal.AsBytes(gradient.Span))), warnings);
+        return new WarmUpResult(Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(gradient.Span))), warnings);
     }
 
     /// <summary>Modules of torch that are known to draw in training, by name and type; else the model itself.</summary>
@@ -79,14 +82,17 @@ internal static class WarmUp
             .Where(m => m.module.GetType().Namespace == "TorchSharp.Modules" && IsKnownToDraw(m.module.GetType().Name))
             .Select(m => $"{m.name} ({m.module.GetType().Name})")
             .ToList();
-        return drawing.Count == 0 ? $"model {module.GetType().Name}" : $"module {string.Join(", ", drawing.Take(5))}{(drawing.Count > 5 ? ", ..." : "")}";
+        if (drawing.Count == 0) return $"model {module.GetType().Name}";
+        return $"module {string.Join(", ", drawing.Take(5))}{(drawing.Count > 5 ? ", ..." : "")}";
     }
 
-    private static bool IsKnownToDraw(string type) => type.Contains("Dropout", StringComparison.Ordinal) || type is "RReLU" or "MultiheadAttention"
-        or "LSTM" or "GRU" or "RNN" or "TransformerEncoderLayer" or "TransformerDecoderLayer" or "Transformer";
+    private static bool IsKnownToDraw(string type) => type.Contains("Dropout", StringComparison.Ordinal)
+        || type is "RReLU" or "MultiheadAttention" or "LSTM" or "GRU" or "RNN" or "Transformer"
+            or "TransformerEncoderLayer" or "TransformerDecoderLayer";
 
     private static Dictionary<string, string> Hashes(FlatModule flat) =>
-        flat.Inventory.Constants.Concat(flat.Inventory.Transient).ToDictionary(t => t.Name, t => TensorHash.Of(t.Tensor), StringComparer.Ordinal);
+        flat.Inventory.Constants.Concat(flat.Inventory.Transient)
+            .ToDictionary(t => t.Name, t => TensorHash.Of(t.Tensor), StringComparer.Ordinal);
 
     private static void CheckUnchanged(FlatModule flat, Dictionary<string, string> before)
     {

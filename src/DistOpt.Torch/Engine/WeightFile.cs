@@ -24,8 +24,8 @@ internal static class WeightFile
     }
 
     /// <summary>
-    /// Writes trained parameters and buffers from their flat vectors, and the module's constants. A tied tensor is written under each of its names,
-    /// so that a plain <c>load_state_dict</c> finds them all.
+    /// Writes trained parameters and buffers from their flat vectors, and the module's constants. A tied tensor is written under each of
+    /// its names, so that a plain <c>load_state_dict</c> finds them all.
     /// </summary>
     public static void Save(string path, ModuleInventory inventory, ReadOnlyMemory<float> parameters, ReadOnlyMemory<float> buffers)
     {

@@ -12,8 +12,8 @@ namespace DistOpt.Torch;
 public readonly record struct DataContext(DataSplit Split, bool Training, int Epoch, long FirstPosition, long Seed)
 {
     /// <summary>
-    /// A generator for the augmentation of one sample: a function of (seed, epoch, sample) alone, so that a batch has the same bits on whichever
-    /// worker it is prepared. Draws of libtorch's generator (<c>torch.rand</c> and the like) would not have that.
+    /// A generator for the augmentation of one sample: a function of (seed, epoch, sample) alone, so that a batch has the same bits on
+    /// whichever worker it is prepared. Draws of libtorch's generator (<c>torch.rand</c> and the like) would not have that.
     /// </summary>
     /// <param name="index">Index of the sample, as <c>Load</c> got it.</param>
     public CounterRandom Random(long index) => new(Seed, RandomPurpose.Augmentation, Epoch, index);

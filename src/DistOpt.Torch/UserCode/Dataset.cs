@@ -13,10 +13,14 @@ public abstract class Dataset : IDisposable
     /// <summary>Shapes, types, classes, columns: what models are built from and predictions are read with.</summary>
     public virtual DataInfo Info => new() { Name = GetType().Name, Task = TaskKind.Other, InputShape = [] };
 
-    /// <summary>The last so many samples are the predefined test part; 0 = none, the test part is drawn by <c>data.test_fraction</c>.</summary>
+    /// <summary>
+    /// The last so many samples are the predefined test part; 0 = none, and <c>data.test_fraction</c> of all is held out.
+    /// </summary>
     public virtual long TestCount => 0;
 
-    /// <summary>Class index of each sample, for stratified splits (the names stand in <c>Info.Classes</c>); empty = the splits are not stratified.</summary>
+    /// <summary>
+    /// Class index of each sample, for stratified splits (the names stand in <c>Info.Classes</c>); empty = the splits are not stratified.
+    /// </summary>
     public virtual ReadOnlySpan<int> Labels => [];
 
     /// <summary>
@@ -28,8 +32,8 @@ public abstract class Dataset : IDisposable
     internal abstract Type BatchType { get; }
 
     /// <summary>
-    /// Called once, after the splits are drawn and before the first training batch: fit normalization and vocabularies here, on the training
-    /// part alone.
+    /// Called once, after the splits are drawn and before the first training batch: fit normalization and vocabularies here, on the
+    /// training part alone.
     /// </summary>
     /// <param name="trainIndices">Indices of the training part, ascending.</param>
     public virtual void Prepare(ReadOnlySpan<long> trainIndices) { }

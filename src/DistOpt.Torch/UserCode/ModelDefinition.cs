@@ -19,10 +19,14 @@ public sealed class ModelDefinition
         Code = [.. code];
     }
 
-    /// <summary>Builds the module from its options record and the data's description. Initial weights may be drawn from torch's generator.</summary>
+    /// <summary>
+    /// Builds the module from its options record and the data's description. Initial weights may be drawn from torch's generator.
+    /// </summary>
     public Func<object, DataInfo, nn.Module> Create { get; }
 
-    /// <summary>The batch type of the model's own training step; null where the spec's loss on a <see cref="SupervisedBatch"/> is used.</summary>
+    /// <summary>
+    /// The batch type of the model's own training step; null where the spec's loss on a <see cref="SupervisedBatch"/> is used.
+    /// </summary>
     public Type? BatchType { get; }
 
     /// <summary>The model's own training step, or null.</summary>
@@ -35,5 +39,6 @@ public sealed class ModelDefinition
     internal ImmutableArray<Assembly> Code { get; }
 
     /// <summary>A model that is trained by the spec's loss on (input, target).</summary>
-    internal static ModelDefinition Supervised(Func<object, DataInfo, nn.Module> create) => new(create, null, null, null, create.Method.Module.Assembly);
+    internal static ModelDefinition Supervised(Func<object, DataInfo, nn.Module> create) =>
+        new(create, null, null, null, create.Method.Module.Assembly);
 }

@@ -5,7 +5,9 @@ namespace DistOpt.Torch;
 /// <summary>The task metrics that evaluation logs where loss and model say nothing else.</summary>
 public static class TaskMetrics
 {
-    /// <summary>"accuracy" for int64 targets (class indices along dimension 1 of the output), "mse" and "mae" for floating-point ones.</summary>
+    /// <summary>
+    /// "accuracy" for int64 targets (class indices along dimension 1 of the output), "mse" and "mae" for floating-point ones.
+    /// </summary>
     public static void Log(Tensor output, Tensor target, StepContext context)
     {
         if (target.dtype == ScalarType.Int64) LogAccuracy(output, target, context);

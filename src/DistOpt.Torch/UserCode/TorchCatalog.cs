@@ -28,8 +28,8 @@ public sealed class TorchCatalog
         foreach (var data in DatasetCatalog.Create().Entries)
         {
             var open = data.Factory;
-            var definition = new DatasetDefinition((options, environment) => new SupervisedDataset(open(options, environment)), typeof(SupervisedBatch),
-                open.Method.Module.Assembly);
+            var definition = new DatasetDefinition((options, environment) => new SupervisedDataset(open(options, environment)),
+                typeof(SupervisedBatch), open.Method.Module.Assembly);
             catalog.Datasets.Add(new(data.Name, data.OptionsType, definition, data.Summary, data.Source));
         }
         return catalog;
@@ -49,7 +49,8 @@ public sealed class TorchCatalog
         where TOptions : class, new()
     {
         ArgumentNullException.ThrowIfNull(factory);
-        var definition = new ModelDefinition((options, data) => factory((TOptions)options, data), null, null, null, factory.Method.Module.Assembly);
+        var definition = new ModelDefinition((options, data) => factory((TOptions)options, data), null, null, null,
+            factory.Method.Module.Assembly);
         Models.Add(new CatalogEntry<ModelDefinition>(name, typeof(TOptions), definition, summary));
         return this;
     }
@@ -84,7 +85,8 @@ public sealed class TorchCatalog
     /// <param name="name">Name in specs: <c>data: { name: NAME }</c>.</param>
     /// <param name="open">Opens it; blocking. Throws a <see cref="SpecException"/> where the options or files are wrong.</param>
     /// <param name="summary">One line for <c>distopt list</c>.</param>
-    public TorchCatalog AddDataset<TOptions, TBatch>(string name, Func<TOptions, DataEnvironment, Dataset<TBatch>> open, string summary = "")
+    public TorchCatalog AddDataset<TOptions, TBatch>(string name, Func<TOptions, DataEnvironment, Dataset<TBatch>> open,
+        string summary = "")
         where TOptions : class, new()
         where TBatch : class
     {

@@ -38,7 +38,10 @@ public class GradientTests
         Assert.Equal(size, weight);
         Assert.Equal(expectedLoss, loss / weight, 1e-5);
         for (int i = 0; i < sum.Length; i++)
-            Assert.True(Math.Abs(sum[i] / weight - expected[i]) <= 1e-7 + 1e-5 * Math.Abs(expected[i]), $"element {i}: {sum[i] / weight} instead of {expected[i]}");
+        {
+            double error = Math.Abs(sum[i] / weight - expected[i]);
+            Assert.True(error <= 1e-7 + 1e-5 * Math.Abs(expected[i]), $"element {i}: {sum[i] / weight} instead of {expected[i]}");
+        }
     }
 
     [Fact]

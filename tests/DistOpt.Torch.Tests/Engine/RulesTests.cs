@@ -50,7 +50,8 @@ public class RulesTests
         Assert.Equal(job.Layout.ParameterCount, gradient.Length);
         Assert.True(leaf.Metrics["loss"].Sum > 0);
 
-        var e = Assert.Throws<SpecException>(() => TestJobs.Open(spec with { Model = spec.Model with { Freeze = ["nothing.*", "layers.0.*", "no"] } }));
+        var unmatched = spec with { Model = spec.Model with { Freeze = ["nothing.*", "layers.0.*", "no"] } };
+        var e = Assert.Throws<SpecException>(() => TestJobs.Open(unmatched));
         Assert.Equal(["model.freeze", "model.freeze"], e.Violations.Select(v => v.Path));
         Assert.Contains("'nothing.*'", e.Message, StringComparison.Ordinal);
         e = Assert.Throws<SpecException>(() => TestJobs.Open(spec with { Model = spec.Model with { Freeze = ["*"] } }));
@@ -142,7 +143,8 @@ public class RulesTests
     [Fact]
     public void A_step_that_clears_gradients_is_an_error_and_not_a_run_that_learns_nothing()
     {
-        var catalog = TestJobs.Catalog().AddModel<NetOptions, NormNet, SupervisedBatch>("clears", (options, _) => new NormNet(options.Width),
+        var catalog = TestJobs.Catalog().AddModel<NetOptions, NormNet, SupervisedBatch>("clears",
+            (options, _) => new NormNet(options.Width),
             (module, batch, _) =>
             {
                 module.zero_grad();
@@ -156,7 +158,8 @@ public class RulesTests
     public void Unknown_names_are_reported_together_with_what_exists()
     {
         var spec = TestJobs.Mlp();
-        var e = Assert.Throws<SpecException>(() => TestJobs.Open(spec with { Model = new ModelSpec { Kind = "mpl" }, Data = spec.Data with { Kind = "tyo" } }));
+        var unknown = spec with { Model = new ModelSpec { Kind = "mpl" }, Data = spec.Data with { Kind = "tyo" } };
+        var e = Assert.Throws<SpecException>(() => TestJobs.Open(unknown));
         Assert.Equal(["data.name", "model.kind"], e.Violations.Select(v => v.Path));
         Assert.Contains("linear, mlp, cnn", e.Message, StringComparison.Ordinal);
     }

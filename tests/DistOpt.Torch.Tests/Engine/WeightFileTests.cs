@@ -57,7 +57,8 @@ public sealed class WeightFileTests : IDisposable
         using var evaluator = source.CreateWorker(weights);
         double expected = evaluator.Evaluate(DataSplit.Test, new(0, source.Data.Test), buffers)["loss"].Sum;
 
-        using var frozen = TestJobs.Open(spec with { Seed = 99, Model = spec.Model with { Weights = path, Freeze = ["layers.0.*", "layers.1.weight"] } });
+        var model = spec.Model with { Weights = path, Freeze = ["layers.0.*", "layers.1.weight"] };
+        using var frozen = TestJobs.Open(spec with { Seed = 99, Model = model });
         var (rest, none) = TestJobs.Initial(frozen);
         for (int i = 0; i < 2; i++)
         {
@@ -78,8 +79,10 @@ public sealed class WeightFileTests : IDisposable
         var spec = TestJobs.Mlp();
         var e = Assert.Throws<SpecException>(() => TestJobs.Open(spec with { Model = spec.Model with { Weights = path } }));
         Assert.All(e.Violations, v => Assert.Equal("model.weights", v.Path));
-        foreach (string name in new[] { "layers.0.weight", "stray", "layers.2.bias" }) Assert.Contains(name, e.Message, StringComparison.Ordinal);
-        e = Assert.Throws<SpecException>(() => TestJobs.Open(spec with { Model = spec.Model with { Weights = Path.Combine(_folder, "none") } }));
+        foreach (string name in new[] { "layers.0.weight", "stray", "layers.2.bias" })
+            Assert.Contains(name, e.Message, StringComparison.Ordinal);
+        var missing = spec with { Model = spec.Model with { Weights = Path.Combine(_folder, "none") } };
+        e = Assert.Throws<SpecException>(() => TestJobs.Open(missing));
         Assert.Equal("model.weights", Assert.Single(e.Violations).Path);
     }
 

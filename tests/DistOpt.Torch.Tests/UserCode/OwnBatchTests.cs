@@ -49,7 +49,6 @@ public class OwnBatchTests
     [Fact]
     public void Every_tensor_of_a_batch_is_freed_also_nested_ones()
     {
-        using var inner = ones(2);
         using var scope = NewDisposeScope();
         var batch = new Nested(ones(1), new Inside([ones(2), ones(3)]), new() { ["x"] = ones(4) }, "text") { Extra = ones(5) };
         var tensors = BatchTensors.Of(batch);
@@ -64,7 +63,8 @@ public class OwnBatchTests
         weight = 0;
         for (int shard = 0; shard < shards; shard++)
         {
-            weight += worker.ComputeLeaf(TestJobs.Plan(0, 0, 0, Size), GradientShards.Part(Size, shards, shard), shard, gradient, buffers, []).Weight;
+            var part = GradientShards.Part(Size, shards, shard);
+            weight += worker.ComputeLeaf(TestJobs.Plan(0, 0, 0, Size), part, shard, gradient, buffers, []).Weight;
             for (int i = 0; i < sum.Length; i++) sum[i] += gradient.Array[i];
         }
         for (int i = 0; i < sum.Length; i++) sum[i] /= weight;
@@ -131,7 +131,8 @@ public class OwnBatchTests
 
         public Tagger() : base(nameof(Tagger)) => RegisterComponents();
 
-        public override Tensor forward(Tensor tokens, Tensor about) => last.forward((embedding.forward(tokens) + topic.forward(about).unsqueeze(1)).tanh());
+        public override Tensor forward(Tensor tokens, Tensor about) =>
+            last.forward((embedding.forward(tokens) + topic.forward(about).unsqueeze(1)).tanh());
     }
 
     private sealed record Inside(IReadOnlyList<Tensor> Items);
