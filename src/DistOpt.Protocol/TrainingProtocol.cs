@@ -3,6 +3,8 @@ using MessagePack;
 namespace DistOpt.Protocol;
 
 /// <summary>Server of key 0 to training coordinator: averages over the steps since the last such row.</summary>
+/// <param name="Step">Updates applied so far.</param>
+/// <param name="Epoch">Epoch of the last of them; so in the records below.</param>
 [MessagePackObject]
 public sealed record TrainRow(
     [property: Key(0)] long Step,
@@ -64,5 +66,4 @@ public sealed record WireLogLine(
     [property: Key(0)] string Node,
     [property: Key(1)] string Source,
     [property: Key(2)] string Level,
-    [property: Key(3)] string Text,
-    [property: Key(4)] double Seconds);
+    [property: Key(3)] string Text);

@@ -46,6 +46,7 @@ internal sealed class ParameterServerActor : ReceiveActor
     private EvaluationLedger? _ledger;
     private StepPlan? _plan;
     private bool _buffersArrived;
+    private int _lastEpoch;
     private bool _begun;
     private long _expected;
     private long _lastProgress;
@@ -119,6 +120,7 @@ internal sealed class ParameterServerActor : ReceiveActor
         if (_setup.Planner is { } planner)
         {
             _sinceRow.Add(result.Metrics);
+            _lastEpoch = plan.Epoch;
             next = planner.Advance();
             Report(planner, plan, next, result);
         }
@@ -172,7 +174,7 @@ internal sealed class ParameterServerActor : ReceiveActor
     private void End(StepPlan plan, StopReason reason)
     {
         var planner = _setup.Planner!;
-        ToTraining(new TrainingEnded(plan.Step, plan.Epoch, (int)reason, planner.Samples, planner.SelectedStep ?? plan.Step,
+        ToTraining(new TrainingEnded(plan.Step, _lastEpoch, (int)reason, planner.Samples, planner.SelectedStep ?? plan.Step,
             planner.SelectedValue, plan.Keep || planner.SelectedStep is null));
     }
 
@@ -208,9 +210,8 @@ internal sealed class ParameterServerActor : ReceiveActor
         if (!ledger.Complete) return;
         _ledger = null;
         var total = ledger.Total();
-        var before = _setup.Planner!.Current;
-        var outcome = _setup.Planner.Evaluated(total);
-        ToTraining(new ValidationRow(before.Step, before.Epoch, WireMetrics.From(total), outcome.Selected));
+        var outcome = _setup.Planner!.Evaluated(total);
+        ToTraining(new ValidationRow(outcome.Plan.Step, _lastEpoch, WireMetrics.From(total), outcome.Selected));
         foreach (var replica in _setup.Placement.Replicas)
             _services.Router.Send(replica.Peer.Node, _setup.Job, NodeActors.Replica, new Proceed(WirePlan.From(outcome.Plan)));
         Reached(outcome.Plan);

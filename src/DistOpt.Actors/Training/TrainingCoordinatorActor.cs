@@ -160,7 +160,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 OnFinalSlices(slices);
                 break;
             case LogLines lines:
-                foreach (var line in lines.Lines) Log(new LogLine(line.Node, line.Source, line.Level, line.Text, line.Seconds));
+                foreach (var line in lines.Lines) Log(new LogLine(line.Node, line.Source, line.Level, line.Text, _progress.WallSeconds));
                 break;
             case JobFailed failed:
                 string at = failed.Step >= 0 ? $"{failed.Who}, step {failed.Step}" : failed.Who;

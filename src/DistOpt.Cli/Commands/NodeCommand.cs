@@ -67,7 +67,6 @@ internal static class NodeCommand
         }
         await using (node.ConfigureAwait(false))
         {
-            long begin = console.Time.GetTimestamp();
             using var capture = console.CapturesSystemConsole ? new ConsoleCapture(Capture) : null;
             await using var api = isChild ? null : await ApiServer.StartAsync(node, new AppSpecReader(app), loggers, console.Time, stop.Token).ConfigureAwait(false);
             console.Out.WriteLine(isChild ? NodeProcess.Announcement + node.Id.Value
@@ -86,7 +85,7 @@ internal static class NodeCommand
 
             void Capture(string source, string text)
             {
-                node.Output(source, source == "stderr" ? "warning" : "information", text, console.Time.GetElapsedTime(begin).TotalSeconds);
+                node.Output(source, source == "stderr" ? "warning" : "information", text);
                 if (!isChild) (source == "stderr" ? console.Error : console.Out).WriteLine(text);
             }
         }

@@ -129,12 +129,12 @@ public sealed class ClusterNode : IAsyncDisposable
     }
 
     /// <summary>Passes lines that user code wrote on this node to the jobs that run here.</summary>
-    public void Output(string source, string level, string text, double seconds) =>
-        Agent.Tell(new NodeOutput([new WireLogLine(Endpoint, source, level, text, seconds)]), ActorRefs.NoSender);
+    public void Output(string source, string level, string text) =>
+        Agent.Tell(new NodeOutput([new WireLogLine(Endpoint, source, level, text)]), ActorRefs.NoSender);
 
     /// <summary>Passes a line that someone else wrote to every job of the local job coordinator.</summary>
     public void OutputOf(string who, string source, string level, string text) =>
-        Coordinator?.Tell(new OutsideOutput(new WireLogLine(who, source, level, text, 0)), ActorRefs.NoSender);
+        Coordinator?.Tell(new OutsideOutput(new WireLogLine(who, source, level, text)), ActorRefs.NoSender);
 
     /// <summary>Tells the local job coordinator that a node is gone, sooner than the cluster would notice.</summary>
     public void ReportGone(NodeId node, string why) => Coordinator?.Tell(new NodeGone(node, why), ActorRefs.NoSender);

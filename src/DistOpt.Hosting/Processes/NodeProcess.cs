@@ -21,7 +21,7 @@ public sealed record ProgramStart(string FileName, IReadOnlyList<string> Argumen
 /// A child process that runs a node. It ends when its standard input closes, so it never outlives this process, however that ends. Its
 /// first line of output announces its node id; every other line is the user code's.
 /// </summary>
-internal sealed class NodeProcess : IAsyncDisposable
+public sealed class NodeProcess : IAsyncDisposable
 {
     /// <summary>Set for children: they announce themselves, watch their standard input, and leave Ctrl-C to the parent.</summary>
     public const string ChildVariable = "DISTOPT_CHILD";
