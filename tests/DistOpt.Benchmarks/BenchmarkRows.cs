@@ -8,5 +8,6 @@ internal static class BenchmarkRows
     public static IReadOnlyList<IBenchmarkRow> All { get; } =
     [
         new AdamRow(),
+        new PushPullRow(),
     ];
 }

@@ -1,6 +1,8 @@
 using DistOpt.Benchmarks;
+using DistOpt.Benchmarks.Tensors;
 
 // dotnet run -c Release --project tests/DistOpt.Benchmarks -- [--list] [--rounds N] [row ...]
+if (args is [PushPullServer.Argument, ..]) return await PushPullServer.RunAsync(args);
 int rounds = 15;
 var names = new List<string>();
 for (int i = 0; i < args.Length; i++)

@@ -8,6 +8,7 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Hosting.Tests.Local;
 
+[Collection(nameof(WholeProcess))]
 public sealed class LocalJobHostTests
 {
     [Fact]

@@ -8,11 +8,7 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Hosting.Tests.Tensors;
 
-/// <summary>Tests that count what the whole process holds.</summary>
-[CollectionDefinition("whole process", DisableParallelization = true)]
-public sealed class WholeProcess;
-
-[Collection("whole process")]
+[Collection(nameof(WholeProcess))]
 public sealed class TcpLifetimeTests
 {
     private static readonly TensorAddress Server = new(1, TensorTarget.Server, 0);
