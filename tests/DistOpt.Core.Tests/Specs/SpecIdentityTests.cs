@@ -1,5 +1,5 @@
-using static DistOpt.Core.Tests.Specs.TestCatalogs;
 using DistOpt.Core.Specs;
+using static DistOpt.Core.Tests.Specs.TestCatalogs;
 
 namespace DistOpt.Core.Tests.Specs;
 

@@ -53,7 +53,10 @@ internal sealed class ToyData(ToyOptions options) : Dataset<SupervisedBatch>
 
     public override DataInfo Info => new()
     {
-        Name = "toy", Task = TaskKind.Classification, InputShape = [Features], Classes = ["a", "b", "c"],
+        Name = "toy",
+        Task = TaskKind.Classification,
+        InputShape = [Features],
+        Classes = ["a", "b", "c"],
     };
 
     public override SupervisedBatch Load(ReadOnlySpan<long> indices, DataContext context)
