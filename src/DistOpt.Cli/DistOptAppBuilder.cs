@@ -50,6 +50,10 @@ public sealed class DistOptAppBuilder
         return this;
     }
 
+    /// <inheritdoc cref="TorchCatalog.AddDataset{TOptions}"/>
+    public DistOptAppBuilder AddDataset<TOptions>(string name, Func<TOptions, DataEnvironment, Dataset<SupervisedBatch>> open, string summary = "")
+        where TOptions : class, new() => AddDataset<TOptions, SupervisedBatch>(name, open, summary);
+
     /// <inheritdoc cref="TorchCatalog.AddDataset{TOptions, TBatch}"/>
     public DistOptAppBuilder AddDataset<TOptions, TBatch>(string name, Func<TOptions, DataEnvironment, Dataset<TBatch>> open, string summary = "")
         where TOptions : class, new()

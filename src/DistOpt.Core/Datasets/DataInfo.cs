@@ -56,6 +56,14 @@ public sealed record DataInfo
     /// <summary>How inputs are to be normalized; the statistics come from the training part alone.</summary>
     public NormalizationKind Normalization { get; init; } = NormalizationKind.None;
 
+    /// <summary>Inputs of one shape, each of one class; the rest can be added by <c>with</c>.</summary>
+    public static DataInfo Classification(string name, ImmutableArray<long> inputShape, ImmutableArray<string> classes) =>
+        new() { Name = name, Task = TaskKind.Classification, InputShape = inputShape, Classes = classes };
+
+    /// <summary>Inputs of one shape, each with values of one shape to be predicted; the rest can be added by <c>with</c>.</summary>
+    public static DataInfo Regression(string name, ImmutableArray<long> inputShape, ImmutableArray<long> targetShape) =>
+        new() { Name = name, Task = TaskKind.Regression, InputShape = inputShape, TargetShape = targetShape };
+
     /// <summary>Number of values in one input.</summary>
     public int InputLength => Product(InputShape);
 

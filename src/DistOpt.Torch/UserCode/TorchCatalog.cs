@@ -79,6 +79,14 @@ public sealed class TorchCatalog
         return this;
     }
 
+    /// <summary>Adds a data set of (input, target), for the models and losses of the catalogue.</summary>
+    /// <typeparam name="TOptions">A record with defaults; its properties are fields under <c>data:</c>.</typeparam>
+    /// <param name="name">Name in specs: <c>data: { name: NAME }</c>.</param>
+    /// <param name="open">Opens it; blocking. Throws a <see cref="SpecException"/> where the options or files are wrong.</param>
+    /// <param name="summary">One line for <c>distopt list</c>.</param>
+    public TorchCatalog AddDataset<TOptions>(string name, Func<TOptions, DataEnvironment, Dataset<SupervisedBatch>> open, string summary = "")
+        where TOptions : class, new() => AddDataset<TOptions, SupervisedBatch>(name, open, summary);
+
     /// <summary>Adds a data set with batches of any type.</summary>
     /// <typeparam name="TOptions">A record with defaults; its properties are fields under <c>data:</c>.</typeparam>
     /// <typeparam name="TBatch">A class or record whose tensors are public properties.</typeparam>
