@@ -9,5 +9,6 @@ internal static class BenchmarkRows
     [
         new AdamRow(),
         new PushPullRow(),
+        new TrainingRow(),
     ];
 }
