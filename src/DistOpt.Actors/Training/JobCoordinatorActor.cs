@@ -90,7 +90,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
     private void OfferNodes()
     {
         var waiting = _order.Select(Find).FirstOrDefault(j => j is { Opened: true, Workers: null, End: null });
-        if (waiting is null || _nodes.Count == 0) return;
+        if (waiting is null) return;
         var taken = _jobs.Values.Where(j => j is { End: null, Workers: not null })
             .SelectMany(j => j.Workers!).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
         waiting.Actor!.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, n.Roles.Contains("server"),

@@ -35,7 +35,7 @@ internal sealed class ReplicaActor : ReceiveActor
     private readonly HashSet<int> _computing = [];
     private readonly HashSet<object> _retried = new(ReferenceEqualityComparer.Instance);
     private readonly List<ComputedNode> _computed = [];
-    private readonly Dictionary<long, int> _answers = [];
+    private readonly HashSet<(TensorKind Kind, long Begin)> _answers = [];
     private readonly List<SliceMetrics> _slices = [];
     private readonly FlatBuffer _buffersOut;
     private IDisposable? _listening;
@@ -96,9 +96,10 @@ internal sealed class ReplicaActor : ReceiveActor
         // by reference the payload may be our own memory already (a server on this node)
         if (!destination.Equals(payload.Memory)) payload.Memory.CopyTo(destination);
         if (frame.Meta is AnswerMeta meta) _plan = meta.Plan.ToPlan();
-        int answers = _answers[header.Step] = _answers.GetValueOrDefault(header.Step) + 1;
-        if (answers < AnswersOfAVersion) return;
-        _answers.Remove(header.Step);
+        // under BSP one version at a time is under way; a repeat of an answer is the same answer
+        _answers.Add((header.Kind, header.Range.Begin));
+        if (_answers.Count < AnswersOfAVersion) return;
+        _answers.Clear();
         Volatile.Write(ref _version, header.Step);
         if (_plan is { } plan && plan.Step == header.Step) Follow(plan);
         if (_pendingFinal is { } final) StartFinal(final);

@@ -7,8 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace DistOpt.Hosting.Cluster;
 
 /// <summary>A node as a service of a generic host: joins when the host starts, leaves when it stops; the host stops when the cluster downs the node.</summary>
-public sealed class NodeService(NodeOptions options, JobParts parts, ISpecReader specs, ILoggerFactory loggers, IHostApplicationLifetime lifetime, TimeProvider time)
-    : IHostedService
+public sealed class NodeService(NodeOptions options, JobParts parts, ISpecReader specs, ILoggerFactory loggers,
+    IHostApplicationLifetime lifetime, TimeProvider time) : IHostedService
 {
     private ApiServer? _api;
 

@@ -157,7 +157,7 @@ internal sealed class FlatModule : IDisposable
     {
         var views = new Tensor[Layout.Parameters.Length];
         using var scope = NewDisposeScope();
-        var flat = frombuffer(buffer.Array, ScalarType.Float32);
+        var flat = frombuffer(buffer.Storage, ScalarType.Float32).narrow(0, buffer.Offset, buffer.Length);
         for (int i = 0; i < views.Length; i++)
         {
             var slot = Layout.Parameters[i];
@@ -174,7 +174,7 @@ internal sealed class FlatModule : IDisposable
     }
 
     private static unsafe float* Address(FlatBuffer buffer, TensorSlot slot) =>
-        (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(buffer.Array)) + slot.Offset; // the array is pinned
+        (float*)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(buffer.Storage)) + buffer.Offset + slot.Offset; // the array is pinned
 
     private static void CheckLength(FlatBuffer buffer, long length, string what)
     {

@@ -65,14 +65,14 @@ internal static partial class MatrixArithmetic
         using var scope = NewDisposeScope();
         var left = new FlatBuffer(rows * inner + line);
         var right = new FlatBuffer(columns * inner + line);
-        var x = frombuffer(left.Array, ScalarType.Float32);
-        var w = frombuffer(right.Array, ScalarType.Float32);
+        var x = frombuffer(left.Storage, ScalarType.Float32);
+        var w = frombuffer(right.Storage, ScalarType.Float32);
         float[]? first = null;
         for (int offset = 0; offset < line * line; offset++)
         {
             int at = offset / line, beside = offset % line;
-            for (int i = 0; i < rows * inner; i++) left.Array[at + i] = 1f / (3 + i * 7 % 101);
-            for (int i = 0; i < columns * inner; i++) right.Array[beside + i] = 1f / (5 + i * 11 % 103);
+            for (int i = 0; i < rows * inner; i++) left.Storage[at + i] = 1f / (3 + i * 7 % 101);
+            for (int i = 0; i < columns * inner; i++) right.Storage[beside + i] = 1f / (5 + i * 11 % 103);
             var placed = x.narrow(0, at, rows * inner).view(rows, inner);
             var result = nn.functional.linear(placed, w.narrow(0, beside, columns * inner).view(columns, inner));
             float[] values = MemoryMarshal.Cast<byte, float>(result.bytes).ToArray();

@@ -34,8 +34,8 @@ internal sealed class AdamRow : IBenchmarkRow
 
         torch.set_num_threads(1);
         using var scope = torch.NewDisposeScope();
-        var weight = new TorchSharp.Modules.Parameter(torch.tensor(parameters.Array));
-        weight.grad = torch.tensor(gradient.Array);
+        var weight = new TorchSharp.Modules.Parameter(torch.tensor(parameters.Span.ToArray()));
+        weight.grad = torch.tensor(gradient.Span.ToArray());
         using var torchAdam = torch.optim.Adam([weight], lr: 1e-3);
 
         var times = context.Interleave(

@@ -9,7 +9,7 @@ public sealed class FlatBufferTests
     {
         var buffer = new FlatBuffer(10);
         buffer.Slice(new KeyRange(4, 7)).Span.Fill(1);
-        Assert.Equal([0, 0, 0, 0, 1, 1, 1, 0, 0, 0], buffer.Array);
+        Assert.Equal([0, 0, 0, 0, 1, 1, 1, 0, 0, 0], buffer.Span.ToArray());
         Assert.Equal(10, buffer.Length);
         Assert.True(buffer.Slice(new KeyRange(10, 10)).IsEmpty);
         Assert.Throws<ArgumentOutOfRangeException>(() => buffer.Slice(new KeyRange(4, 11)));
@@ -23,8 +23,15 @@ public sealed class FlatBufferTests
         GC.Collect(2, GCCollectionMode.Forced, blocking: true, compacting: true);
         Assert.Equal(before, Address(buffer));
 
-        static nint Address(FlatBuffer b) => System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(b.Array, 0);
     }
+
+    [Fact]
+    public void Every_buffer_begins_at_a_cache_line()
+    {
+        for (int length = 0; length < 40; length++) Assert.Equal(0, Address(new FlatBuffer(length)) % FlatBuffer.Alignment);
+    }
+
+    private static nint Address(FlatBuffer b) => System.Runtime.InteropServices.Marshal.UnsafeAddrOfPinnedArrayElement(b.Storage, b.Offset);
 
     [Theory]
     [InlineData(-1)]

@@ -70,7 +70,8 @@ public sealed class ShardComputationTests
 
         public HashSet<FlatBuffer> Buffers { get; } = [];
 
-        public LeafResult ComputeLeaf(StepPlan plan, PositionRange shard, int shardIndex, FlatBuffer gradient, ReadOnlySpan<float> buffersIn, Span<float> buffersOut)
+        public LeafResult ComputeLeaf(StepPlan plan, PositionRange shard, int shardIndex, FlatBuffer gradient,
+            ReadOnlySpan<float> buffersIn, Span<float> buffersOut)
         {
             Shards.Add(shardIndex);
             Buffers.Add(gradient);

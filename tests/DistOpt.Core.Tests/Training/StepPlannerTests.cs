@@ -151,7 +151,8 @@ public sealed class StepPlannerTests
         return sums;
     }
 
-    private static StepPlanner Planner(int train, int batch, int epochs, int validation = 5, int? everyEpochs = 1, long? everySteps = null, StopSection? stop = null)
+    private static StepPlanner Planner(int train, int batch, int epochs, int validation = 5, int? everyEpochs = 1, long? everySteps = null,
+        StopSection? stop = null)
     {
         var spec = new TrainingSpec
         {

@@ -30,7 +30,7 @@ public class GradientTests
         for (int shard = 0; shard < shards; shard++)
         {
             var leaf = worker.ComputeLeaf(plan, GradientShards.Part(size, shards, shard), shard, gradient, buffers, []);
-            for (int i = 0; i < sum.Length; i++) sum[i] += gradient.Array[i];
+            for (int i = 0; i < sum.Length; i++) sum[i] += gradient.Span[i];
             weight += leaf.Weight;
             loss += leaf.Metrics[MetricSums.Loss].Sum;
         }
@@ -69,7 +69,7 @@ public class GradientTests
         var after = new float[buffers.Length];
         var leaf = worker.ComputeLeaf(TestJobs.Plan(1, 0, 60, 2), new PositionRange(0, 0), 0, gradient, buffers, after);
         Assert.Equal(0, leaf.Weight);
-        Assert.All(gradient.Array, v => Assert.Equal(0, v));
+        Assert.All(gradient.Span.ToArray(), v => Assert.Equal(0, v));
         Assert.Equal(buffers, after);
     }
 
@@ -117,10 +117,10 @@ public class GradientTests
         using var first = TestJobs.Open(TestJobs.Spec("drop", new NetOptions()));
         using var second = TestJobs.Open(TestJobs.Spec("drop", new NetOptions()));
         using var after = get_rng_state();
-        Assert.Equal(TestJobs.Initial(first).Weights.Array, TestJobs.Initial(second).Weights.Array);
+        Assert.Equal(TestJobs.Initial(first).Weights.Span.ToArray(), TestJobs.Initial(second).Weights.Span.ToArray());
         Assert.True(before.bytes.SequenceEqual(after.bytes));
         using var other = TestJobs.Open(TestJobs.Spec("drop", new NetOptions()) with { Seed = 12 });
-        Assert.NotEqual(TestJobs.Initial(first).Weights.Array, TestJobs.Initial(other).Weights.Array);
+        Assert.NotEqual(TestJobs.Initial(first).Weights.Span.ToArray(), TestJobs.Initial(other).Weights.Span.ToArray());
     }
 
     [Fact]
@@ -138,8 +138,8 @@ public class GradientTests
             worker.CheckViews();
             worker.ComputeLeaf(plan, new PositionRange(0, 8), 0, b, buffers, []);
             worker.CheckViews();
-            Assert.Equal(a.Array, b.Array);
-            Assert.Contains(a.Array, v => v != 0);
+            Assert.Equal(a.Span.ToArray(), b.Span.ToArray());
+            Assert.Contains(a.Span.ToArray(), v => v != 0);
         }
         weights.Span.Clear();
         var loss = worker.ComputeLeaf(plan, new PositionRange(0, 8), 0, b, buffers, []).Metrics[MetricSums.Loss];
@@ -152,7 +152,7 @@ public class GradientTests
         using var worker = job.CreateWorker(weights);
         var gradient = new FlatBuffer(weights.Length);
         var leaf = worker.ComputeLeaf(plan, shard, 0, gradient, buffers, []);
-        return (gradient.Array, leaf);
+        return (gradient.Span.ToArray(), leaf);
     }
 
     private static string[] Hashes(IJobRuntime job, StepPlan[] plans, int[] order)
@@ -186,7 +186,7 @@ public class GradientTests
         var (weights, _) = TestJobs.Initial(job);
         var state = new Dictionary<string, Tensor>();
         foreach (var slot in job.Layout.Parameters)
-            state.Add(slot.Name, tensor(weights.Array.AsSpan((int)slot.Offset, (int)slot.Length).ToArray()).reshape([.. slot.Shape]));
+            state.Add(slot.Name, tensor(weights.Span.Slice((int)slot.Offset, (int)slot.Length).ToArray()).reshape([.. slot.Shape]));
         module.load_state_dict(state);
         var loss = nn.functional.cross_entropy(module.forward(batch.Input), batch.Target);
         loss.backward();

@@ -73,8 +73,8 @@ public class MatrixArithmeticTests
     {
         int length = (int)shape.Aggregate(1L, (a, b) => a * b);
         var buffer = new FlatBuffer(length + 16);
-        for (int i = 0; i < length; i++) buffer.Array[offset + i] = 1f / (3 + i * 7 % 101) - 0.1f;
-        return frombuffer(buffer.Array, ScalarType.Float32).narrow(0, offset, length).view(shape).detach();
+        for (int i = 0; i < length; i++) buffer.Span[offset + i] = 1f / (3 + i * 7 % 101) - 0.1f;
+        return frombuffer(buffer.Storage, ScalarType.Float32).narrow(0, buffer.Offset + offset, length).view(shape).detach();
     }
 
     private static string Hash(Tensor tensor) => Convert.ToHexString(SHA256.HashData(tensor.contiguous().bytes));

@@ -29,14 +29,14 @@ public class RulesTests
         var scratch = new FlatBuffer(weights.Length);
         for (int i = 0; i < 36; i += 7)
         {
-            float at = weights.Array[i];
+            float at = weights.Span[i];
             const float Step = 1e-2f;
-            weights.Array[i] = at + Step;
+            weights.Span[i] = at + Step;
             double up = worker.ComputeLeaf(plan, new PositionRange(0, 16), 0, scratch, buffers, []).Metrics["loss"].Sum;
-            weights.Array[i] = at - Step;
+            weights.Span[i] = at - Step;
             double down = worker.ComputeLeaf(plan, new PositionRange(0, 16), 0, scratch, buffers, []).Metrics["loss"].Sum;
-            weights.Array[i] = at;
-            Assert.Equal((up - down) / (2 * Step), gradient.Array[i], 2e-2);
+            weights.Span[i] = at;
+            Assert.Equal((up - down) / (2 * Step), gradient.Span[i], 2e-2);
         }
     }
 

@@ -27,9 +27,9 @@ public sealed class WeightFileTests : IDisposable
         using (var job = TestJobs.Open(spec, catalog))
         {
             var (weights, buffers) = TestJobs.Initial(job);
-            for (int i = 0; i < weights.Length; i++) weights.Array[i] += i;
+            for (int i = 0; i < weights.Length; i++) weights.Span[i] += i;
             buffers.AsSpan(0, 6).Fill(5);
-            trained = weights.Array;
+            trained = weights.Span.ToArray();
             job.SaveModel(path, weights.Memory, buffers);
         }
         using (var file = SafetensorsFile.Open(path))
@@ -42,7 +42,7 @@ public sealed class WeightFileTests : IDisposable
         }
         using var again = TestJobs.Open(spec with { Seed = 3, Model = spec.Model with { Weights = path } }, catalog);
         var (loaded, statistics) = TestJobs.Initial(again);
-        Assert.Equal(trained, loaded.Array);
+        Assert.Equal(trained, loaded.Span.ToArray());
         Assert.All(statistics[..6], v => Assert.Equal(5, v));
     }
 

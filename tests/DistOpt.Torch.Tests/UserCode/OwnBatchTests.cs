@@ -65,7 +65,7 @@ public class OwnBatchTests
         {
             var part = GradientShards.Part(Size, shards, shard);
             weight += worker.ComputeLeaf(TestJobs.Plan(0, 0, 0, Size), part, shard, gradient, buffers, []).Weight;
-            for (int i = 0; i < sum.Length; i++) sum[i] += gradient.Array[i];
+            for (int i = 0; i < sum.Length; i++) sum[i] += gradient.Span[i];
         }
         for (int i = 0; i < sum.Length; i++) sum[i] /= weight;
         return sum;
