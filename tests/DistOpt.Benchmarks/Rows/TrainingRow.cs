@@ -14,6 +14,7 @@ namespace DistOpt.Benchmarks.Rows;
 /// <summary>
 /// The MLP 784-512-256-10 with Adam: one worker against the same loop written by hand in TorchSharp with torch's optimizer; two workers on
 /// two cores against one, at 64 samples each (weak scaling) and at 64 in all (strong scaling). Everything counts: batches, steps, updates.
+/// As many servers as workers, so that updates use all the cores that gradients use.
 /// </summary>
 internal sealed class TrainingRow : IBenchmarkRow
 {
@@ -57,7 +58,7 @@ internal sealed class TrainingRow : IBenchmarkRow
             Data = new DataSpec { Kind = "images-in-memory", ValidationFraction = 0, TestFraction = 0 },
             Model = new ModelSpec { Kind = "mlp", Options = new Torch.Models.MlpOptions { Hidden = [512, 256] } },
             Batch = new PluginSpec("fixed", new Core.Batching.FixedBatchOptions { Size = batch }),
-            Training = new TrainingSection { Workers = workers, GradientShards = workers, Epochs = Epochs },
+            Training = new TrainingSection { Workers = workers, Servers = workers, GradientShards = workers, Epochs = Epochs },
             Select = new SelectSection { Metric = "train.loss" },
         };
         var run = Training.Start(spec, app, new TrainingOptions { WritesRunDirectory = false }, cancellationToken);
