@@ -1,0 +1,2 @@
+// the tests start processes, count threads and handles, and measure memory: one at a time
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
