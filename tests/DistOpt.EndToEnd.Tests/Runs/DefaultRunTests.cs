@@ -58,8 +58,8 @@ public sealed class DefaultRunTests(DefaultRun run) : IClassFixture<DefaultRun>
         var train = rows.Where(r => r.Split == DataSplit.Train).ToList();
         var validation = rows.Where(r => r.Split == DataSplit.Validation).ToList();
         Assert.Equal(summary.Epochs, validation.Count);
-        Assert.Equal(summary.Steps, rows[^1].Step);
-        Assert.Equal(rows.Select(r => r.Step).Order(), rows.Select(r => r.Step));
+        Assert.Equal(summary.Steps, validation[^1].Step);
+        Assert.Equal(train.Select(r => r.Step).Order(), train.Select(r => r.Step));
         Assert.True(train[^1].Get("loss") < train[0].Get("loss"));
         Assert.Equal(train[^1].Get("loss"), summary.Train["loss"]);
         // the selected step is the one of the lowest validation loss, and the summary's figures are that row's
@@ -67,6 +67,7 @@ public sealed class DefaultRunTests(DefaultRun run) : IClassFixture<DefaultRun>
         Assert.Equal((best.Step, best.Get("loss")), (summary.Selected!.Step, summary.Selected.Value));
         Assert.Equal(best.Get("accuracy"), summary.Validation["accuracy"]);
         var test = Assert.Single(rows, r => r.Split == DataSplit.Test);
+        Assert.Equal(best.Step, test.Step);
         Assert.Equal((test.Get("loss"), test.Get("accuracy")), (summary.Test["loss"], summary.Test["accuracy"]));
 
         var document = JsonDocument.Parse(File.ReadAllText(Path.Combine(run.Run, "inference.json"))).RootElement;

@@ -25,7 +25,7 @@ public sealed class LeakTests
         for (int i = 0; i < 4; i++) await RunAsync(i);
         var (threads, handles, memory) = (ProcessState.Threads(), ProcessState.Handles(), ProcessState.ResidentBytes());
 
-        for (int i = 0; i < Runs; i++) await RunAsync(i);
+        for (int i = 0; i < 60; i++) { await RunAsync(i); Console.Error.WriteLine($"{i} {ProcessState.ResidentBytes()>>20} managed {GC.GetTotalMemory(true)>>20} native {ProcessState.NativeBytes()>>10} committed {GC.GetGCMemoryInfo().TotalCommittedBytes>>20}"); }
 
         long growth = ProcessState.ResidentBytes() - memory;
         Assert.True(ProcessState.Threads().Count <= threads.Count, Left(threads, ProcessState.Threads()));

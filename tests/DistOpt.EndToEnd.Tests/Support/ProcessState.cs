@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace DistOpt.EndToEnd.Tests.Support;
 
@@ -14,10 +15,19 @@ internal static class ProcessState
         }
     }
 
-    /// <summary>Resident memory, managed and native.</summary>
+    /// <summary>Native memory that somebody holds: what malloc has given out and not got back, over all of its arenas.</summary>
+    public static long NativeBytes()
+    {
+        Collect();
+        var info = MallInfo();
+        return (long)(info.InUse + info.Mapped);
+    }
+
+    /// <summary>Resident memory, managed and native; what malloc only keeps for later is given back first.</summary>
     public static long ResidentBytes()
     {
         Collect();
+        _ = MallocTrim(0);
         string line = File.ReadLines("/proc/self/status").Single(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
         return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
     }
@@ -35,6 +45,23 @@ internal static class ProcessState
         .. Directory.GetFiles("/proc/self/fd").Select(fd => File.ResolveLinkTarget(fd, returnFinalTarget: false)?.FullName).OfType<string>()
             .Order(StringComparer.Ordinal),
     ];
+
+    [DllImport("libc", EntryPoint = "malloc_trim")]
+    private static extern int MallocTrim(nuint pad);
+
+    [DllImport("libc", EntryPoint = "mallinfo2")]
+    private static extern MallocInfo MallInfo();
+
+    /// <summary>struct mallinfo2 of glibc 2.33: arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    private readonly struct MallocInfo
+    {
+        private readonly nuint _arena, _freeChunks, _fastBlocks, _mappedRegions;
+        public readonly nuint Mapped;
+        private readonly nuint _unused, _freedFast;
+        public readonly nuint InUse;
+        private readonly nuint _free, _top;
+    }
 
     private static string? Read(string path)
     {
