@@ -7,7 +7,7 @@ using DistOpt.Torch;
 
 namespace DistOpt.Examples;
 
-/// <summary><c>in-code</c>: training from C# without a spec file, with the metrics as they come, and the trained model at the end.</summary>
+/// <summary><c>in-code</c>: training from C# without a spec file; metrics as they come, and the model at the end.</summary>
 internal static class InCode
 {
     public static readonly TrainingSpec Spec = new()

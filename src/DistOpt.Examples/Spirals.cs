@@ -12,7 +12,6 @@ public sealed record SpiralNetOptions { [Range(1, 4096)] public int Width { get;
 public sealed class SpiralNet : nn.Module<Tensor, Tensor>
 {
     private readonly nn.Module<Tensor, Tensor> layers;
-
     public SpiralNet(int width, int classes) : base(nameof(SpiralNet))
     {
         layers = nn.Sequential(nn.Linear(2, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, classes));

@@ -9,7 +9,11 @@ internal static class ListCommand
 {
     public static Command Create(Bind bind)
     {
-        var kind = new Argument<string?>("kind") { Description = "models, datasets, losses, optimizers, schedules, batches or consistencies; without it all names", Arity = ArgumentArity.ZeroOrOne };
+        var kind = new Argument<string?>("kind")
+        {
+            Description = "models, datasets, losses, optimizers, schedules, batches or consistencies; without it all names",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         var command = new Command("list", "Lists what a spec can name, with fields, defaults and ranges") { kind };
         bind(command, invocation =>
         {
@@ -37,7 +41,8 @@ internal static class ListCommand
                     },
                     writer =>
                     {
-                        foreach (string line in Format.Table([.. all.Select(l => (IReadOnlyList<string>)[l.Name, string.Join(", ", l.Entries.Select(e => e.Name))])]))
+                        var names = all.Select(l => (IReadOnlyList<string>)[l.Name, string.Join(", ", l.Entries.Select(e => e.Name))]);
+                        foreach (string line in Format.Table([.. names]))
                             writer.WriteLine(line);
                     });
             }
@@ -118,7 +123,8 @@ internal static class InitCommand
             string? path = parse.GetValue(file);
             var violations = new ViolationCollector();
             if (path is not null && (File.Exists(path) || Directory.Exists(path))) violations.Add(path, "exists already; name another file, or remove it");
-            string? text = violations.Try(() => SpecTemplates.Init(SpecFiles.Binder(invocation.App), parse.GetValue(data), parse.GetValue(model), parse.GetValue(set)));
+            var binder = SpecFiles.Binder(invocation.App);
+            string? text = violations.Try(() => SpecTemplates.Init(binder, parse.GetValue(data), parse.GetValue(model), parse.GetValue(set)));
             violations.ThrowIfAny();
             if (path is not null) File.WriteAllText(path, text);
             invocation.Write(

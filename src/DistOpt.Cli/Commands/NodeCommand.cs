@@ -33,8 +33,11 @@ internal static class NodeCommand
             var overrides = new List<string>();
             foreach (var (option, field, isList) in settings)
             {
-                if ((invocation.Parse.GetValue(option) ?? invocation.Console.Environment("DISTOPT_" + field.ToUpperInvariant())) is not { Length: > 0 } text) continue;
-                overrides.Add($"{field}={(isList ? "[" + string.Join(", ", text.Split(',', StringSplitOptions.TrimEntries).Select(Quoted)) + "]" : field is "bind" or "advertise" or "data_root" ? Quoted(text) : text)}");
+                string? text = invocation.Parse.GetValue(option) ?? invocation.Console.Environment("DISTOPT_" + field.ToUpperInvariant());
+                if (string.IsNullOrEmpty(text)) continue;
+                string value = isList ? "[" + string.Join(", ", text.Split(',', StringSplitOptions.TrimEntries).Select(Quoted)) + "]"
+                    : field is "bind" or "advertise" or "data_root" ? Quoted(text) : text;
+                overrides.Add($"{field}={value}");
             }
             string? path = invocation.Parse.GetValue(config);
             var options = SpecFiles.Binder(invocation.App).Bind<NodeOptions>(path is null ? "" : SpecFile.Read(path), path, overrides);
@@ -55,7 +58,8 @@ internal static class NodeCommand
         // a child ends with its parent, which holds the other end of its standard input
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(invocation.Interrupt);
         if (isChild) _ = WatchInputAsync(console.In, stop);
-        using var loggers = new ConsoleLoggers(isChild ? TextWriter.Null : console.Error, console.Time, invocation.Parse.GetValue<bool>("--debug") ? LogLevel.Debug : LogLevel.Information);
+        var level = invocation.Parse.GetValue<bool>("--debug") ? LogLevel.Debug : LogLevel.Information;
+        using var loggers = new ConsoleLoggers(isChild ? TextWriter.Null : console.Error, console.Time, level);
         ClusterNode node;
         try
         {
@@ -68,7 +72,8 @@ internal static class NodeCommand
         await using (node.ConfigureAwait(false))
         {
             using var capture = console.CapturesSystemConsole ? new ConsoleCapture(Capture) : null;
-            await using var api = isChild ? null : await ApiServer.StartAsync(node, new AppSpecReader(app), loggers, console.Time, stop.Token).ConfigureAwait(false);
+            await using var api = isChild ? null
+                : await ApiServer.StartAsync(node, new AppSpecReader(app), loggers, console.Time, stop.Token).ConfigureAwait(false);
             console.Out.WriteLine(isChild ? NodeProcess.Announcement + node.Id.Value
                 : $"node {node.Endpoint} ({string.Join(", ", options.Roles)}), tensor port {node.TensorPort}, http://{options.AdvertisedHost}:{api!.Port}");
             await console.Out.FlushAsync(CancellationToken.None).ConfigureAwait(false);

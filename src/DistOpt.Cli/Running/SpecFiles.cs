@@ -13,23 +13,19 @@ internal static class SpecFiles
     /// <summary>The resolved spec of a file (null: the defaults) with settings.</summary>
     /// <exception cref="SpecException">All violations.</exception>
     public static TrainingSpec Read(string? path, IReadOnlyList<string> settings, DistOptAppDefinition app) =>
-        Fix(path is null ? Binder(app).Default(settings) : Binder(app).ReadTraining(path, settings));
+        (path is null ? Binder(app).Default(settings) : Binder(app).ReadTraining(path, settings)).Resolve();
 
     /// <summary>The resolved spec of a text.</summary>
     /// <param name="yaml">The text.</param>
     /// <param name="fileName">What errors of the whole text call it.</param>
     /// <exception cref="SpecException">All violations.</exception>
-    public static TrainingSpec Parse(string yaml, string? fileName, DistOptAppDefinition app) => Fix(Binder(app).ParseTraining(yaml, fileName));
+    public static TrainingSpec Parse(string yaml, string? fileName, DistOptAppDefinition app) => Binder(app).ParseTraining(yaml, fileName).Resolve();
 
     /// <summary>A spec that was made in code: checked, defaults filled in, gradient shards fixed.</summary>
     /// <exception cref="SpecException">All violations.</exception>
-    public static TrainingSpec Resolve(TrainingSpec spec, DistOptAppDefinition app) => Fix(Binder(app).Check(spec));
+    public static TrainingSpec Resolve(TrainingSpec spec, DistOptAppDefinition app) => Binder(app).Check(spec).Resolve();
 
     public static string Write(TrainingSpec spec) => SpecWriter.Write(spec);
-
-    /// <summary><c>gradient_shards: auto</c> is the spec's workers, fixed here and never changed afterwards.</summary>
-    private static TrainingSpec Fix(TrainingSpec spec) =>
-        spec.Training.GradientShards is not null ? spec : spec with { Training = spec.Training with { GradientShards = spec.Training.Workers } };
 
     public static SpecBinder Binder(DistOptAppDefinition app) => Binders.GetValue(app, static a => new SpecBinder(new SpecCatalogs
     {

@@ -14,13 +14,15 @@ public sealed record PredictRequest(float[][]? Inputs);
 /// <param name="Probability">Its probability.</param>
 /// <param name="Probabilities">Probability of every class by name.</param>
 /// <param name="Values">A regression's values; null for a classification.</param>
-public sealed record PredictedRow(string? Class, float? Probability, IReadOnlyDictionary<string, float>? Probabilities, IReadOnlyList<float>? Values);
+public sealed record PredictedRow(
+    string? Class, float? Probability, IReadOnlyDictionary<string, float>? Probabilities, IReadOnlyList<float>? Values);
 
 /// <summary>The answer to <c>POST /predict</c>, in the order of the request.</summary>
 public sealed record PredictResponse(IReadOnlyList<PredictedRow> Predictions);
 
 /// <summary>What <c>GET /</c> tells about the model.</summary>
-public sealed record ModelDescription(string Model, IReadOnlyList<long> InputShape, IReadOnlyList<string> Columns, IReadOnlyList<string> Classes);
+public sealed record ModelDescription(
+    string Model, IReadOnlyList<long> InputShape, IReadOnlyList<string> Columns, IReadOnlyList<string> Classes);
 
 /// <summary>An ASP.NET minimal API around one <see cref="Predictor"/>, which any number of requests use at once.</summary>
 public static class PredictionServer
@@ -45,7 +47,8 @@ public static class PredictionServer
     private static string? Problem(Predictor predictor, PredictRequest request)
     {
         int length = predictor.Document.ToDataInfo().InputLength;
-        if (request.Inputs is not { Length: > 0 and <= RowsMax } inputs) return $"give 1 to {RowsMax} rows of {length} values as \"inputs\"";
+        if (request.Inputs is not { Length: > 0 and <= RowsMax } inputs)
+            return $"give 1 to {RowsMax} rows of {length} values as \"inputs\"";
         int wrong = Array.FindIndex(inputs, row => row?.Length != length);
         return wrong < 0 ? null : $"inputs[{wrong}] has {inputs[wrong]?.Length ?? 0} values, but the model takes {length}";
     }

@@ -21,8 +21,9 @@ internal static class ServeCommand
         command.SetAction(async (parse, stop) =>
         {
             using var predictor = Predictor.Load(parse.GetRequiredValue(run), catalog);
+            string kind = predictor.Document.Model.Kind;
             if (predictor.Document.InputShape.IsEmpty)
-                throw new SpecException("", $"model '{predictor.Document.Model.Kind}' has inputs of its own kind, which this API has no form for");
+                throw new SpecException("", $"model '{kind}' has inputs of its own kind, which this API has no form for");
             string where = parse.GetRequiredValue(urls);
             await using var server = PredictionServer.Build(predictor, where);
             try
@@ -33,7 +34,7 @@ internal static class ServeCommand
             {
                 throw new SpecException("--urls", $"cannot listen on '{where}': {e.Message}");
             }
-            parse.InvocationConfiguration.Output.WriteLine($"serving '{predictor.Document.Model.Kind}' on {string.Join(", ", server.Urls)}; Ctrl-C ends");
+            parse.InvocationConfiguration.Output.WriteLine($"serving '{kind}' on {string.Join(", ", server.Urls)}; Ctrl-C ends");
             await server.WaitForShutdownAsync(stop);
         });
         return command;

@@ -48,7 +48,8 @@ public sealed class VerseNet : nn.Module<Tensor, Tensor, Tensor>
     /// The training step: the loss summed over characters, and how many they are. A worker with long verses so counts for as much as its
     /// characters do, however the batch is cut.
     /// </summary>
-    public static StepResult Step(VerseNet net, VerseBatch batch, StepContext context) => Loss(net.forward(batch.Text, batch.Book), batch, context);
+    public static StepResult Step(VerseNet net, VerseBatch batch, StepContext context) =>
+        Loss(net.forward(batch.Text, batch.Book), batch, context);
 
     /// <summary>As the training step, and how often the most probable character is the right one: over all, and for each book.</summary>
     public static StepResult Evaluate(VerseNet net, VerseBatch batch, StepContext context)
@@ -68,7 +69,8 @@ public sealed class VerseNet : nn.Module<Tensor, Tensor, Tensor>
 
     private static StepResult Loss(Tensor scores, VerseBatch batch, StepContext context)
     {
-        var sum = nn.functional.cross_entropy(scores.flatten(0, 1), batch.Next.flatten(), ignore_index: Verses.Pad, reduction: nn.Reduction.Sum);
+        var sum = nn.functional.cross_entropy(scores.flatten(0, 1), batch.Next.flatten(), ignore_index: Verses.Pad,
+            reduction: nn.Reduction.Sum);
         context.Log("bits_per_character", sum.detach() / Math.Log(2), batch.Characters);
         return new StepResult(sum, batch.Characters);
     }

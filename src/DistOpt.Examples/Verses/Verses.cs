@@ -16,8 +16,8 @@ public sealed record VersesOptions
 }
 
 /// <summary>N verses, padded to the longest of them (T characters).</summary>
-/// <param name="Text">[N, T] int64: the characters seen, from <see cref="Verses.Stop"/> on; <see cref="Verses.Pad"/> behind the end.</param>
-/// <param name="Next">[N, T] int64: the character after each, the last one <see cref="Verses.Stop"/>; <see cref="Verses.Pad"/> behind it.</param>
+/// <param name="Text">[N, T] int64: the characters seen, <see cref="Verses.Stop"/> first; <see cref="Verses.Pad"/> behind the end.</param>
+/// <param name="Next">[N, T] int64: the character after each, <see cref="Verses.Stop"/> last; <see cref="Verses.Pad"/> behind it.</param>
 /// <param name="Book">[N, books] float32: 1 for the book that the verse is from, else 0.</param>
 /// <param name="Characters">Characters to be predicted, without padding.</param>
 public sealed record VerseBatch(Tensor Text, Tensor Next, Tensor Book, long Characters);
@@ -50,7 +50,7 @@ public sealed class Verses : Dataset<VerseBatch>
 
     public override long Count => _verses.Length;
 
-    /// <summary>Every split gets its share of each book.</summary>
+    /// <summary>The book of each verse: every split gets its share of it.</summary>
     public override ReadOnlySpan<int> Labels => _books;
 
     public override VerseBatch Load(ReadOnlySpan<long> indices, DataContext context)
@@ -71,6 +71,8 @@ public sealed class Verses : Dataset<VerseBatch>
         return new VerseBatch(tensor(text), tensor(next), tensor(book), characters);
     }
 
-    private static byte[] Encode(string verse, int length) =>
-        [.. verse.Take(length).Select(c => (byte)(Alphabet.IndexOf(c) is > Stop and var token ? token : throw new FormatException($"no token for '{c}'")))];
+    private static byte[] Encode(string verse, int length) => [.. verse.Take(length).Select(Token)];
+
+    private static byte Token(char character) => Alphabet.IndexOf(character) is > Stop and var token ? (byte)token
+        : throw new FormatException($"the text has '{character}', which the alphabet lacks");
 }

@@ -8,13 +8,19 @@ using static TorchSharp.torch;
 
 namespace DistOpt.Examples;
 
-/// <summary><c>write RUN --book psalms</c>: a command of one's own, and a trained model with inputs of its own (<c>Predictor.Use</c>).</summary>
+/// <summary>
+/// <c>write RUN --book psalms</c>: a command of one's own, and a trained model with inputs of its own (<c>Predictor.Use</c>).
+/// </summary>
 internal static class WriteCommand
 {
     public static Command Create(TorchCatalog catalog)
     {
         var run = new Argument<string>("run") { Description = "Run directory of a verse-net" };
-        var book = new Option<string>("--book") { Description = string.Join(", ", Verses.Books), DefaultValueFactory = _ => Verses.Books[0] };
+        var book = new Option<string>("--book")
+        {
+            Description = string.Join(", ", Verses.Books),
+            DefaultValueFactory = _ => Verses.Books[0],
+        };
         var seed = new Option<long>("--seed") { Description = "Another seed, another verse" };
         var command = new Command("write", "Writes a verse with a trained verse-net") { run, book, seed };
         command.SetAction(parse =>

@@ -14,15 +14,15 @@ namespace DistOpt.Torch.Engine;
 internal sealed record TorchJobState(TrainingSpec Spec, Dataset Dataset, DataSplits Splits, TorchModel Model, FlatModule Initial,
     BatchLoader Loader, FlatBuffer Weights, float[] Buffers, ImmutableArray<Assembly> Code, WarmUpResult Probe);
 
-/// <summary>A job's model and data on this machine.</summary>
-internal sealed class TorchJobRuntime : IJobRuntime
+/// <summary>A job's model and data on this machine; <see cref="TorchRuntimeFactory.Open"/> makes it.</summary>
+public sealed class TorchJobRuntime : IJobRuntime
 {
     private readonly TorchJobState _job;
     private readonly Lazy<JobFingerprint> _fingerprint;
     private readonly Lock _files = new();
     private bool _disposed;
 
-    public TorchJobRuntime(TorchJobState job)
+    internal TorchJobRuntime(TorchJobState job)
     {
         _job = job;
         _fingerprint = new Lazy<JobFingerprint>(() => Fingerprints.Of(job));
@@ -32,7 +32,11 @@ internal sealed class TorchJobRuntime : IJobRuntime
 
     public DataCounts Data => _job.Splits.Counts;
 
+    /// <summary>Which samples are in which part, with counts by class.</summary>
     public DataSplits Splits => _job.Splits;
+
+    /// <summary>What the data set says of itself.</summary>
+    public DataInfo DataInfo => _job.Dataset.Info;
 
     public JobFingerprint Fingerprint => _fingerprint.Value;
 

@@ -13,7 +13,7 @@ public sealed record CnnOptions
     [Description("Output channels of the convolutions, each 1 to 4,096; every convolution is followed by a 2x2 max-pool")]
     [MinLength(1)]
     [MaxLength(8)]
-    [EachInRange(1, 4096)]
+    [Range(1, 4096)]
     public ImmutableArray<int> Channels { get; init; } = [6, 16];
 
     [Description("Side of the convolution kernels; the picture is padded by half of it, so that a convolution keeps its size")]
@@ -22,7 +22,7 @@ public sealed record CnnOptions
 
     [Description("Widths of the fully connected hidden layers, each 1 to 65,536; none = straight to the output")]
     [MaxLength(16)]
-    [EachInRange(1, 65_536)]
+    [Range(1, 65_536)]
     public ImmutableArray<int> Hidden { get; init; } = [120, 84];
 
     [Description("Activation after each convolution and each hidden layer")]

@@ -11,7 +11,7 @@ public sealed record MlpOptions
 {
     [Description("Widths of the hidden layers, input side first, each 1 to 65,536; at most 64 layers, none = a linear model")]
     [MaxLength(64)]
-    [EachInRange(1, 65_536)]
+    [Range(1, 65_536)]
     public ImmutableArray<int> Hidden { get; init; } = [64];
 
     [Description("Activation after each hidden layer")]

@@ -25,11 +25,12 @@ public sealed class LeakTests
         for (int i = 0; i < 4; i++) await RunAsync(i);
         var (threads, handles, memory) = (ProcessState.Threads(), ProcessState.Handles(), ProcessState.ResidentBytes());
 
-        for (int i = 0; i < 60; i++) { await RunAsync(i); Console.Error.WriteLine($"{i} {ProcessState.ResidentBytes()>>20} managed {GC.GetTotalMemory(true)>>20} native {ProcessState.NativeBytes()>>10} committed {GC.GetGCMemoryInfo().TotalCommittedBytes>>20}"); }
+        for (int i = 0; i < Runs; i++) await RunAsync(i);
 
         long growth = ProcessState.ResidentBytes() - memory;
         Assert.True(ProcessState.Threads().Count <= threads.Count, Left(threads, ProcessState.Threads()));
-        Assert.True(ProcessState.Handles().Count <= handles.Count, Left(handles, ProcessState.Handles()));
+        // the runtime may open a pipe of its own, once, at some moment of its choice; a handle left by each run would be 20
+        Assert.True(ProcessState.Handles().Count <= handles.Count + 2, Left(handles, ProcessState.Handles()));
         Assert.True(growth < 40 << 20, $"{growth >> 20} MiB more than before {Runs} runs");
 
         async Task RunAsync(int i)

@@ -1,3 +1,6 @@
+using DistOpt.Torch.Losses;
+using DistOpt.Core.Schedules;
+using DistOpt.Core.Optimizers;
 using System.ComponentModel.DataAnnotations;
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Specs;
@@ -171,12 +174,10 @@ public sealed class ModelTests
     [Fact]
     public void Ranges_of_options_name_the_element_that_is_wrong()
     {
-        var results = new List<ValidationResult>();
-        var options = new MlpOptions { Hidden = [8, 0], Dropout = 1, Activation = "relo" };
-        Assert.False(Validator.TryValidateObject(options, new ValidationContext(options), results, validateAllProperties: true));
-        Assert.Equal(3, results.Count);
-        var hidden = results.Single(r => r.MemberNames.Single() == nameof(MlpOptions.Hidden));
-        Assert.Equal("element 1 is 0, but must be between 1 and 65536", hidden.ErrorMessage);
+        var binder = new SpecBinder(new SpecCatalogs { Models = ModelCatalog.Create(), Datasets = DatasetCatalog.Create(), Losses = LossCatalog.Create(),
+            Optimizers = OptimizerCatalog.Default, Schedules = ScheduleCatalog.Default });
+        var error = Assert.Throws<SpecException>(() => binder.ParseTraining("model: { kind: mlp, hidden: [8, 0], dropout: 1, activation: relo }"));
+        Assert.Equal(["model.activation", "model.dropout", "model.hidden[1]"], error.Violations.Select(v => v.Path).Order(StringComparer.Ordinal));
     }
 
     [Fact]
