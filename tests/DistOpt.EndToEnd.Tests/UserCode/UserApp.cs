@@ -57,7 +57,7 @@ public sealed class Talker : nn.Module<Tensor, Tensor>
 
     public static StepResult Step(Talker module, SupervisedBatch batch, StepContext context)
     {
-        if (context is { Training: true, Epoch: 0 } && context.Rows > 0)
+        if (context is { Training: true, Epoch: 0, Step: 0, Rows: > 0 })
             Console.WriteLine($"step {context.Step} position {context.FirstPosition} in process {Environment.ProcessId}");
         var output = module.forward(batch.Input);
         context.Log("correct", output.argmax(1).eq(batch.Target).sum(), context.Rows);
