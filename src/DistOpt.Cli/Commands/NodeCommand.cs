@@ -80,13 +80,10 @@ internal static class NodeCommand
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using (stop.Token.Register(() => stopped.TrySetResult()))
                 await Task.WhenAny(node.Ended, stopped.Task).ConfigureAwait(false);
-            if (!node.Ended.IsCompleted) return ExitCode.Done;
-            return await node.Ended.ConfigureAwait(false) switch
-            {
-                NodeEnd.Downed => throw new CommandException(ExitCode.Downed, "the cluster has downed this node; see its log and start it again"),
-                NodeEnd.NotJoined => throw new CommandException(ExitCode.CouldNotJoin, "this node could not join the cluster"),
-                _ => ExitCode.Done,
-            };
+            // a child's whole cluster ends with its parent: nobody is left to take leave of
+            if (isChild && !node.Ended.IsCompleted) await node.StopAsync(leave: false).ConfigureAwait(false);
+            else if (node.Ended.IsCompleted) return Code(await node.Ended.ConfigureAwait(false));
+            return ExitCode.Done;
 
             void Capture(string source, string text)
             {
@@ -95,6 +92,13 @@ internal static class NodeCommand
             }
         }
     }
+
+    private static int Code(NodeEnd end) => end switch
+    {
+        NodeEnd.Downed => throw new CommandException(ExitCode.Downed, "the cluster has downed this node; see its log and start it again"),
+        NodeEnd.NotJoined => throw new CommandException(ExitCode.CouldNotJoin, "this node could not join the cluster"),
+        _ => ExitCode.Done,
+    };
 
     private static async Task WatchInputAsync(TextReader input, CancellationTokenSource stop)
     {

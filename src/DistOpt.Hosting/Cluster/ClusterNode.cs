@@ -146,16 +146,25 @@ public sealed class ClusterNode : IAsyncDisposable
         return (await coordinator.Ask<NodeList>(new ListNodes(), TimeSpan.FromSeconds(10)).ConfigureAwait(false)).Nodes;
     }
 
-    /// <summary>Leaves the cluster and stops everything.</summary>
-    public async Task StopAsync()
+    /// <summary>Stops everything.</summary>
+    /// <param name="leave">
+    /// Whether to leave the cluster in good order first, which takes seconds when others cannot be reached; false where the whole cluster
+    /// ends.
+    /// </param>
+    public async Task StopAsync(bool leave = true)
     {
         _stopping = true;
-        await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
+        if (leave) await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
+        else await _system.Terminate().ConfigureAwait(false);
         await _system.WhenTerminated.ConfigureAwait(false);
         if (_channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
     }
 
-    public async ValueTask DisposeAsync() => await StopAsync().ConfigureAwait(false);
+    /// <summary>Leaves and stops, unless <see cref="StopAsync"/> was called before.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_stopping) await StopAsync().ConfigureAwait(false);
+    }
 
     private NodeEnd EndOf(ActorSystem system) => _stopping ? NodeEnd.Stopped : CoordinatedShutdown.Get(system).ShutdownReason switch
     {
@@ -272,6 +281,7 @@ public sealed class ClusterNode : IAsyncDisposable
           coordinated-shutdown {
             exit-clr = off
             run-by-clr-shutdown-hook = off
+            run-by-actor-system-terminate = off
           }
         }
         """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon));

@@ -60,7 +60,9 @@ public static class ProcessJobHost
         }
         finally
         {
+            // the whole cluster ends: nobody is left to take leave of
             await Task.WhenAll(children.Select(c => c.DisposeAsync().AsTask())).ConfigureAwait(false);
+            await node.StopAsync(leave: false).ConfigureAwait(false);
         }
     }
 
