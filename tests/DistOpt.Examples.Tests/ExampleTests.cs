@@ -1,0 +1,125 @@
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Training;
+using DistOpt.Torch;
+
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
+namespace DistOpt.Examples.Tests;
+
+public sealed class ExampleTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-examples-").FullName;
+
+    private static string Root { get; } = FindRoot();
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    public static TheoryData<string> Specs() => [.. Directory.GetFiles(Path.Combine(Root, "src/DistOpt.Examples/specs"), "*.yaml").Select(f => Path.GetFileName(f)!)];
+
+    [Theory]
+    [MemberData(nameof(Specs))]
+    public async Task Every_spec_file_opens_its_model_and_data(string file)
+    {
+        Assert.SkipWhen(file.StartsWith("mnist", StringComparison.Ordinal) && !HasMnist(), "MNIST is not on this machine (distopt data get mnist)");
+        var result = await RunAsync(["train", Spec(file), "--dry-run", .. Here(file)]);
+
+        Assert.True(result.Code == 0, result.Error);
+        Assert.Contains("parameters", result.Out);
+    }
+
+    [Fact]
+    public void The_custom_model_and_data_set_take_less_than_forty_lines() =>
+        Assert.InRange(File.ReadAllLines(Path.Combine(Root, "src/DistOpt.Examples/Spirals.cs")).Length, 20, 39);
+
+    [Fact]
+    public async Task Spirals_are_learned_by_four_workers_with_the_bits_of_one()
+    {
+        var four = await TrainAsync("spirals.yaml", "--workers", "4", "--set", "training.gradient_shards=4", "--set", "model.width=64");
+        var one = await TrainAsync("spirals.yaml", "--workers", "1", "--set", "training.gradient_shards=4", "--set", "model.width=64");
+
+        Assert.True(four.Test["accuracy"] > 0.9, $"test accuracy is {four.Test["accuracy"]}");
+        Assert.Equal(one.WeightsSha256, four.WeightsSha256);
+    }
+
+    [Fact]
+    public async Task Verses_are_learned_by_four_workers_with_the_bits_of_one()
+    {
+        string[] settings = ["--set", "training.gradient_shards=4", "--set", "training.epochs=1"];
+        var four = await TrainAsync("verses.yaml", ["--workers", "4", .. settings]);
+        var one = await TrainAsync("verses.yaml", ["--workers", "1", .. settings]);
+
+        // 4.7 bits is what guessing among the characters costs
+        Assert.True(four.Validation["bits_per_character"] < 4, $"{four.Validation["bits_per_character"]} bits a character");
+        Assert.Equal(one.WeightsSha256, four.WeightsSha256);
+    }
+
+    [Fact]
+    public async Task A_served_run_answers_as_its_predictor_does()
+    {
+        await TrainAsync("spirals.yaml", "--set", "training.epochs=2");
+        using var predictor = Predictor.Load(Directory.GetDirectories(_folder).Single(), DistOptApp.Define(ExampleApp.Configure).Catalog);
+        await using var server = PredictionServer.Build(predictor, "http://127.0.0.1:0");
+        await server.StartAsync(TestContext.Current.CancellationToken);
+        using var http = new HttpClient { BaseAddress = new Uri(server.Urls.Single()) };
+
+        using var good = await http.PostAsJsonAsync("/predict", new { inputs = new[] { new[] { 0.1f, 0.7f }, new[] { -0.4f, -0.2f } } },
+            TestContext.Current.CancellationToken);
+        using var bad = await http.PostAsJsonAsync("/predict", new { inputs = new[] { new[] { 0.1f } } }, TestContext.Current.CancellationToken);
+        var answer = await good.Content.ReadFromJsonAsync<JsonElement>(TestContext.Current.CancellationToken);
+
+        var expected = predictor.Predict([0.1f, 0.7f, -0.4f, -0.2f], 2);
+        Assert.Equal(expected.Select(p => p.ClassName), answer.GetProperty("predictions").EnumerateArray().Select(p => p.GetProperty("class").GetString()));
+        Assert.Equal(HttpStatusCode.BadRequest, bad.StatusCode);
+    }
+
+    [Fact]
+    public async Task Training_in_code_gives_rows_and_a_result()
+    {
+        var app = DistOptApp.Define(ExampleApp.Configure);
+        var run = Training.Start(InCode.Spec, app, new TrainingOptions { Out = Path.Combine(_folder, "run") }, TestContext.Current.CancellationToken);
+        int rows = 0;
+        await foreach (var row in run.Rows(TestContext.Current.CancellationToken)) rows++;
+        var result = await run.Result;
+
+        Assert.Equal(RunStatus.Completed, result.Summary.Status);
+        Assert.True(rows >= 2 * result.Summary.Epochs);
+    }
+
+    private async Task<RunSummary> TrainAsync(string spec, params string[] args)
+    {
+        string folder = Path.Combine(_folder, $"run{Directory.GetDirectories(_folder).Length}");
+        var result = await RunAsync(["train", Spec(spec), "--out", folder, .. args]);
+        Assert.True(result.Code == 0, result.Error);
+        return RunDirectoryReader.Open(folder).Summary()!;
+    }
+
+    private async Task<(int Code, string Out, string Error)> RunAsync(params string[] args)
+    {
+        var (output, error) = (new StringWriter(), new StringWriter());
+        int code = await DistOptApp.RunAsync(args, DistOptApp.Define(ExampleApp.Configure), new AppConsole
+        {
+            In = TextReader.Null,
+            Out = output,
+            Error = error,
+            RunsRoot = _folder,
+        }, TestContext.Current.CancellationToken);
+        return (code, output.ToString(), error.ToString());
+    }
+
+    private static string[] Here(string file) =>
+        file == "iris.yaml" ? ["--set", $"data.path={Path.Combine(Root, "src/DistOpt.Examples/specs/iris.csv")}"] : [];
+
+    private static string Spec(string file) => Path.Combine(Root, "src/DistOpt.Examples/specs", file);
+
+    private static bool HasMnist() => Directory.Exists(Path.Combine(Core.Datasets.DataEnvironment.DefaultRoot(), "mnist"));
+
+    private static string FindRoot()
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(Path.Combine(folder, "DistOpt.sln"))) folder = Path.GetDirectoryName(folder);
+        return folder ?? throw new InvalidOperationException("the repository's root was not found above the tests");
+    }
+}
