@@ -5,7 +5,7 @@ using DistOpt.EndToEnd.Tests.Support;
 namespace DistOpt.EndToEnd.Tests.Cluster;
 
 /// <summary>A coordinator with a server and two workers, as processes of their own, that get jobs by <c>submit</c>.</summary>
-public sealed partial class ClusterFixture : IAsyncLifetime
+public partial class ClusterFixture : IAsyncLifetime
 {
     private const string Token = "the-token-of-the-tests";
 
@@ -14,6 +14,9 @@ public sealed partial class ClusterFixture : IAsyncLifetime
     internal TestFolder Folder { get; } = new();
 
     internal string Control { get; private set; } = "";
+
+    /// <summary>What the nodes run.</summary>
+    private protected virtual string Program => ProgramProcess.Fixture;
 
     public async ValueTask InitializeAsync()
     {
@@ -31,18 +34,14 @@ public sealed partial class ClusterFixture : IAsyncLifetime
     {
         string folder = Directory.CreateDirectory(Folder.In(name)).FullName;
         var environment = new Dictionary<string, string> { ["DISTOPT_TOKEN"] = Token, ["DISTOPT_SECRET"] = "the secret of the tests" };
-        var node = ProgramProcess.Start(ProgramProcess.Fixture, folder, environment,
+        var node = ProgramProcess.Start(Program, folder, environment,
             ["node", .. args, "--port", "0", "--tensor-port", "0", "--api-port", "0", "--data-root", folder]);
         _nodes.Add(node);
         var match = Announcement().Match(await node.LineAsync(l => Announcement().IsMatch(l), "announcement of the node"));
         return (match.Groups[1].Value, match.Groups[2].Value);
     }
 
-    internal async Task<ProgramProcess> LastNodeAsync()
-    {
-        await Task.CompletedTask;
-        return _nodes[^1];
-    }
+    internal ProgramProcess LastNode => _nodes[^1];
 
     public async ValueTask DisposeAsync()
     {
@@ -137,7 +136,7 @@ public sealed class ClusterTests(ClusterFixture cluster) : IClassFixture<Cluster
         string id = (await cluster.Folder.RunAsync("submit", spec)).Out.Trim();
         while ((await cluster.Folder.JsonAsync("show", id)).GetProperty("status").GetString() != "training") { }
 
-        (await cluster.LastNodeAsync()).KillHard();
+        cluster.LastNode.KillHard();
 
         JsonElement job;
         while ((job = await cluster.Folder.JsonAsync("show", id)).GetProperty("status").GetString() == "training") { }

@@ -34,6 +34,17 @@ internal sealed class ProgramProcess : IAsyncDisposable
     /// <summary>This assembly as a program.</summary>
     public static string Fixture => typeof(ProgramProcess).Assembly.Location;
 
+    /// <summary>The repository's root.</summary>
+    public static string Root
+    {
+        get
+        {
+            string? folder = AppContext.BaseDirectory;
+            while (folder is not null && !File.Exists(Path.Combine(folder, "DistOpt.sln"))) folder = Path.GetDirectoryName(folder);
+            return folder ?? throw new InvalidOperationException("the repository's root was not found above the tests");
+        }
+    }
+
     public int Pid => _process.Id;
 
     public int ExitCode => _process.ExitCode;
