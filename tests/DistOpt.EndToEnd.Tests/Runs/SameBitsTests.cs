@@ -48,7 +48,8 @@ public sealed class SameBitsTests : IDisposable
         var spinners = Enumerable.Range(0, Environment.ProcessorCount * 2).Select(_ => new Thread(() =>
         {
             while (!stop.IsCancellationRequested) Thread.SpinWait(1000);
-        }) { IsBackground = true }).ToList();
+        })
+        { IsBackground = true }).ToList();
         spinners.ForEach(s => s.Start());
         try
         {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace DistOpt.EndToEnd.Tests.Support;
@@ -23,15 +22,6 @@ internal static class ProcessState
         return (long)(info.InUse + info.Mapped);
     }
 
-    /// <summary>Resident memory, managed and native; what malloc only keeps for later is given back first.</summary>
-    public static long ResidentBytes()
-    {
-        Collect();
-        _ = MallocTrim(0);
-        string line = File.ReadLines("/proc/self/status").Single(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
-        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
-    }
-
     /// <summary>Names of the threads, without those that the runtime pools and ends by itself.</summary>
     public static List<string> Threads() =>
     [
@@ -45,9 +35,6 @@ internal static class ProcessState
         .. Directory.GetFiles("/proc/self/fd").Select(fd => File.ResolveLinkTarget(fd, returnFinalTarget: false)?.FullName).OfType<string>()
             .Order(StringComparer.Ordinal),
     ];
-
-    [DllImport("libc", EntryPoint = "malloc_trim")]
-    private static extern int MallocTrim(nuint pad);
 
     [DllImport("libc", EntryPoint = "mallinfo2")]
     private static extern MallocInfo MallInfo();

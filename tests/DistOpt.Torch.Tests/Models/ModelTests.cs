@@ -1,9 +1,9 @@
-using DistOpt.Torch.Losses;
-using DistOpt.Core.Schedules;
-using DistOpt.Core.Optimizers;
 using System.ComponentModel.DataAnnotations;
 using DistOpt.Core.Datasets;
+using DistOpt.Core.Optimizers;
+using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
+using DistOpt.Torch.Losses;
 using DistOpt.Torch.Models;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -174,8 +174,14 @@ public sealed class ModelTests
     [Fact]
     public void Ranges_of_options_name_the_element_that_is_wrong()
     {
-        var binder = new SpecBinder(new SpecCatalogs { Models = ModelCatalog.Create(), Datasets = DatasetCatalog.Create(), Losses = LossCatalog.Create(),
-            Optimizers = OptimizerCatalog.Default, Schedules = ScheduleCatalog.Default });
+        var binder = new SpecBinder(new SpecCatalogs
+        {
+            Models = ModelCatalog.Create(),
+            Datasets = DatasetCatalog.Create(),
+            Losses = LossCatalog.Create(),
+            Optimizers = OptimizerCatalog.Default,
+            Schedules = ScheduleCatalog.Default
+        });
         var error = Assert.Throws<SpecException>(() => binder.ParseTraining("model: { kind: mlp, hidden: [8, 0], dropout: 1, activation: relo }"));
         Assert.Equal(["model.activation", "model.dropout", "model.hidden[1]"], error.Violations.Select(v => v.Path).Order(StringComparer.Ordinal));
     }
