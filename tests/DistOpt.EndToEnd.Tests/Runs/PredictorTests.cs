@@ -42,9 +42,9 @@ public sealed class PredictorTests(DefaultRun run) : IClassFixture<DefaultRun>
         var wrong = new System.Collections.Concurrent.ConcurrentQueue<string>();
 
         await OnEightThreads(calls: 20); // warm-up: thread-local memory of libtorch and the heap's growth
-        long before = ProcessState.ResidentBytes();
+        long before = ProcessState.NativeBytes();
         await OnEightThreads(calls: 200);
-        long growth = ProcessState.ResidentBytes() - before;
+        long growth = ProcessState.NativeBytes() - before;
 
         Assert.Empty(wrong);
         // one leaked batch of inputs or outputs a call would be 8 x 200 x (64 + 10) x 270 x 4 bytes = 128 MB
