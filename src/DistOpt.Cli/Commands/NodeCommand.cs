@@ -136,11 +136,14 @@ internal sealed class ConsoleLoggers(TextWriter writer, TimeProvider time, LogLe
     {
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel level) => owner.Enabled(level);
+        /// <summary>The web server tells each request under "information": that is detail here.</summary>
+        private readonly int _shift = category.StartsWith("Microsoft.", StringComparison.Ordinal) ? 1 : 0;
+
+        public bool IsEnabled(LogLevel level) => level != LogLevel.None && owner.Enabled(level - _shift);
 
         public void Log<TState>(LogLevel level, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (owner.Enabled(level)) owner.Write(level, category, formatter(state, exception), exception);
+            if (IsEnabled(level)) owner.Write(level, category, formatter(state, exception), exception);
         }
     }
 

@@ -14,6 +14,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
 namespace DistOpt.Hosting.Api;
@@ -45,6 +46,8 @@ public sealed class ApiServer : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton(loggers);
+        // signals belong to the program, not to a library
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         var bind = IPAddress.TryParse(node.Options.Bind, out var address) ? address : IPAddress.Loopback;
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
@@ -230,6 +233,14 @@ public sealed class ApiServer : IAsyncDisposable
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream)) write(json);
         return Results.Bytes(stream.ToArray(), "application/json");
+    }
+
+    /// <summary>Starts and stops when it is told to, and by nothing else.</summary>
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 
     private static Task<T> Ask<T>(IActorRef actor, object message) => actor.Ask<T>(message, AskTime);
