@@ -1,12 +1,18 @@
+using DistOpt.Core.Batching;
 using DistOpt.Core.Optimizers;
+using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
+using DistOpt.Core.Training;
 using TorchSharp;
 using Adam = DistOpt.Core.Optimizers.Adam;
 using Parameter = TorchSharp.Modules.Parameter;
 
 namespace DistOpt.Torch.Tests;
 
-/// <summary>300 steps on the same gradients as <c>torch.optim</c>, which runs libtorch's own kernels.</summary>
+/// <summary>
+/// 300 steps of a server's parameter shard on the same gradients as <c>torch.optim</c>, which runs libtorch's own kernels. Gradients come in as
+/// four leaves of weight 1, one of which holds four times the gradient: the sum over the weight is the gradient to the bit.
+/// </summary>
 public sealed class OptimizerParityTests
 {
     private const int Length = 517;
@@ -46,13 +52,18 @@ public sealed class OptimizerParityTests
         Compare(new Adam(options), p => torch.optim.AdamW([p], Rate, beta1, beta2, epsilon, weightDecay));
     }
 
+    private sealed record Leaf(Memory<float> Gradient) : IDisposable
+    {
+        public void Dispose() { }
+    }
+
     private static void Compare(IOptimizer optimizer, Func<Parameter, torch.optim.Optimizer> create)
     {
         float[] ours = new float[Length], gradient = new float[Length];
         var random = new CounterRandom(1, RandomPurpose.InitialWeights);
         foreach (ref float w in ours.AsSpan()) w = (float)random.NextGaussian();
         float[] initial = [.. ours];
-        Memory<float>[] slots = [.. optimizer.Slots.Select(_ => (Memory<float>)new float[Length])];
+        using var shard = new ParameterShard<Leaf>(ours, optimizer, new ReductionTree(4), leaf => leaf.Gradient);
 
         using var scope = torch.NewDisposeScope();
         var theirs = new Parameter(torch.tensor(ours));
@@ -66,7 +77,12 @@ public sealed class OptimizerParityTests
                 gradient[i] = draws.NextInt(10) == 0 ? 0 : (float)(draws.NextGaussian() * Math.Pow(10, i % 6 - 4));
             theirs.grad.bytes = System.Runtime.InteropServices.MemoryMarshal.AsBytes(gradient.AsSpan());
             torchOptimizer.step();
-            optimizer.Apply(new OptimizerStep(step, Rate, 1), ours, gradient, slots);
+            foreach (int leaf in new[] { 3, 0, 2, 1 })
+            {
+                float[] sum = leaf == 2 ? [.. gradient.Select(g => 4 * g)] : new float[Length];
+                Assert.True(shard.Push(step - 1, new TreeNode(0, leaf), new Leaf(sum), new LeafResult(1, new MetricSums())));
+            }
+            shard.Apply(new StepPlan(step - 1, 0, 0, 4, Rate));
         }
 
         float[] expected = theirs.data<float>().ToArray();
