@@ -84,8 +84,18 @@ public sealed record JobRefused(
     [property: Key(2)] string? Stack) : IWireMessage;
 
 /// <summary>A server's place: which node holds which key range.</summary>
+/// <param name="Backup">Node of its replica (<c>training.replicas</c>), which can take its place; null where there is none.</param>
+/// <param name="BackupIsSeeded">Whether the backup holds the server's state already; until then the key range is unprotected.</param>
+/// <param name="Since">Epoch in which this node became the server of the key range.</param>
 [MessagePackObject]
-public sealed record ServerPlace([property: Key(0)] int Index, [property: Key(1)] WirePeer Peer, [property: Key(2)] long Begin, [property: Key(3)] long End);
+public sealed record ServerPlace(
+    [property: Key(0)] int Index,
+    [property: Key(1)] WirePeer Peer,
+    [property: Key(2)] long Begin,
+    [property: Key(3)] long End,
+    [property: Key(4)] WirePeer? Backup = null,
+    [property: Key(5)] bool BackupIsSeeded = false,
+    [property: Key(6)] int Since = 1);
 
 /// <summary>A worker and the gradient shards <c>[ShardBegin, ShardEnd)</c> it owns.</summary>
 [MessagePackObject]
@@ -97,23 +107,41 @@ public sealed record ReplicaPlace([property: Key(0)] int Index, [property: Key(1
 
 /// <summary>Who does what in a job.</summary>
 /// <param name="JobEpoch">Counts placements of servers; frames of lower ones are refused.</param>
+/// <param name="Assignment">Counts, within the epoch, how gradient shards were shared among the workers.</param>
+/// <param name="IsFixed">
+/// Whether all of it is on one node for good: servers and workers then share memory, since whoever could lose anything loses everything.
+/// </param>
 [MessagePackObject]
 public sealed record JobPlacement(
     [property: Key(0)] int JobEpoch,
     [property: Key(1)] ServerPlace[] Servers,
     [property: Key(2)] ReplicaPlace[] Replicas,
-    [property: Key(3)] WirePeer Coordinator);
+    [property: Key(3)] WirePeer Coordinator,
+    [property: Key(4)] int Assignment = 0,
+    [property: Key(5)] bool IsFixed = true);
 
 /// <summary>
-/// Training coordinator to node agent: start the servers and workers that the placement gives to this node. Answered by
-/// <see cref="JobStarted"/>.
+/// Training coordinator to node agent: start the servers and workers that the placement gives to this node, in place of those of lower
+/// epochs. Answered by <see cref="JobStarted"/>. Idempotent.
+/// </summary>
+/// <param name="RestoreStep">Version that the coordinator sends to every server before training begins; -1 to begin with initial weights.</param>
+/// <param name="RestoresSelected">Whether selected weights come with it.</param>
+[MessagePackObject]
+public sealed record StartJob(
+    [property: Key(0)] JobPlacement Placement,
+    [property: Key(1)] long RestoreStep = -1,
+    [property: Key(2)] bool RestoresSelected = false) : IWireMessage;
+
+/// <summary>Node agent to training coordinator: this node's actors of the job run, in that epoch and with that assignment.</summary>
+[MessagePackObject]
+public sealed record JobStarted([property: Key(0)] string NodeName, [property: Key(1)] int JobEpoch, [property: Key(2)] int Assignment) : IWireMessage;
+
+/// <summary>
+/// Training coordinator to node agent: workers have gone or come. Servers answer the replicas of this placement from now on; a replica does
+/// what it owns by this assignment and by that of the step's plan, whichever gives it more. Answered by <see cref="JobStarted"/>. Idempotent.
 /// </summary>
 [MessagePackObject]
-public sealed record StartJob([property: Key(0)] JobPlacement Placement) : IWireMessage;
-
-/// <summary>Node agent to training coordinator: this node's actors of the job run.</summary>
-[MessagePackObject]
-public sealed record JobStarted([property: Key(0)] string NodeName) : IWireMessage;
+public sealed record Assign([property: Key(0)] JobPlacement Placement) : IWireMessage;
 
 /// <summary>Training coordinator to node agent: stop everything of the job and free its memory. No answer.</summary>
 [MessagePackObject]

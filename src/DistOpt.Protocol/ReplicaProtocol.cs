@@ -26,3 +26,7 @@ public sealed record EvaluationSlices(
     [property: Key(0)] long Step,
     [property: Key(1)] int Split,
     [property: Key(2)] SliceMetrics[] Slices) : IWireMessage;
+
+/// <summary>Replica to training coordinator: so many gradient shards are computed in place of, or after the loss of, somebody else.</summary>
+[MessagePackObject]
+public sealed record ShardsRedone([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] int Shards) : IWireMessage;

@@ -31,5 +31,52 @@ public sealed record PublishSelected([property: Key(0)] long Step) : IWireMessag
 public sealed record AskWaiting : IWireMessage;
 
 /// <summary>A server or replica to the training coordinator: what it waits for, in words, and the step it is at. Empty if it waits for nobody.</summary>
+/// <param name="Nodes">Ids of the nodes that it waits for, each once.</param>
 [MessagePackObject]
-public sealed record Waiting([property: Key(0)] string Actor, [property: Key(1)] long Step, [property: Key(2)] string[] Whom) : IWireMessage;
+public sealed record Waiting(
+    [property: Key(0)] string Actor,
+    [property: Key(1)] long Step,
+    [property: Key(2)] string[] Whom,
+    [property: Key(3)] string[] Nodes) : IWireMessage;
+
+/// <summary>Server to training coordinator: the state that it was to be restored to has come.</summary>
+[MessagePackObject]
+public sealed record ServerRestored(
+    [property: Key(0)] int Server,
+    [property: Key(1)] int JobEpoch,
+    [property: Key(2)] long Step,
+    [property: Key(3)] bool IsBackup) : IWireMessage;
+
+/// <summary>
+/// Server to training coordinator: the new backup holds all that this server has, and from now on no step is answered that it does not hold.
+/// </summary>
+[MessagePackObject]
+public sealed record BackupSeeded([property: Key(0)] int Server, [property: Key(1)] int JobEpoch, [property: Key(2)] NodeId Backup) : IWireMessage;
+
+/// <summary>Training coordinator to the server of key 0: plan a checkpoint as soon as possible. Idempotent.</summary>
+[MessagePackObject]
+public sealed record RequestCheckpoint : IWireMessage;
+
+/// <summary>Training coordinator to the server of key 0: the checkpoint of this step is on the disk (or was given up); the next may be planned.</summary>
+[MessagePackObject]
+public sealed record CheckpointDone([property: Key(0)] long Step) : IWireMessage;
+
+/// <summary>
+/// Training coordinator to every server, when training has ended at <paramref name="Step"/>: send the state for a last checkpoint.
+/// </summary>
+[MessagePackObject]
+public sealed record SaveState([property: Key(0)] long Step) : IWireMessage;
+
+/// <summary>
+/// Training coordinator to the server of key 0, once every node knows the assignment: plans name it from the next one on.
+/// </summary>
+[MessagePackObject]
+public sealed record UseAssignment([property: Key(0)] int JobEpoch, [property: Key(1)] int Assignment) : IWireMessage;
+
+/// <summary>
+/// Replica to a server: send version <paramref name="Step"/> (the current one or the one before) to the replica's recovery, which computes
+/// shards of that step that somebody else has left behind.
+/// </summary>
+[MessagePackObject]
+public sealed record FetchVersion([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] WirePeer Peer, [property: Key(3)] int Replica)
+    : IWireMessage;

@@ -10,3 +10,15 @@ public sealed record PushMeta([property: Key(0)] WirePlan Plan, [property: Key(1
 /// <summary>Travels with the answer of the server that holds key 0: the plan of the next step.</summary>
 [MessagePackObject]
 public sealed record AnswerMeta([property: Key(0)] WirePlan Plan) : IWireMessage;
+
+/// <summary>Travels with the first slice of a state that the server of key 0 sends: what belongs to it beside the vectors.</summary>
+/// <param name="CopySeconds">How long the server was held up by copying it.</param>
+[MessagePackObject]
+public sealed record StateMeta([property: Key(0)] WireState State, [property: Key(1)] double CopySeconds) : IWireMessage;
+
+/// <summary>Travels with a step's gradient sum to the backup of a server.</summary>
+/// <param name="Weight">Sum of the weights (samples, tokens) of the global batch.</param>
+/// <param name="State">State after the step, without the vectors.</param>
+[MessagePackObject]
+public sealed record ReplicateMeta([property: Key(0)] WirePlan Plan, [property: Key(1)] double Weight, [property: Key(2)] WireState State)
+    : IWireMessage;

@@ -13,12 +13,19 @@ public sealed record WirePlan(
     [property: Key(4)] double LearningRate,
     [property: Key(5)] bool Evaluate,
     [property: Key(6)] int Stop,
-    [property: Key(7)] bool Keep)
+    [property: Key(7)] bool Keep,
+    [property: Key(8)] bool Checkpoint,
+    [property: Key(9)] int Assignment)
 {
     public static WirePlan From(StepPlan plan) => new(plan.Step, plan.Epoch, plan.BatchStart, plan.BatchSize, plan.LearningRate,
-        plan.Evaluate, plan.Stop is { } stop ? (int)stop : -1, plan.Keep);
+        plan.Evaluate, plan.Stop is { } stop ? (int)stop : -1, plan.Keep,
+        plan.Checkpoint, plan.Assignment);
 
-    public StepPlan ToPlan() => new(Step, Epoch, BatchStart, BatchSize, LearningRate, Evaluate, Stop < 0 ? null : (StopReason)Stop, Keep);
+    public StepPlan ToPlan() => new(Step, Epoch, BatchStart, BatchSize, LearningRate, Evaluate, Stop < 0 ? null : (StopReason)Stop, Keep)
+    {
+        Checkpoint = Checkpoint,
+        Assignment = Assignment,
+    };
 }
 
 /// <summary><see cref="MetricSums"/> on the wire: three columns of equal length.</summary>
@@ -46,3 +53,38 @@ public sealed record WireMetrics([property: Key(0)] string[] Names, [property: K
 /// <summary>A name and what it stands for, where order does not matter.</summary>
 [MessagePackObject]
 public sealed record NamedText([property: Key(0)] string Name, [property: Key(1)] string Text);
+
+/// <summary><see cref="TrainingState"/> on the wire.</summary>
+[MessagePackObject]
+public sealed record WireState(
+    [property: Key(0)] long Step,
+    [property: Key(1)] long Samples,
+    [property: Key(2)] long SelectedStep,
+    [property: Key(3)] double SelectedValue,
+    [property: Key(4)] int EvaluationsWithoutGain,
+    [property: Key(5)] double PatienceBest,
+    [property: Key(6)] bool Evaluated,
+    [property: Key(7)] bool Keep,
+    [property: Key(8)] int DecidedStop,
+    [property: Key(9)] int LastEpoch,
+    [property: Key(10)] WireMetrics SinceRow)
+{
+    public static WireState From(TrainingState state) => new(state.Step, state.Samples, state.SelectedStep ?? -1, state.SelectedValue,
+        state.EvaluationsWithoutGain, state.PatienceBest, state.Evaluated, state.Keep, state.DecidedStop is { } stop ? (int)stop : -1,
+        state.LastEpoch, WireMetrics.From(state.SinceRow));
+
+    public TrainingState ToState() => new()
+    {
+        Step = Step,
+        Samples = Samples,
+        SelectedStep = SelectedStep < 0 ? null : SelectedStep,
+        SelectedValue = SelectedValue,
+        EvaluationsWithoutGain = EvaluationsWithoutGain,
+        PatienceBest = PatienceBest,
+        Evaluated = Evaluated,
+        Keep = Keep,
+        DecidedStop = DecidedStop < 0 ? null : (StopReason)DecidedStop,
+        LastEpoch = LastEpoch,
+        SinceRow = SinceRow.ToMetrics(),
+    };
+}

@@ -30,6 +30,17 @@ public static class WireManifests
         ["training-ended.1"] = typeof(TrainingEnded),
         ["job-failed.1"] = typeof(JobFailed),
         ["log-lines.1"] = typeof(LogLines),
+        ["assign.1"] = typeof(Assign),
+        ["server-restored.1"] = typeof(ServerRestored),
+        ["request-checkpoint.1"] = typeof(RequestCheckpoint),
+        ["checkpoint-done.1"] = typeof(CheckpointDone),
+        ["save-state.1"] = typeof(SaveState),
+        ["use-assignment.1"] = typeof(UseAssignment),
+        ["fetch-version.1"] = typeof(FetchVersion),
+        ["backup-seeded.1"] = typeof(BackupSeeded),
+        ["replicate-meta.1"] = typeof(ReplicateMeta),
+        ["shards-redone.1"] = typeof(ShardsRedone),
+        ["state-meta.1"] = typeof(StateMeta),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

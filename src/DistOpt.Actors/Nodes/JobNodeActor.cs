@@ -10,18 +10,21 @@ using DistOpt.Protocol;
 namespace DistOpt.Actors.Nodes;
 
 /// <summary>
-/// Everything of one job on one node: opens model and data, then holds the job's servers and replica on this node. On a thread of its own,
-/// since opening blocks.
+/// Everything of one job on one node: opens model and data, then holds the job's servers, backups and replica on this node, through all
+/// placements. On a thread of its own, since opening blocks.
 /// </summary>
 internal sealed class JobNodeActor : ReceiveActor
 {
     private readonly JobId _job;
     private readonly NodeServices _services;
     private readonly Dictionary<string, IActorRef> _actors = new(StringComparer.Ordinal);
+    private readonly HashSet<IActorRef> _stopping = [];
     private JobRuntimes.Handle? _handle;
     private TrainingSpec? _spec;
     private NodeId _coordinator;
-    private bool _started;
+    private JobPlacement? _placement;
+    private StartJob? _pending;
+    private int _spawned;
 
     public JobNodeActor(JobId job, NodeServices services)
     {
@@ -29,9 +32,15 @@ internal sealed class JobNodeActor : ReceiveActor
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeOutput>(output => Answer(new LogLines([.. output.Lines])));
         Receive<ChildFailed>(failed => ReportFailure(failed.Name, failed.Error));
+        Receive<Terminated>(gone =>
+        {
+            if (_stopping.Remove(gone.ActorRef) && _stopping.Count == 0 && _pending is { } start) Start(start);
+        });
     }
 
     private sealed record ChildFailed(string Name, Exception Error) : INoSerializationVerificationNeeded;
+
+    private NodeId Here => _services.Channel.Self.Node;
 
     public static Props Props(JobId job, NodeServices services) =>
         Akka.Actor.Props.Create(() => new JobNodeActor(job, services)).WithDispatcher(services.ComputeDispatcher);
@@ -58,7 +67,10 @@ internal sealed class JobNodeActor : ReceiveActor
                 Prepare(prepare);
                 break;
             case StartJob start when delivery.Actor == NodeActors.Agent:
-                Start(start.Placement);
+                OnStart(start);
+                break;
+            case Assign assign when delivery.Actor == NodeActors.Agent:
+                Guard("assign", () => OnAssign(assign.Placement));
                 break;
             default:
                 if (_actors.TryGetValue(delivery.Actor, out var actor)) actor.Tell(delivery);
@@ -92,68 +104,115 @@ internal sealed class JobNodeActor : ReceiveActor
     private static NamedText[] Texts(IReadOnlyDictionary<string, string> values) =>
         [.. values.OrderBy(v => v.Key, StringComparer.Ordinal).Select(v => new NamedText(v.Key, v.Value))];
 
-    private void Start(JobPlacement placement)
+    /// <summary>A new epoch begins from a state of its own: the actors of the one before end first.</summary>
+    private void OnStart(StartJob start)
     {
-        if (_started)
-        {
-            Answer(new JobStarted(_services.Name));
-            return;
-        }
         if (_handle is null || _spec is null) return; // refused before; the coordinator knows
-        try
+        if (_placement is { } current && start.Placement.JobEpoch <= current.JobEpoch)
         {
-            StartActors(_handle.Runtime, _spec, placement);
-        }
-        catch (Exception e)
-        {
-            ReportFailure("start", e);
+            if (start.Placement.JobEpoch == current.JobEpoch) AnswerStarted(current);
             return;
         }
-        _started = true;
-        Answer(new JobStarted(_services.Name));
+        if (_pending is { } earlier && earlier.Placement.JobEpoch >= start.Placement.JobEpoch) return;
+        foreach (var actor in _actors.Values) Stop(actor);
+        _actors.Clear();
+        _pending = start;
+        if (_stopping.Count == 0) Start(start);
     }
 
-    private void StartActors(IJobRuntime runtime, TrainingSpec spec, JobPlacement placement)
+    private void Start(StartJob start) => Guard("start", () =>
     {
+        _pending = null;
+        _placement = start.Placement;
+        SpawnAll(start.Placement, start.RestoreStep >= 0);
+        AnswerStarted(start.Placement);
+    });
+
+    /// <summary>The same epoch with other workers or backups, or a new one in which backups have taken over: what is here goes on.</summary>
+    private void OnAssign(JobPlacement placement)
+    {
+        if (_handle is null || _spec is null || _pending is not null) return;
+        if (_placement is { } current && (placement.JobEpoch, placement.Assignment).CompareTo((current.JobEpoch, current.Assignment)) <= 0)
+        {
+            if (placement.JobEpoch == current.JobEpoch && placement.Assignment == current.Assignment) AnswerStarted(current);
+            return;
+        }
+        _placement = placement;
+        foreach (var actor in _actors.Values) actor.Tell(new PlacementChanged(placement));
+        // who joins later begins with what others send
+        SpawnAll(placement, isRestored: true);
+        AnswerStarted(placement);
+    }
+
+    private void AnswerStarted(JobPlacement placement) => Answer(new JobStarted(_services.Name, placement.JobEpoch, placement.Assignment));
+
+    /// <summary>Starts what the placement gives to this node and is not here, and ends what it no longer gives to it.</summary>
+    private void SpawnAll(JobPlacement placement, bool isRestored)
+    {
+        var runtime = _handle!.Runtime;
         var layout = runtime.Layout;
-        var here = _services.Channel.Self.Node;
-        var replica = placement.Replicas.FirstOrDefault(r => r.Peer.Node == here);
-        var servers = placement.Servers.Where(s => s.Peer.Node == here).ToArray();
-        if (replica is null && servers.Length == 0) return;
+        var replica = placement.Replicas.FirstOrDefault(r => r.Peer.Node == Here);
+        var servers = placement.Servers.Where(s => s.Peer.Node == Here || s.Backup?.Node == Here).ToArray();
+        var wanted = servers.Select(s => NodeActors.Server(s.Index)).ToHashSet(StringComparer.Ordinal);
+        if (replica is not null) wanted.Add(NodeActors.Replica);
+        foreach (string name in _actors.Keys.Where(n => !wanted.Contains(n)).ToList())
+        {
+            Stop(_actors[name]);
+            _actors.Remove(name);
+        }
+        if (wanted.All(_actors.ContainsKey)) return;
 
         var initial = new FlatBuffer(layout.ParameterCount);
         var initialBuffers = new FlatBuffer(layout.BufferCount);
         runtime.WriteInitialWeights(initial.Span, initialBuffers.Span);
-        int batchSize = spec.Batch.OptionsAs<FixedBatchOptions>().Size;
-        // the node's replica and its servers share memory: an answer to a worker beside its server copies nothing
-        var weights = replica is null ? null : initial;
-        foreach (var server in servers)
+        int batchSize = _spec!.Batch.OptionsAs<FixedBatchOptions>().Size;
+        foreach (var server in servers.Where(s => !_actors.ContainsKey(NodeActors.Server(s.Index))))
         {
             var range = server.Range();
-            var memory = weights?.Slice(range) ?? Detached(initial, range);
             bool first = server.Index == 0;
-            var planner = first ? new StepPlanner(spec, _services.Schedule(spec), LearningRate(spec), batchSize, runtime.Data) : null;
-            var setup = new ServerSetup(_job, spec, server, placement, layout, runtime.Data, memory,
-                first ? initialBuffers.Memory : Memory<float>.Empty, _services.Optimizer(spec), planner);
+            // on one node for good, servers and workers share memory: an answer copies nothing
+            var memory = placement.IsFixed ? initial.Slice(range) : Copy(initial.Slice(range));
+            var buffers = !first ? Memory<float>.Empty : placement.IsFixed ? initialBuffers.Memory : Copy(initialBuffers.Memory);
+            var planner = first ? new StepPlanner(_spec, _services.Schedule(_spec), LearningRate(_spec), batchSize, runtime.Data) : null;
+            var setup = new ServerSetup(_job, _spec, server.Index, placement, layout, runtime.Data, memory, buffers, _services.Optimizer(_spec), planner,
+                isRestored, server.Peer.Node != Here);
             Spawn(NodeActors.Server(server.Index), Akka.Actor.Props.Create(() => new ParameterServerActor(setup, _services)));
         }
-        if (replica is null) return;
-        bool firstServerHere = servers.Any(s => s.Index == 0);
-        var replicaBuffers = firstServerHere ? initialBuffers : new FlatBuffer(layout.BufferCount);
-        var replicaSetup = new ReplicaSetup(_job, spec, batchSize, placement, replica, runtime, weights!, replicaBuffers);
+        if (replica is null || _actors.ContainsKey(NodeActors.Replica)) return;
+        var replicaSetup = new ReplicaSetup(_job, _spec, batchSize, placement, replica.Index, runtime, initial, initialBuffers);
         Spawn(NodeActors.Replica, Akka.Actor.Props.Create(() => new ReplicaActor(replicaSetup, _services)));
     }
 
-    private static Memory<float> Detached(FlatBuffer all, KeyRange range)
+    private static Memory<float> Copy(Memory<float> values)
     {
-        var own = new FlatBuffer(range.Length);
-        all.Slice(range).CopyTo(own.Memory);
+        var own = new FlatBuffer(values.Length);
+        values.CopyTo(own.Memory);
         return own.Memory;
     }
 
     private static double LearningRate(TrainingSpec spec) => ((Core.Optimizers.ILearningRateOptions)spec.Optimizer.Options!).LearningRate;
 
-    private void Spawn(string name, Props props) => _actors[name] = Context.ActorOf(props.WithDispatcher(_services.ComputeDispatcher), name);
+    private void Spawn(string name, Props props) =>
+        // a name of its own: the actor of an epoch before may still be stopping
+        _actors[name] = Context.Watch(Context.ActorOf(props.WithDispatcher(_services.ComputeDispatcher), $"{name}-{++_spawned}"));
+
+    private void Stop(IActorRef actor)
+    {
+        _stopping.Add(actor);
+        Context.Stop(actor);
+    }
+
+    private void Guard(string what, Action act)
+    {
+        try
+        {
+            act();
+        }
+        catch (Exception e)
+        {
+            ReportFailure(what, e);
+        }
+    }
 
     private void ReportFailure(string actor, Exception e) =>
         Answer(new JobFailed($"{actor} on {_services.Name}", -1, e.GetType().FullName ?? e.GetType().Name, e.Message, e.StackTrace ?? ""));

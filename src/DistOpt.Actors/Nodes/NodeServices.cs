@@ -25,6 +25,11 @@ public sealed record NodeServices
 
     public required Func<TrainingSpec, ILearningRateSchedule> Schedule { get; init; }
 
+    /// <summary>
+    /// Whether this is the only node that there will ever be: servers and workers then share memory, and a loss is the end of everything anyway.
+    /// </summary>
+    public bool IsAlone { get; init; }
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Dispatcher of actors that compute or block: one thread each.</summary>

@@ -10,38 +10,53 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.ParameterServer;
 
-/// <summary>What a server is made from.</summary>
-/// <param name="Weights">Memory of its key range; a slice of the node's replica where there is one.</param>
-/// <param name="Buffers">The buffer section, on the server of key 0; empty elsewhere.</param>
-/// <param name="Planner">Decides the steps, on the server of key 0; null elsewhere.</param>
+/// <summary>What a server, or the backup of one, is made from.</summary>
+/// <param name="Index">Which server of the placement.</param>
+/// <param name="Weights">Memory of its key range; a slice of the node's replica where both are on one node for good.</param>
+/// <param name="Buffers">The buffer section, on the server of key 0 and its backup; empty elsewhere.</param>
+/// <param name="Planner">Decides the steps, on the server of key 0 and its backup; null elsewhere.</param>
+/// <param name="IsRestored">Whether the state comes by <see cref="TensorKind.Restore"/> frames before anything else; false: initial weights.</param>
+/// <param name="IsBackup">Whether it begins as the backup of the server.</param>
 internal sealed record ServerSetup(
     JobId Job,
     TrainingSpec Spec,
-    ServerPlace Place,
+    int Index,
     JobPlacement Placement,
     ParameterLayout Layout,
     DataCounts Data,
     Memory<float> Weights,
     Memory<float> Buffers,
     IOptimizer Optimizer,
-    StepPlanner? Planner);
+    StepPlanner? Planner,
+    bool IsRestored,
+    bool IsBackup);
+
+/// <summary>Job node to its servers and its replica: the placement has changed (workers went or came, or a backup takes over).</summary>
+internal sealed record PlacementChanged(JobPlacement Placement) : INoSerializationVerificationNeeded;
 
 /// <summary>
 /// Holds one key range of the weights under BSP: adds up the pushed tree nodes, applies the optimizer once all gradient shards of a step are
-/// in, and answers every replica with its range. The server of key 0 also plans the steps and collects evaluations.
+/// in, and answers every replica with its range. The server of key 0 also plans the steps and collects evaluations. As a backup it applies
+/// what its server has added up, and can take that server's place.
 /// </summary>
-internal sealed class ParameterServerActor : ReceiveActor
+internal sealed partial class ParameterServerActor : ReceiveActor
 {
     private static readonly TimeSpan ProgressInterval = TimeSpan.FromMilliseconds(100);
 
     private readonly ServerSetup _setup;
     private readonly NodeServices _services;
+    private readonly ReductionTree _tree;
     private readonly ParameterShard<TensorLease> _shard;
     private readonly ReceiveBuffers _receiveBuffers;
     private readonly ReceiveBuffers _receiveModelBuffers;
     private readonly FlatBuffer _nextBuffers;
+    private readonly FlatBuffer _previousBuffers;
     private readonly FlatBuffer _selectedBuffers;
     private readonly MetricSums _sinceRow = new();
+    private JobPlacement _placement;
+    private int _epoch;
+    private int _since;
+    private bool _isBackup;
     private IDisposable? _listening;
     private EvaluationLedger? _ledger;
     private StepPlan? _plan;
@@ -53,69 +68,107 @@ internal sealed class ParameterServerActor : ReceiveActor
 
     public ParameterServerActor(ServerSetup setup, NodeServices services)
     {
-        (_setup, _services) = (setup, services);
-        var tree = new ReductionTree(setup.Spec.Training.GradientShards!.Value);
-        _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Optimizer, tree, lease => lease.Memory);
+        (_setup, _services, _placement, _isBackup) = (setup, services, setup.Placement, setup.IsBackup);
+        (_epoch, _since) = (setup.Placement.JobEpoch, setup.Placement.Servers[setup.Index].Since);
+        _tree = new ReductionTree(setup.Spec.Training.GradientShards!.Value);
+        bool keepsPrevious = !setup.Placement.IsFixed && (setup.Placement.Servers.Length > 1 || setup.Spec.Training.Replicas > 0);
+        _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Optimizer, _tree, lease => lease.Memory, keepsPrevious);
         _receiveBuffers = new ReceiveBuffers(setup.Weights.Length);
         _receiveModelBuffers = new ReceiveBuffers(setup.Buffers.Length);
         _nextBuffers = new FlatBuffer(setup.Buffers.Length);
+        _previousBuffers = new FlatBuffer(keepsPrevious ? setup.Buffers.Length : 0);
         _selectedBuffers = new FlatBuffer(setup.Buffers.Length);
+        _restoring = setup.IsRestored;
+        if (setup.Planner is { } planner) planner.Assignment = setup.Placement.Assignment;
+        BeginProtection();
         Receive<TensorArrived>(OnTensor);
         Receive<NodeDelivery>(OnDelivery);
+        Receive<PlacementChanged>(changed => OnPlacement(changed.Placement));
     }
 
-    private string Who => $"server {_setup.Place.Index} on {_services.Name}";
+    private ServerPlace Place => _placement.Servers[_setup.Index];
+
+    private KeyRange Range => Place.Range();
+
+    private string Who => $"{(_isBackup ? "backup of " : "")}server {_setup.Index} on {_services.Name}";
 
     private bool NeedsBuffers => _setup.Buffers.Length > 0;
 
-    protected override void PreStart()
-    {
-        var address = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Server, _setup.Place.Index);
-        _listening = _services.Channel.Listen(address, new TensorInbox(Self, Accept));
-    }
+    protected override void PreStart() => Listen();
 
     protected override void PostStop()
     {
         _listening?.Dispose();
         _shard.Dispose();
+        ReleaseQueue();
+    }
+
+    private void Listen()
+    {
+        _listening?.Dispose();
+        var target = _isBackup ? TensorTarget.Backup : TensorTarget.Server;
+        _listening = _services.Channel.Listen(new TensorAddress(JobKey.Of(_setup.Job), target, _setup.Index), new TensorInbox(Self, Accept));
     }
 
     private TensorLease? Accept(TensorHeader header)
     {
-        if (header.JobEpoch != _setup.Placement.JobEpoch || header.Step < Volatile.Read(ref _expected)) return null;
-        return header.Kind switch
+        if (header.JobEpoch != Volatile.Read(ref IsOfThePair(header.Kind) ? ref _since : ref _epoch)) return null;
+        switch (header.Kind)
         {
-            TensorKind.Push when header.Range == _setup.Place.Range() => _receiveBuffers.Rent(),
-            TensorKind.PushBuffers when header.Range.Length == _setup.Buffers.Length => _receiveModelBuffers.Rent(),
-            _ => null,
-        };
+            case TensorKind.Push when header.Range.Length == _setup.Weights.Length && header.Step >= Volatile.Read(ref _expected):
+            case TensorKind.Replicate when header.Range.Length == _setup.Weights.Length:
+                return _receiveBuffers.Rent();
+            case TensorKind.PushBuffers or TensorKind.ReplicateBuffers when header.Range.Length == _setup.Buffers.Length:
+                return _receiveModelBuffers.Rent();
+            case TensorKind.Restore when header.Range.Length <= Math.Max(_setup.Weights.Length, _setup.Buffers.Length):
+                return new TensorLease(new FlatBuffer(header.Range.Length).Memory);
+            default:
+                return null;
+        }
     }
 
     private void OnTensor(TensorArrived frame)
     {
+        int epoch = IsOfThePair(frame.Header.Kind) ? Place.Since : _placement.JobEpoch;
+        bool kept = frame.Header.JobEpoch == epoch && frame.Header.Kind switch
+        {
+            TensorKind.Push when !_isBackup => OnPush(frame),
+            TensorKind.PushBuffers when !_isBackup => OnPushBuffers(frame),
+            TensorKind.Restore => OnRestore(frame),
+            TensorKind.Replicate or TensorKind.ReplicateBuffers or TensorKind.ReplicateState when _isBackup => OnReplicate(frame),
+            TensorKind.Replicated when !_isBackup => OnReplicated(frame.Header),
+            _ => false,
+        };
+        if (!kept) frame.Payload.Dispose();
+        ApplyIfComplete();
+    }
+
+    private bool OnPush(TensorArrived frame)
+    {
         var header = frame.Header;
-        bool counted = false;
-        if (header.JobEpoch == _setup.Placement.JobEpoch && header.Kind == TensorKind.Push && frame.Meta is PushMeta meta)
-        {
-            counted = _shard.Push(header.Step, header.Node, frame.Payload, new LeafResult(meta.Weight, meta.Metrics.ToMetrics()));
-            if (counted) _plan = meta.Plan.ToPlan();
-        }
-        else if (header.Kind == TensorKind.PushBuffers && header.Step == _shard.Version && !_buffersArrived)
-        {
-            frame.Payload.Memory.CopyTo(_nextBuffers.Memory);
-            _buffersArrived = true;
-        }
-        if (!counted) frame.Payload.Dispose();
-        if (_shard.IsComplete && (!NeedsBuffers || _buffersArrived) && _plan is { } plan && plan.Step == _shard.Version) Apply(plan);
+        if (frame.Meta is not PushMeta meta || header.Range != Range || !_tree.Exists(header.Node)) return false;
+        bool counted = _shard.Push(header.Step, header.Node, frame.Payload, new LeafResult(meta.Weight, meta.Metrics.ToMetrics()));
+        if (counted) _plan = meta.Plan.ToPlan();
+        return counted;
+    }
+
+    private bool OnPushBuffers(TensorArrived frame)
+    {
+        if (frame.Header.Step != _shard.Version || _buffersArrived) return false;
+        frame.Payload.Memory.CopyTo(_nextBuffers.Memory);
+        _buffersArrived = true;
+        return false; // copied
+    }
+
+    private void ApplyIfComplete()
+    {
+        if (_isBackup || _restoring || _held is not null || !_shard.IsComplete || (NeedsBuffers && !_buffersArrived)) return;
+        if (_plan is { } plan && plan.Step == _shard.Version) Apply(plan);
     }
 
     private void Apply(StepPlan plan)
     {
-        if (plan.Keep) _setup.Buffers.CopyTo(_selectedBuffers.Memory);
-        var result = _shard.Apply(plan);
-        if (NeedsBuffers) _nextBuffers.Memory.CopyTo(_setup.Buffers);
-        _buffersArrived = false;
-        Volatile.Write(ref _expected, _shard.Version);
+        var (gradient, result) = _shard.Take();
         StepPlan? next = null;
         if (_setup.Planner is { } planner)
         {
@@ -124,28 +177,49 @@ internal sealed class ParameterServerActor : ReceiveActor
             next = planner.Advance();
             Report(planner, plan, next, result);
         }
-        Answer(_shard.Version, next);
+        using (var used = Replicate(plan, gradient, result.Weight))
+            ApplyTo(plan, gradient.Memory.Span, result.Weight, _nextBuffers.Memory);
+        _buffersArrived = false;
+        AnswerOnceProtected(plan, next);
+    }
+
+    /// <summary>Moves the state by one step: the same on a server and on its backup.</summary>
+    private void ApplyTo(StepPlan plan, ReadOnlySpan<float> gradient, double weight, ReadOnlyMemory<float> nextBuffers)
+    {
+        if (plan.Keep) _setup.Buffers.CopyTo(_selectedBuffers.Memory);
+        if (_previousBuffers.Length > 0) _setup.Buffers.CopyTo(_previousBuffers.Memory);
+        _shard.Apply(plan, gradient, weight);
+        if (NeedsBuffers) nextBuffers.CopyTo(_setup.Buffers);
+        Volatile.Write(ref _expected, _shard.Version);
+    }
+
+    /// <summary>The step is applied, and nothing that could still be lost stands in the way: everyone hears of it.</summary>
+    private void Finish(StepPlan plan, StepPlan? next)
+    {
+        AnswerAll(next);
+        // the copy is taken while workers compute
+        if (plan.Checkpoint) SendSnapshot();
         if (next is not null) Reached(next);
     }
 
-    /// <summary>Sends this server's range, and from the server of key 0 the plan and the buffer section, to every replica.</summary>
-    private void Answer(long version, StepPlan? next)
+    private void AnswerAll(StepPlan? plan)
     {
-        ulong job = JobKey.Of(_setup.Job);
-        foreach (var replica in _setup.Placement.Replicas)
+        foreach (var replica in _placement.Replicas) Answer(replica, _shard.Version, plan);
+    }
+
+    /// <summary>Sends this server's range, and from the server of key 0 the plan and the buffer section.</summary>
+    private void Answer(ReplicaPlace replica, long version, StepPlan? plan)
+    {
+        var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Replica, replica.Index);
+        var peer = replica.Peer.ToPeer();
+        if (NeedsBuffers)
         {
-            var to = new TensorAddress(job, TensorTarget.Replica, replica.Index);
-            var peer = replica.Peer.ToPeer();
-            if (NeedsBuffers)
-            {
-                var buffers = new TensorHeader(TensorKind.AnswerBuffers, to, _setup.Placement.JobEpoch, version, default,
-                    new KeyRange(0, _setup.Buffers.Length));
-                _services.Channel.Send(peer, buffers, null, new TensorLease(_setup.Buffers));
-            }
-            var header = new TensorHeader(TensorKind.Answer, to, _setup.Placement.JobEpoch, version, default, _setup.Place.Range());
-            var meta = next is null ? null : new AnswerMeta(WirePlan.From(next));
-            _services.Channel.Send(peer, header, meta, new TensorLease(_shard.Weights));
+            var buffers = new TensorHeader(TensorKind.AnswerBuffers, to, _placement.JobEpoch, version, default, new KeyRange(0, _setup.Buffers.Length));
+            _services.Channel.Send(peer, buffers, null, new TensorLease(_setup.Buffers));
         }
+        var header = new TensorHeader(TensorKind.Answer, to, _placement.JobEpoch, version, default, Range);
+        var meta = plan is null ? null : new AnswerMeta(WirePlan.From(plan));
+        _services.Channel.Send(peer, header, meta, new TensorLease(_shard.Weights));
     }
 
     private void Report(StepPlanner planner, StepPlan done, StepPlan next, LeafResult result)
@@ -182,9 +256,8 @@ internal sealed class ParameterServerActor : ReceiveActor
     {
         switch (delivery.Body)
         {
-            case BeginTraining begin when !_begun && begin.JobEpoch == _setup.Placement.JobEpoch:
-                _begun = true;
-                Answer(_shard.Version, _setup.Planner?.Current);
+            case BeginTraining begin when begin.JobEpoch == _placement.JobEpoch && !_isBackup:
+                Begin();
                 break;
             case EvaluationSlices slices when _ledger is { Complete: false } ledger && slices.Step == ledger.Step:
                 OnSlices(ledger, slices);
@@ -192,16 +265,72 @@ internal sealed class ParameterServerActor : ReceiveActor
             case RequestStop stop:
                 _setup.Planner?.RequestStop((StopReason)stop.Reason);
                 break;
+            case RequestCheckpoint:
+                _setup.Planner?.RequestCheckpoint();
+                break;
+            case CheckpointDone when _setup.Planner is { } planner:
+                planner.CheckpointUnderWay = false;
+                break;
+            case UseAssignment use when use.JobEpoch == _placement.JobEpoch && _setup.Planner is { } planner:
+                planner.Assignment = use.Assignment;
+                break;
             case CollectParts collect:
-                foreach (int part in collect.Parts) SendSnapshot(part);
+                foreach (int part in collect.Parts) SendPart(part);
+                break;
+            case SaveState save when save.Step == _shard.Version:
+                SendSnapshot();
                 break;
             case PublishSelected publish:
                 Publish(publish.Step);
                 break;
+            case FetchVersion fetch when fetch.JobEpoch == _placement.JobEpoch:
+                SendVersion(fetch);
+                break;
             case AskWaiting:
-                _services.Router.Send(delivery.From, _setup.Job, NodeActors.Training, new Waiting(Who, _shard.Version, [.. WaitingFor()]));
+                var waiting = WaitingFor().ToList();
+                _services.Router.Send(delivery.From, _setup.Job, NodeActors.Training, new Waiting(Who, _shard.Version,
+                    [.. waiting.Select(w => w.Whom)], [.. waiting.Where(w => w.Node is not null).Select(w => w.Node!).Distinct()]));
                 break;
         }
+    }
+
+    /// <summary>
+    /// Begins, or goes on in a new epoch: everyone gets the current version. Whoever has it already takes what the plan asks for anew, since
+    /// what was sent to the server's former place is lost.
+    /// </summary>
+    private void Begin()
+    {
+        if (_begun) return;
+        _begun = true;
+        Hold(() =>
+        {
+            AnswerAll(_setup.Planner?.Current);
+            if (_setup.Planner is { } planner) ProceedWith(planner.Current);
+        });
+        ApplyIfComplete();
+    }
+
+    private void OnPlacement(JobPlacement placement)
+    {
+        var before = _placement;
+        _placement = placement;
+        if (placement.JobEpoch != before.JobEpoch)
+        {
+            Volatile.Write(ref _epoch, placement.JobEpoch);
+            _begun = false;
+            _held = null;
+            _ledger = null;
+            if (_setup.Planner is { } planner) (planner.Assignment, planner.CheckpointUnderWay) = (placement.Assignment, false);
+        }
+        bool isHere = Place.Peer.Node == _services.Channel.Self.Node;
+        Volatile.Write(ref _since, Place.Since);
+        if (_isBackup && isHere) TakeOver();
+        OnBackupChanged(before.Servers[_setup.Index]);
+        if (!_begun || _isBackup || _held is not null) return;
+        // whoever is new gets the version that is current here; where others are a step ahead or behind it gets theirs too, until they agree
+        var known = before.Replicas.Select(r => r.Index).ToHashSet();
+        foreach (var replica in placement.Replicas)
+            if (!known.Contains(replica.Index)) Answer(replica, _shard.Version, _setup.Planner?.Current);
     }
 
     private void OnSlices(EvaluationLedger ledger, EvaluationSlices slices)
@@ -212,48 +341,35 @@ internal sealed class ParameterServerActor : ReceiveActor
         var total = ledger.Total();
         var outcome = _setup.Planner!.Evaluated(total);
         ToTraining(new ValidationRow(outcome.Plan.Step, _lastEpoch, WireMetrics.From(total), outcome.Selected));
-        foreach (var replica in _setup.Placement.Replicas)
-            _services.Router.Send(replica.Peer.Node, _setup.Job, NodeActors.Replica, new Proceed(WirePlan.From(outcome.Plan)));
-        Reached(outcome.Plan);
+        ProceedOnceProtected(outcome.Plan);
     }
 
-    private void SendSnapshot(int part)
+    private void ProceedWith(StepPlan plan)
     {
-        var (memory, range) = part switch
+        foreach (var replica in _placement.Replicas)
+            _services.Router.Send(replica.Peer.Node, _setup.Job, NodeActors.Replica, new Proceed(WirePlan.From(plan)));
+        Reached(plan);
+    }
+
+    private IEnumerable<(string Whom, string? Node)> WaitingFor()
+    {
+        if (_held is not null)
         {
-            SnapshotParts.Weights => (_shard.Weights, _setup.Place.Range()),
-            SnapshotParts.Buffers => (_setup.Buffers, new KeyRange(0, _setup.Buffers.Length)),
-            SnapshotParts.SelectedWeights => (_shard.Selected, _setup.Place.Range()),
-            SnapshotParts.SelectedBuffers => (_selectedBuffers.Memory, new KeyRange(0, _selectedBuffers.Length)),
-            _ => throw new ArgumentOutOfRangeException(nameof(part), part, "no such part"),
-        };
-        bool isBuffers = part is SnapshotParts.Buffers or SnapshotParts.SelectedBuffers;
-        if (isBuffers && !NeedsBuffers) return;
-        var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Collector, 0);
-        var header = new TensorHeader(TensorKind.Snapshot, to, _setup.Placement.JobEpoch, _shard.Version, default, range, part);
-        _services.Channel.Send(_setup.Placement.Coordinator.ToPeer(), header, null, new TensorLease(memory));
-    }
-
-    private void Publish(long version)
-    {
-        _shard.LoadSelected();
-        if (NeedsBuffers) _selectedBuffers.Memory.CopyTo(_setup.Buffers);
-        Answer(version, null);
-    }
-
-    private IEnumerable<string> WaitingFor()
-    {
+            yield return ($"the backup of server {_setup.Index} on {Backup?.Node} (step {_shard.Version - 1})", Backup?.Node.Value);
+            yield break;
+        }
         if (!_begun)
         {
-            yield return "the start of training";
+            yield return (_restoring ? $"the state of server {_setup.Index}" : "the start of training", null);
             yield break;
         }
         if (_ledger is { } ledger)
         {
-            int workers = _setup.Placement.Replicas.Sum(r => r.Workers.Length);
+            int workers = _placement.Replicas.Sum(r => r.Workers.Length);
             var late = ledger.Missing.Select(slice => slice % workers).ToHashSet();
+            int position = 0;
             foreach (var (replica, worker) in Workers())
-                if (late.Contains(worker.Index)) yield return $"worker {worker.Index} on {replica.Peer.Node} (evaluation at step {ledger.Step})";
+                if (late.Contains(position++)) yield return ($"worker {worker.Index} on {replica.Peer.Node} (evaluation at step {ledger.Step})", replica.Peer.Node.Value);
             yield break;
         }
         if (_setup.Planner?.Current.Stop is not null) yield break;
@@ -261,13 +377,13 @@ internal sealed class ParameterServerActor : ReceiveActor
         foreach (var (replica, worker) in Workers())
         {
             if (Enumerable.Range(worker.ShardBegin, worker.ShardEnd - worker.ShardBegin).Any(missing.Contains))
-                yield return $"worker {worker.Index} on {replica.Peer.Node} (step {_shard.Version})";
+                yield return ($"worker {worker.Index} on {replica.Peer.Node} (step {_shard.Version})", replica.Peer.Node.Value);
         }
     }
 
     private IEnumerable<(ReplicaPlace Replica, WorkerPlace Worker)> Workers() =>
-        _setup.Placement.Replicas.SelectMany(r => r.Workers.Select(w => (r, w)));
+        _placement.Replicas.SelectMany(r => r.Workers.Select(w => (r, w)));
 
     private void ToTraining(IWireMessage body) =>
-        _services.Router.Send(_setup.Placement.Coordinator.Node, _setup.Job, NodeActors.Training, body);
+        _services.Router.Send(_placement.Coordinator.Node, _setup.Job, NodeActors.Training, body);
 }

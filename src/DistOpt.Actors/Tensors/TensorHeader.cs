@@ -18,8 +18,26 @@ public enum TensorKind : byte
     /// <summary>The buffer section, server of key 0 to replica.</summary>
     AnswerBuffers = 4,
 
-    /// <summary>Weights (or buffers, or slots) of a key range, server to whoever collects them.</summary>
+    /// <summary>A slice of a server's state (see <see cref="TensorHeader.Part"/>), server to whoever collects it.</summary>
     Snapshot = 5,
+
+    /// <summary>A slice of the state that a server or a backup is to go on from; the first one has the rest of the state with it.</summary>
+    Restore = 6,
+
+    /// <summary>A version by its number, server to a replica's recovery: weights (part 0) or buffers (part 1).</summary>
+    Version = 7,
+
+    /// <summary>A step's whole gradient sum over a server's key range, server to its backup.</summary>
+    Replicate = 8,
+
+    /// <summary>The buffer section after that step, server of key 0 to its backup, before <see cref="Replicate"/>.</summary>
+    ReplicateBuffers = 9,
+
+    /// <summary>Backup to server: it has taken in what was sent under the number in <see cref="TensorHeader.Part"/>. Empty payload.</summary>
+    Replicated = 10,
+
+    /// <summary>What an evaluation decided, server of key 0 to its backup. Empty payload.</summary>
+    ReplicateState = 11,
 }
 
 /// <summary>Kinds of receivers on a node.</summary>
@@ -28,6 +46,8 @@ public enum TensorTarget : byte
     Server = 1,
     Replica = 2,
     Collector = 3,
+    Backup = 4,
+    Recovery = 5,
 }
 
 /// <summary>Receiver of frames on a node: (job, kind of receiver, index).</summary>
@@ -44,7 +64,7 @@ public readonly record struct TensorAddress(ulong Job, TensorTarget Target, int 
 /// <param name="Step">Step (or weights version) the payload belongs to.</param>
 /// <param name="Node">Tree node of a push; default otherwise.</param>
 /// <param name="Range">Key range of the payload in its section.</param>
-/// <param name="Part">Which vector a snapshot carries: 0 weights, 1 buffers, 2 selected weights, 3 selected buffers, 16+i optimizer slot i.</param>
+/// <param name="Part">Number of a message between server and backup; otherwise which vector of the state it is a part of: see <see cref="Core.Checkpoints.CheckpointPart"/>.</param>
 public readonly record struct TensorHeader(
     TensorKind Kind,
     TensorAddress To,
@@ -53,12 +73,3 @@ public readonly record struct TensorHeader(
     TreeNode Node,
     KeyRange Range,
     int Part = 0);
-
-/// <summary>Values of <see cref="TensorHeader.Part"/> in a snapshot.</summary>
-public static class SnapshotParts
-{
-    public const int Weights = 0;
-    public const int Buffers = 1;
-    public const int SelectedWeights = 2;
-    public const int SelectedBuffers = 3;
-}

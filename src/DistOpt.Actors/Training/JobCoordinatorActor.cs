@@ -23,13 +23,15 @@ public sealed class JobCoordinatorActor : ReceiveActor
     private readonly SortedDictionary<string, NodeOffer> _nodes = new(StringComparer.Ordinal);
     private readonly Dictionary<JobId, Job> _jobs = [];
     private readonly List<JobId> _order = [];
+    private readonly Queue<JobId> _offers = new();
+    private JobId? _answerOf;
 
     public JobCoordinatorActor(NodeServices services, JobCoordinatorLimits limits)
     {
         (_services, _limits) = (services, limits);
         Receive<SubmitJob>(Submit);
         Receive<TrainingCoordinatorActor.JobOpened>(opened => OnOpened(opened.Job));
-        Receive<JobPlaced>(OnPlaced);
+        Receive<OfferAnswered>(OnAnswered);
         Receive<JobEnded>(OnEnded);
         Receive<StopJob>(stop => Find(stop.Job)?.Actor?.Tell(stop));
         Receive<NodeDelivery>(OnDelivery);
@@ -86,21 +88,41 @@ public sealed class JobCoordinatorActor : ReceiveActor
         OfferNodes();
     }
 
-    /// <summary>Offers what is free to the first job that waits; the next one gets what that leaves.</summary>
+    /// <summary>
+    /// Offers what is free, to one job at a time, so that no slot is promised twice: first to those that run and may have lost something, then to
+    /// the first one that waits; the next one gets what that leaves.
+    /// </summary>
     private void OfferNodes()
     {
-        var waiting = _order.Select(Find).FirstOrDefault(j => j is { Opened: true, Workers: null, End: null });
-        if (waiting is null) return;
-        var taken = _jobs.Values.Where(j => j is { End: null, Workers: not null })
-            .SelectMany(j => j.Workers!).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
-        waiting.Actor!.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, n.Roles.Contains("server"),
-            n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0))]));
+        _offers.Clear();
+        foreach (var id in _order.Where(id => Find(id) is { Opened: true, End: null, Workers: not null })) _offers.Enqueue(id);
+        if (_order.FirstOrDefault(id => Find(id) is { Opened: true, End: null, Workers: null }) is { Value: not null } waiting) _offers.Enqueue(waiting);
+        if (_answerOf is null) OfferNext();
     }
 
-    private void OnPlaced(JobPlaced placed)
+    private void OfferNext()
     {
-        if (Find(placed.Job) is { } job) job.Workers = placed.Workers;
-        OfferNodes();
+        _answerOf = null;
+        while (_offers.TryDequeue(out var id))
+        {
+            if (Find(id) is not { End: null, Actor: { } actor }) continue;
+            _answerOf = id;
+            var taken = _jobs.Values.Where(j => j is { End: null, Workers: not null })
+                .SelectMany(j => j.Workers!).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
+            actor.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, n.Roles.Contains("server"),
+                n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0))]));
+            return;
+        }
+    }
+
+    private void OnAnswered(OfferAnswered answer)
+    {
+        if (Find(answer.Job) is not { } job) return;
+        bool wasWaiting = job.Workers is null;
+        job.Workers = answer.Workers;
+        if (_answerOf == answer.Job) OfferNext();
+        // another one may wait behind it
+        if (wasWaiting && answer.Workers is not null && _answerOf is null) OfferNodes();
     }
 
     private void OnEnded(JobEnded ended)
@@ -110,6 +132,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
         job.Submitter.Tell(ended);
         Context.Stop(job.Actor!);
         job.Actor = null;
+        if (_answerOf == ended.Job) _answerOf = null;
         var old = _order.Where(id => _jobs[id].End is not null).SkipLast(_limits.EndedJobsKept).ToList();
         foreach (var id in old)
         {
@@ -139,6 +162,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
         _nodes.Remove(gone.Node.Value);
         _services.Channel.Forget(gone.Node);
         foreach (var job in _jobs.Values) job.Actor?.Tell(gone);
+        OfferNodes();
     }
 
     private static JobStatus StatusOf(Job job) => job.End is { } end

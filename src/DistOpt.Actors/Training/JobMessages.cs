@@ -11,7 +11,14 @@ namespace DistOpt.Actors.Training;
 /// </summary>
 /// <param name="Spec">The resolved spec.</param>
 /// <param name="Sink">Makes the receiver of the run's events, once model and data are open.</param>
-public sealed record SubmitJob(JobId Job, TrainingSpec Spec, Func<IJobRuntime, IRunSink> Sink) : INoSerializationVerificationNeeded;
+/// <param name="CheckpointDirectory">Folder of the job's checkpoints; null = none are written.</param>
+/// <param name="Resumes">Whether the job goes on from the newest sound checkpoint there; without one it begins anew.</param>
+public sealed record SubmitJob(
+    JobId Job,
+    TrainingSpec Spec,
+    Func<IJobRuntime, IRunSink> Sink,
+    string? CheckpointDirectory = null,
+    bool Resumes = false) : INoSerializationVerificationNeeded;
 
 public sealed record JobAccepted(JobId Job) : INoSerializationVerificationNeeded;
 
@@ -32,9 +39,27 @@ public sealed record NodeGone(NodeId Node, string Why) : INoSerializationVerific
 /// <summary>To the job coordinator: answered by <see cref="JobList"/>.</summary>
 public sealed record ListJobs : INoSerializationVerificationNeeded;
 
-/// <param name="Waiting">Whom the job waits for, when it waits.</param>
+/// <param name="Waiting">Whom the job waits for, when it waits, and since how many seconds.</param>
 public sealed record JobStatus(JobId Job, string Name, string State, long Step, long TotalSteps, double? Loss, string? Waiting,
-    IReadOnlyList<string> Nodes, RunSummary? Summary) : INoSerializationVerificationNeeded;
+    IReadOnlyList<string> Nodes, RunSummary? Summary) : INoSerializationVerificationNeeded
+{
+    /// <summary>Servers that have no backup that could take their place now, though the spec asks for one; as text. Null where all have one.</summary>
+    public string? Unprotected { get; init; }
+
+    /// <summary>Step of the latest checkpoint; null while there is none.</summary>
+    public long? Checkpoint { get; init; }
+
+    public int Workers { get; init; }
+
+    /// <summary>Why more workers would not help; null where they would.</summary>
+    public string? Limit { get; init; }
+
+    public int WorkerFailures { get; init; }
+
+    public int ServerFailures { get; init; }
+
+    public int Rollbacks { get; init; }
+}
 
 public sealed record JobList(IReadOnlyList<JobStatus> Jobs) : INoSerializationVerificationNeeded;
 

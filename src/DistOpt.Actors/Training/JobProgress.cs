@@ -1,3 +1,5 @@
+using DistOpt.Core.Checkpoints;
+
 namespace DistOpt.Actors.Training;
 
 /// <summary>Step, speed and age of a job as its coordinator sees them.</summary>
@@ -6,6 +8,7 @@ internal sealed class JobProgress(TimeProvider time)
     private long _startedAt = time.GetTimestamp();
     private long _movedAt = time.GetTimestamp();
     private (long At, long Samples) _speedMark;
+    private double _secondsBefore;
 
     public long CurrentStep { get; private set; }
 
@@ -18,16 +21,19 @@ internal sealed class JobProgress(TimeProvider time)
     /// <summary>Over the latest second or so.</summary>
     public double SamplesPerSecond { get; private set; }
 
-    public double WallSeconds => time.GetElapsedTime(_startedAt).TotalSeconds;
+    /// <summary>Of the run, those before it was resumed included.</summary>
+    public double WallSeconds => _secondsBefore + time.GetElapsedTime(_startedAt).TotalSeconds;
 
     /// <summary>How long nothing has been heard of the job.</summary>
     public TimeSpan Silence => time.GetElapsedTime(_movedAt);
 
-    public void Start(long totalSteps)
+    /// <param name="resumed">What the run goes on from; null at its beginning.</param>
+    public void Start(long totalSteps, CheckpointManifest? resumed)
     {
         TotalSteps = totalSteps;
         _startedAt = _movedAt = time.GetTimestamp();
-        _speedMark = (_startedAt, 0);
+        (CurrentStep, Samples, _secondsBefore) = resumed is null ? (0, 0, 0) : (resumed.Step, resumed.Samples, resumed.Run.WallSeconds);
+        _speedMark = (_startedAt, Samples);
     }
 
     public void Moved() => _movedAt = time.GetTimestamp();

@@ -5,6 +5,7 @@ using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -17,7 +18,14 @@ internal sealed partial class TrainingCoordinatorActor
     private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(2);
 
+    /// <summary>Seconds of silence after which the job asks whom it waits for, to show it.</summary>
+    private const double AskAfter = 5;
+
     private readonly List<string> _late = [];
+    private readonly HashSet<string> _lateNodes = new(StringComparer.Ordinal);
+    private readonly HashSet<NodeId> _answered = [];
+    private readonly Dictionary<DataSplit, long> _lastRows = [];
+    private int _begunEpoch;
     private readonly Dictionary<DataSplit, EvaluationLedger> _final = [];
     private IReadOnlyDictionary<string, double> _train = new Dictionary<string, double>();
     private IReadOnlyDictionary<string, double> _validation = new Dictionary<string, double>();
@@ -33,8 +41,17 @@ internal sealed partial class TrainingCoordinatorActor
 
     private sealed record GiveUp : INoSerializationVerificationNeeded;
 
+    /// <summary>Whether the row is a new one: after a loss some steps are done again and tell again what they told.</summary>
+    private bool IsNew(DataSplit split, long step)
+    {
+        if (_lastRows.TryGetValue(split, out long last) && step <= last) return false;
+        _lastRows[split] = step;
+        return true;
+    }
+
     private void OnTrainRow(TrainRow row)
     {
+        if (!IsNew(DataSplit.Train, row.Step)) return;
         double now = _progress.WallSeconds;
         double seconds = now - _rowMark.Seconds;
         double? speed = seconds > 0 ? (row.Samples - _rowMark.Samples) / seconds : null;
@@ -47,6 +64,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void OnValidationRow(ValidationRow row)
     {
+        if (!IsNew(DataSplit.Validation, row.Step)) return;
         var metrics = Values(row.Metrics);
         if (row.Selected || _validation.Count == 0) _validation = Lookup(metrics);
         _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Validation, metrics, null, null, null, _progress.WallSeconds));
@@ -81,13 +99,18 @@ internal sealed partial class TrainingCoordinatorActor
         if (_training is not null) return;
         _training = ended;
         _progress.Step(ended.Step, ended.Samples, null);
+        if (!SaveAtEnd(ended)) CollectLast();
+    }
+
+    private void CollectLast()
+    {
         Enter("collecting");
-        Collect(SnapshotParts.Weights, SnapshotParts.Buffers);
+        Collect(CheckpointPart.Weights, CheckpointPart.Buffers);
     }
 
     private void Collect(int weights, int buffers)
     {
-        _collector!.Reset();
+        _collector!.Expect(_epoch, weights, buffers);
         foreach (var server in _wirePlacement!.Servers)
         {
             int[] parts = server.Index == 0 ? [weights, buffers] : [weights];
@@ -108,7 +131,7 @@ internal sealed partial class TrainingCoordinatorActor
             if (!training.KeepLast)
             {
                 _collectingSelected = true;
-                Collect(SnapshotParts.SelectedWeights, SnapshotParts.SelectedBuffers);
+                Collect(CheckpointPart.SelectedWeights, CheckpointPart.SelectedBuffers);
                 return;
             }
         }
@@ -165,36 +188,62 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void WatchProgress() => Timers.StartPeriodicTimer("check", new CheckProgress(), CheckInterval);
 
-    /// <summary>Nothing heard for <c>training.worker_timeout</c>: find out from whom, and fail with the names.</summary>
+    /// <summary>Nothing heard for <c>training.worker_timeout</c>: find out from whom.</summary>
     private void CheckWhetherItMoves()
     {
-        if (_ended || Timers.IsTimerActive("give-up") || _wirePlacement is null) return;
+        if (_ended || Timers.IsTimerActive("give-up") || _wirePlacement is null || _topology is null) return;
         CheckTime();
-        if (_progress.Silence < TimeSpan.FromSeconds(Spec.Training.WorkerTimeout)) return;
+        double silence = _progress.Silence.TotalSeconds;
+        if (silence < Math.Min(AskAfter, Spec.Training.WorkerTimeout)) return;
         _late.Clear();
+        _lateNodes.Clear();
+        _answered.Clear();
         foreach (var server in _wirePlacement.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new AskWaiting());
         Timers.StartSingleTimer("give-up", new GiveUp(), AnswerTime);
     }
 
-    private void OnWaiting(Waiting waiting) => _late.AddRange(waiting.Whom);
-
-    private void OnGiveUp()
+    private void OnWaiting(NodeId from, Waiting waiting)
     {
-        string whom = _state switch
-        {
-            "preparing" => string.Join(", ", _nodes.Where(n => !_prepared.ContainsKey(n.Peer.Node)).Select(n => $"node {n.Name} (opening model and data)")),
-            "starting" => string.Join(", ", _nodes.Where(n => !_started.Contains(n.Peer.Node)).Select(n => $"node {n.Name} (starting its actors)")),
-            _ => string.Join(", ", _late.Distinct(StringComparer.Ordinal)),
-        };
-        if (whom.Length == 0) whom = "its servers, which do not answer";
-        Fail($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
+        _answered.Add(from);
+        _late.AddRange(waiting.Whom);
+        _lateNodes.UnionWith(waiting.Nodes);
     }
 
-    private void OnNodeGone(NodeGone gone)
+    /// <summary>Shows whom the job waits for; after the limit goes on without them, or fails with their names where it cannot.</summary>
+    private void OnGiveUp()
     {
-        var node = _nodes.FirstOrDefault(n => n.Peer.Node == gone.Node);
-        if (node is null || _ended) return;
-        Fail($"node {node.Name} was lost ({gone.Why}) at step {_progress.CurrentStep}");
+        if (_ended) return;
+        if (_topology is null)
+        {
+            Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_waiting}");
+            return;
+        }
+        var silent = _state is "preparing" or "starting"
+            ? _topology.Nodes.Where(n => _state == "preparing" ? !_prepared.ContainsKey(new NodeId(n)) : !_acknowledged.Contains(new NodeId(n))).ToList()
+            : _topology.Servers.Select(s => s.Node).Distinct().Where(n => !_answered.Contains(new NodeId(n))).ToList();
+        string doing = _state switch { "preparing" => " (opening model and data)", "starting" => " (starting its actors)", _ => ", which does not answer" };
+        string whom = string.Join(", ", silent.Select(n => $"node {NameOf(n)}{doing}").Concat(_late).Distinct(StringComparer.Ordinal));
+        if (whom.Length == 0) whom = "its servers";
+        double silence = _progress.Silence.TotalSeconds;
+        _waiting = $"{whom}, for {silence:0} s";
+        TellStatus();
+        if (silence < Spec.Training.WorkerTimeout) return;
+        var late = new HashSet<string>(silent.Count > 0 ? silent : _lateNodes, StringComparer.Ordinal);
+        // others can do it, unless it is everyone
+        bool othersCompute = late.Count > 0 && _topology.Replicas.Any(r => !late.Contains(r.Node)) && !_topology.IsFixed;
+        if (!othersCompute)
+        {
+            Fail($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
+            return;
+        }
+        foreach (string node in late)
+        {
+            _refused[new NodeId(node)] = "it made no progress";
+            Send(new NodeId(node), NodeActors.Agent, new EndJob("it made no progress"));
+        }
+        _progress.Moved();
+        _waiting = null;
+        Lose(late, $"no progress for {Spec.Training.WorkerTimeout:0.#} s");
     }
 
     private void EndBadInput(SpecException error) => End(RunStatus.Failed, null, error.Message, error);
@@ -206,7 +255,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended) return;
         _ended = true;
         Timers.CancelAll();
-        foreach (var node in _nodes) Send(node.Peer.Node, NodeActors.Agent, new EndJob(status.ToString()));
+        foreach (var node in _asked) Send(node, NodeActors.Agent, new EndJob(status.ToString()));
         var summary = Summary(status, reason, error);
         if (_sinkStarted)
         {
@@ -249,9 +298,12 @@ internal sealed partial class TrainingCoordinatorActor
             SamplesPerSecond = seconds > 0 ? (_training?.Samples ?? _progress.Samples) / seconds : 0,
             Workers = Spec.Training.Workers,
             Servers = Spec.Training.Servers,
-            Processes = Math.Max(1, _nodes.Count),
+            Processes = Math.Max(1, _topology?.Nodes.Count() ?? 0),
             GradientShards = Spec.Training.GradientShards ?? 0,
-            StepsComputed = steps,
+            WorkerFailures = _workerFailures,
+            ServerFailures = _serverFailures,
+            Rollbacks = _rollbacks,
+            StepsComputed = StepsComputed(steps),
             WeightsSha256 = _weightsHash,
         };
     }

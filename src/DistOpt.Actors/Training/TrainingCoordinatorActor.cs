@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
@@ -12,19 +11,20 @@ using DistOpt.Protocol;
 namespace DistOpt.Actors.Training;
 
 /// <summary>
-/// Job coordinator to training coordinator: the nodes that the job may use, as they are now. Sent again when they change until the job is
-/// placed.
+/// Job coordinator to training coordinator: the nodes that the job may use, as they are now, with the slots that no job has. Answered by
+/// <see cref="OfferAnswered"/>.
 /// </summary>
 internal sealed record OfferedNodes(IReadOnlyList<OfferedNode> Nodes) : INoSerializationVerificationNeeded;
 
 internal sealed record OfferedNode(WirePeer Peer, string Name, bool Server, int FreeSlots) : INoSerializationVerificationNeeded;
 
-/// <summary>Training coordinator to job coordinator: these slots are taken.</summary>
-internal sealed record JobPlaced(JobId Job, IReadOnlyDictionary<NodeId, int> Workers) : INoSerializationVerificationNeeded;
+/// <summary>Training coordinator to job coordinator: what the job has now; null while it could not be placed.</summary>
+internal sealed record OfferAnswered(JobId Job, IReadOnlyDictionary<NodeId, int>? Workers) : INoSerializationVerificationNeeded;
 
 /// <summary>
 /// Leads one job from preparation to its end: opens it on every node, compares the nodes' fingerprints, starts servers and workers, writes
-/// down what they report, and collects the weights. Steps go on without it; it decides nothing that could change bits.
+/// down what they report, brings it through losses of nodes, and collects the weights. Steps go on without it; it decides nothing that could
+/// change bits.
 /// </summary>
 internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTimers
 {
@@ -33,14 +33,15 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly JobProgress _progress;
     private readonly Dictionary<NodeId, JobPrepared> _prepared = [];
-    private readonly HashSet<NodeId> _started = [];
+    private readonly HashSet<NodeId> _asked = [];
+    private readonly Dictionary<string, OfferedNode> _offered = new(StringComparer.Ordinal);
+    private readonly HashSet<NodeId> _acknowledged = [];
     private JobRuntimes.Handle? _handle;
     private IRunSink? _sink;
     private bool _sinkStarted;
     private WeightCollector? _collector;
     private IDisposable? _listening;
-    private IReadOnlyList<OfferedNode> _nodes = [];
-    private Placement? _placement;
+    private JobTopology? _topology;
     private JobPlacement? _wirePlacement;
     private string _state = "opening";
     private string? _waiting;
@@ -50,7 +51,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     {
         (_submission, _services) = (submission, services);
         _progress = new JobProgress(services.Time);
-        Receive<OfferedNodes>(offered => Guard(() => Place(offered.Nodes)));
+        Receive<OfferedNodes>(offered => Guard(() => OnOffered(offered.Nodes)));
         Receive<NodeDelivery>(delivery => Guard(() => OnDelivery(delivery)));
         Receive<PartArrived>(part => Guard(() => OnPart(part)));
         Receive<StopJob>(stop => Guard(() => Stop(stop.Reason)));
@@ -58,6 +59,10 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<OutsideOutput>(o => Guard(() => Log(new LogLine(o.Line.Node, o.Line.Source, o.Line.Level, o.Line.Text, _progress.WallSeconds))));
         Receive<CheckProgress>(_ => Guard(CheckWhetherItMoves));
         Receive<GiveUp>(_ => Guard(OnGiveUp));
+        Receive<CheckpointDue>(_ => Guard(OnCheckpointDue));
+        Receive<CheckpointGathered>(gathered => Guard(() => OnGathered(gathered)));
+        Receive<CheckpointWritten>(written => Guard(() => OnWritten(written)));
+        Receive<CheckpointFailed>(failed => Guard(() => OnCheckpointFailed(failed)));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -74,6 +79,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             _handle = _services.Runtimes.Acquire(_submission.Job, Spec);
             CheckServers(_handle.Runtime.Layout);
             _sink = _submission.Sink(_handle.Runtime);
+            OpenCheckpoints();
             Enter("placing");
             Context.Parent.Tell(new JobOpened(_submission.Job));
         });
@@ -98,50 +104,101 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         }
     }
 
-    private void Place(IReadOnlyList<OfferedNode> nodes)
+    private void OnOffered(IReadOnlyList<OfferedNode> nodes)
     {
-        if (_placement is not null || _ended) return;
+        _offered.Clear();
+        foreach (var node in nodes) _offered[node.Peer.Node.Value] = node;
+        if (!_ended)
+        {
+            if (_topology is null) Place();
+            else Grow();
+        }
+        TellPlaced();
+    }
+
+    private void TellPlaced() => Context.Parent.Tell(new OfferAnswered(_submission.Job,
+        _topology?.Replicas.ToDictionary(r => new NodeId(r.Node), r => r.Workers.Length)));
+
+    /// <summary>Places servers and workers in a new epoch on the nodes that are there; waits where they do not suffice.</summary>
+    private void Place()
+    {
+        bool isFirst = _epoch == 0;
+        // slots that the job itself had are not among those that are free
+        var own = _lostTopology?.Replicas.ToDictionary(r => r.Node, r => r.Workers.Length) ?? [];
+        var capacities = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node))
+            .Select(n => new NodeCapacity(n.Peer.Node.Value, Math.Min(n.FreeSlots, int.MaxValue / 2) + own.GetValueOrDefault(n.Peer.Node.Value), n.Server)).ToList();
+        int slots = (int)Math.Min(int.MaxValue, capacities.Sum(c => (long)c.WorkerSlots));
+        // what was lost need not come back before the job goes on
+        int workers = isFirst ? Spec.Training.WorkersMin ?? Spec.Training.Workers : 1;
+        workers = Math.Max(workers, Math.Min(slots, Spec.Training.Workers));
+        int shards = Spec.Training.GradientShards!.Value;
+        workers = Math.Min(workers, shards);
         var ranges = KeyRangePartitioner.Cut(_handle!.Runtime.Layout.ParameterCount, Spec.Training.Servers);
-        var capacities = nodes.Select(n => new NodeCapacity(n.Peer.Node.Value, n.FreeSlots, n.Server)).ToList();
-        _placement = JobPlacer.Place(capacities, Spec.Training.Workers, Spec.Training.GradientShards!.Value, ranges, out _waiting);
-        if (_placement is null)
+        var placement = JobPlacer.Place(capacities, workers, shards, ranges, out _waiting);
+        if (placement is null)
         {
             TellStatus();
             return;
         }
-        var used = _placement.Nodes.ToHashSet(StringComparer.Ordinal);
-        _nodes = [.. nodes.Where(n => used.Contains(n.Peer.Node.Value))];
-        var peers = _nodes.ToDictionary(n => n.Peer.Node.Value, n => n.Peer);
-        var replicas = _placement.Workers.GroupBy(w => w.Node).Select((group, index) => new ReplicaPlace(index, peers[group.Key],
-            [.. group.Select(w => new WorkerPlace(w.Index, w.ShardBegin, w.ShardEnd))]));
-        _wirePlacement = new JobPlacement(1,
-            [.. _placement.Servers.Select(s => new ServerPlace(s.Index, peers[s.Node], s.Range.Begin, s.Range.End))],
-            [.. replicas], _services.Channel.Self.ToWire());
-        Context.Parent.Tell(new JobPlaced(_submission.Job,
-            _placement.Workers.GroupBy(w => peers[w.Node].Node).ToDictionary(g => g.Key, g => g.Count())));
+        bool isFixed = _services.IsAlone && placement.Nodes.Take(2).Count() == 1;
+        _topology = JobTopology.Begin(++_epoch, placement, capacities, shards, Spec.Training.Replicas, _lostTopology?.NextReplica ?? 0, isFixed);
+        _lostTopology = null;
+        Timers.Cancel(NodesTimer);
+        _wirePlacement = ToWire(_topology);
         Enter("preparing");
-        var prepare = new PrepareJob(_services.Specs.Write(Spec), _services.Channel.Self.ToWire());
-        foreach (var node in _nodes) Send(node.Peer.Node, NodeActors.Agent, prepare);
         WatchProgress();
+        PrepareNodes(_topology.Nodes);
+        StartIfPrepared();
+    }
+
+    private void PrepareNodes(IEnumerable<string> nodes)
+    {
+        var prepare = new PrepareJob(_services.Specs.Write(Spec), _services.Channel.Self.ToWire());
+        foreach (string id in nodes)
+        {
+            var node = new NodeId(id);
+            if (_asked.Add(node)) Send(node, NodeActors.Agent, prepare);
+        }
+    }
+
+    private JobPlacement ToWire(JobTopology topology)
+    {
+        WirePeer Peer(string node) => _peers.TryGetValue(node, out var peer) ? peer : _peers[node] = _offered[node].Peer;
+        return new JobPlacement(topology.Epoch,
+            [.. topology.Servers.Select(s => new ServerPlace(s.Index, Peer(s.Node), s.Range.Begin, s.Range.End,
+                s.Backup is null ? null : Peer(s.Backup), s.Seeded, s.Since))],
+            [.. topology.Replicas.Select(r => new ReplicaPlace(r.Index, Peer(r.Node), [.. r.Workers.Select(w => new WorkerPlace(w.Index, w.ShardBegin, w.ShardEnd))]))],
+            _services.Channel.Self.ToWire(), topology.Assignment, topology.IsFixed);
     }
 
     private void OnDelivery(NodeDelivery delivery)
     {
         if (_ended) return;
-        _progress.Moved();
+        // what somebody waits for is no progress, nor is what user code writes
+        if (delivery.Body is not (Waiting or LogLines)) _progress.Moved();
         switch (delivery.Body)
         {
             case JobPrepared prepared:
                 OnPrepared(delivery.From, prepared);
                 break;
             case JobRefused refused:
-                OnRefused(refused);
+                OnRefused(delivery.From, refused);
                 break;
-            case JobStarted when _started.Add(delivery.From) && _started.Count == _nodes.Count:
-                Begin();
+            case JobStarted started:
+                OnStarted(delivery.From, started);
+                break;
+            case ServerRestored restored:
+                OnRestored(restored);
+                break;
+            case BackupSeeded seeded:
+                OnSeeded(seeded);
+                break;
+            case ShardsRedone redone when redone.JobEpoch == _epoch:
+                _shardsRedone += redone.Shards;
                 break;
             case StepProgress step:
                 _progress.Step(step.Step, step.Samples, step.Loss);
+                _waiting = null;
                 _sink!.Progress(new RunProgress(step.Step, step.Epoch, step.Loss, _progress.SamplesPerSecond, _progress.WallSeconds));
                 TellStatus();
                 CheckTime();
@@ -167,29 +224,51 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 Fail($"{failed.Type}: {failed.Message} (at {at}){Environment.NewLine}{failed.Stack}");
                 break;
             case Waiting waiting:
-                OnWaiting(waiting);
+                OnWaiting(delivery.From, waiting);
                 break;
         }
     }
 
     private void OnPrepared(NodeId node, JobPrepared prepared)
     {
+        if (!_asked.Contains(node)) return;
         _prepared[node] = prepared;
-        if (_state != "preparing" || _prepared.Count < _nodes.Count) return;
-        var differences = FingerprintCheck.Compare(_services.Name, _handle!.Runtime.Fingerprint, _prepared.Values, Spec.Training.BitExact);
+        if (_state == "preparing")
+        {
+            StartIfPrepared();
+            return;
+        }
+        // a node that came later: it is left out where it differs, and the job goes on
+        var differences = FingerprintCheck.Compare(_services.Name, _handle!.Runtime.Fingerprint, [prepared], Spec.Training.BitExact);
+        if (differences.Count > 0) Refuse(node, string.Join("; ", differences.Select(d => d.Message)));
+        else Grow();
+    }
+
+    private void StartIfPrepared()
+    {
+        if (_state != "preparing" || _topology!.Nodes.Any(n => !_prepared.ContainsKey(new NodeId(n)))) return;
+        var used = _prepared.Where(p => _topology.Nodes.Contains(p.Key.Value)).Select(p => p.Value);
+        var differences = FingerprintCheck.Compare(_services.Name, _handle!.Runtime.Fingerprint, used, Spec.Training.BitExact);
         if (differences.Count > 0)
         {
             EndBadInput(new SpecException(differences));
             return;
         }
-        Enter("starting");
-        _collector = new WeightCollector(Self, _handle.Runtime.Layout);
-        _listening = _services.Channel.Listen(new TensorAddress(JobKey.Of(_submission.Job), TensorTarget.Collector, 0), _collector);
-        foreach (var used in _nodes) Send(used.Peer.Node, NodeActors.Agent, new StartJob(_wirePlacement!));
+        if (_listening is null)
+        {
+            _collector = new WeightCollector(Self, _handle.Runtime.Layout);
+            _listening = _services.Channel.Listen(new TensorAddress(JobKey.Of(_submission.Job), TensorTarget.Collector, 0), _collector);
+        }
+        StartEpoch();
     }
 
-    private void OnRefused(JobRefused refused)
+    private void OnRefused(NodeId node, JobRefused refused)
     {
+        if (_state != "preparing")
+        {
+            Refuse(node, refused.Violations[0].Text);
+            return;
+        }
         if (refused.Stack is { } stack)
         {
             Fail($"node {refused.NodeName} cannot open the job: {refused.Violations[0].Text}{Environment.NewLine}{stack}");
@@ -198,20 +277,32 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         EndBadInput(new SpecException(refused.Violations.Select(v => new SpecViolation(v.Name, $"{v.Text} (on node {refused.NodeName})"))));
     }
 
+    /// <summary>Everyone is ready: steps begin, or go on.</summary>
     private void Begin()
     {
+        _begunEpoch = _epoch;
+        _waiting = null;
         Enter("training");
-        var runtime = _handle!.Runtime;
-        int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
-        long perEpoch = (runtime.Data.Train + batch - 1) / batch;
-        _progress.Start(Math.Min(perEpoch * Spec.Training.Epochs, Spec.Stop.MaxSteps ?? long.MaxValue));
-        var warnings = _prepared.Values.SelectMany(p => p.Warnings).Concat(runtime.Warnings).Distinct(StringComparer.Ordinal).ToList();
-        _sinkStarted = true;
-        _sink!.Started(new RunStarted(_submission.Job.Value, Spec, runtime.Data, _progress.TotalSteps, runtime.Layout,
-            [.. _nodes.Select(n => n.Name)], warnings));
+        if (!_sinkStarted) StartSink();
         foreach (var server in _wirePlacement!.Servers)
             Send(server.Peer.Node, NodeActors.Server(server.Index), new BeginTraining(_wirePlacement.JobEpoch));
         if (_pendingStop is { } reason) Stop(reason);
+        ScheduleCheckpoint();
+        Grow();
+    }
+
+    private void StartSink()
+    {
+        var runtime = _handle!.Runtime;
+        int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
+        long perEpoch = (runtime.Data.Train + batch - 1) / batch;
+        _progress.Start(Math.Min(perEpoch * Spec.Training.Epochs, Spec.Stop.MaxSteps ?? long.MaxValue), _resumed);
+        var warnings = _prepared.Values.SelectMany(p => p.Warnings).Concat(runtime.Warnings).Concat(_skipped.Select(s => s.ToString()))
+            .Distinct(StringComparer.Ordinal).ToList();
+        _sinkStarted = true;
+        _sink!.Started(new RunStarted(_submission.Job.Value, Spec, runtime.Data, _progress.TotalSteps, runtime.Layout,
+            [.. _topology!.Nodes.Select(NameOf)], warnings)
+        { Resumed = _resumed is null ? null : new RunResumed(_resumed.Step, _resumed.Evaluated) });
     }
 
     private void Enter(string state)
@@ -220,13 +311,37 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         TellStatus();
     }
 
-    private void TellStatus() => Context.Parent.Tell(new JobStatus(_submission.Job, Spec.Name, _state, _progress.CurrentStep,
-        _progress.TotalSteps, _progress.Loss, _waiting, [.. _nodes.Select(n => n.Name)], null));
+    private string NameOf(string node) => _offered.TryGetValue(node, out var offered) ? offered.Name
+        : _prepared.TryGetValue(new NodeId(node), out var prepared) ? prepared.NodeName : node;
+
+    private void TellStatus()
+    {
+        var topology = _topology;
+        int shards = Spec.Training.GradientShards!.Value;
+        var unprotected = Spec.Training.Replicas > 0 && topology is not null
+            ? topology.Unprotected.Select(s => $"server {s.Index} on {NameOf(s.Node)}{(s.Backup is null ? "" : $" (its backup on {NameOf(s.Backup)} is being seeded)")}").ToList()
+            : [];
+        Context.Parent.Tell(new JobStatus(_submission.Job, Spec.Name, _state, _progress.CurrentStep, _progress.TotalSteps, _progress.Loss,
+            _waiting, topology is null ? [] : [.. topology.Nodes.Select(NameOf)], null)
+        {
+            Unprotected = unprotected.Count == 0 ? null : string.Join(", ", unprotected),
+            Checkpoint = _latestCheckpoint,
+            Workers = topology?.Workers ?? 0,
+            Limit = topology is not null && topology.Workers >= shards && Spec.Training.Workers >= shards
+                ? $"{shards} gradient shards, one for each worker: more workers would have nothing to do" : null,
+            WorkerFailures = _workerFailures,
+            ServerFailures = _serverFailures,
+            Rollbacks = _rollbacks,
+        });
+    }
 
     private void Log(LogLine line)
     {
         if (_sinkStarted) _sink!.Log(line);
     }
+
+    /// <summary>A line of the coordinator's own in the job's log.</summary>
+    private void Note(string level, string text) => Log(new LogLine(_services.Name, "distopt", level, text, _progress.WallSeconds));
 
     private void Send(NodeId node, string actor, IWireMessage body) => _services.Router.Send(node, _submission.Job, actor, body);
 

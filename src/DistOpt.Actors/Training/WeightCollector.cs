@@ -1,5 +1,6 @@
 using Akka.Actor;
 using DistOpt.Actors.Tensors;
+using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Parameters;
 using DistOpt.Protocol;
 
@@ -17,6 +18,7 @@ internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) :
     private readonly FlatBuffer _parameters = new(layout.ParameterCount);
     private readonly FlatBuffer _buffers = new(layout.BufferCount);
     private readonly HashSet<KeyRange> _arrived = [];
+    private readonly int[] _expected = [-1, -1, -1];
     private bool _buffersArrived;
 
     /// <summary>The whole vectors; valid while <see cref="Complete"/> and nothing further is asked for.</summary>
@@ -26,9 +28,12 @@ internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) :
 
     public bool Complete { get; private set; }
 
-    /// <summary>Begins a collection.</summary>
-    public void Reset()
+    /// <summary>Begins a collection of two parts; frames of others, late ones of a collection before among them, are dropped.</summary>
+    /// <param name="weights">Part of the parameter section.</param>
+    /// <param name="buffers">Part of the buffer section.</param>
+    public void Expect(int jobEpoch, int weights, int buffers)
     {
+        lock (_expected) (_expected[0], _expected[1], _expected[2]) = (jobEpoch, weights, buffers);
         _arrived.Clear();
         _buffersArrived = layout.BufferCount == 0;
         Complete = false;
@@ -37,7 +42,7 @@ internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) :
     /// <summary>Counts a slice on the owner's thread; a repeat is dropped.</summary>
     public void Count(PartArrived arrived)
     {
-        if (arrived.Part is SnapshotParts.Buffers or SnapshotParts.SelectedBuffers) _buffersArrived = true;
+        if (CheckpointPart.IsBuffers(arrived.Part)) _buffersArrived = true;
         else _arrived.Add(arrived.Range);
         Complete = _buffersArrived && _arrived.Sum(r => r.Length) == layout.ParameterCount;
     }
@@ -62,10 +67,12 @@ internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) :
 
     public void Abandoned(in TensorHeader header, TensorLease payload) => payload.Dispose();
 
-    private FlatBuffer? Target(in TensorHeader header) => header.Kind != TensorKind.Snapshot ? null : header.Part switch
+    private FlatBuffer? Target(in TensorHeader header)
     {
-        SnapshotParts.Weights or SnapshotParts.SelectedWeights => _parameters,
-        SnapshotParts.Buffers or SnapshotParts.SelectedBuffers => _buffers,
-        _ => null,
-    };
+        lock (_expected)
+        {
+            if (header.Kind != TensorKind.Snapshot || header.JobEpoch != _expected[0]) return null;
+            return header.Part == _expected[1] ? _parameters : header.Part == _expected[2] ? _buffers : null;
+        }
+    }
 }

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using DistOpt.Actors.Nodes;
+using DistOpt.Actors.ParameterServer;
 using DistOpt.Actors.Tensors;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
@@ -10,147 +11,224 @@ using DistOpt.Protocol;
 namespace DistOpt.Actors.Workers;
 
 /// <summary>What a replica is made from.</summary>
-/// <param name="Weights">The node's copy of the weights (parameter section). Slices of servers on this node are the servers' own memory.</param>
-/// <param name="Buffers">The node's copy of the buffer section; the server of key 0's own memory if that is on this node.</param>
+/// <param name="Index">Which replica of the placement.</param>
+/// <param name="Weights">The node's copy of the weights (parameter section); servers' own memory where the placement is fixed.</param>
+/// <param name="Buffers">The node's copy of the buffer section; likewise.</param>
 internal sealed record ReplicaSetup(
     JobId Job,
     TrainingSpec Spec,
     int BatchSize,
     JobPlacement Placement,
-    ReplicaPlace Place,
+    int Index,
     IJobRuntime Runtime,
     FlatBuffer Weights,
-    FlatBuffer Buffers);
+    FlatBuffer Buffers)
+{
+    public ReductionTree Tree { get; } = new(Spec.Training.GradientShards!.Value);
+}
 
 /// <summary>
 /// A node's share of a job: one copy of the weights and the workers that compute with it. Collects its workers' tree nodes, adds up what
-/// can be added on this node, pushes each server its slice, and takes the answers as the next version of the weights.
+/// can be added on this node, pushes each server its slice, and takes the answers as the next version of the weights. When others are lost it
+/// computes what falls to it of their shards.
 /// </summary>
-internal sealed class ReplicaActor : ReceiveActor
+internal sealed partial class ReplicaActor : ReceiveActor
 {
+    /// <summary>Index by which a recovery's worker reports.</summary>
+    public const int RecoveryWorker = -1;
+
+    private const long BuffersSlice = -1;
+
     private readonly ReplicaSetup _setup;
     private readonly NodeServices _services;
     private readonly ReductionTree _tree;
-    private readonly Dictionary<int, IActorRef> _workers = [];
-    private readonly HashSet<int> _computing = [];
+    private readonly WeightsGate _gate = new();
+    private readonly List<IActorRef> _workers = [];
+    private readonly Dictionary<int, WorkerPlace[]> _assignments = [];
+    private readonly HashSet<ComputeShards> _computing = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<object> _retried = new(ReferenceEqualityComparer.Instance);
+    private readonly HashSet<int> _done = [];
     private readonly List<ComputedNode> _computed = [];
-    private readonly HashSet<(TensorKind Kind, long Begin)> _answers = [];
-    private readonly List<SliceMetrics> _slices = [];
+    private readonly List<TensorArrived> _stash = [];
+    private readonly ReceiveBuffers[] _staging;
     private readonly FlatBuffer _buffersOut;
+    private JobPlacement _placement;
+    private int _epoch;
     private IDisposable? _listening;
+    private IActorRef? _recovery;
+    private StepPlan? _nextPlan;
     private StepPlan? _plan;
-    private long _version = -1;
-    private int _slicesToCome;
-    private (EvaluateSplits Request, Queue<DataSplit> Splits)? _final;
-    private EvaluateSplits? _pendingFinal;
 
     public ReplicaActor(ReplicaSetup setup, NodeServices services)
     {
-        (_setup, _services) = (setup, services);
-        _tree = new ReductionTree(setup.Spec.Training.GradientShards!.Value);
+        (_setup, _services, _tree, _placement) = (setup, services, setup.Tree, setup.Placement);
+        _epoch = _placement.JobEpoch;
         _buffersOut = new FlatBuffer(setup.Runtime.Layout.BufferCount);
+        _staging = [.. _placement.Servers.Select(s => new ReceiveBuffers(s.End - s.Begin)), new ReceiveBuffers(setup.Buffers.Length)];
+        _assignments[_placement.Assignment] = OwnWorkers(_placement);
         Receive<TensorArrived>(OnTensor);
         Receive<ShardsComputed>(OnComputed);
         Receive<SlicesEvaluated>(OnSlices);
         Receive<WorkFailed>(OnFailed);
+        Receive<PlacementChanged>(changed => OnPlacement(changed.Placement));
         Receive<NodeDelivery>(OnDelivery);
     }
 
-    private int AnswersOfAVersion => _setup.Placement.Servers.Length + (_setup.Runtime.Layout.BufferCount > 0 ? 1 : 0);
+    private int Slices => _placement.Servers.Length + (_setup.Buffers.Length > 0 ? 1 : 0);
 
-    private string Who => $"replica {_setup.Place.Index} on {_services.Name}";
+    private string Who => $"replica {_setup.Index} on {_services.Name}";
 
     protected override void PreStart()
     {
-        var context = new WorkerContext(_setup.Runtime, _tree, _setup.Weights, _setup.Buffers, _buffersOut,
-            _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, _setup.Spec.Data.Prefetch);
-        foreach (var worker in _setup.Place.Workers)
-            _workers[worker.Index] = Context.ActorOf(WorkerActor.Props(context, worker.Index, _services.ComputeDispatcher), $"worker-{worker.Index}");
-        var address = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Replica, _setup.Place.Index);
+        SpawnWorkers();
+        var address = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Replica, _setup.Index);
         _listening = _services.Channel.Listen(address, new TensorInbox(Self, Accept));
     }
 
-    protected override void PostStop() => _listening?.Dispose();
+    protected override void PostStop()
+    {
+        _listening?.Dispose();
+        foreach (var frame in _stash) frame.Payload.Dispose();
+    }
 
-    /// <summary>Answers from other nodes are read straight into the weights: between push and answer nobody reads them.</summary>
+    private WorkerPlace[] OwnWorkers(JobPlacement placement) => placement.Replicas.FirstOrDefault(r => r.Index == _setup.Index)?.Workers ?? [];
+
+    private void SpawnWorkers()
+    {
+        var context = new WorkerContext(_setup.Runtime, _tree, _setup.Weights, _setup.Buffers, _buffersOut,
+            _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, _setup.Spec.Data.Prefetch);
+        while (_workers.Count < OwnWorkers(_placement).Length)
+            _workers.Add(Context.ActorOf(WorkerActor.Props(context, _workers.Count, _services.ComputeDispatcher), $"worker-{_workers.Count}"));
+    }
+
+    private static long SliceOf(in TensorHeader header) => header.Kind == TensorKind.AnswerBuffers ? BuffersSlice : header.Range.Begin;
+
+    private Memory<float> Destination(in TensorHeader header) =>
+        (header.Kind == TensorKind.Answer ? _setup.Weights : _setup.Buffers).Slice(header.Range);
+
+    /// <summary>Answers from other nodes are read straight into the weights while nobody computes with them, and beside them otherwise.</summary>
     private TensorLease? Accept(TensorHeader header)
     {
-        if (header.JobEpoch != _setup.Placement.JobEpoch) return null;
-        var target = header.Kind switch
-        {
-            TensorKind.Answer => _setup.Weights,
-            TensorKind.AnswerBuffers => _setup.Buffers,
-            _ => null,
-        };
-        if (target is null || header.Range.End > target.Length || header.Step <= Volatile.Read(ref _version)) return null;
-        return new TensorLease(target.Slice(header.Range));
+        if (header.JobEpoch != Volatile.Read(ref _epoch) || header.Kind is not (TensorKind.Answer or TensorKind.AnswerBuffers)) return null;
+        var whole = header.Kind == TensorKind.Answer ? _setup.Weights : _setup.Buffers;
+        if (header.Range.End > whole.Length) return null;
+        long slice = SliceOf(header);
+        if (_gate.TryWrite(slice, header.Step)) return new TensorLease(Destination(header));
+        if (_gate.IsLate(slice, header.Step)) return null;
+        int index = header.Kind == TensorKind.AnswerBuffers ? _staging.Length - 1
+            : Array.FindIndex(_setup.Placement.Servers, s => s.Begin == header.Range.Begin && s.End == header.Range.End);
+        return index < 0 ? null : _staging[index].Rent();
     }
 
     private void OnTensor(TensorArrived frame)
     {
-        using var payload = frame.Payload;
+        if (Take(frame))
+        {
+            frame.Payload.Dispose();
+            Advance();
+        }
+        else
+        {
+            _stash.Add(frame);
+        }
+    }
+
+    /// <summary>Puts an answer into the weights; false while workers compute with them.</summary>
+    private bool Take(TensorArrived frame)
+    {
         var header = frame.Header;
-        if (header.JobEpoch != _setup.Placement.JobEpoch || header.Step <= _version) return;
-        var destination = (header.Kind == TensorKind.Answer ? _setup.Weights : _setup.Buffers).Slice(header.Range);
-        // by reference the payload may be our own memory already (a server on this node)
-        if (!destination.Equals(payload.Memory)) payload.Memory.CopyTo(destination);
-        if (frame.Meta is AnswerMeta meta) _plan = meta.Plan.ToPlan();
-        // under BSP one version at a time is under way; a repeat of an answer is the same answer
-        _answers.Add((header.Kind, header.Range.Begin));
-        if (_answers.Count < AnswersOfAVersion) return;
-        _answers.Clear();
-        Volatile.Write(ref _version, header.Step);
-        if (_plan is { } plan && plan.Step == header.Step) Follow(plan);
+        if (header.JobEpoch != _placement.JobEpoch || header.Kind is not (TensorKind.Answer or TensorKind.AnswerBuffers)) return true;
+        long slice = SliceOf(header);
+        var destination = Destination(header);
+        // the payload may be our own memory already: read into place, or of a server that shares it
+        if (!destination.Equals(frame.Payload.Memory))
+        {
+            if (_gate.IsLate(slice, header.Step)) return true;
+            if (!_gate.TryWrite(slice, header.Step)) return false;
+            frame.Payload.Memory.CopyTo(destination);
+        }
+        _gate.Written(slice, header.Step);
+        if (frame.Meta is AnswerMeta meta) _nextPlan = meta.Plan.ToPlan();
+        return true;
+    }
+
+    /// <summary>Once all slices are of one version: does what its plan asks for.</summary>
+    private void Advance()
+    {
+        if (!_gate.TryComplete(Slices)) return;
+        StopRecovery();
+        _done.Clear();
+        _slicesDone.Clear();
+        if (_nextPlan is { } plan && plan.Step == _gate.Version) Follow(plan);
+        else OpenGate(); // published weights have no plan
         if (_pendingFinal is { } final) StartFinal(final);
     }
 
     private void Follow(StepPlan plan)
     {
-        if (plan.Evaluate)
+        _plan = plan;
+        foreach (int old in _assignments.Keys.Where(a => a < plan.Assignment).ToList()) _assignments.Remove(old);
+        if (plan.Evaluate) Evaluate(plan.Step, DataSplit.Validation);
+        else if (plan.Stop is null) ComputeOwn(plan);
+        if (_computing.Count == 0 && _slicesToCome == 0) OpenGate();
+    }
+
+    /// <summary>Computes what the plan's and the latest assignment give to this node and is not done.</summary>
+    private void ComputeOwn(StepPlan plan)
+    {
+        var latest = Ranges(OwnWorkers(_placement));
+        var byPlan = _assignments.TryGetValue(plan.Assignment, out var workers) ? Ranges(workers) : latest;
+        var work = ShardWork.Of(byPlan, latest, _done);
+        if (work.Count == 0) return;
+        if (_gate.TryClose()) Compute(plan, work);
+        else Recover(plan, work);
+    }
+
+    private static IEnumerable<ShardRange> Ranges(WorkerPlace[] workers) => workers.Select((w, i) => new ShardRange(i, w.ShardBegin, w.ShardEnd));
+
+    private void Compute(StepPlan plan, IReadOnlyList<ShardRange> work)
+    {
+        foreach (var range in work)
         {
-            Evaluate(plan.Step, DataSplit.Validation);
-            return;
-        }
-        if (plan.Stop is not null) return;
-        _computed.Clear();
-        _computing.Clear();
-        foreach (var worker in _setup.Place.Workers)
-        {
-            if (worker.ShardBegin == worker.ShardEnd) continue;
-            _computing.Add(worker.Index);
-            _workers[worker.Index].Tell(new ComputeShards(plan, worker.ShardBegin, worker.ShardEnd));
+            var compute = new ComputeShards(plan, range.Begin, range.End);
+            _computing.Add(compute);
+            _workers[Math.Min(range.Worker, _workers.Count - 1)].Tell(compute);
         }
     }
 
     private void OnComputed(ShardsComputed done)
     {
-        if (_plan is null || done.Work.Plan.Step != _plan.Step) return;
+        if (done.Worker == RecoveryWorker)
+        {
+            if (_plan?.Step == done.Work.Plan.Step) Push(done.Work.Plan, done.Nodes);
+            return;
+        }
+        if (!_computing.Remove(done.Work)) return;
         _computed.AddRange(done.Nodes);
-        int owner = _setup.Place.Workers.First(w => w.ShardBegin == done.Work.Begin && w.ShardEnd == done.Work.End).Index;
-        _computing.Remove(owner);
-        if (_computing.Count == 0) Push(done.Work.Plan);
+        if (_computing.Count > 0) return;
+        Push(done.Work.Plan, PreReduce());
+        _computed.Clear();
+        OpenGate();
     }
 
-    private void Push(StepPlan plan)
+    private void Push(StepPlan plan, IReadOnlyList<ComputedNode> nodes)
     {
         var wirePlan = WirePlan.From(plan);
         ulong job = JobKey.Of(_setup.Job);
-        var nodes = PreReduce();
         foreach (var node in nodes)
         {
             var meta = new PushMeta(wirePlan, node.Weight, WireMetrics.From(node.Metrics));
-            foreach (var server in _setup.Placement.Servers)
+            foreach (var server in _placement.Servers)
             {
                 var header = new TensorHeader(TensorKind.Push, new TensorAddress(job, TensorTarget.Server, server.Index),
-                    _setup.Placement.JobEpoch, plan.Step, node.Node, server.Range());
+                    _placement.JobEpoch, plan.Step, node.Node, server.Range());
                 _services.Channel.Send(server.Peer.ToPeer(), header, meta, new TensorLease(node.Gradient.Slice(server.Range())));
             }
         }
-        if (_buffersOut.Length == 0 || !_setup.Place.Workers.Any(w => w.ShardBegin == 0 && w.ShardEnd > 0)) return;
-        var first = _setup.Placement.Servers[0];
+        if (_buffersOut.Length == 0 || !nodes.Any(n => _tree.Shards(n.Node).Begin == 0)) return;
+        var first = _placement.Servers[0];
         var buffers = new TensorHeader(TensorKind.PushBuffers, new TensorAddress(job, TensorTarget.Server, first.Index),
-            _setup.Placement.JobEpoch, plan.Step, default, new KeyRange(0, _buffersOut.Length));
+            _placement.JobEpoch, plan.Step, default, new KeyRange(0, _buffersOut.Length));
         _services.Channel.Send(first.Peer.ToPeer(), buffers, null, new TensorLease(_buffersOut.Memory));
     }
 
@@ -161,86 +239,108 @@ internal sealed class ReplicaActor : ReceiveActor
     private IReadOnlyList<ComputedNode> PreReduce()
     {
         _computed.Sort((a, b) => _tree.Shards(a.Node).Begin.CompareTo(_tree.Shards(b.Node).Begin));
-        if (_computed.Count < 2 || _setup.Placement.Servers.All(s => s.Peer.Node == _services.Channel.Self.Node)) return _computed;
+        if (_computed.Count < 2 || _placement.Servers.All(s => s.Peer.Node == _services.Channel.Self.Node)) return [.. _computed];
         return NodeReduction.Reduce(_tree, _computed);
     }
 
-    private void Evaluate(long step, DataSplit split)
+    private void OpenGate()
     {
-        _slices.Clear();
-        int count = EvaluationLedger.SliceCount(_setup.Runtime.Data.Of(split), _setup.Spec.Evaluate.BatchSize);
-        int workers = _setup.Placement.Replicas.Sum(r => r.Workers.Length);
-        _slicesToCome = 0;
-        foreach (var worker in _setup.Place.Workers)
-        {
-            var slices = EvaluationLedger.SlicesOf(count, worker.Index, workers).ToList();
-            if (slices.Count == 0) continue;
-            _slicesToCome += slices.Count;
-            _workers[worker.Index].Tell(new EvaluateSlices(step, split, slices));
-        }
-        if (_slicesToCome == 0) NextFinalSplit();
+        _gate.Open();
+        if (_stash.Count == 0) return;
+        var stash = _stash.ToList();
+        _stash.Clear();
+        foreach (var frame in stash) OnTensor(frame);
     }
 
-    private void OnSlices(SlicesEvaluated done)
+    private void Recover(StepPlan plan, IReadOnlyList<ShardRange> work)
     {
-        foreach (var (slice, metrics) in done.Results) _slices.Add(new SliceMetrics(slice, WireMetrics.From(metrics)));
-        if ((_slicesToCome -= done.Results.Count) > 0) return;
-        var report = new EvaluationSlices(done.Work.Step, (int)done.Work.Split, [.. _slices]);
-        if (_final is not null)
+        StopRecovery();
+        var (placement, buffersOut) = (_placement, _buffersOut);
+        _recovery = Context.ActorOf(Props.Create(() => new RecoveryActor(_setup, _services, placement, plan, work, buffersOut))
+            .WithDispatcher(_services.ComputeDispatcher));
+    }
+
+    private void StopRecovery()
+    {
+        if (_recovery is not null) Context.Stop(_recovery);
+        _recovery = null;
+    }
+
+    /// <summary>
+    /// Workers went or came, or servers were replaced. In a new epoch everything of the step is computed anew, for what a lost server had is
+    /// lost with it.
+    /// </summary>
+    private void OnPlacement(JobPlacement placement)
+    {
+        bool isNewEpoch = placement.JobEpoch != _placement.JobEpoch;
+        _placement = placement;
+        if (isNewEpoch)
         {
-            _services.Router.Send(_setup.Placement.Coordinator.Node, _setup.Job, NodeActors.Training, report);
-            NextFinalSplit();
-            return;
+            _assignments.Clear();
+            Volatile.Write(ref _epoch, placement.JobEpoch);
+            StopRecovery();
+            _done.Clear();
+            _slicesDone.Clear();
+            foreach (var work in _computing) _done.UnionWith(Enumerable.Range(work.Begin, work.End - work.Begin));
         }
-        var first = _setup.Placement.Servers[0];
-        _services.Router.Send(first.Peer.Node, _setup.Job, NodeActors.Server(first.Index), report);
+        _assignments[placement.Assignment] = OwnWorkers(placement);
+        SpawnWorkers();
+        if (_final is { } final) Evaluate(final.Request.Step, final.Current);
+        else if (_plan is { } plan && plan.Step == _gate.Version) Redo(plan);
+    }
+
+    /// <summary>Does what is left of a plan after the placement has changed.</summary>
+    private void Redo(StepPlan plan)
+    {
+        int before = _done.Count;
+        if (plan.Evaluate) Evaluate(plan.Step, DataSplit.Validation);
+        else if (plan.Stop is null) ComputeOwn(plan);
+        if (_done.Count > before)
+            ToTraining(new ShardsRedone(_placement.JobEpoch, plan.Step, _done.Count - before));
     }
 
     private void OnDelivery(NodeDelivery delivery)
     {
         switch (delivery.Body)
         {
-            case Proceed proceed when proceed.Plan.Step == _version && _plan is { Evaluate: true }:
-                Follow(_plan = proceed.Plan.ToPlan());
+            case Proceed proceed when proceed.Plan.Step == _gate.Version && _plan?.Step == proceed.Plan.Step:
+                OnProceed(proceed.Plan.ToPlan());
                 break;
-            case EvaluateSplits request when request.Step > _version:
+            case EvaluateSplits request when request.Step > _gate.Version:
                 _pendingFinal = request; // its weights are still under way
                 break;
             case EvaluateSplits request:
                 StartFinal(request);
                 break;
             case AskWaiting:
-                var whom = _computing.Select(w => $"worker {w} on {_services.Name}").ToArray();
-                _services.Router.Send(delivery.From, _setup.Job, NodeActors.Training, new Waiting(Who, _version, whom));
+                var whom = _computing.Select(w => $"gradient shards {w.Begin} to {w.End - 1} on {_services.Name}").ToArray();
+                _services.Router.Send(delivery.From, _setup.Job, NodeActors.Training, new Waiting(Who, _gate.Version, whom, []));
                 break;
         }
     }
 
-    private void StartFinal(EvaluateSplits request)
+    /// <summary>The barrier is passed; or, after a server was replaced, this is what its successor knows of the step.</summary>
+    private void OnProceed(StepPlan plan)
     {
-        if (request.Step > _version) return;
-        _pendingFinal = null;
-        _final = (request, new Queue<DataSplit>(request.Splits.Select(s => (DataSplit)s)));
-        NextFinalSplit();
-    }
-
-    private void NextFinalSplit()
-    {
-        if (_final is { } final && final.Splits.TryDequeue(out var split)) Evaluate(final.Request.Step, split);
+        _plan = plan;
+        if (plan.Evaluate) Evaluate(plan.Step, DataSplit.Validation);
+        else if (plan.Stop is null) ComputeOwn(plan);
     }
 
     /// <summary>User code threw: its work is tried once by another worker of this node, then the job fails with that exception.</summary>
     private void OnFailed(WorkFailed failed)
     {
-        var other = _setup.Place.Workers.FirstOrDefault(w => w.Index != failed.Worker);
-        if (failed.Work is not null && other is not null && _retried.Add(failed.Work))
+        if (failed.Worker >= 0 && failed.Work is not null && _workers.Count > 1 && _retried.Add(failed.Work))
         {
-            _workers[other.Index].Tell(failed.Work);
+            _workers[(failed.Worker + 1) % _workers.Count].Tell(failed.Work);
             return;
         }
-        var step = failed.Work is ComputeShards work ? work.Plan.Step : _version;
-        _services.Router.Send(_setup.Placement.Coordinator.Node, _setup.Job, NodeActors.Training,
-            new JobFailed($"worker {failed.Worker} on {_services.Name}", step, failed.Error.GetType().FullName ?? failed.Error.GetType().Name,
-                failed.Error.Message, failed.Error.StackTrace ?? ""));
+        var step = failed.Work is ComputeShards work ? work.Plan.Step : _gate.Version;
+        ToTraining(new JobFailed($"worker {WorkerIndex(failed.Worker)} on {_services.Name}", step, failed.Error.GetType().FullName ?? failed.Error.GetType().Name,
+            failed.Error.Message, failed.Error.StackTrace ?? ""));
     }
+
+    private int WorkerIndex(int position) => OwnWorkers(_placement) is { Length: > 0 } own ? own[Math.Clamp(position, 0, own.Length - 1)].Index : position;
+
+    private void ToTraining(IWireMessage body) => _services.Router.Send(_placement.Coordinator.Node, _setup.Job, NodeActors.Training, body);
 }

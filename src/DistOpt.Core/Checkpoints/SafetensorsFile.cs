@@ -120,6 +120,20 @@ public sealed class SafetensorsFile : IDisposable
         }
     }
 
+    /// <summary>Reads bytes of the data behind the header, whatever tensors they belong to.</summary>
+    /// <param name="from">First byte, counted from the end of the header.</param>
+    internal void ReadData(long from, Span<byte> destination)
+    {
+        try
+        {
+            Fill(_handle, destination, _dataStart + from);
+        }
+        catch (FormatException e)
+        {
+            throw new InvalidDataException($"{Path} could not be read: {e.Message}", e);
+        }
+    }
+
     public void Dispose() => _handle.Dispose();
 
     private static void Convert(SafetensorsType type, ReadOnlySpan<byte> bytes, Span<float> values)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Immutable;
 using System.Text.Json;
 using DistOpt.Core.Runs;
 
@@ -48,6 +49,14 @@ public static class SafetensorsWriter
         foreach (var tensor in ordered)
             if (!names.Add(tensor.Name)) throw new ArgumentException($"tensor name '{tensor.Name}' is taken", nameof(tensors));
 
+        var header = HeaderInOrder([.. ordered.Select(t => (t.Name, t.Type, t.Shape, t.ByteLength))], metadata);
+        return (header, ordered);
+    }
+
+    /// <summary>Length and JSON of a header whose tensors lie in the given order, without gaps.</summary>
+    internal static byte[] HeaderInOrder(IReadOnlyList<(string Name, SafetensorsType Type, ImmutableArray<long> Shape, long ByteLength)> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null)
+    {
         using var buffer = new MemoryStream();
         buffer.Write(stackalloc byte[8]);
         using (var json = new Utf8JsonWriter(buffer))
@@ -60,7 +69,7 @@ public static class SafetensorsWriter
                 json.WriteEndObject();
             }
             long offset = 0;
-            foreach (var tensor in ordered)
+            foreach (var tensor in tensors)
             {
                 json.WriteStartObject(tensor.Name);
                 json.WriteString("dtype", tensor.Type.ToString());
@@ -78,6 +87,6 @@ public static class SafetensorsWriter
         while (buffer.Length % 8 != 0) buffer.WriteByte((byte)' ');
         byte[] header = buffer.ToArray();
         BinaryPrimitives.WriteInt64LittleEndian(header, header.Length - 8);
-        return (header, ordered);
+        return header;
     }
 }

@@ -18,11 +18,15 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     private readonly Memory<float>[] _slots;
     private FlatBuffer? _selected;
 
-    /// <param name="weights">The range's weights, updated in place.</param>
+    /// <param name="weights">The range's weights.</param>
     /// <param name="memory">The memory a lease lends: as many elements as <paramref name="weights"/>.</param>
-    public ParameterShard(Memory<float> weights, IOptimizer optimizer, ReductionTree tree, Func<TLease, Memory<float>> memory)
+    /// <param name="keepsPrevious">
+    /// Whether the version before the current one is kept: updates then alternate between two buffers. Otherwise they are made in place.
+    /// </param>
+    public ParameterShard(Memory<float> weights, IOptimizer optimizer, ReductionTree tree, Func<TLease, Memory<float>> memory, bool keepsPrevious = false)
     {
         (Weights, _optimizer, _tree, _memory) = (weights, optimizer, tree, memory);
+        if (keepsPrevious) Previous = new FlatBuffer(weights.Length).Memory;
         _reducer = new TreeReducer<TLease>(tree, weights.Length, memory);
         _slots = [.. optimizer.Slots.Select(_ => new FlatBuffer(weights.Length).Memory)];
     }
@@ -30,10 +34,21 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <summary>Updates applied: the version of <see cref="Weights"/>.</summary>
     public long Version { get; private set; }
 
-    public Memory<float> Weights { get; }
+    public Memory<float> Weights { get; private set; }
+
+    /// <summary>
+    /// Weights of version <see cref="PreviousVersion"/>, unchanged until the update after the next one; empty where they are not kept.
+    /// </summary>
+    public Memory<float> Previous { get; private set; }
+
+    /// <summary>Version of <see cref="Previous"/>; -1 while there is none.</summary>
+    public long PreviousVersion { get; private set; } = -1;
 
     /// <summary>Version of the kept copy, or -1.</summary>
     public long SelectedVersion { get; private set; } = -1;
+
+    /// <summary>The optimizer's state vectors, in the order of <see cref="IOptimizer.Slots"/>, each as long as <see cref="Weights"/>.</summary>
+    public IReadOnlyList<Memory<float>> Slots => _slots;
 
     /// <summary>The kept copy; empty while there is none.</summary>
     public Memory<float> Selected => _selected?.Memory ?? default;
@@ -50,25 +65,63 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     public bool Push(long step, TreeNode node, TLease lease, LeafResult result) =>
         step == Version && _reducer.Add(node, lease, result);
 
-    /// <summary>Applies the complete step: the sum divided by its weight, with the plan's rate. Returns weight and metrics of the whole batch.</summary>
+    /// <summary>Hands over the complete step's gradient sum with its weight and metrics; to be applied next.</summary>
+    /// <exception cref="InvalidOperationException">Gradient shards are missing.</exception>
+    public (TLease Gradient, LeafResult Result) Take()
+    {
+        if (!IsComplete) throw new InvalidOperationException($"step {Version} is not complete");
+        var (lease, result) = _reducer.Take(_tree.Root);
+        return (lease, result!);
+    }
+
+    /// <summary>Applies a step: the gradient sum divided by its weight, with the plan's rate. What is left of the step is released.</summary>
+    /// <param name="plan">Of step <see cref="Version"/>.</param>
+    /// <param name="gradient">Sum over all gradient shards, at least as long as the weights; unchanged.</param>
+    /// <param name="weight">Sum of the weights (samples, tokens).</param>
+    /// <exception cref="InvalidOperationException">The plan is of another step.</exception>
+    public void Apply(StepPlan plan, ReadOnlySpan<float> gradient, double weight)
+    {
+        if (plan.Step != Version) throw new InvalidOperationException($"step {plan.Step} cannot be applied: the shard is at step {Version}");
+        if (plan.Keep) Keep();
+        if (!Previous.IsEmpty)
+        {
+            Weights.CopyTo(Previous);
+            (Weights, Previous, PreviousVersion) = (Previous, Weights, Version);
+        }
+        // a batch without weight (every token masked) has no gradient
+        float scale = weight == 0 ? 0 : (float)(1 / weight);
+        _optimizer.Apply(new OptimizerStep(Version + 1, plan.LearningRate, scale), Weights.Span, gradient[..Weights.Length], _slots);
+        _reducer.Reset();
+        Version++;
+    }
+
+    /// <summary>Takes and applies the complete step. Returns weight and metrics of the whole batch.</summary>
     /// <exception cref="InvalidOperationException">Gradient shards are missing, or the plan is of another step.</exception>
     public LeafResult Apply(StepPlan plan)
     {
         if (plan.Step != Version || !IsComplete)
             throw new InvalidOperationException($"step {plan.Step} cannot be applied: "
                 + $"the shard is at step {Version} and {(IsComplete ? "complete" : "incomplete")}");
-        if (plan.Keep) Keep();
-        var (lease, result) = _reducer.Take(_tree.Root);
-        using (lease)
-        {
-            // a batch without weight (every token masked) has no gradient
-            float scale = result!.Weight == 0 ? 0 : (float)(1 / result.Weight);
-            _optimizer.Apply(new OptimizerStep(Version + 1, plan.LearningRate, scale), Weights.Span, _memory(lease).Span[..Weights.Length], _slots);
-        }
-        _reducer.Reset();
-        Version++;
+        var (lease, result) = Take();
+        using (lease) Apply(plan, _memory(lease).Span, result.Weight);
         return result;
     }
+
+    /// <summary>
+    /// Goes on from another state: weights and slots have been written in place. What has come of a step is released.
+    /// </summary>
+    /// <param name="version">Version of the weights.</param>
+    /// <param name="selectedVersion">Version of the kept copy, which was written to <see cref="SelectedToRestore"/>; -1 for none.</param>
+    public void Restore(long version, long selectedVersion)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(version);
+        if (selectedVersion >= 0 && _selected is null) throw new InvalidOperationException("the kept copy was not written");
+        (Version, SelectedVersion, PreviousVersion) = (version, selectedVersion, -1);
+        _reducer.Reset();
+    }
+
+    /// <summary>Memory of the kept copy, to be written before <see cref="Restore"/>.</summary>
+    public Memory<float> SelectedToRestore => (_selected ??= new FlatBuffer(Weights.Length)).Memory;
 
     /// <summary>Copies the weights: they are the selected ones.</summary>
     public void Keep()

@@ -56,6 +56,14 @@ public sealed record TrainingSpec
     [Description("What ends the run before its epochs do")]
     public StopSection Stop { get; init; } = new();
 
+    [Description("When checkpoints are written and how many are kept")]
+    [OutsideIdentity]
+    public CheckpointSection Checkpoint { get; init; } = new();
+
+    [Description("Where checkpoints are written")]
+    [OutsideIdentity]
+    public StorageSection Storage { get; init; } = new();
+
     /// <summary>
     /// The spec with what depends on other fields filled in: <c>gradient_shards</c> = workers, <c>patience.direction</c>.
     /// </summary>
@@ -123,6 +131,11 @@ public sealed record TrainingSection
     [OutsideIdentity]
     public int Workers { get; init; } = 2;
 
+    [Description("Fewest workers to begin with, where workers may come and go: workers: {min: 2, max: 8} sets both; null = as many as workers")]
+    [Range(1, 100_000)]
+    [OutsideIdentity]
+    public int? WorkersMin { get; init; }
+
     [Description("Parameter servers; at most one per 1,024 parameters")]
     [Range(1, 10_000)]
     [OutsideIdentity]
@@ -141,14 +154,24 @@ public sealed record TrainingSection
     [Plugin("consistencies")]
     public PluginSpec Consistency { get; init; } = new("bsp");
 
+    [Description("Backups of each parameter server on other nodes: 1 = a server can be lost without going back to a checkpoint")]
+    [Range(0, 1)]
+    [OutsideIdentity]
+    public int Replicas { get; init; }
+
     [Description("Whether nodes whose numeric fingerprint differs are refused")]
     [OutsideIdentity]
     public bool BitExact { get; init; } = true;
 
-    [Description("Seconds without progress after which the job names whom it waits for and fails")]
+    [Description("Seconds without progress after which the job goes on without whom it waits for, or fails with that name")]
     [Range(1.0, 86_400.0)]
     [OutsideIdentity]
     public double WorkerTimeout { get; init; } = 60;
+
+    [Description("Seconds that a job which has lost nodes waits for others, where those that are left cannot go on")]
+    [Range(1.0, 604_800.0)]
+    [OutsideIdentity]
+    public double NodeTimeout { get; init; } = 600;
 
     [Description("Device of the tensors")]
     [AllowedValues("cpu")]
@@ -241,4 +264,34 @@ public sealed record PatienceSection
             return given;
         return Metric == select.Metric ? select.Direction : TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Maximize;
     }
+}
+
+/// <summary><c>checkpoint:</c>. Whichever of the three intervals comes first causes one; a run that is interrupted ends with one.</summary>
+public sealed record CheckpointSection
+{
+    [Description("A checkpoint every so many steps; null = not by steps")]
+    [Range(1, long.MaxValue)]
+    public long? EverySteps { get; init; }
+
+    [Description("A checkpoint every so many seconds; null = not by time")]
+    [Range(0.1, 1e7)]
+    public double? EverySeconds { get; init; }
+
+    [Description("Interval from what a checkpoint costs and how often nodes fail, as measured (Young 1974; Daly 2006)")]
+    public bool Auto { get; init; } = true;
+
+    [Description("The latest checkpoints that are kept, each with the selected weights of its time")]
+    [Range(1, 1000)]
+    public int Keep { get; init; } = 3;
+}
+
+/// <summary><c>storage:</c>.</summary>
+public sealed record StorageSection
+{
+    [Description("coordinator = the coordinator's disk, to which servers stream; shared = a path that every node sees, to which each server writes")]
+    [AllowedValues("coordinator", "shared")]
+    public string Kind { get; init; } = "coordinator";
+
+    [Description("With shared: the folder, the same path on every node; runs get a folder of their own in it")]
+    public string? Path { get; init; }
 }

@@ -16,11 +16,13 @@ public static partial class TrainingSpecRules
     [
         new(["data.validation_fraction", "data.test_fraction"], Fractions),
         new(["training.workers", "training.gradient_shards"], Workers),
+        new(["training.workers", "training.workers_min"], WorkersMin),
         new(["select"], s => Metric("select.metric", s.Select.Metric, s)),
         new(["select"], Direction),
         new(["stop.target"], Target),
         new(["stop.patience"], s => s.Stop.Patience is { } patience ? Metric("stop.patience.metric", patience.Metric, s) : []),
         new(["stop", "evaluate.every_epochs", "evaluate.every_steps"], Evaluations),
+        new(["storage.kind", "storage.path"], Storage),
     ];
 
     /// <summary>Whether a smaller value of the metric is better, as far as the name's last part tells; null when it does not.</summary>
@@ -101,6 +103,23 @@ public static partial class TrainingSpecRules
             var waiting = spec.Stop.Target is null ? "stop.patience" : "stop.target";
             yield return new("evaluate.every_epochs", $"is null like every_steps, but {waiting} waits for evaluations; set one of the two");
         }
+    }
+
+    private static IEnumerable<SpecViolation> WorkersMin(TrainingSpec spec)
+    {
+        if (spec.Training is { WorkersMin: { } least, Workers: var most } && least > most)
+            yield return new("training.workers_min", $"is {least}, but must be at most {most}, the workers; lower it or raise workers");
+    }
+
+    private static IEnumerable<SpecViolation> Storage(TrainingSpec spec)
+    {
+        bool isShared = spec.Storage.Kind == "shared";
+        if (isShared && string.IsNullOrWhiteSpace(spec.Storage.Path))
+            yield return new("storage.path", "is not set, but storage.kind is shared; name a folder that every node sees under this path");
+        else if (isShared && !Path.IsPathRooted(spec.Storage.Path!))
+            yield return new("storage.path", $"is '{spec.Storage.Path}', but must begin at the root, since nodes run in different folders");
+        else if (!isShared && spec.Storage.Path is { } path)
+            yield return new("storage.path", $"is '{path}', but storage.kind is coordinator; set storage.kind to shared or leave the path away");
     }
 
     private static string NearestSplit(string split) => split switch

@@ -11,7 +11,16 @@ namespace DistOpt.Core.Training;
 /// <param name="Nodes">Names of the nodes that take part.</param>
 /// <param name="Warnings">For the user, from opening model and data.</param>
 public sealed record RunStarted(string Job, TrainingSpec Spec, DataCounts Data, long TotalSteps, ParameterLayout Layout,
-    IReadOnlyList<string> Nodes, IReadOnlyList<string> Warnings);
+    IReadOnlyList<string> Nodes, IReadOnlyList<string> Warnings)
+{
+    /// <summary>Set when the run goes on from a checkpoint: rows after it will be told again.</summary>
+    public RunResumed? Resumed { get; init; }
+}
+
+/// <summary>Where a run goes on.</summary>
+/// <param name="Step">Updates applied.</param>
+/// <param name="Evaluated">Whether the evaluation at that step is done.</param>
+public sealed record RunResumed(long Step, bool Evaluated);
 
 /// <summary>Progress between rows: cheap, many a second, may be dropped.</summary>
 /// <param name="Step">Updates applied so far.</param>

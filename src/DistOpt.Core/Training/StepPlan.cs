@@ -35,4 +35,13 @@ public sealed record StepPlan(
     double LearningRate,
     bool Evaluate = false,
     StopReason? Stop = null,
-    bool Keep = false);
+    bool Keep = false)
+{
+    /// <summary>
+    /// Whether every server copies its state once this step is applied, for a checkpoint of version <c>Step + 1</c>. Bits do not depend on it.
+    /// </summary>
+    public bool Checkpoint { get; init; }
+
+    /// <summary>Version of the assignment by which this step's gradient shards are shared among the workers. Bits do not depend on it.</summary>
+    public int Assignment { get; init; }
+}

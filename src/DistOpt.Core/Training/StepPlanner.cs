@@ -23,6 +23,9 @@ public sealed class StepPlanner
     private StopReason? _requestedStop;
     private int _evaluationsWithoutGain;
     private double _patienceBest = double.NaN;
+    private bool _evaluated;
+    private StopReason? _decidedStop;
+    private bool _checkpointRequested;
 
     /// <param name="spec">The resolved spec.</param>
     /// <param name="schedule">Learning-rate schedule.</param>
@@ -61,6 +64,43 @@ public sealed class StepPlanner
     /// <summary>Asks for an end at the next step. The first reason wins.</summary>
     public void RequestStop(StopReason reason) => _requestedStop ??= reason;
 
+    /// <summary>
+    /// Asks for a checkpoint of the state after the next step that is not planned yet; at most one is asked for at a time.
+    /// </summary>
+    public void RequestCheckpoint() => _checkpointRequested = true;
+
+    /// <summary>While a checkpoint is being written no other is planned: one that would fall into that time is left out.</summary>
+    public bool CheckpointUnderWay { get; set; }
+
+    /// <summary>Assignment of gradient shards that plans name from the next one on.</summary>
+    public int Assignment { get; set; }
+
+    /// <summary>The planner's part of the state of version <c>Current.Step</c>. A stop that was asked for from outside is no part of it.</summary>
+    public TrainingState Save() => new()
+    {
+        Step = Current.Step,
+        Samples = Samples,
+        SelectedStep = SelectedStep,
+        SelectedValue = SelectedValue,
+        EvaluationsWithoutGain = _evaluationsWithoutGain,
+        PatienceBest = _patienceBest,
+        Evaluated = _evaluated,
+        Keep = Current.Keep,
+        DecidedStop = _decidedStop,
+    };
+
+    /// <summary>Goes on from a saved state: the plan of its step is decided anew from the spec and is the one that was decided then.</summary>
+    public void Restore(TrainingState state)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(state.Step, nameof(state));
+        Samples = state.Samples;
+        (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
+        (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
+        (_evaluated, _decidedStop) = (state.Evaluated, state.DecidedStop);
+        Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
+        if (state.Evaluated) Current = Current with { Evaluate = false, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
+    }
+
     /// <summary>The update of <see cref="Current"/> was applied: decides and returns the next plan.</summary>
     /// <exception cref="InvalidOperationException">The current plan is a barrier or a stop.</exception>
     public StepPlan Advance()
@@ -68,15 +108,23 @@ public sealed class StepPlanner
         if (Current.Evaluate || Current.Stop is not null)
             throw new InvalidOperationException($"step {Current.Step} has no update: it is a barrier or the end");
         Samples += Current.BatchSize;
-        long done = Current.Step + 1;
-        var next = PlanOf(done);
-        if (_requestedStop is { } requested) next = next with { Stop = requested };
+        _evaluated = false;
+        _decidedStop = null;
+        if (Current.Checkpoint) CheckpointUnderWay = true;
+        return Current = WithBarriers(PlanOf(Current.Step + 1), _requestedStop);
+    }
+
+    /// <summary>Where training ends and where it is evaluated: a function of the step, the spec, and what was asked for.</summary>
+    private StepPlan WithBarriers(StepPlan next, StopReason? requestedStop)
+    {
+        long done = next.Step;
+        if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
         else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
         // an interrupted run ends at once; every other end is measured first
         if (_hasValidation && next.Stop is not (StopReason.Interrupted or StopReason.Cancelled) && (next.Stop is not null || EvaluateAt(done)))
             next = next with { Evaluate = true };
-        return Current = next;
+        return next;
     }
 
     /// <summary>The barrier of <see cref="Current"/> is complete.</summary>
@@ -85,7 +133,11 @@ public sealed class StepPlanner
     {
         if (!Current.Evaluate) throw new InvalidOperationException($"step {Current.Step} is no evaluation barrier");
         bool selected = Select(validation);
-        var stop = Current.Stop ?? _requestedStop ?? Target(validation) ?? Patience(validation);
+        // patience counts also where something else ends the run: a run that is resumed goes on counting
+        var (target, patience) = (Target(validation), Patience(validation));
+        _decidedStop = target ?? patience;
+        var stop = Current.Stop ?? _requestedStop ?? _decidedStop;
+        _evaluated = true;
         Current = Current with { Evaluate = false, Stop = stop, Keep = selected };
         return new EvaluationOutcome(Current, selected);
     }
@@ -95,7 +147,19 @@ public sealed class StepPlanner
         long epoch = step / StepsPerEpoch;
         long start = step % StepsPerEpoch * _batchSize;
         int size = (int)Math.Min(_batchSize, _trainCount - start);
-        return new StepPlan(step, (int)epoch, start, size, _schedule.RateAt(_baseRate, step));
+        return new StepPlan(step, (int)epoch, start, size, _schedule.RateAt(_baseRate, step))
+        {
+            Checkpoint = CheckpointAfter(step),
+            Assignment = Assignment,
+        };
+    }
+
+    private bool CheckpointAfter(long step)
+    {
+        if (CheckpointUnderWay) return false;
+        bool due = _checkpointRequested || (_spec.Checkpoint.EverySteps is { } every && (step + 1) % every == 0);
+        _checkpointRequested = false;
+        return due;
     }
 
     private bool EvaluateAt(long done) =>

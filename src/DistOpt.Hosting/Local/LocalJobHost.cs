@@ -62,6 +62,7 @@ public static class LocalJobHost
                 Specs = parts.Specs,
                 Optimizer = parts.Optimizer,
                 Schedule = parts.Schedule,
+                IsAlone = true,
                 Time = time,
             };
             var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);

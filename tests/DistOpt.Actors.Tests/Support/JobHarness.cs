@@ -19,7 +19,7 @@ internal sealed class JobHarness : IAsyncDisposable
     private readonly LocalTensorNetwork _network = new();
     private readonly List<NodeServices> _services = [];
 
-    public JobHarness(IReadOnlyList<LinearRuntime> runtimes, int slots = 100, string hocon = "")
+    public JobHarness(IReadOnlyList<LinearRuntime> runtimes, int slots = 100, string hocon = "", bool isAlone = false)
     {
         _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(
             "akka { stdout-loglevel = OFF\n loglevel = OFF\n loggers = [] }\n" + hocon).WithFallback(NodeServices.Hocon));
@@ -32,6 +32,7 @@ internal sealed class JobHarness : IAsyncDisposable
                 Name = $"name-{i}",
                 Router = new LocalNodeRouter(ids[i], local),
                 Channel = _network.Open(ids[i]),
+                IsAlone = isAlone,
                 Runtimes = new JobRuntimes(runtimes[i]),
                 Specs = new SameSpec(this),
                 Optimizer = spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),

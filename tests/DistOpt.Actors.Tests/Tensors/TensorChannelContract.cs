@@ -199,8 +199,8 @@ public abstract class TensorChannelContract
         await using var pair = Open();
         var receiver = new RecordingReceiver();
         using var listening = pair.Right.Listen(Address(0), receiver);
-        pair.Left.Send(pair.Right.Self, Header(Address(0), 1, 0), new Waiting("server 0", 12, ["a", "b"]), new TensorLease(default));
-        pair.Left.Send(pair.Right.Self, Header(Address(0), 2, 70_000), new Waiting("server 1", 13, []), new TensorLease(Values(70_000, 2)));
+        pair.Left.Send(pair.Right.Self, Header(Address(0), 1, 0), new Waiting("server 0", 12, ["a", "b"], []), new TensorLease(default));
+        pair.Left.Send(pair.Right.Self, Header(Address(0), 2, 70_000), new Waiting("server 1", 13, [], []), new TensorLease(Values(70_000, 2)));
         pair.Left.Send(pair.Right.Self, Header(Address(0), 3, 0), null, new TensorLease(default));
         var first = await receiver.NextAsync(Cancel);
         var waiting = Assert.IsType<Waiting>(first.Meta);

@@ -1,0 +1,163 @@
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Tensors;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.ParameterServer;
+
+/// <summary>A server's state as a whole: copied for a checkpoint or a backup, sent, and taken in again.</summary>
+internal sealed partial class ParameterServerActor
+{
+    /// <summary>Receiver of checkpoints on the coordinator's node; index 0 collects the weights at the end of a run.</summary>
+    public const int CheckpointCollector = 1;
+
+    private readonly StateCopies _copies = new();
+    private readonly Dictionary<int, long> _missing = [];
+    private bool _restoring;
+    private TrainingState? _restoredState;
+
+    /// <summary>What belongs to the vectors. On servers other than that of key 0 only the versions count.</summary>
+    private TrainingState State() => _setup.Planner is { } planner
+        ? planner.Save() with { LastEpoch = _lastEpoch, SinceRow = _sinceRow.Copy() }
+        : new TrainingState { Step = _shard.Version, SelectedStep = _shard.SelectedVersion < 0 ? null : _shard.SelectedVersion };
+
+    private StateCopy Copy(bool withSelected)
+    {
+        var copy = _copies.Rent();
+        copy.Add(CheckpointPart.Weights, Range, _shard.Weights);
+        for (int i = 0; i < _shard.Slots.Count; i++) copy.Add(CheckpointPart.Slot(i), Range, _shard.Slots[i]);
+        var buffers = new KeyRange(0, _setup.Buffers.Length);
+        copy.Add(CheckpointPart.Buffers, buffers, _setup.Buffers);
+        if (!withSelected || _shard.SelectedVersion < 0) return copy;
+        copy.Add(CheckpointPart.SelectedWeights, Range, _shard.Selected);
+        copy.Add(CheckpointPart.SelectedBuffers, buffers, _selectedBuffers.Memory);
+        return copy;
+    }
+
+    /// <summary>Copies the state at once and sends it to the coordinator, slice by slice, while steps go on.</summary>
+    private void SendSnapshot()
+    {
+        long begin = _services.Time.GetTimestamp();
+        var state = State();
+        var copy = Copy(withSelected: true);
+        var meta = new StateMeta(WireState.From(state), _services.Time.GetElapsedTime(begin).TotalSeconds);
+        var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Collector, CheckpointCollector);
+        Send(copy, TensorKind.Snapshot, _placement.Coordinator, to, _setup.Planner is null ? null : meta);
+    }
+
+    private void Send(StateCopy copy, TensorKind kind, WirePeer peer, TensorAddress to, IWireMessage? firstMeta)
+    {
+        var target = peer.ToPeer();
+        foreach (var (part, range, values) in copy.Slices(StateSlices.Length(_setup.Layout.ParameterCount)).ToList())
+        {
+            int epoch = kind == TensorKind.Restore ? Place.Since : _placement.JobEpoch;
+            _services.Channel.Send(target, new TensorHeader(kind, to, epoch, _shard.Version, default, range, part), firstMeta, values);
+            firstMeta = null;
+        }
+    }
+
+    /// <summary>Takes in a slice of the state to go on from. The first one says which vectors there are.</summary>
+    private bool OnRestore(TensorArrived frame)
+    {
+        if (!_restoring) return false;
+        var header = frame.Header;
+        if (frame.Meta is StateMeta meta) ExpectState(meta.State.ToState());
+        if (_restoredState is not { } state || header.Step != state.Step || !_missing.TryGetValue(header.Part, out long missing)) return false;
+        var target = RestoreTarget(header.Part);
+        long offset = header.Range.Begin - (CheckpointPart.IsBuffers(header.Part) ? 0 : Range.Begin);
+        if (offset < 0 || offset + header.Range.Length > target.Length) return false;
+        frame.Payload.Memory.CopyTo(target.Slice((int)offset, (int)header.Range.Length));
+        _missing[header.Part] = missing - header.Range.Length;
+        if (_missing.Values.All(left => left == 0)) Restored(state);
+        return false; // copied
+    }
+
+    private void ExpectState(TrainingState state)
+    {
+        _restoredState = state;
+        _missing.Clear();
+        // the state of key 0 speaks of the selection; the others know by their version whether they kept anything
+        bool selected = CheckpointManifest.HasSelectedWeights(state);
+        foreach (var vector in CheckpointVector.Of(_setup.Layout, _setup.Optimizer.Slots, selected))
+        {
+            long length = CheckpointPart.IsBuffers(vector.Part) ? _setup.Buffers.Length : _setup.Weights.Length;
+            if (length > 0) _missing[vector.Part] = length;
+        }
+    }
+
+    private Memory<float> RestoreTarget(int part) => part switch
+    {
+        CheckpointPart.Weights => _shard.Weights,
+        CheckpointPart.Buffers => _setup.Buffers,
+        CheckpointPart.SelectedWeights => _shard.SelectedToRestore,
+        CheckpointPart.SelectedBuffers => _selectedBuffers.Memory,
+        _ => _shard.Slots[part - CheckpointPart.FirstSlot],
+    };
+
+    private void Restored(TrainingState state)
+    {
+        _restoring = false;
+        _shard.Restore(state.Step, CheckpointManifest.HasSelectedWeights(state) ? state.SelectedStep!.Value : -1);
+        Volatile.Write(ref _expected, _shard.Version);
+        Adopt(state);
+        if (!_isBackup || _isSeededByCoordinator) ToTraining(new ServerRestored(_setup.Index, _placement.JobEpoch, _shard.Version, _isBackup));
+        if (!_isBackup) return;
+        if (!_isSeededByCoordinator) Acknowledge(0);
+        CatchUp();
+    }
+
+    /// <summary>Takes over the planner's part of a state.</summary>
+    private void Adopt(TrainingState state)
+    {
+        if (_setup.Planner is not { } planner) return;
+        planner.Restore(state);
+        _lastEpoch = state.LastEpoch;
+        _sinceRow.Clear();
+        _sinceRow.Add(state.SinceRow);
+    }
+
+    /// <summary>Sends a vector, uncopied, to the collector: after the last step.</summary>
+    private void SendPart(int part)
+    {
+        bool isBuffers = CheckpointPart.IsBuffers(part);
+        if (isBuffers && !NeedsBuffers) return;
+        var memory = part switch
+        {
+            CheckpointPart.Weights => _shard.Weights,
+            CheckpointPart.Buffers => _setup.Buffers,
+            CheckpointPart.SelectedWeights => _shard.Selected,
+            CheckpointPart.SelectedBuffers => _selectedBuffers.Memory,
+            _ => throw new ArgumentOutOfRangeException(nameof(part), part, "no such part"),
+        };
+        var range = isBuffers ? new KeyRange(0, _setup.Buffers.Length) : Range;
+        var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Collector, 0);
+        var header = new TensorHeader(TensorKind.Snapshot, to, _placement.JobEpoch, _shard.Version, default, range, part);
+        _services.Channel.Send(_placement.Coordinator.ToPeer(), header, null, new TensorLease(memory));
+    }
+
+    /// <summary>Sends the asked version, if it is one that is kept, for a step that somebody has left behind.</summary>
+    private void SendVersion(FetchVersion fetch)
+    {
+        bool isCurrent = fetch.Step == _shard.Version;
+        if (!isCurrent && fetch.Step != _shard.PreviousVersion) return; // nobody needs it: every server is beyond that step
+        var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Recovery, fetch.Replica);
+        var peer = fetch.Peer.ToPeer();
+        var weights = new TensorHeader(TensorKind.Version, to, _placement.JobEpoch, fetch.Step, default, Range, CheckpointPart.Weights);
+        if (NeedsBuffers)
+        {
+            var buffers = new TensorHeader(TensorKind.Version, to, _placement.JobEpoch, fetch.Step, default,
+                new KeyRange(0, _setup.Buffers.Length), CheckpointPart.Buffers);
+            _services.Channel.Send(peer, buffers, null, new TensorLease(isCurrent ? _setup.Buffers : _previousBuffers.Memory));
+        }
+        _services.Channel.Send(peer, weights, null, new TensorLease(isCurrent ? _shard.Weights : _shard.Previous));
+    }
+
+    private void Publish(long version)
+    {
+        _shard.LoadSelected();
+        if (NeedsBuffers) _selectedBuffers.Memory.CopyTo(_setup.Buffers);
+        foreach (var replica in _placement.Replicas) Answer(replica, version, null);
+    }
+}

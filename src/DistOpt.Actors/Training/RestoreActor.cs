@@ -1,0 +1,98 @@
+using Akka.Actor;
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.ParameterServer;
+using DistOpt.Actors.Tensors;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Parameters;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>
+/// Reads a checkpoint and sends every server, and every backup that begins with it, its ranges. A few slices are under way at a time, so that
+/// memory does not grow with the model. On a thread of its own; stops when everything is sent, or is stopped.
+/// </summary>
+internal sealed class RestoreActor : ReceiveActor
+{
+    private const int SlicesUnderWay = 8;
+
+    private readonly JobId _job;
+    private readonly NodeServices _services;
+    private readonly Checkpoint _checkpoint;
+    private readonly ParameterLayout _layout;
+    private readonly IEnumerator<(TensorPeer Peer, TensorHeader Header, IWireMessage? Meta)> _frames;
+    private readonly Dictionary<long, ReceiveBuffers> _buffers = [];
+    private int _underWay;
+
+    public RestoreActor(JobId job, NodeServices services, JobPlacement placement, Checkpoint checkpoint, ParameterLayout layout)
+    {
+        (_job, _services, _checkpoint, _layout) = (job, services, checkpoint, layout);
+        _frames = Frames(placement).GetEnumerator();
+        Receive<SliceTaken>(_ =>
+        {
+            _underWay--;
+            Pump();
+        });
+    }
+
+    private sealed record SliceTaken : INoSerializationVerificationNeeded;
+
+    protected override void PreStart() => Pump();
+
+    protected override void PostStop()
+    {
+        _frames.Dispose();
+        _checkpoint.Dispose();
+    }
+
+    private IEnumerable<(TensorPeer Peer, TensorHeader Header, IWireMessage? Meta)> Frames(JobPlacement placement)
+    {
+        ulong job = JobKey.Of(_job);
+        int most = StateSlices.Length(_layout.ParameterCount);
+        foreach (var server in placement.Servers)
+        {
+            var receivers = new List<(WirePeer Peer, TensorTarget Target)> { (server.Peer, TensorTarget.Server) };
+            if (server.Backup is { } backup && server.BackupIsSeeded) receivers.Add((backup, TensorTarget.Backup));
+            foreach (var (peer, target) in receivers)
+            {
+                IWireMessage? meta = new StateMeta(WireState.From(_checkpoint.Manifest.State()), 0);
+                foreach (var vector in _checkpoint.Vectors)
+                {
+                    bool isBuffers = CheckpointPart.IsBuffers(vector.Part);
+                    if (isBuffers && server.Index > 0) continue;
+                    var whole = isBuffers ? new KeyRange(0, _layout.BufferCount) : server.Range();
+                    for (long begin = whole.Begin; begin < whole.End; begin += most)
+                    {
+                        var header = new TensorHeader(TensorKind.Restore, new TensorAddress(job, target, server.Index), server.Since,
+                            _checkpoint.Step, default, new KeyRange(begin, Math.Min(begin + most, whole.End)), vector.Part);
+                        yield return (peer.ToPeer(), header, meta);
+                        meta = null;
+                    }
+                }
+            }
+        }
+    }
+
+    private void Pump()
+    {
+        while (_underWay < SlicesUnderWay)
+        {
+            if (!_frames.MoveNext())
+            {
+                if (_underWay == 0) Context.Stop(Self);
+                return;
+            }
+            var (peer, header, meta) = _frames.Current;
+            if (!_buffers.TryGetValue(header.Range.Length, out var pool)) _buffers[header.Range.Length] = pool = new ReceiveBuffers(header.Range.Length);
+            var buffer = pool.Rent();
+            _checkpoint.Read(header.Part, header.Range, buffer.Memory.Span);
+            _underWay++;
+            var self = Self;
+            _services.Channel.Send(peer, header, meta, new TensorLease(buffer.Memory, _ =>
+            {
+                buffer.Dispose();
+                self.Tell(new SliceTaken(), ActorRefs.NoSender);
+            }));
+        }
+    }
+}

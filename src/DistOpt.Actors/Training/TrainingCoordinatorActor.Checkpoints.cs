@@ -1,0 +1,159 @@
+using Akka.Actor;
+using Akka.Event;
+using DistOpt.Actors.Nodes;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>Checkpoints: when they are due, what belongs to them, and going on from one.</summary>
+internal sealed partial class TrainingCoordinatorActor
+{
+    private const string CheckpointTimer = "checkpoint";
+
+    private readonly List<SkippedCheckpoint> _skipped = [];
+    private CheckpointStore? _store;
+    private IActorRef? _writer;
+    private CheckpointManifest? _resumed;
+    private long? _latestCheckpoint;
+    private double _copySeconds;
+    private double _writeSeconds;
+
+    private sealed record CheckpointDue : INoSerializationVerificationNeeded;
+
+    private void OpenCheckpoints()
+    {
+        if (_submission.CheckpointDirectory is not { } directory) return;
+        var runtime = _handle!.Runtime;
+        _store = new CheckpointStore(directory);
+        var template = new CheckpointManifest
+        {
+            Job = _submission.Job.Value,
+            Step = 0,
+            Epoch = 0,
+            BatchStart = 0,
+            Seed = Spec.Seed,
+            GradientShards = Spec.Training.GradientShards!.Value,
+            SpecIdentity = SpecIdentity.Hash(Spec),
+            Parameters = CheckpointManifest.Tensors(runtime.Layout.Parameters),
+            Buffers = CheckpointManifest.Tensors(runtime.Layout.Buffers),
+            Optimizer = Spec.Optimizer.Kind,
+            Slots = [.. _services.Optimizer(Spec).Slots],
+            BatchSize = Spec.Batch.OptionsAs<Core.Batching.FixedBatchOptions>().Size,
+            TrainSamples = runtime.Data.Train,
+        };
+        if (_submission.Resumes)
+        {
+            using var newest = _store.OpenNewest(_skipped);
+            if (newest is not null)
+            {
+                CheckFits(newest, template);
+                _resumed = newest.Manifest;
+                _latestCheckpoint = newest.Step;
+                TakeOver(newest.Manifest.Run);
+            }
+        }
+        var (store, layout, keep) = (_store, runtime.Layout, Spec.Checkpoint.Keep);
+        _writer = Context.ActorOf(Props.Create(() => new CheckpointWriterActor(_submission.Job, _services, store, layout, template, keep))
+            .WithDispatcher(_services.ComputeDispatcher), "checkpoints");
+    }
+
+    /// <exception cref="SpecException">The checkpoint is one of another job.</exception>
+    private void CheckFits(Checkpoint checkpoint, CheckpointManifest own)
+    {
+        var theirs = checkpoint.Manifest;
+        if (theirs.SpecIdentity != own.SpecIdentity)
+            throw new SpecException("--resume", $"{checkpoint.Path} belongs to another spec: only what does not change the bits (workers, servers, paths, limits) may differ when a run is resumed");
+        try
+        {
+            checkpoint.CheckLayout(_handle!.Runtime.Layout);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new SpecException("--resume", $"{checkpoint.Path} does not fit the model: {e.Message}; resume with the build that wrote it");
+        }
+        if (theirs.TrainSamples != own.TrainSamples)
+            throw new SpecException("--resume", $"{checkpoint.Path} was trained on {theirs.TrainSamples} samples, but the data set has {own.TrainSamples} now");
+    }
+
+    /// <summary>What the run had reached counts on.</summary>
+    private void TakeOver(ManifestRun run)
+    {
+        (_train, _validation) = (run.Train, run.Validation);
+        (_workerFailures, _serverFailures, _rollbacks) = (run.WorkerFailures, run.ServerFailures, run.Rollbacks);
+        _stepsRedone = Math.Max(0, run.StepsComputed - _resumed!.Step);
+        _lastRows[DataSplit.Train] = _resumed.Step;
+        _lastRows[DataSplit.Validation] = _resumed.Evaluated ? _resumed.Step : _resumed.Step - 1;
+    }
+
+    private ManifestRun RunSoFar(long step) => new()
+    {
+        WallSeconds = _progress.WallSeconds,
+        Train = _train,
+        Validation = _validation,
+        WorkerFailures = _workerFailures,
+        ServerFailures = _serverFailures,
+        Rollbacks = _rollbacks,
+        StepsComputed = StepsComputed(step),
+    };
+
+    private void ScheduleCheckpoint()
+    {
+        if (_store is null) return;
+        double seconds = Spec.Checkpoint.EverySeconds ?? double.PositiveInfinity;
+        if (Spec.Checkpoint is { Auto: true, EverySteps: null, EverySeconds: null })
+            seconds = CheckpointInterval.Auto(_copySeconds, _writeSeconds, _progress.WallSeconds, _workerFailures + _serverFailures);
+        if (double.IsFinite(seconds)) Timers.StartSingleTimer(CheckpointTimer, new CheckpointDue(), TimeSpan.FromSeconds(Math.Min(seconds, 1e7)));
+    }
+
+    private void OnCheckpointDue()
+    {
+        if (_ended || _state != "training") return;
+        Send(FirstServer.Peer.Node, NodeActors.Server(0), new RequestCheckpoint());
+    }
+
+    private void OnGathered(CheckpointGathered gathered) => _writer!.Tell(new CommitCheckpoint(gathered.Step, RunSoFar(gathered.Step)));
+
+    private void OnWritten(CheckpointWritten written)
+    {
+        if (_ended) return;
+        _progress.Moved();
+        _latestCheckpoint = written.Step;
+        (_copySeconds, _writeSeconds) = (written.CopySeconds, written.WriteSeconds);
+        Note("debug", $"checkpoint of step {written.Step} written in {written.WriteSeconds:0.000} s, copied in {written.CopySeconds:0.000} s: {written.Path}");
+        CheckpointIsOver(written.Step);
+    }
+
+    /// <summary>Training goes on: what was written before is still there. The next interval tries again.</summary>
+    private void OnCheckpointFailed(CheckpointFailed failed)
+    {
+        if (_ended) return;
+        _log.Error(failed.Error, "Job [{0}]: the checkpoint of step {1} could not be written", _submission.Job, failed.Step);
+        Note("error", $"the checkpoint of step {failed.Step} could not be written: {failed.Error.Message}");
+        CheckpointIsOver(failed.Step);
+    }
+
+    private void CheckpointIsOver(long step)
+    {
+        TellStatus();
+        if (_state == "saving" && _training?.Step == step)
+        {
+            CollectLast();
+            return;
+        }
+        if (_state != "training") return;
+        Send(FirstServer.Peer.Node, NodeActors.Server(0), new CheckpointDone(step));
+        ScheduleCheckpoint();
+    }
+
+    /// <summary>An interrupted run ends with a checkpoint of its last step, from which it can be resumed without any loss.</summary>
+    private bool SaveAtEnd(TrainingEnded ended)
+    {
+        if (_store is null || (StopReason)ended.Reason is not (StopReason.Interrupted or StopReason.Cancelled)) return false;
+        Enter("saving");
+        foreach (var server in _wirePlacement!.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new SaveState(ended.Step));
+        return true;
+    }
+}

@@ -1,0 +1,221 @@
+using Akka.Actor;
+using DistOpt.Actors.Nodes;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>
+/// Nodes that go and come. Workers: their gradient shards fall to others, and steps go on. Servers: a backup takes over, or everyone goes back
+/// to the last checkpoint; both in a new epoch. New nodes get workers and backups.
+/// </summary>
+internal sealed partial class TrainingCoordinatorActor
+{
+    private const string NodesTimer = "nodes";
+
+    private readonly Dictionary<string, WirePeer> _peers = new(StringComparer.Ordinal);
+    private readonly Dictionary<NodeId, string> _refused = [];
+    private readonly HashSet<(int Server, bool IsBackup)> _restored = [];
+    private JobTopology? _lostTopology;
+    private IActorRef? _restorer;
+    private int _epoch;
+    private int _workerFailures;
+    private int _serverFailures;
+    private int _rollbacks;
+    private long _stepsRedone;
+    private long _shardsRedone;
+
+    /// <summary>Steps whose gradients were computed, those that were computed again included; parts of a step add up.</summary>
+    private long StepsComputed(long steps) => steps + _stepsRedone + (_shardsRedone + Spec.Training.GradientShards!.Value - 1) / Spec.Training.GradientShards.Value;
+
+    /// <summary>Starts servers and workers of the epoch, from the newest checkpoint if the job has one to go on from.</summary>
+    private void StartEpoch()
+    {
+        Enter("starting");
+        _acknowledged.Clear();
+        _restored.Clear();
+        _writer?.Tell(new CollectInEpoch(_epoch));
+        var checkpoint = OpenToRestore();
+        var start = new StartJob(_wirePlacement!, checkpoint?.Step ?? -1);
+        foreach (string node in _topology!.Nodes) Send(new NodeId(node), NodeActors.Agent, start);
+        _restorer = null;
+        if (checkpoint is null) return;
+        var (placement, layout) = (_wirePlacement!, _handle!.Runtime.Layout);
+        _restorer = Context.ActorOf(Props.Create(() => new RestoreActor(_submission.Job, _services, placement, checkpoint, layout))
+            .WithDispatcher(_services.ComputeDispatcher));
+    }
+
+    private Checkpoint? OpenToRestore()
+    {
+        if (_store is null || (_epoch == 1 && _resumed is null)) return null;
+        var skipped = new List<SkippedCheckpoint>();
+        var checkpoint = _store.OpenNewest(skipped);
+        foreach (var skip in skipped) Note("warning", skip.ToString());
+        return checkpoint;
+    }
+
+    private void OnStarted(NodeId node, JobStarted started)
+    {
+        if (_topology is not { } topology || started.JobEpoch != topology.Epoch || started.Assignment != topology.Assignment) return;
+        _acknowledged.Add(node);
+        if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
+        if (_state == "training") AllAssigned(topology);
+        else BeginIfReady();
+    }
+
+    private void OnRestored(ServerRestored restored)
+    {
+        if (restored.JobEpoch != _epoch) return;
+        _restored.Add((restored.Server, restored.IsBackup));
+        BeginIfReady();
+    }
+
+    private void BeginIfReady()
+    {
+        if (_state != "starting" || _topology is not { } topology) return;
+        if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
+        if (_restorer is not null)
+        {
+            int expected = topology.Servers.Length + topology.Servers.Count(s => s is { Backup: not null, Seeded: true });
+            if (_restored.Count < expected) return;
+        }
+        Begin();
+    }
+
+    /// <summary>Every node knows the placement: servers begin the new epoch, or plans name the new assignment.</summary>
+    private void AllAssigned(JobTopology topology)
+    {
+        if (topology.Epoch != _begunEpoch)
+        {
+            _begunEpoch = topology.Epoch;
+            foreach (var server in _wirePlacement!.Servers)
+                Send(server.Peer.Node, NodeActors.Server(server.Index), new BeginTraining(topology.Epoch));
+            if (_pendingStop is { } reason) Stop(reason);
+            ScheduleCheckpoint();
+        }
+        else
+        {
+            Send(FirstServer.Peer.Node, NodeActors.Server(0), new UseAssignment(topology.Epoch, topology.Assignment));
+        }
+        Grow();
+    }
+
+    private void OnSeeded(BackupSeeded seeded)
+    {
+        if (_topology is not { } topology) return;
+        var server = topology.Servers[seeded.Server];
+        if (server.Backup != seeded.Backup.Value || server.Since > seeded.JobEpoch) return;
+        _topology = topology.WithSeeded(seeded.Server);
+        _wirePlacement = ToWire(_topology);
+        Note("information", $"server {server.Index} on {NameOf(server.Node)} is protected by a backup on {NameOf(server.Backup)}");
+        TellStatus();
+    }
+
+    private void OnNodeGone(NodeGone gone)
+    {
+        _offered.Remove(gone.Node.Value);
+        _asked.Remove(gone.Node);
+        _prepared.Remove(gone.Node);
+        Lose(new HashSet<string>(StringComparer.Ordinal) { gone.Node.Value }, gone.Why);
+    }
+
+    /// <summary>Goes on without these nodes.</summary>
+    private void Lose(HashSet<string> lost, string why)
+    {
+        if (_ended || _topology is not { } topology) return;
+        var recovery = topology.After(lost);
+        if (recovery == Recovery.None) return;
+        foreach (string node in lost) Note("warning", $"node {NameOf(node)} was lost ({why}) at step {_progress.CurrentStep}");
+        _workerFailures += topology.Replicas.Count(r => lost.Contains(r.Node));
+        _serverFailures += topology.Servers.Count(s => lost.Contains(s.Node));
+        if (topology.IsFixed)
+        {
+            Fail($"node {string.Join(", ", lost.Select(NameOf))} was lost ({why}) at step {_progress.CurrentStep}");
+            return;
+        }
+        var next = recovery == Recovery.Rollback || _state is "preparing" or "starting" ? null : topology.Without(lost);
+        // the selected weights are loaded by now: nobody holds the last ones any more
+        if (_state == "testing" && recovery == Recovery.Promote) next = null;
+        if (next is null)
+        {
+            GoBack(topology, lost);
+            return;
+        }
+        if (recovery == Recovery.Promote) BackToTraining();
+        Assign(next);
+    }
+
+    /// <summary>Everyone returns to the last checkpoint, on the nodes that are there.</summary>
+    private void GoBack(JobTopology topology, HashSet<string> lost)
+    {
+        if (_sinkStarted)
+        {
+            _rollbacks++;
+            _stepsRedone += Math.Max(0, _progress.CurrentStep - (_latestCheckpoint ?? 0));
+            Note("warning", $"server state was lost: the job goes back to {(_latestCheckpoint is { } step ? $"the checkpoint of step {step}" : "its beginning")}");
+        }
+        if (_restorer is not null) Context.Stop(_restorer);
+        BackToTraining();
+        // nodes that are left hold on to nothing of the former epoch
+        _lostTopology = topology with { Replicas = [.. topology.Replicas.Where(r => !lost.Contains(r.Node))] };
+        _topology = null;
+        Enter("placing");
+        Timers.StartSingleTimer(NodesTimer, new GiveUp(), TimeSpan.FromSeconds(Spec.Training.NodeTimeout));
+        Place();
+        TellPlaced();
+    }
+
+    /// <summary>Steps are to be done again or anew: what was begun at the end of training is given up.</summary>
+    private void BackToTraining()
+    {
+        _training = null;
+        _collectingSelected = false;
+        _final.Clear();
+        Timers.Cancel("give-up");
+        Timers.Cancel(CheckpointTimer);
+        if (_state is not ("preparing" or "starting")) Enter("training");
+    }
+
+    private void Assign(JobTopology next)
+    {
+        bool isNewEpoch = next.Epoch != _epoch;
+        _epoch = next.Epoch;
+        _topology = next;
+        _wirePlacement = ToWire(next);
+        _acknowledged.Clear();
+        if (isNewEpoch) _writer?.Tell(new CollectInEpoch(_epoch));
+        foreach (string node in next.Nodes) Send(new NodeId(node), NodeActors.Agent, new Assign(_wirePlacement));
+        TellPlaced();
+        TellStatus();
+    }
+
+    /// <summary>Gives room on other nodes to the job, if it wants more than it has and nothing else is under way.</summary>
+    private void Grow()
+    {
+        if (_ended || _state != "training" || _topology is not { IsFixed: false } topology) return;
+        if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
+        var nodes = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node)).ToList();
+        var capacities = nodes.Select(n => new NodeCapacity(n.Peer.Node.Value, n.FreeSlots, n.Server)).ToList();
+        if (topology.Grown(capacities, Spec.Training.Workers, Spec.Training.Replicas) is not { } wanted) return;
+        var unknown = wanted.Nodes.Where(n => !_prepared.ContainsKey(new NodeId(n))).ToList();
+        PrepareNodes(unknown);
+        var ready = capacities.Where(c => !unknown.Contains(c.Node)).ToList();
+        if (topology.Grown(ready, Spec.Training.Workers, Spec.Training.Replicas) is not { } next) return;
+        foreach (string node in next.Nodes.Except(topology.Nodes)) Note("information", $"node {NameOf(node)} takes part from step {_progress.CurrentStep + 1} or soon after");
+        foreach (var (node, count) in next.Replicas.Select(r => (r.Node, r.Workers.Length)))
+        {
+            // until the job coordinator offers anew, these slots are taken
+            int before = topology.Replicas.FirstOrDefault(r => r.Node == node)?.Workers.Length ?? 0;
+            if (_offered.TryGetValue(node, out var offered)) _offered[node] = offered with { FreeSlots = Math.Max(0, offered.FreeSlots - (count - before)) };
+        }
+        Assign(next);
+    }
+
+    private void Refuse(NodeId node, string why)
+    {
+        _refused[node] = why;
+        Note("warning", $"node {NameOf(node.Value)} cannot take part: {why}");
+        Send(node, NodeActors.Agent, new EndJob("refused"));
+    }
+}

@@ -1,0 +1,73 @@
+using Akka.Actor;
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Tensors;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Workers;
+
+/// <summary>
+/// Computes gradient shards of a step whose weights are gone from the replica, because some servers have answered that step already while
+/// others still miss a shard: fetches the version by its number from every server, into memory of its own, and computes with a model of its
+/// own. Answers its parent with <see cref="ShardsComputed"/> or <see cref="WorkFailed"/>; stopped by it.
+/// </summary>
+internal sealed class RecoveryActor : ReceiveActor
+{
+    private readonly ReplicaSetup _setup;
+    private readonly NodeServices _services;
+    private readonly JobPlacement _placement;
+    private readonly StepPlan _plan;
+    private readonly IReadOnlyList<ShardRange> _ranges;
+    private readonly FlatBuffer _weights;
+    private readonly FlatBuffer _buffers;
+    private readonly FlatBuffer _buffersOut;
+    private readonly HashSet<(int Part, long Begin)> _arrived = [];
+    private IDisposable? _listening;
+    private bool _started;
+
+    public RecoveryActor(ReplicaSetup setup, NodeServices services, JobPlacement placement, StepPlan plan, IReadOnlyList<ShardRange> ranges,
+        FlatBuffer buffersOut)
+    {
+        (_setup, _services, _placement, _plan, _ranges, _buffersOut) = (setup, services, placement, plan, ranges, buffersOut);
+        _weights = new FlatBuffer(setup.Runtime.Layout.ParameterCount);
+        _buffers = new FlatBuffer(setup.Runtime.Layout.BufferCount);
+        Receive<TensorArrived>(OnTensor);
+        Receive<ShardsComputed>(done => Context.Parent.Tell(done));
+        Receive<WorkFailed>(failed => Context.Parent.Tell(failed));
+    }
+
+    protected override void PreStart()
+    {
+        var address = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Recovery, _setup.Index);
+        _listening = _services.Channel.Listen(address, new TensorInbox(Self, Accept));
+        var fetch = new FetchVersion(_placement.JobEpoch, _plan.Step, _services.Channel.Self.ToWire(), _setup.Index);
+        foreach (var server in _placement.Servers) _services.Router.Send(server.Peer.Node, _setup.Job, NodeActors.Server(server.Index), fetch);
+    }
+
+    protected override void PostStop() => _listening?.Dispose();
+
+    private FlatBuffer? Target(in TensorHeader header)
+    {
+        if (header.Kind != TensorKind.Version || header.JobEpoch != _placement.JobEpoch || header.Step != _plan.Step) return null;
+        var target = header.Part == CheckpointPart.Buffers ? _buffers : _weights;
+        return header.Range.End > target.Length ? null : target;
+    }
+
+    private TensorLease? Accept(TensorHeader header) => Target(header) is { } target ? new TensorLease(target.Slice(header.Range)) : null;
+
+    private void OnTensor(TensorArrived frame)
+    {
+        using var payload = frame.Payload;
+        if (_started || Target(frame.Header) is not { } target) return;
+        var destination = target.Slice(frame.Header.Range);
+        if (!destination.Equals(payload.Memory)) payload.Memory.CopyTo(destination);
+        _arrived.Add((frame.Header.Part, frame.Header.Range.Begin));
+        if (_arrived.Count < _placement.Servers.Length + (_buffers.Length > 0 ? 1 : 0)) return;
+        _started = true;
+        var context = new WorkerContext(_setup.Runtime, _setup.Tree, _weights, _buffers, _buffersOut, _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, 0);
+        var worker = Context.ActorOf(WorkerActor.Props(context, ReplicaActor.RecoveryWorker, _services.ComputeDispatcher), "worker");
+        foreach (var range in _ranges) worker.Tell(new ComputeShards(_plan, range.Begin, range.End));
+    }
+}

@@ -1,0 +1,76 @@
+using Akka.Actor;
+using DistOpt.Actors.Nodes;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Workers;
+
+/// <summary>Evaluation at a barrier, and of the selected weights at the end.</summary>
+internal sealed partial class ReplicaActor
+{
+    private readonly HashSet<int> _slicesDone = [];
+    private readonly List<SliceMetrics> _slices = [];
+    private int _slicesToCome;
+    private Final? _final;
+    private EvaluateSplits? _pendingFinal;
+
+    private sealed record Final(EvaluateSplits Request, Queue<DataSplit> Splits)
+    {
+        public DataSplit Current { get; set; }
+    }
+
+    /// <summary>Evaluates this node's slices of a split that are not done or under way.</summary>
+    private void Evaluate(long step, DataSplit split)
+    {
+        if (!_gate.TryClose()) return; // the others are beyond this step
+        if (_slicesToCome == 0) _slices.Clear();
+        int count = EvaluationLedger.SliceCount(_setup.Runtime.Data.Of(split), _setup.Spec.Evaluate.BatchSize);
+        int workers = _placement.Replicas.Sum(r => r.Workers.Length);
+        int first = _placement.Replicas.TakeWhile(r => r.Index != _setup.Index).Sum(r => r.Workers.Length);
+        for (int i = 0; i < OwnWorkers(_placement).Length; i++)
+        {
+            var slices = EvaluationLedger.SlicesOf(count, first + i, workers).Where(_slicesDone.Add).ToList();
+            if (slices.Count == 0) continue;
+            _slicesToCome += slices.Count;
+            _workers[i].Tell(new EvaluateSlices(step, split, slices));
+        }
+        if (_slicesToCome > 0) return;
+        OpenGate();
+        NextFinalSplit();
+    }
+
+    private void OnSlices(SlicesEvaluated done)
+    {
+        foreach (var (slice, metrics) in done.Results) _slices.Add(new SliceMetrics(slice, WireMetrics.From(metrics)));
+        if ((_slicesToCome -= done.Results.Count) > 0) return;
+        var report = new EvaluationSlices(done.Work.Step, (int)done.Work.Split, [.. _slices]);
+        _slices.Clear();
+        if (_final is not null)
+        {
+            ToTraining(report);
+            OpenGate();
+            NextFinalSplit();
+            return;
+        }
+        var first = _placement.Servers[0];
+        _services.Router.Send(first.Peer.Node, _setup.Job, NodeActors.Server(first.Index), report);
+        OpenGate();
+    }
+
+    private void StartFinal(EvaluateSplits request)
+    {
+        if (request.Step > _gate.Version) return;
+        _pendingFinal = null;
+        _slicesDone.Clear();
+        _final = new Final(request, new Queue<DataSplit>(request.Splits.Select(s => (DataSplit)s)));
+        NextFinalSplit();
+    }
+
+    private void NextFinalSplit()
+    {
+        if (_final is not { } final || !final.Splits.TryDequeue(out var split)) return;
+        _slicesDone.Clear();
+        final.Current = split;
+        Evaluate(final.Request.Step, split);
+    }
+}

@@ -1,0 +1,80 @@
+namespace DistOpt.Actors.Workers;
+
+/// <summary>
+/// Guards a replica's weights between the network, which writes answers into them, and the workers, which compute with them. Open: answers are
+/// read straight into place, slice by slice. Closed: all slices are of one version and stay so. Thread-safe.
+/// </summary>
+internal sealed class WeightsGate
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<long, (long Granted, long Written)> _slices = [];
+    private bool _isOpen = true;
+
+    /// <summary>Version of the weights when the gate was closed last; -1 before.</summary>
+    public long Version { get; private set; } = -1;
+
+    /// <summary>
+    /// Whether a frame may be written into a slice now. From then on the slice counts as torn until <see cref="Written"/> says that the
+    /// frame is complete.
+    /// </summary>
+    /// <param name="slice">Key of the slice.</param>
+    /// <param name="version">Version that the frame brings; lower ones than the slice has are refused.</param>
+    public bool TryWrite(long slice, long version)
+    {
+        lock (_gate)
+        {
+            var (granted, written) = _slices.GetValueOrDefault(slice, (-1, -1));
+            if (!_isOpen || version < granted || version <= written) return false;
+            _slices[slice] = (version, written);
+            return true;
+        }
+    }
+
+    /// <summary>Whether a frame of that version is of no use any more.</summary>
+    public bool IsLate(long slice, long version)
+    {
+        lock (_gate) return _slices.TryGetValue(slice, out var state) && (version <= state.Written || version < state.Granted);
+    }
+
+    /// <summary>The slice is complete at that version.</summary>
+    public void Written(long slice, long version)
+    {
+        lock (_gate)
+        {
+            var (granted, written) = _slices.GetValueOrDefault(slice, (-1, -1));
+            if (version > written) _slices[slice] = (Math.Max(granted, version), version);
+        }
+    }
+
+    /// <summary>Closes the gate if all slices are complete at one version beyond <see cref="Version"/>, which is <see cref="Version"/> then.</summary>
+    /// <param name="slices">Number of slices.</param>
+    public bool TryComplete(int slices)
+    {
+        lock (_gate)
+        {
+            if (!_isOpen || _slices.Count < slices) return false;
+            long version = _slices.Values.First().Written;
+            if (version <= Version || _slices.Values.Any(s => s.Written != version || s.Granted != version)) return false;
+            Version = version;
+            _isOpen = false;
+            return true;
+        }
+    }
+
+    /// <summary>Nobody computes with the weights for now.</summary>
+    public void Open()
+    {
+        lock (_gate) _isOpen = true;
+    }
+
+    /// <summary>Closes the gate again unless something newer has been written in part: then the version is gone from here.</summary>
+    public bool TryClose()
+    {
+        lock (_gate)
+        {
+            if (_slices.Values.Any(s => s.Granted > Version)) return false;
+            _isOpen = false;
+            return true;
+        }
+    }
+}

@@ -1,0 +1,116 @@
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Runs;
+
+namespace DistOpt.Core.Checkpoints;
+
+/// <summary>
+/// A checkpoint that is being gathered: slices of its vectors come in any order, and once all are there it is committed. Not thread-safe.
+/// </summary>
+public sealed class CheckpointDraft : IDisposable
+{
+    private readonly CheckpointStore _store;
+    private readonly string _path;
+    private readonly ParameterLayout _layout;
+    private readonly IReadOnlyList<string> _slots;
+    private readonly Dictionary<int, Vector> _vectors = [];
+    private CheckpointManifest? _manifest;
+
+    internal CheckpointDraft(CheckpointStore store, string path, ParameterLayout layout, IReadOnlyList<string> slots)
+    {
+        (_store, _path, _layout, _slots) = (store, path, layout, slots);
+        foreach (var vector in CheckpointVector.Of(layout, slots, hasSelected: true))
+            _vectors[vector.Part] = new Vector(vector, CheckpointPart.Length(vector.Part, layout));
+    }
+
+    /// <summary>Whether every place of every vector of the state has come.</summary>
+    public bool IsComplete => _manifest is not null && _vectors.Values.All(v => v.Missing == 0);
+
+    /// <summary>Says what the state is; vectors that it does not have are dropped, also where slices of them have come.</summary>
+    /// <param name="manifest">Without its files.</param>
+    public void Describe(CheckpointManifest manifest)
+    {
+        _manifest = manifest;
+        var vectors = CheckpointVector.Of(_layout, _slots, manifest.HasSelected).Select(v => v.Part).ToHashSet();
+        foreach (var (part, vector) in _vectors.Where(v => !vectors.Contains(v.Key)).ToList())
+        {
+            vector.File?.Dispose();
+            File.Delete(Path.Combine(_path, vector.Of.FileName));
+            _vectors.Remove(part);
+        }
+    }
+
+    /// <summary>Writes a slice to its place; a repeat and a vector that the state does not have are dropped.</summary>
+    /// <exception cref="ArgumentException">The range is not within the vector, or the values are not as many.</exception>
+    /// <exception cref="IOException">The disk is full, or fails.</exception>
+    public void Write(int part, KeyRange range, ReadOnlySpan<float> values)
+    {
+        if (!_vectors.TryGetValue(part, out var vector) || !Claim(vector, range)) return;
+        if (values.Length != range.Length) throw new ArgumentException($"{values.Length} values for the range {range}", nameof(values));
+        if (vector.File is null)
+        {
+            _store.At("create " + vector.Of.FileName);
+            vector.File = Open(vector.Of);
+        }
+        _store.At("write " + vector.Of.FileName);
+        vector.File.Write(range.Begin, values);
+    }
+
+    /// <summary>Counts a slice that a server has written to shared storage itself.</summary>
+    public void Written(int part, KeyRange range)
+    {
+        if (_vectors.TryGetValue(part, out var vector)) Claim(vector, range);
+    }
+
+    /// <summary>Flushes and hashes every file, writes the manifest, and puts the checkpoint in its place.</summary>
+    /// <param name="run">What the run has reached by now.</param>
+    /// <returns>Path of the checkpoint.</returns>
+    /// <exception cref="InvalidOperationException">Slices are missing.</exception>
+    /// <exception cref="IOException">The disk is full, or fails; nothing that was complete before is lost.</exception>
+    public string Commit(ManifestRun run)
+    {
+        if (!IsComplete || _manifest is not { } manifest) throw new InvalidOperationException("slices of the checkpoint are missing");
+        var files = new List<ManifestFile>();
+        foreach (var vector in _vectors.Values)
+        {
+            using var file = vector.File ?? Open(vector.Of); // of length 0, or written by servers themselves
+            vector.File = null;
+            _store.At("flush " + vector.Of.FileName);
+            file.Flush();
+            string path = Path.Combine(_path, vector.Of.FileName);
+            files.Add(new ManifestFile(vector.Of.FileName, new FileInfo(path).Length, Checkpoint.HashOf(path)));
+        }
+        byte[] bytes = (manifest with { Files = [.. files], Run = run }).ToBytes();
+        _store.At("write " + CheckpointManifest.FileName);
+        AtomicFile.Write(Path.Combine(_path, CheckpointManifest.FileName), bytes);
+        _store.At("write " + CheckpointManifest.HashFileName);
+        AtomicFile.Write(Path.Combine(_path, CheckpointManifest.HashFileName), CheckpointManifest.HashLine(bytes));
+        return _store.Commit(_path, manifest.Step);
+    }
+
+    /// <summary>Closes the files. What was not committed stays unfinished, and is removed when the next checkpoint begins.</summary>
+    public void Dispose()
+    {
+        foreach (var vector in _vectors.Values) vector.File?.Dispose();
+    }
+
+    private VectorFile Open(CheckpointVector vector) => VectorFile.OpenToWrite(Path.Combine(_path, vector.FileName),
+        CheckpointPart.IsBuffers(vector.Part) ? _layout.Buffers : _layout.Parameters);
+
+    private static bool Claim(Vector vector, KeyRange range)
+    {
+        if (range.End > vector.Length) throw new ArgumentException($"the range {range} is not within {vector.Of.FileName} of {vector.Length} places", nameof(range));
+        // servers own disjoint ranges and cut them alike: a slice is a repeat as a whole or not at all
+        if (range.IsEmpty || !vector.Begun.Add(range.Begin)) return false;
+        vector.Missing -= range.Length;
+        return true;
+    }
+
+    private sealed class Vector(CheckpointVector of, long length)
+    {
+        public readonly CheckpointVector Of = of;
+        public readonly long Length = length;
+        public readonly HashSet<long> Begun = [];
+        public long Missing = length;
+        public VectorFile? File;
+    }
+}

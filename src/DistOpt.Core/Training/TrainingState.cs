@@ -1,0 +1,41 @@
+namespace DistOpt.Core.Training;
+
+/// <summary>
+/// What the server of key 0 must know beside the vectors to go on from version <see cref="Step"/> with the same bits: the planner's state and
+/// the metrics of the row under way. Everything random is counter-based and keyed by step, so there is no generator state.
+/// </summary>
+public sealed record TrainingState
+{
+    /// <summary>Updates applied: the version of the weights that this state belongs to.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Samples trained on so far.</summary>
+    public long Samples { get; init; }
+
+    /// <summary>Version of the selected weights; null while nothing was selected.</summary>
+    public long? SelectedStep { get; init; }
+
+    /// <summary>The selecting metric there; NaN while nothing was selected.</summary>
+    public double SelectedValue { get; init; } = double.NaN;
+
+    /// <summary>Evaluations in a row that brought no improvement (patience).</summary>
+    public int EvaluationsWithoutGain { get; init; }
+
+    /// <summary>Best value that patience has seen; NaN before the first evaluation.</summary>
+    public double PatienceBest { get; init; } = double.NaN;
+
+    /// <summary>Whether the evaluation barrier at <see cref="Step"/>, if there is one, has been passed.</summary>
+    public bool Evaluated { get; init; }
+
+    /// <summary>Whether the weights of <see cref="Step"/> are to be kept as the selected ones before they are updated.</summary>
+    public bool Keep { get; init; }
+
+    /// <summary>What the evaluation at <see cref="Step"/> decided (target, patience); null where it decided to go on.</summary>
+    public StopReason? DecidedStop { get; init; }
+
+    /// <summary>Epoch of the latest update.</summary>
+    public int LastEpoch { get; init; }
+
+    /// <summary>Metrics summed since the last train row.</summary>
+    public MetricSums SinceRow { get; init; } = new();
+}
