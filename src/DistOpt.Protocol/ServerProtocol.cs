@@ -3,8 +3,8 @@ using MessagePack;
 namespace DistOpt.Protocol;
 
 /// <summary>
-/// Training coordinator to every server, once all nodes have started: answer with the weights you have. The server of key 0 adds the
-/// first plan.
+/// Training coordinator to every server and replica, once all nodes know the epoch's placement. A server answers with the weights it has, that of
+/// key 0 with the plan; a replica computes anew what it had of the step under way.
 /// </summary>
 [MessagePackObject]
 public sealed record BeginTraining([property: Key(0)] int JobEpoch) : IWireMessage;

@@ -32,6 +32,9 @@ public sealed class LocalNodes
 {
     private readonly ConcurrentDictionary<NodeId, IActorRef> _agents = new();
 
+    /// <summary>Sees every message that is delivered; null = nobody does.</summary>
+    public Action<NodeDelivery>? OnDelivery { get; init; }
+
     public void Add(NodeId node, IActorRef agent) => _agents[node] = agent;
 
     public void Remove(NodeId node) => _agents.TryRemove(node, out _);
@@ -39,6 +42,8 @@ public sealed class LocalNodes
     /// <summary>Delivers, or drops the message when the node is not there, as a network would.</summary>
     public void Deliver(NodeId to, NodeDelivery delivery)
     {
-        if (_agents.TryGetValue(to, out var agent)) agent.Tell(delivery, ActorRefs.NoSender);
+        if (!_agents.TryGetValue(to, out var agent)) return;
+        OnDelivery?.Invoke(delivery);
+        agent.Tell(delivery, ActorRefs.NoSender);
     }
 }

@@ -18,6 +18,8 @@ public sealed class JobCoordinatorActor : ReceiveActor
 {
     public const string Name = "jobs";
 
+    private const int GoneKept = 10_000;
+
     private readonly NodeServices _services;
     private readonly JobCoordinatorLimits _limits;
     private readonly SortedDictionary<string, NodeOffer> _nodes = new(StringComparer.Ordinal);
@@ -25,6 +27,9 @@ public sealed class JobCoordinatorActor : ReceiveActor
     private readonly List<JobId> _order = [];
     private readonly Queue<JobId> _offers = new();
     private JobId? _answerOf;
+
+    // incarnations that have ended, whose last offer may still be on its way
+    private readonly HashSet<NodeId> _gone = [];
 
     public JobCoordinatorActor(NodeServices services, JobCoordinatorLimits limits)
     {
@@ -146,6 +151,8 @@ public sealed class JobCoordinatorActor : ReceiveActor
     {
         switch (delivery.Body)
         {
+            case NodeOffer offer when _gone.Contains(offer.Peer.Node):
+                break;
             case NodeOffer offer:
                 bool isNew = !_nodes.ContainsKey(offer.Peer.Node.Value);
                 _nodes[offer.Peer.Node.Value] = offer;
@@ -160,6 +167,8 @@ public sealed class JobCoordinatorActor : ReceiveActor
     private void OnNodeGone(NodeGone gone)
     {
         _nodes.Remove(gone.Node.Value);
+        if (_gone.Count >= GoneKept) _gone.Clear();
+        _gone.Add(gone.Node);
         _services.Channel.Forget(gone.Node);
         foreach (var job in _jobs.Values) job.Actor?.Tell(gone);
         OfferNodes();

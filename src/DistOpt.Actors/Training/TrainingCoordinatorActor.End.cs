@@ -199,6 +199,7 @@ internal sealed partial class TrainingCoordinatorActor
         _lateNodes.Clear();
         _answered.Clear();
         foreach (var server in _wirePlacement.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new AskWaiting());
+        foreach (var replica in _wirePlacement.Replicas) Send(replica.Peer.Node, NodeActors.Replica, new AskWaiting());
         Timers.StartSingleTimer("give-up", new GiveUp(), AnswerTime);
     }
 

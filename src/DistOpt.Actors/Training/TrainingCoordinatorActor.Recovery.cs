@@ -18,6 +18,7 @@ internal sealed partial class TrainingCoordinatorActor
     private readonly Dictionary<NodeId, string> _refused = [];
     private readonly HashSet<(int Server, bool IsBackup)> _restored = [];
     private JobTopology? _lostTopology;
+    private Checkpoint? _restoring;
     private IActorRef? _restorer;
     private int _epoch;
     private int _workerFailures;
@@ -36,11 +37,18 @@ internal sealed partial class TrainingCoordinatorActor
         _acknowledged.Clear();
         _restored.Clear();
         _writer?.Tell(new CollectInEpoch(_epoch));
-        var checkpoint = OpenToRestore();
-        var start = new StartJob(_wirePlacement!, checkpoint?.Step ?? -1);
-        foreach (string node in _topology!.Nodes) Send(new NodeId(node), NodeActors.Agent, start);
+        _restoring?.Dispose();
+        _restoring = OpenToRestore();
         _restorer = null;
-        if (checkpoint is null) return;
+        var start = new StartJob(_wirePlacement!, _restoring?.Step ?? -1);
+        foreach (string node in _topology!.Nodes) Send(new NodeId(node), NodeActors.Agent, start);
+    }
+
+    /// <summary>Sends the checkpoint once servers of the new epoch listen: those of the one before would refuse it.</summary>
+    private void StartRestore()
+    {
+        if (_restoring is not { } checkpoint) return;
+        _restoring = null;
         var (placement, layout) = (_wirePlacement!, _handle!.Runtime.Layout);
         _restorer = Context.ActorOf(Props.Create(() => new RestoreActor(_submission.Job, _services, placement, checkpoint, layout))
             .WithDispatcher(_services.ComputeDispatcher));
@@ -60,8 +68,13 @@ internal sealed partial class TrainingCoordinatorActor
         if (_topology is not { } topology || started.JobEpoch != topology.Epoch || started.Assignment != topology.Assignment) return;
         _acknowledged.Add(node);
         if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
-        if (_state == "training") AllAssigned(topology);
-        else BeginIfReady();
+        if (_state == "training")
+        {
+            AllAssigned(topology);
+            return;
+        }
+        StartRestore();
+        BeginIfReady();
     }
 
     private void OnRestored(ServerRestored restored)
@@ -73,7 +86,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void BeginIfReady()
     {
-        if (_state != "starting" || _topology is not { } topology) return;
+        if (_state != "starting" || _restoring is not null || _topology is not { } topology) return;
         if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
         if (_restorer is not null)
         {
@@ -89,8 +102,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (topology.Epoch != _begunEpoch)
         {
             _begunEpoch = topology.Epoch;
-            foreach (var server in _wirePlacement!.Servers)
-                Send(server.Peer.Node, NodeActors.Server(server.Index), new BeginTraining(topology.Epoch));
+            TellBegin(topology.Epoch);
             if (_pendingStop is { } reason) Stop(reason);
             ScheduleCheckpoint();
         }
@@ -99,6 +111,12 @@ internal sealed partial class TrainingCoordinatorActor
             Send(FirstServer.Peer.Node, NodeActors.Server(0), new UseAssignment(topology.Epoch, topology.Assignment));
         }
         Grow();
+    }
+
+    private void TellBegin(int epoch)
+    {
+        foreach (var server in _wirePlacement!.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new BeginTraining(epoch));
+        foreach (var replica in _wirePlacement.Replicas) Send(replica.Peer.Node, NodeActors.Replica, new BeginTraining(epoch));
     }
 
     private void OnSeeded(BackupSeeded seeded)

@@ -91,6 +91,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     protected override void PostStop()
     {
         _listening?.Dispose();
+        _restoring?.Dispose();
         _handle?.Dispose();
     }
 
@@ -284,8 +285,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         _waiting = null;
         Enter("training");
         if (!_sinkStarted) StartSink();
-        foreach (var server in _wirePlacement!.Servers)
-            Send(server.Peer.Node, NodeActors.Server(server.Index), new BeginTraining(_wirePlacement.JobEpoch));
+        TellBegin(_epoch);
         if (_pendingStop is { } reason) Stop(reason);
         ScheduleCheckpoint();
         Grow();

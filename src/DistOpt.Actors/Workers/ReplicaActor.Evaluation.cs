@@ -10,6 +10,7 @@ internal sealed partial class ReplicaActor
 {
     private readonly HashSet<int> _slicesDone = [];
     private readonly List<SliceMetrics> _slices = [];
+    private int _slicesEpoch;
     private int _slicesToCome;
     private Final? _final;
     private EvaluateSplits? _pendingFinal;

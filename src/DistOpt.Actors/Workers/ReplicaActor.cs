@@ -159,6 +159,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         StopRecovery();
         _done.Clear();
         _slicesDone.Clear();
+        _slicesEpoch = _placement.JobEpoch;
         if (_nextPlan is { } plan && plan.Step == _gate.Version) Follow(plan);
         else OpenGate(); // published weights have no plan
         if (_pendingFinal is { } final) StartFinal(final);
@@ -267,8 +268,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
     }
 
     /// <summary>
-    /// Workers went or came, or servers were replaced. In a new epoch everything of the step is computed anew, for what a lost server had is
-    /// lost with it.
+    /// Workers went or came: what falls to this node of the step under way is done at once. In a new epoch, once everyone knows of it, see
+    /// <see cref="BeginEpoch"/>.
     /// </summary>
     private void OnPlacement(JobPlacement placement)
     {
@@ -279,14 +280,21 @@ internal sealed partial class ReplicaActor : ReceiveActor
             _assignments.Clear();
             Volatile.Write(ref _epoch, placement.JobEpoch);
             StopRecovery();
-            _done.Clear();
-            _slicesDone.Clear();
-            foreach (var work in _computing) _done.UnionWith(Enumerable.Range(work.Begin, work.End - work.Begin));
         }
         _assignments[placement.Assignment] = OwnWorkers(placement);
         SpawnWorkers();
+        if (isNewEpoch) return;
         if (_final is { } final) Evaluate(final.Request.Step, final.Current);
         else if (_plan is { } plan && plan.Step == _gate.Version) Redo(plan);
+    }
+
+    /// <summary>What a lost server had of the step is lost with it: it is computed anew.</summary>
+    private void BeginEpoch()
+    {
+        if (_plan is not { Evaluate: false, Stop: null } plan || plan.Step != _gate.Version) return;
+        _done.Clear();
+        foreach (var work in _computing) _done.UnionWith(Enumerable.Range(work.Begin, work.End - work.Begin));
+        Redo(plan);
     }
 
     /// <summary>Does what is left of a plan after the placement has changed.</summary>
@@ -303,6 +311,9 @@ internal sealed partial class ReplicaActor : ReceiveActor
     {
         switch (delivery.Body)
         {
+            case BeginTraining begin when begin.JobEpoch == _placement.JobEpoch:
+                BeginEpoch();
+                break;
             case Proceed proceed when proceed.Plan.Step == _gate.Version && _plan?.Step == proceed.Plan.Step:
                 OnProceed(proceed.Plan.ToPlan());
                 break;
@@ -313,8 +324,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
                 StartFinal(request);
                 break;
             case AskWaiting:
-                var whom = _computing.Select(w => $"gradient shards {w.Begin} to {w.End - 1} on {_services.Name}").ToArray();
-                _services.Router.Send(delivery.From, _setup.Job, NodeActors.Training, new Waiting(Who, _gate.Version, whom, []));
+                _services.Router.Send(delivery.From, _setup.Job, NodeActors.Training, new Waiting(Who, _gate.Version, [$"{Who}: {_gate} plan {_plan} computing {_computing.Count} done {string.Join(",",_done)} slices {_slicesToCome} done {string.Join(",",_slicesDone)} stash {_stash.Count} placement {_placement.JobEpoch}.{_placement.Assignment}"], []));
                 break;
         }
     }
@@ -323,8 +333,17 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private void OnProceed(StepPlan plan)
     {
         _plan = plan;
-        if (plan.Evaluate) Evaluate(plan.Step, DataSplit.Validation);
-        else if (plan.Stop is null) ComputeOwn(plan);
+        if (plan.Evaluate)
+        {
+            // the server that asks has none of the slices that its predecessor had
+            if (_slicesEpoch != _placement.JobEpoch) _slicesDone.Clear();
+            _slicesEpoch = _placement.JobEpoch;
+            Evaluate(plan.Step, DataSplit.Validation);
+        }
+        else if (plan.Stop is null)
+        {
+            ComputeOwn(plan);
+        }
     }
 
     /// <summary>User code threw: its work is tried once by another worker of this node, then the job fails with that exception.</summary>

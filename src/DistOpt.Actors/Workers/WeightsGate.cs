@@ -77,4 +77,6 @@ internal sealed class WeightsGate
             return true;
         }
     }
+
+    public override string ToString() => $"{(_isOpen ? "open" : "closed")} version {Version} {string.Join(" ", _slices.Select(s => $"{s.Key}:{s.Value}"))}";
 }

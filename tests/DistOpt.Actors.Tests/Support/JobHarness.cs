@@ -12,49 +12,109 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Tests.Support;
 
-/// <summary>Several nodes in one actor system, joined by a local tensor network; the first one coordinates.</summary>
+/// <summary>
+/// Several nodes in one actor system, joined by a local tensor network; the first one coordinates. Nodes can be killed and others can join.
+/// </summary>
 internal sealed class JobHarness : IAsyncDisposable
 {
     private readonly ActorSystem _system;
     private readonly LocalTensorNetwork _network = new();
-    private readonly List<NodeServices> _services = [];
+    private readonly LocalNodes _local;
+    private readonly List<Node> _nodes = [];
+    private TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly int _slots;
+    private readonly bool _isAlone;
 
-    public JobHarness(IReadOnlyList<LinearRuntime> runtimes, int slots = 100, string hocon = "", bool isAlone = false)
+    /// <param name="roles">Roles of each node; null = worker and server for all.</param>
+    public JobHarness(IReadOnlyList<LinearRuntime> runtimes, int slots = 100, string hocon = "", bool isAlone = false, IReadOnlyList<string[]>? roles = null)
     {
+        (_slots, _isAlone) = (slots, isAlone);
         _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(
             "akka { stdout-loglevel = OFF\n loglevel = OFF\n loggers = [] }\n" + hocon).WithFallback(NodeServices.Hocon));
-        var local = new LocalNodes();
-        var ids = runtimes.Select((_, i) => new NodeId($"node-{i}")).ToList();
-        for (int i = 0; i < ids.Count; i++)
+        _local = new LocalNodes
         {
-            var services = new NodeServices
+            OnDelivery = delivery =>
             {
-                Name = $"name-{i}",
-                Router = new LocalNodeRouter(ids[i], local),
-                Channel = _network.Open(ids[i]),
-                IsAlone = isAlone,
-                Runtimes = new JobRuntimes(runtimes[i]),
-                Specs = new SameSpec(this),
-                Optimizer = spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),
-                Schedule = spec => ScheduleCatalog.Default.Get(spec.Schedule.Kind)(spec.Schedule.Options!),
-            };
-            _services.Add(services);
-            var agent = _system.ActorOf(NodeAgentActor.Props(services), $"agent-{i}");
-            local.Add(ids[i], agent);
-            if (i == 0)
-            {
-                Coordinator = _system.ActorOf(JobCoordinatorActor.Props(services), "jobs");
-                agent.Tell(new CoordinatorHere(Coordinator));
-            }
-        }
-        for (int i = 0; i < ids.Count; i++)
+                Wires.Add(delivery);
+                Interlocked.Exchange(ref _news, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+            },
+        };
+        for (int i = 0; i < runtimes.Count; i++) Add(runtimes[i], roles?[i]);
+        for (int i = 0; i < runtimes.Count; i++) Offer(i);
+    }
+
+    /// <summary>Every control message so far.</summary>
+    public System.Collections.Concurrent.ConcurrentBag<NodeDelivery> Wires { get; } = [];
+
+    public string? CheckpointDirectory { get; set; }
+
+    public bool Resumes { get; set; }
+
+    /// <summary>A node joins. Returns its number.</summary>
+    public int Join(LinearRuntime runtime, params string[] roles)
+    {
+        int index = Add(runtime, roles.Length == 0 ? null : roles);
+        Offer(index);
+        return index;
+    }
+
+    /// <summary>A node dies at once, with everything on it; the coordinator hears of it.</summary>
+    public async Task KillAsync(int index)
+    {
+        var node = _nodes[index];
+        _local.Remove(node.Id);
+        await node.Agent.GracefulStop(TimeSpan.FromSeconds(10));
+        Coordinator.Tell(new NodeGone(node.Id, "it was killed"), ActorRefs.NoSender);
+    }
+
+    /// <summary>Waits until every server of the job that is running has a backup which can take over.</summary>
+    public async Task SeededAsync(CancellationToken cancellationToken)
+    {
+        while (true)
         {
-            var offer = new NodeOffer(new WirePeer(ids[i], "", 0), $"name-{i}", ["worker", "server"], slots, ProtocolVersion.Current);
-            _services[i].Router.Send(ids[0], default, NodeActors.Jobs, offer);
+            var news = Volatile.Read(ref _news).Task;
+            var list = await Coordinator.Ask<JobList>(new ListJobs(), cancellationToken);
+            if (list.Jobs.All(j => j is { State: "training", Unprotected: null, Step: > 0 } or { Summary: not null })) return;
+            await news.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
         }
     }
 
-    public IActorRef Coordinator { get; } = null!;
+    private sealed record Node(NodeId Id, NodeServices Services, IActorRef Agent, string[] Roles);
+
+    private int Add(LinearRuntime runtime, string[]? roles)
+    {
+        int i = _nodes.Count;
+        var id = new NodeId($"node-{i}");
+        var services = new NodeServices
+        {
+            Name = $"name-{i}",
+            Router = new LocalNodeRouter(id, _local),
+            Channel = _network.Open(id),
+            IsAlone = _isAlone,
+            Runtimes = new JobRuntimes(runtime),
+            Specs = new SameSpec(this),
+            Optimizer = spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),
+            Schedule = spec => ScheduleCatalog.Default.Get(spec.Schedule.Kind)(spec.Schedule.Options!),
+        };
+        var agent = _system.ActorOf(NodeAgentActor.Props(services), $"agent-{i}");
+        _local.Add(id, agent);
+        _nodes.Add(new Node(id, services, agent, roles ?? ["worker", "server"]));
+        if (i == 0)
+        {
+            Coordinator = _system.ActorOf(JobCoordinatorActor.Props(services), "jobs");
+            agent.Tell(new CoordinatorHere(Coordinator));
+        }
+        return i;
+    }
+
+    private void Offer(int index)
+    {
+        var node = _nodes[index];
+        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current);
+        node.Services.Router.Send(_nodes[0].Id, default, NodeActors.Jobs, offer);
+    }
+
+    public IActorRef Coordinator { get; private set; } = null!;
 
     public TrainingSpec Spec { get; private set; } = new();
 
@@ -68,14 +128,15 @@ internal sealed class JobHarness : IAsyncDisposable
         Evaluate = new EvaluateSection { BatchSize = 7 },
     };
 
-    public async Task<(JobEnded End, RecordingSink Sink)> RunAsync(TrainingSpec spec, CancellationToken cancellationToken, string job = "job-1")
+    public async Task<(JobEnded End, RecordingSink Sink)> RunAsync(TrainingSpec spec, CancellationToken cancellationToken, string job = "job-1",
+        RecordingSink? sink = null)
     {
         Spec = spec;
-        var sink = new RecordingSink();
+        sink ??= new RecordingSink();
         var ended = new TaskCompletionSource<JobEnded>(TaskCreationOptions.RunContinuationsAsynchronously);
         var submitter = _system.ActorOf(Props.Create(() => new Submitter(Coordinator, ended)));
-        submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink));
-        return (await ended.Task.WaitAsync(TimeSpan.FromSeconds(30), cancellationToken), sink);
+        submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink, CheckpointDirectory, Resumes));
+        return (await ended.Task.WaitAsync(TimeSpan.FromSeconds(60), cancellationToken), sink);
     }
 
     public async ValueTask DisposeAsync()

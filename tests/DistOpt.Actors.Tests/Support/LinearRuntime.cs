@@ -31,7 +31,10 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
     public ConcurrentBag<(long Step, long Sample)> Visits { get; } = [];
 
     /// <summary>Called before each leaf; may throw as user code may.</summary>
-    public Action<StepPlan, int>? BeforeLeaf { get; init; }
+    public Action<StepPlan, int>? BeforeLeaf { get; set; }
+
+    /// <summary>Whether each visit is logged as a metric, which then travels with the gradient: what is applied can be counted.</summary>
+    public bool LogsSamples { get; init; }
 
     public ParameterLayout Layout { get; }
 
@@ -76,6 +79,8 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
 
     private sealed class Worker(LinearRuntime runtime, FlatBuffer weights) : IGradientWorker
     {
+        private bool LogsSamples => runtime.LogsSamples;
+
         public LeafResult ComputeLeaf(StepPlan plan, PositionRange shard, int shardIndex, FlatBuffer gradient,
             ReadOnlySpan<float> buffersIn, Span<float> buffersOut)
         {
@@ -90,6 +95,7 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
                 runtime.Visits.Add((plan.Step, sample));
                 float error = runtime.Predict(weights.Span, sample) - runtime._targets[sample];
                 loss += error * error / 2;
+                if (LogsSamples) metrics.Add($"sample-{sample}", 1, 1);
                 var x = runtime._inputs[sample];
                 for (int i = 0; i < x.Length; i++) gradient.Span[i] += error * x[i];
             }

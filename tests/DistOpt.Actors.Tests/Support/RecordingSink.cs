@@ -7,6 +7,8 @@ internal sealed class RecordingSink : IRunSink
 {
     public List<MetricRow> Rows { get; } = [];
 
+    public List<LogLine> Lines { get; } = [];
+
     public RunStarted? Start { get; private set; }
 
     public float[]? Last { get; private set; }
@@ -26,6 +28,8 @@ internal sealed class RecordingSink : IRunSink
     public void Progress(RunProgress progress) => OnProgress?.Invoke(progress);
 
     public void Row(MetricRow row) => Rows.Add(row);
+
+    public void Log(LogLine line) => Lines.Add(line);
 
     public void Weights(RunWeights weights)
     {

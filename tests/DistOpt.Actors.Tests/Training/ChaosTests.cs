@@ -1,0 +1,92 @@
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Randomness;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>
+/// Random nodes die at random moments and others join, by a seed: the run ends by itself with the bits of the undisturbed one. More seeds:
+/// the environment variable <c>DISTOPT_CHAOS_SEEDS</c>, as in <c>1000-1999</c>.
+/// </summary>
+public sealed class ChaosTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public static TheoryData<int> Seeds()
+    {
+        var range = (Environment.GetEnvironmentVariable("DISTOPT_CHAOS_SEEDS") ?? "0-19").Split('-').Select(int.Parse).ToArray();
+        return [.. Enumerable.Range(range[0], range[^1] - range[0] + 1)];
+    }
+
+    [Theory]
+    [MemberData(nameof(Seeds))]
+    public async Task Whatever_dies_whenever_the_bits_are_the_same(int seed)
+    {
+        ulong drawn = 0;
+        int servers = 1 + Next(3), shards = 1 + Next(7), workers = 1 + Next(Math.Min(4, shards)), kills = 1 + Next(5);
+        bool hasBackups = Next(2) == 1, evaluatesOften = Next(2) == 1;
+        var spec = JobHarness.SpecOf(workers, servers, shards, epochs: 8);
+        spec = spec with
+        {
+            Training = spec.Training with { Replicas = hasBackups ? 1 : 0, WorkerTimeout = 15 },
+            Checkpoint = new CheckpointSection { EverySteps = 1 + Next(15), Keep = 1 + Next(3) },
+            Evaluate = evaluatesOften ? new EvaluateSection { EveryEpochs = null, EverySteps = 1 + Next(5), BatchSize = 3 } : spec.Evaluate,
+        };
+        RunSummary expected;
+        await using (var calm = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true))
+            expected = (await calm.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token)).End.Summary;
+
+        string folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+        string[][] kinds = [["worker"], ["server"], ["worker", "server"]];
+        // one of each at least, beside the coordinator that takes no part
+        var roles = new List<string[]> { Array.Empty<string>(), kinds[0], kinds[1], kinds[2] };
+        for (int i = Next(3); i > 0; i--) roles.Add(kinds[Next(3)]);
+        var moments = Enumerable.Range(0, kills).Select(_ => 1 + Next(expected.Steps * shards * 9 / 10)).Order().ToList();
+        long leaves = 0;
+        var reached = moments.Select(_ => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).ToList();
+        void Count(StepPlan plan, int shard)
+        {
+            long now = Interlocked.Increment(ref leaves);
+            for (int i = 0; i < moments.Count; i++)
+                if (now >= moments[i]) reached[i].TrySetResult();
+        }
+        LinearRuntime Runtime() => new(buffers: true) { BeforeLeaf = Count };
+        try
+        {
+            var harness = new JobHarness([.. roles.Select(_ => Runtime())], slots: 2, roles: roles) { CheckpointDirectory = folder };
+            await using var owned = harness;
+            var run = harness.RunAsync(spec, Token);
+            var alive = Enumerable.Range(1, roles.Count - 1).ToList();
+            for (int k = 0; k < kills; k++)
+            {
+                if (await Task.WhenAny(reached[k].Task, run) == run) break;
+                int victim = alive[Next(alive.Count)];
+                bool joinsFirst = Next(2) == 1;
+                if (joinsFirst) Replace(victim);
+                await harness.KillAsync(victim);
+                if (!joinsFirst) Replace(victim);
+            }
+            var (end, _) = await run;
+            Assert.True(end.Summary.Status == RunStatus.Completed, $"seed {seed}: {end.Summary.Error}");
+            Assert.True(expected.WeightsSha256 == end.Summary.WeightsSha256, $"seed {seed}: other bits");
+            Assert.Equal(expected.Validation, end.Summary.Validation);
+            Assert.Equal(expected.Test, end.Summary.Test);
+            Assert.Equal(expected.Train, end.Summary.Train);
+
+            void Replace(int victim)
+            {
+                alive.Remove(victim);
+                int joined = harness.Join(Runtime(), roles[victim]);
+                roles.Add(roles[victim]);
+                alive.Add(joined);
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        int Next(long below) => (int)new CounterRandom(seed, RandomPurpose.Data, (long)drawn++).NextInt64(below);
+    }
+}

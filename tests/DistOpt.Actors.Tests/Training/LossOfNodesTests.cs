@@ -1,0 +1,236 @@
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>Nodes that die in the middle of a job, and nodes that join it: the bits are those of the undisturbed run.</summary>
+public sealed class LossOfNodesTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public async Task Shards_of_a_lost_worker_fall_to_others_without_going_back(int servers)
+    {
+        var spec = JobHarness.SpecOf(workers: 3, servers: servers, shards: 5, epochs: 4);
+        var expected = await Undisturbed(spec);
+        await using var harness = Harness(4, roles: [["server"], ["worker"], ["worker"], ["worker"]]);
+        var gate = new StepGate(step: 9);
+        harness.Runtimes[2].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await Task.WhenAll(harness.Jobs.KillAsync(2), Task.Run(gate.Release, Token));
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(1, end.Summary.WorkerFailures);
+        Assert.Equal(0, end.Summary.Rollbacks);
+        Assert.True(end.Summary.StepsComputed > end.Summary.Steps);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_lost_server_sends_everyone_back_to_the_last_checkpoint_or_to_the_beginning(bool checkpoints)
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 3, shards: 5, epochs: 4) with { Checkpoint = new CheckpointSection { EverySteps = 5 } };
+        var expected = await Undisturbed(spec);
+        await using var harness = Harness(4, roles: [["worker"], ["worker", "server"], ["server"], ["server"]]);
+        if (checkpoints) harness.Jobs.CheckpointDirectory = _folder;
+        var gate = new StepGate(step: 23);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await harness.Jobs.KillAsync(2);
+        gate.Release();
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(1, end.Summary.ServerFailures);
+        Assert.Equal(1, end.Summary.Rollbacks);
+        if (checkpoints) Assert.InRange(end.Summary.StepsComputed, end.Summary.Steps + 1, end.Summary.Steps + 22);
+    }
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(3, 0)]
+    [InlineData(3, 2)]
+    public async Task A_backup_takes_the_place_of_a_lost_server_without_going_back(int servers, int server)
+    {
+        var spec = Replicated(JobHarness.SpecOf(workers: 2, servers: servers, shards: 5, epochs: 4));
+        var expected = await Undisturbed(spec);
+        await using var harness = Harness(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
+        var gate = new StepGate(step: 23);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await harness.Jobs.KillAsync(2 + server);
+        gate.Release();
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(0, end.Summary.Rollbacks);
+        Assert.InRange(end.Summary.ServerFailures, 1, servers);
+    }
+
+    [Fact]
+    public async Task Servers_are_lost_one_after_the_other_and_each_new_backup_is_seeded_while_steps_go_on()
+    {
+        var spec = Replicated(JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 40));
+        var expected = await Undisturbed(spec);
+        await using var harness = Harness(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
+        var gates = Enumerable.Range(1, 3).Select(i => new StepGate(step: 100 * i)).ToList();
+        harness.Runtimes[1].BeforeLeaf = (plan, shard) => gates.ForEach(g => g.Pass(plan, shard));
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        for (int i = 0; i < gates.Count; i++)
+        {
+            await gates[i].Reached(Token);
+            int joined = harness.Jobs.Join(new LinearRuntime(buffers: true), "server");
+            gates[i].Release();
+            await harness.Jobs.SeededAsync(Token);
+            await harness.Jobs.KillAsync(2 + i);
+            await harness.Jobs.SeededAsync(Token);
+            Assert.Equal(5 + i, joined);
+        }
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(0, end.Summary.Rollbacks);
+        Assert.InRange(end.Summary.ServerFailures, 1, 6);
+    }
+
+    [Fact]
+    public async Task A_node_that_joins_gets_work_and_the_bits_stay()
+    {
+        var spec = JobHarness.SpecOf(workers: 4, servers: 2, shards: 8, epochs: 30);
+        spec = spec with { Training = spec.Training with { WorkersMin = 1 } };
+        var expected = await Undisturbed(spec);
+        await using var harness = Harness(1, slots: 2);
+        var gate = new StepGate(step: 10);
+        harness.Runtimes[0].BeforeLeaf = gate.Pass;
+        var works = new StepGate(step: 0);
+        var late = new LinearRuntime(buffers: true) { BeforeLeaf = works.Pass };
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        harness.Jobs.Join(late);
+        gate.Release();
+        await works.Reached(Token);
+        works.Release();
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.NotEmpty(late.Visits);
+        Assert.Equal(0, end.Summary.WorkerFailures);
+    }
+
+    [Fact]
+    public async Task Without_anybody_left_the_job_waits_and_a_node_that_comes_brings_it_to_its_end()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 1, shards: 4, epochs: 4);
+        var expected = await Undisturbed(spec);
+        await using var harness = Harness(2, roles: [[], ["worker", "server"]]);
+        harness.Jobs.CheckpointDirectory = _folder;
+        var gate = new StepGate(step: 17);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await Task.WhenAll(harness.Jobs.KillAsync(1), Task.Run(gate.Release, Token));
+        harness.Jobs.Join(new LinearRuntime(buffers: true));
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(1, end.Summary.Rollbacks);
+    }
+
+    [Fact]
+    public async Task Every_sample_is_applied_once_an_epoch_though_workers_are_lost()
+    {
+        var spec = JobHarness.SpecOf(workers: 4, servers: 2, shards: 7, epochs: 6);
+        await using var harness = Harness(5, roles: [["server"], ["worker"], ["worker"], ["worker"], ["worker"]], logsSamples: true);
+        var gates = new[] { new StepGate(step: 13), new StepGate(step: 31) };
+        harness.Runtimes[1].BeforeLeaf = gates[0].Pass;
+        harness.Runtimes[2].BeforeLeaf = gates[1].Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        for (int i = 0; i < 2; i++)
+        {
+            await gates[i].Reached(Token);
+            await Task.WhenAll(harness.Jobs.KillAsync(1 + i), Task.Run(gates[i].Release, Token));
+        }
+        var (end, _) = await run;
+
+        Assert.Equal(2, end.Summary.WorkerFailures);
+        // the sums come from the tree nodes that the server of key 0 applied
+        var rows = harness.Jobs.Wires.Select(w => w.Body).OfType<TrainRow>().OrderBy(r => r.Step).ToList();
+        Assert.Equal(6, rows.Count);
+        foreach (var row in rows)
+        {
+            var visits = row.Metrics.ToMetrics().Where(m => m.Key.StartsWith("sample-", StringComparison.Ordinal)).ToList();
+            Assert.Equal(103, visits.Count);
+            Assert.All(visits, visit => Assert.Equal(1, visit.Value.Sum));
+        }
+    }
+
+    [Fact]
+    public async Task A_worker_that_hangs_is_left_behind_after_the_limit()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, shards: 4, epochs: 3);
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 1 } };
+        var expected = await Undisturbed(spec);
+        await using var harness = Harness(2);
+        var gate = new StepGate(step: 7);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var (end, sink) = await harness.Jobs.RunAsync(spec, Token);
+        gate.Release();
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(1, end.Summary.WorkerFailures);
+        Assert.Contains(sink.Lines, l => l.Text.Contains("name-1") && l.Text.Contains("no progress"));
+    }
+
+    private static TrainingSpec Replicated(TrainingSpec spec) => spec with { Training = spec.Training with { Replicas = 1 } };
+
+    private static async Task<RunSummary> Undisturbed(TrainingSpec spec)
+    {
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
+        var (end, _) = await harness.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token);
+        Assert.Equal(RunStatus.Completed, end.Summary.Status);
+        return end.Summary;
+    }
+
+    private static void AssertSame(RunSummary expected, RunSummary actual)
+    {
+        Assert.True(actual.Status == RunStatus.Completed, actual.Error);
+        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
+        Assert.Equal(expected.Steps, actual.Steps);
+        Assert.Equal(expected.Selected, actual.Selected);
+        Assert.Equal(expected.Validation, actual.Validation);
+        Assert.Equal(expected.Test, actual.Test);
+        Assert.Equal(expected.Train, actual.Train);
+    }
+
+    private static Cluster Harness(int nodes, int slots = 100, string[][]? roles = null, bool logsSamples = false)
+    {
+        var runtimes = Enumerable.Range(0, nodes).Select(_ => new LinearRuntime(buffers: true) { LogsSamples = logsSamples }).ToList();
+        return new Cluster(new JobHarness(runtimes, slots, roles: roles), runtimes);
+    }
+
+    private sealed record Cluster(JobHarness Jobs, IReadOnlyList<LinearRuntime> Runtimes) : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync() => Jobs.DisposeAsync();
+    }
+}
