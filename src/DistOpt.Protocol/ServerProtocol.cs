@@ -77,6 +77,7 @@ public sealed record UseAssignment([property: Key(0)] int JobEpoch, [property: K
 /// Replica to a server: send version <paramref name="Step"/> (the current one or the one before) to the replica's recovery, which computes
 /// shards of that step that somebody else has left behind.
 /// </summary>
+/// <param name="Address">Index of the recovery's tensor address.</param>
 [MessagePackObject]
-public sealed record FetchVersion([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] WirePeer Peer, [property: Key(3)] int Replica)
+public sealed record FetchVersion([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] WirePeer Peer, [property: Key(3)] int Address)
     : IWireMessage;

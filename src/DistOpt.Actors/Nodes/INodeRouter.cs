@@ -33,7 +33,7 @@ public sealed class LocalNodes
     private readonly ConcurrentDictionary<NodeId, IActorRef> _agents = new();
 
     /// <summary>Sees every message that is delivered; null = nobody does.</summary>
-    public Action<NodeDelivery>? OnDelivery { get; init; }
+    public Action<NodeId, NodeDelivery>? OnDelivery { get; init; }
 
     public void Add(NodeId node, IActorRef agent) => _agents[node] = agent;
 
@@ -43,7 +43,7 @@ public sealed class LocalNodes
     public void Deliver(NodeId to, NodeDelivery delivery)
     {
         if (!_agents.TryGetValue(to, out var agent)) return;
-        OnDelivery?.Invoke(delivery);
+        OnDelivery?.Invoke(to, delivery);
         agent.Tell(delivery, ActorRefs.NoSender);
     }
 }

@@ -142,7 +142,7 @@ internal sealed partial class ParameterServerActor
     {
         bool isCurrent = fetch.Step == _shard.Version;
         if (!isCurrent && fetch.Step != _shard.PreviousVersion) return; // nobody needs it: every server is beyond that step
-        var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Recovery, fetch.Replica);
+        var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Recovery, fetch.Address);
         var peer = fetch.Peer.ToPeer();
         var weights = new TensorHeader(TensorKind.Version, to, _placement.JobEpoch, fetch.Step, default, Range, CheckpointPart.Weights);
         if (NeedsBuffers)
@@ -151,7 +151,8 @@ internal sealed partial class ParameterServerActor
                 new KeyRange(0, _setup.Buffers.Length), CheckpointPart.Buffers);
             _services.Channel.Send(peer, buffers, null, new TensorLease(isCurrent ? _setup.Buffers : _previousBuffers.Memory));
         }
-        _services.Channel.Send(peer, weights, null, new TensorLease(isCurrent ? _shard.Weights : _shard.Previous));
+        var plan = _setup.Planner is null ? null : isCurrent ? _setup.Planner.Current : _applied;
+        _services.Channel.Send(peer, weights, plan is null ? null : new AnswerMeta(WirePlan.From(plan)), new TensorLease(isCurrent ? _shard.Weights : _shard.Previous));
     }
 
     private void Publish(long version)

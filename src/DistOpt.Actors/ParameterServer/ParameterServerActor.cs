@@ -60,6 +60,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private IDisposable? _listening;
     private EvaluationLedger? _ledger;
     private StepPlan? _plan;
+    private StepPlan? _applied;
     private bool _buffersArrived;
     private int _lastEpoch;
     private bool _begun;
@@ -122,6 +123,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
                 return _receiveModelBuffers.Rent();
             case TensorKind.Restore when header.Range.Length <= Math.Max(_setup.Weights.Length, _setup.Buffers.Length):
                 return new TensorLease(new FlatBuffer(header.Range.Length).Memory);
+            case TensorKind.Replicated or TensorKind.ReplicateState when header.Range.IsEmpty:
+                return new TensorLease(default);
             default:
                 return null;
         }
@@ -186,6 +189,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     /// <summary>Moves the state by one step: the same on a server and on its backup.</summary>
     private void ApplyTo(StepPlan plan, ReadOnlySpan<float> gradient, double weight, ReadOnlyMemory<float> nextBuffers)
     {
+        _applied = plan;
         if (plan.Keep) _setup.Buffers.CopyTo(_selectedBuffers.Memory);
         if (_previousBuffers.Length > 0) _setup.Buffers.CopyTo(_previousBuffers.Memory);
         _shard.Apply(plan, gradient, weight);

@@ -218,7 +218,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (topology.Grown(capacities, Spec.Training.Workers, Spec.Training.Replicas) is not { } wanted) return;
         var unknown = wanted.Nodes.Where(n => !_prepared.ContainsKey(new NodeId(n))).ToList();
         PrepareNodes(unknown);
-        var ready = capacities.Where(c => !unknown.Contains(c.Node)).ToList();
+        var ready = capacities.Where(c => _prepared.ContainsKey(new NodeId(c.Node))).ToList();
         if (topology.Grown(ready, Spec.Training.Workers, Spec.Training.Replicas) is not { } next) return;
         foreach (string node in next.Nodes.Except(topology.Nodes)) Note("information", $"node {NameOf(node)} takes part from step {_progress.CurrentStep + 1} or soon after");
         foreach (var (node, count) in next.Replicas.Select(r => (r.Node, r.Workers.Length)))

@@ -18,19 +18,22 @@ internal sealed class RecoveryActor : ReceiveActor
     private readonly ReplicaSetup _setup;
     private readonly NodeServices _services;
     private readonly JobPlacement _placement;
-    private readonly StepPlan _plan;
+    private readonly long _step;
     private readonly IReadOnlyList<ShardRange> _ranges;
     private readonly FlatBuffer _weights;
     private readonly FlatBuffer _buffers;
     private readonly FlatBuffer _buffersOut;
     private readonly HashSet<(int Part, long Begin)> _arrived = [];
+    private readonly int _address;
+    private StepPlan? _plan;
     private IDisposable? _listening;
     private bool _started;
 
-    public RecoveryActor(ReplicaSetup setup, NodeServices services, JobPlacement placement, StepPlan plan, IReadOnlyList<ShardRange> ranges,
-        FlatBuffer buffersOut)
+    /// <param name="plan">Of the step; null where it comes with the version, from the server of key 0.</param>
+    public RecoveryActor(ReplicaSetup setup, NodeServices services, JobPlacement placement, long step, StepPlan? plan, IReadOnlyList<ShardRange> ranges,
+        FlatBuffer buffersOut, int address)
     {
-        (_setup, _services, _placement, _plan, _ranges, _buffersOut) = (setup, services, placement, plan, ranges, buffersOut);
+        (_setup, _services, _placement, _step, _plan, _ranges, _buffersOut, _address) = (setup, services, placement, step, plan, ranges, buffersOut, address);
         _weights = new FlatBuffer(setup.Runtime.Layout.ParameterCount);
         _buffers = new FlatBuffer(setup.Runtime.Layout.BufferCount);
         Receive<TensorArrived>(OnTensor);
@@ -40,9 +43,9 @@ internal sealed class RecoveryActor : ReceiveActor
 
     protected override void PreStart()
     {
-        var address = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Recovery, _setup.Index);
+        var address = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Recovery, _address);
         _listening = _services.Channel.Listen(address, new TensorInbox(Self, Accept));
-        var fetch = new FetchVersion(_placement.JobEpoch, _plan.Step, _services.Channel.Self.ToWire(), _setup.Index);
+        var fetch = new FetchVersion(_placement.JobEpoch, _step, _services.Channel.Self.ToWire(), _address);
         foreach (var server in _placement.Servers) _services.Router.Send(server.Peer.Node, _setup.Job, NodeActors.Server(server.Index), fetch);
     }
 
@@ -50,7 +53,7 @@ internal sealed class RecoveryActor : ReceiveActor
 
     private FlatBuffer? Target(in TensorHeader header)
     {
-        if (header.Kind != TensorKind.Version || header.JobEpoch != _placement.JobEpoch || header.Step != _plan.Step) return null;
+        if (header.Kind != TensorKind.Version || header.JobEpoch != _placement.JobEpoch || header.Step != _step) return null;
         var target = header.Part == CheckpointPart.Buffers ? _buffers : _weights;
         return header.Range.End > target.Length ? null : target;
     }
@@ -63,11 +66,12 @@ internal sealed class RecoveryActor : ReceiveActor
         if (_started || Target(frame.Header) is not { } target) return;
         var destination = target.Slice(frame.Header.Range);
         if (!destination.Equals(payload.Memory)) payload.Memory.CopyTo(destination);
+        if (frame.Meta is AnswerMeta meta) _plan ??= meta.Plan.ToPlan();
         _arrived.Add((frame.Header.Part, frame.Header.Range.Begin));
-        if (_arrived.Count < _placement.Servers.Length + (_buffers.Length > 0 ? 1 : 0)) return;
+        if (_arrived.Count < _placement.Servers.Length + (_buffers.Length > 0 ? 1 : 0) || _plan is not { Evaluate: false, Stop: null } plan) return;
         _started = true;
         var context = new WorkerContext(_setup.Runtime, _setup.Tree, _weights, _buffers, _buffersOut, _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, 0);
         var worker = Context.ActorOf(WorkerActor.Props(context, ReplicaActor.RecoveryWorker, _services.ComputeDispatcher), "worker");
-        foreach (var range in _ranges) worker.Tell(new ComputeShards(_plan, range.Begin, range.End));
+        foreach (var range in _ranges) worker.Tell(new ComputeShards(plan, range.Begin, range.End));
     }
 }

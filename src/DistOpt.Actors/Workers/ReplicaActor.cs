@@ -38,6 +38,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     public const int RecoveryWorker = -1;
 
     private const long BuffersSlice = -1;
+    private const int RecoveryAddresses = 64;
 
     private readonly ReplicaSetup _setup;
     private readonly NodeServices _services;
@@ -55,7 +56,13 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private JobPlacement _placement;
     private int _epoch;
     private IDisposable? _listening;
+    private readonly List<ShardRange> _recovering = [];
     private IActorRef? _recovery;
+    private int _recoveries;
+
+    // whoever joins may find a step that was left behind before it came
+    private bool _mayBeOrphaned = true;
+    private long _orphan = -1;
     private StepPlan? _nextPlan;
     private StepPlan? _plan;
 
@@ -155,12 +162,20 @@ internal sealed partial class ReplicaActor : ReceiveActor
     /// <summary>Once all slices are of one version: does what its plan asks for.</summary>
     private void Advance()
     {
-        if (!_gate.TryComplete(Slices)) return;
+        if (!_gate.TryComplete(Slices))
+        {
+            RecoverOrphan();
+            return;
+        }
         StopRecovery();
         _done.Clear();
         _slicesDone.Clear();
         _slicesEpoch = _placement.JobEpoch;
-        if (_nextPlan is { } plan && plan.Step == _gate.Version) Follow(plan);
+        if (_nextPlan is { } plan && plan.Step == _gate.Version)
+        {
+            if (plan.Assignment == _placement.Assignment) _mayBeOrphaned = false;
+            Follow(plan);
+        }
         else OpenGate(); // published weights have no plan
         if (_pendingFinal is { } final) StartFinal(final);
     }
@@ -182,7 +197,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         var work = ShardWork.Of(byPlan, latest, _done);
         if (work.Count == 0) return;
         if (_gate.TryClose()) Compute(plan, work);
-        else Recover(plan, work);
+        else Recover(plan.Step, plan, work);
     }
 
     private static IEnumerable<ShardRange> Ranges(WorkerPlace[] workers) => workers.Select((w, i) => new ShardRange(i, w.ShardBegin, w.ShardEnd));
@@ -201,7 +216,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
     {
         if (done.Worker == RecoveryWorker)
         {
-            if (_plan?.Step == done.Work.Plan.Step) Push(done.Work.Plan, done.Nodes);
+            _recovering.RemoveAll(r => r.Begin == done.Work.Begin && r.End == done.Work.End);
+            Push(done.Work.Plan, done.Nodes);
             return;
         }
         if (!_computing.Remove(done.Work)) return;
@@ -253,11 +269,28 @@ internal sealed partial class ReplicaActor : ReceiveActor
         foreach (var frame in stash) OnTensor(frame);
     }
 
-    private void Recover(StepPlan plan, IReadOnlyList<ShardRange> work)
+    /// <summary>
+    /// After a loss: a step that this node has never had complete, that some servers have left, and whose other owners may all be gone. What
+    /// falls to this node is computed, by the plan that the server of key 0 went by.
+    /// </summary>
+    private void RecoverOrphan()
     {
+        if (!_mayBeOrphaned || _gate.Straggling(Slices) is not { } step || step == _orphan) return;
+        _orphan = step;
         StopRecovery();
-        var (placement, buffersOut) = (_placement, _buffersOut);
-        _recovery = Context.ActorOf(Props.Create(() => new RecoveryActor(_setup, _services, placement, plan, work, buffersOut))
+        var work = Ranges(OwnWorkers(_placement)).Where(r => r.Length > 0).ToList();
+        if (work.Count > 0) Recover(step, null, work);
+    }
+
+    /// <summary>Computes with a version that is fetched anew; what an earlier recovery of the step has not finished is done with it.</summary>
+    private void Recover(long step, StepPlan? plan, IReadOnlyList<ShardRange> work)
+    {
+        if (_recovery is not null) Context.Stop(_recovery);
+        _recovering.AddRange(work);
+        var (placement, ranges, buffersOut) = (_placement, _recovering.ToList(), _buffersOut);
+        // an address of its own: the one before may still listen
+        int address = _setup.Index * RecoveryAddresses + _recoveries++ % RecoveryAddresses;
+        _recovery = Context.ActorOf(Props.Create(() => new RecoveryActor(_setup, _services, placement, step, plan, ranges, buffersOut, address))
             .WithDispatcher(_services.ComputeDispatcher));
     }
 
@@ -265,6 +298,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     {
         if (_recovery is not null) Context.Stop(_recovery);
         _recovery = null;
+        _recovering.Clear();
     }
 
     /// <summary>
@@ -274,6 +308,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private void OnPlacement(JobPlacement placement)
     {
         bool isNewEpoch = placement.JobEpoch != _placement.JobEpoch;
+        if (isNewEpoch || _placement.Replicas.Any(r => placement.Replicas.All(p => p.Index != r.Index))) (_mayBeOrphaned, _orphan) = (true, -1);
         _placement = placement;
         if (isNewEpoch)
         {
@@ -284,6 +319,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         _assignments[placement.Assignment] = OwnWorkers(placement);
         SpawnWorkers();
         if (isNewEpoch) return;
+        RecoverOrphan();
         if (_final is { } final) Evaluate(final.Request.Step, final.Current);
         else if (_plan is { } plan && plan.Step == _gate.Version) Redo(plan);
     }
@@ -291,6 +327,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     /// <summary>What a lost server had of the step is lost with it: it is computed anew.</summary>
     private void BeginEpoch()
     {
+        RecoverOrphan();
         if (_plan is not { Evaluate: false, Stop: null } plan || plan.Step != _gate.Version) return;
         _done.Clear();
         foreach (var work in _computing) _done.UnionWith(Enumerable.Range(work.Begin, work.End - work.Begin));
@@ -324,7 +361,9 @@ internal sealed partial class ReplicaActor : ReceiveActor
                 StartFinal(request);
                 break;
             case AskWaiting:
-                _services.Router.Send(delivery.From, _setup.Job, NodeActors.Training, new Waiting(Who, _gate.Version, [$"{Who}: {_gate} plan {_plan} computing {_computing.Count} done {string.Join(",",_done)} slices {_slicesToCome} done {string.Join(",",_slicesDone)} stash {_stash.Count} placement {_placement.JobEpoch}.{_placement.Assignment}"], []));
+                string doing = _computing.Count > 0 ? $"computes gradient shards {string.Join(", ", _computing.Select(w => $"{w.Begin}-{w.End - 1}"))}"
+                    : _slicesToCome > 0 ? $"evaluates {_slicesToCome} slices" : _recovering.Count > 0 ? "recovers shards that others left behind" : "waits for servers";
+                ToTraining(new Waiting(Who, _gate.Version, [$"{Who}, which {doing} at step {_gate.Version} (weights {_gate})"], []));
                 break;
         }
     }

@@ -61,6 +61,21 @@ internal sealed class WeightsGate
         }
     }
 
+    /// <summary>
+    /// The version of those slices that are one behind the others, where that version has never been complete here; null where they agree or
+    /// some are missing. If the others do not follow, nobody may be left who has computed that step.
+    /// </summary>
+    /// <param name="slices">Number of slices.</param>
+    public long? Straggling(int slices)
+    {
+        lock (_gate)
+        {
+            if (_slices.Count < slices) return null;
+            long least = _slices.Values.Min(s => s.Written), most = _slices.Values.Max(s => s.Written);
+            return most == least + 1 && least > Version ? least : null;
+        }
+    }
+
     /// <summary>Nobody computes with the weights for now.</summary>
     public void Open()
     {

@@ -20,6 +20,7 @@ internal sealed class TrainCommand
     private readonly Option<string> _servers = new("--servers") { Description = "Parameter servers (training.servers)", HelpName = "n" };
     private readonly Option<int> _processes = new("--processes") { Description = "Processes on this machine; 1 = this one alone", HelpName = "n", DefaultValueFactory = _ => 1 };
     private readonly Option<string> _out = new("--out") { Description = "Folder for the results; default: runs/<name>-<id>", HelpName = "folder" };
+    private readonly Option<string> _resume = new("--resume") { Description = "Goes on with a run that did not end by itself: its folder, or its id", HelpName = "run" };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Check everything, show spec, data, parameters and layout, train nothing" };
     private readonly Option<string[]> _set = GlobalOptions.Set();
     private readonly Option<string[]> _require = GlobalOptions.Require();
@@ -29,7 +30,7 @@ internal sealed class TrainCommand
         var train = new TrainCommand();
         var command = new Command("train", "Trains a model")
         {
-            train._spec, train._workers, train._servers, train._processes, train._out, train._dryRun, train._set, train._require,
+            train._spec, train._workers, train._servers, train._processes, train._out, train._resume, train._dryRun, train._set, train._require,
         };
         bind(command, train.RunAsync);
         return command;
@@ -51,10 +52,12 @@ internal sealed class TrainCommand
         int processes = parse.GetValue(_processes);
         string id = Training.NewId(console.Time);
         var violations = new ViolationCollector();
-        var spec = violations.Try(() => SpecFiles.Read(parse.GetValue(_spec), settings, app));
+        var resumed = parse.GetValue(_resume) is { } run
+            ? violations.Try(() => ResumedRun.Open(run, parse.GetValue(_spec), parse.GetValue(_out), settings, console.RunsRoot, app)) : null;
+        var spec = parse.GetValue(_resume) is not null ? resumed?.Spec : violations.Try(() => SpecFiles.Read(parse.GetValue(_spec), settings, app));
         var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(_require) ?? []));
         if (processes is < 1 or > 1000) violations.Add("--processes", $"is {processes}, but must be between 1 and 1000");
-        var directory = violations.Try(() => RunDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "run", id, console.RunsRoot));
+        var directory = parse.GetValue(_resume) is not null ? resumed?.Directory : violations.Try(() => RunDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "run", id, console.RunsRoot));
         var host = violations.Try(() => Hosts.For(app, processes));
         violations.ThrowIfAny();
 
@@ -72,8 +75,9 @@ internal sealed class TrainCommand
         {
             result = await TrainingRunner.RunAsync(new RunPlan
             {
-                Job = $"{spec!.Name}-{id}",
-                Spec = spec,
+                Job = resumed?.Job ?? $"{spec!.Name}-{id}",
+                Spec = spec!,
+                Resumes = resumed is not null,
                 App = app,
                 Runtimes = runtimes,
                 Host = host!,

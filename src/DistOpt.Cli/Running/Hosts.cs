@@ -39,19 +39,21 @@ internal static class Hosts
         spec => app.Optimizers.Get(spec.Optimizer.Kind)(spec.Optimizer.OptionsAs<object>()),
         spec => app.Schedules.Get(spec.Schedule.Kind)(spec.Schedule.OptionsAs<object>()));
 
+    private static JobStorage Storage(TrainingRequest request) => new(request.CheckpointDirectory, request.Resumes);
+
     private static (CancellationToken, StopReason)[] Stops(TrainingRequest request, CancellationToken interrupt) =>
         [(interrupt, StopReason.Interrupted), (request.ObserverStop, StopReason.Observer)];
 
     private sealed class LocalTrainingHost : ITrainingHost
     {
         public Task<RunSummary> RunAsync(TrainingRequest request, CancellationToken interrupt) => LocalJobHost.RunAsync(
-            new JobId(request.Job), request.Spec, Parts(request.App, request.Runtimes), request.Sink, request.Time, Stops(request, interrupt));
+            new JobId(request.Job), request.Spec, Parts(request.App, request.Runtimes), request.Sink, Storage(request), request.Time, Stops(request, interrupt));
     }
 
     private sealed class ProcessTrainingHost : ITrainingHost
     {
         public Task<RunSummary> RunAsync(TrainingRequest request, CancellationToken interrupt) => ProcessJobHost.RunAsync(
-            new JobId(request.Job), request.Spec, Parts(request.App, request.Runtimes), request.Sink, request.Processes, ProgramStart.Current(),
+            new JobId(request.Job), request.Spec, Parts(request.App, request.Runtimes), request.Sink, Storage(request), request.Processes, ProgramStart.Current(),
             NullLoggerFactory.Instance, request.Time, Stops(request, interrupt));
     }
 }

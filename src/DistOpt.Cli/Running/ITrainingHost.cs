@@ -18,6 +18,12 @@ public sealed record TrainingRequest(string Job, TrainingSpec Spec, DistOptAppDe
     public int Processes { get; init; } = 1;
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Folder of its checkpoints; null = none are written.</summary>
+    public string? CheckpointDirectory { get; init; }
+
+    /// <summary>Whether it goes on from the newest sound checkpoint.</summary>
+    public bool Resumes { get; init; }
 }
 
 /// <summary>Runs a job to its end: in this process, or in several.</summary>

@@ -30,6 +30,9 @@ internal sealed record RunPlan
 
     public int Processes { get; init; } = 1;
 
+    /// <summary>Whether the run in the directory goes on from its newest sound checkpoint.</summary>
+    public bool Resumes { get; init; }
+
     /// <summary>Whether lines that user code writes to the console are put into the run's log.</summary>
     public bool CapturesConsole { get; init; }
 
@@ -44,6 +47,7 @@ internal static class TrainingRunner
     public static async Task<RunResult> RunAsync(RunPlan plan, CancellationToken interrupt)
     {
         var runtimes = new KeptRuntime(plan.Runtimes);
+        using var only = plan.Resumes ? plan.Directory!.Lock() : null;
         using var observerStop = new CancellationTokenSource();
         using var writer = plan.Directory is { } directory
             ? new RunDirectoryWriter(directory, new RunFiles(SpecFiles.Write,
@@ -59,6 +63,8 @@ internal static class TrainingRunner
             ObserverStop = observerStop.Token,
             Processes = plan.Processes,
             Time = plan.Time,
+            CheckpointDirectory = plan.Directory?.CheckpointFolder,
+            Resumes = plan.Resumes,
         };
         try
         {

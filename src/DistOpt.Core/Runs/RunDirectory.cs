@@ -32,6 +32,12 @@ public sealed class RunDirectory
 
     public string InferenceFile => In("inference.json");
 
+    /// <summary>Folder of the run's checkpoints.</summary>
+    public string CheckpointFolder => In(Checkpoints.CheckpointStore.FolderName);
+
+    /// <summary>Held open by the process that writes the run, so that no two do.</summary>
+    public string LockFile => In(".lock");
+
     /// <summary>An id that sorts by time: UTC to the second and 16 random bits, as in <c>20260124-153012-4f2a</c>.</summary>
     public static string NewId(DateTimeOffset now, ushort random) =>
         now.UtcDateTime.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture) + "-" + random.ToString("x4", CultureInfo.InvariantCulture);
@@ -58,6 +64,20 @@ public sealed class RunDirectory
     }
 
     public void Create() => Directory.CreateDirectory(Path);
+
+    /// <summary>Makes this process the writer of the run, until the result is disposed. The directory exists.</summary>
+    /// <exception cref="SpecException">Another process writes it.</exception>
+    public IDisposable Lock()
+    {
+        try
+        {
+            return new FileStream(LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException e) when (e is not (DirectoryNotFoundException or PathTooLongException))
+        {
+            throw new SpecException("--resume", $"'{Path}' is being written by another process; wait for its end, or stop it");
+        }
+    }
 
     private string In(string file) => System.IO.Path.Combine(Path, file);
 }

@@ -37,8 +37,15 @@ public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, T
         _startedAt = time.GetUtcNow();
         directory.Create();
         AtomicFile.Write(directory.SpecFile, Encoding.UTF8.GetBytes(files.SpecText(run.Spec)));
-        _metrics = Lines(directory.MetricsFile);
-        _log = Lines(directory.LogFile);
+        if (run.Resumed is { } resumed)
+        {
+            // what it measured after the checkpoint is measured again; how it ended is no longer true
+            ResumedLines.Keep(directory.MetricsFile, line => ResumedLines.IsBefore(resumed, RunJson.ParseRow(line)));
+            ResumedLines.Keep(directory.LogFile, _ => true);
+            File.Delete(directory.SummaryFile);
+        }
+        _metrics = Lines(directory.MetricsFile, run.Resumed is not null);
+        _log = Lines(directory.LogFile, run.Resumed is not null);
         _tensorBoard = new TensorBoardWriter(directory.Path, _startedAt);
         files.SaveInference(directory.InferenceFile);
         foreach (string warning in run.Warnings) Log(new LogLine(run.Nodes is [var node, ..] ? node : "local", "distopt", "warning", warning, 0));
@@ -77,8 +84,8 @@ public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, T
         _tensorBoard?.Dispose();
     }
 
-    private static StreamWriter Lines(string path) =>
-        new(new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read)) { AutoFlush = true, NewLine = "\n" };
+    private static StreamWriter Lines(string path, bool append) =>
+        new(new FileStream(path, append ? FileMode.Append : FileMode.Create, FileAccess.Write, FileShare.Read)) { AutoFlush = true, NewLine = "\n" };
 
     private static StreamWriter Writer(StreamWriter? writer) =>
         writer ?? throw new InvalidOperationException("the run has not started: its directory does not exist yet");

@@ -4,6 +4,7 @@ using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Cluster;
+using DistOpt.Hosting.Local;
 using DistOpt.Protocol;
 using Microsoft.Extensions.Logging;
 
@@ -56,7 +57,7 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
                 writer = new RunDirectoryWriter(job.Directory, new RunFiles(specs.Write, runtime.SaveModel, runtime.SaveInference), time);
                 return new SignallingSink(writer, job);
             }
-            job.Summary = await node.RunJobAsync(new JobId(job.Id), spec, Open, (job.Cancelled.Token, StopReason.Cancelled)).ConfigureAwait(false);
+            job.Summary = await node.RunJobAsync(new JobId(job.Id), spec, Open, new JobStorage(job.Directory.CheckpointFolder), (job.Cancelled.Token, StopReason.Cancelled)).ConfigureAwait(false);
         }
         catch (Exception e) when (e is SpecException or InvalidOperationException)
         {

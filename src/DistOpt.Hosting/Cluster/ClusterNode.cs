@@ -121,11 +121,11 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>Runs a job on the cluster and waits for its end.</summary>
     /// <exception cref="SpecException">Bad input, found before the sink heard of the run.</exception>
     /// <exception cref="InvalidOperationException">This node is no coordinator, or the job was rejected.</exception>
-    public Task<RunSummary> RunJobAsync(JobId job, TrainingSpec spec, Func<IJobRuntime, IRunSink> sink,
+    public Task<RunSummary> RunJobAsync(JobId job, TrainingSpec spec, Func<IJobRuntime, IRunSink> sink, JobStorage storage,
         params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
     {
         var coordinator = Coordinator ?? throw new InvalidOperationException("jobs run from a node with the coordinator role");
-        return JobSubmission.RunAsync(_system, coordinator, new SubmitJob(job, spec, sink), stops);
+        return JobSubmission.RunAsync(_system, coordinator, new SubmitJob(job, spec, sink, storage.CheckpointDirectory, storage.Resumes), stops);
     }
 
     /// <summary>Passes lines that user code wrote on this node to the jobs that run here.</summary>

@@ -20,6 +20,14 @@ public sealed record JobParts(
     Func<TrainingSpec, IOptimizer> Optimizer,
     Func<TrainingSpec, ILearningRateSchedule> Schedule);
 
+/// <summary>Where a job's checkpoints are, and whether it goes on from one.</summary>
+/// <param name="CheckpointDirectory">Folder of the job's checkpoints; null = none are written.</param>
+/// <param name="Resumes">Whether it goes on from the newest sound one; without one it begins anew.</param>
+public sealed record JobStorage(string? CheckpointDirectory, bool Resumes = false)
+{
+    public static JobStorage None { get; } = new(null, false);
+}
+
 /// <summary>
 /// Runs one job in this process: the actors of a cluster in an actor system of one node, tensors handed over by reference. Leaves no thread
 /// behind.
@@ -41,10 +49,11 @@ public static class LocalJobHost
 
     /// <summary>Runs the job to its end.</summary>
     /// <param name="spec">The resolved spec.</param>
+    /// <param name="storage">Of its checkpoints.</param>
     /// <param name="stops">Tokens, each with the reason why the job ends cleanly at the next step when it is cancelled.</param>
     /// <returns>The summary; its status says how the job ended.</returns>
     /// <exception cref="SpecException">Bad input, found before the sink heard of the run.</exception>
-    public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, TimeProvider time,
+    public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, JobStorage storage, TimeProvider time,
         params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
     {
         var system = ActorSystem.Create("distopt", ConfigurationFactory.ParseString(Hocon + NodeServices.Hocon));
@@ -72,7 +81,7 @@ public static class LocalJobHost
             var offer = new NodeOffer(new WirePeer(self, "", 0), "local", ["coordinator", "server", "worker"], int.MaxValue, ProtocolVersion.Current);
             services.Router.Send(self, default, NodeActors.Jobs, offer);
 
-            return await JobSubmission.RunAsync(system, coordinator, new SubmitJob(job, spec, _ => sink), stops).ConfigureAwait(false);
+            return await JobSubmission.RunAsync(system, coordinator, new SubmitJob(job, spec, _ => sink, storage.CheckpointDirectory, storage.Resumes), stops).ConfigureAwait(false);
         }
         finally
         {

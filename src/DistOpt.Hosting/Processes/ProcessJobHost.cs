@@ -25,11 +25,12 @@ public static class ProcessJobHost
     ];
 
     /// <summary>Runs the job to its end.</summary>
+    /// <param name="storage">Of its checkpoints.</param>
     /// <param name="processes">Children, at least 1.</param>
     /// <param name="program">How the children are started; the same build as this process.</param>
     /// <param name="stops">Tokens, each with the reason why the job ends cleanly at the next step when it is cancelled.</param>
     /// <exception cref="SpecException">Bad input, found before the sink heard of the run.</exception>
-    public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, int processes, ProgramStart program,
+    public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, JobStorage storage, int processes, ProgramStart program,
         ILoggerFactory loggers, TimeProvider time, params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(processes, 1);
@@ -56,7 +57,7 @@ public static class ProcessJobHost
                     if (child.Died) node.ReportGone(await child.Announced.ConfigureAwait(false), child.Describe());
                 }, TaskScheduler.Default);
             }
-            return await node.RunJobAsync(job, spec, _ => sink, stops).ConfigureAwait(false);
+            return await node.RunJobAsync(job, spec, _ => sink, storage, stops).ConfigureAwait(false);
         }
         finally
         {

@@ -33,9 +33,10 @@ internal sealed class JobHarness : IAsyncDisposable
             "akka { stdout-loglevel = OFF\n loglevel = OFF\n loggers = [] }\n" + hocon).WithFallback(NodeServices.Hocon));
         _local = new LocalNodes
         {
-            OnDelivery = delivery =>
+            OnDelivery = (to, delivery) =>
             {
                 Wires.Add(delivery);
+                Trace.Enqueue($"{delivery.From}->{to} {delivery.Actor} {delivery.Body}");
                 Interlocked.Exchange(ref _news, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
             },
         };
@@ -45,6 +46,8 @@ internal sealed class JobHarness : IAsyncDisposable
 
     /// <summary>Every control message so far.</summary>
     public System.Collections.Concurrent.ConcurrentBag<NodeDelivery> Wires { get; } = [];
+
+    public System.Collections.Concurrent.ConcurrentQueue<string> Trace { get; } = new();
 
     public string? CheckpointDirectory { get; set; }
 
@@ -63,6 +66,7 @@ internal sealed class JobHarness : IAsyncDisposable
     {
         var node = _nodes[index];
         _local.Remove(node.Id);
+        Trace.Enqueue($"KILL {node.Id}");
         await node.Agent.GracefulStop(TimeSpan.FromSeconds(10));
         Coordinator.Tell(new NodeGone(node.Id, "it was killed"), ActorRefs.NoSender);
     }
