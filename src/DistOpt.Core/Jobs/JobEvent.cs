@@ -44,8 +44,9 @@ public abstract record JobEvent(string Job)
     public sealed record Restarted(string Job) : JobEvent(Job);
 
     /// <summary>The job has ended.</summary>
-    /// <param name="SummaryJson">Text of its summary.</param>
+    /// <param name="SummaryJson">Text of its summary; <paramref name="Status"/> and <paramref name="Steps"/> stand in it too.</param>
     /// <param name="BadInput">Why it never began, where it was bad input; else empty.</param>
     /// <param name="At">When, UTC.</param>
-    public sealed record Ended(string Job, string SummaryJson, ImmutableArray<SpecViolation> BadInput, DateTimeOffset At) : JobEvent(Job);
+    public sealed record Ended(string Job, RunStatus Status, long Steps, string SummaryJson, ImmutableArray<SpecViolation> BadInput, DateTimeOffset At)
+        : JobEvent(Job);
 }

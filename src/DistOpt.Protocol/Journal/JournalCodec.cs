@@ -38,9 +38,9 @@ public static class JournalCodec
         ["job-epoch.1"] = bytes => As<JournalEpochRaised>(bytes, r => new JobEvent.EpochRaised(r.Job, r.Epoch)),
         ["job-checkpoint.1"] = bytes => As<JournalCheckpoint>(bytes, r => new JobEvent.CheckpointWritten(r.Job, r.Step, r.Path)),
         ["command-applied.1"] = bytes => As<JournalCommand>(bytes, r => new JobEvent.CommandApplied(r.Job, r.IdempotencyKey, r.Command)),
-        ["job-stop.1"] = bytes => As<JournalStopRequested>(bytes, r => new JobEvent.StopRequested(r.Job, Reason(r.Reason))),
+        ["job-stop.1"] = bytes => As<JournalStopRequested>(bytes, r => new JobEvent.StopRequested(r.Job, Named<StopReason>(r.Reason))),
         ["job-restarted.1"] = bytes => As<JournalRestarted>(bytes, r => new JobEvent.Restarted(r.Job)),
-        ["job-ended.1"] = bytes => As<JournalEnded>(bytes, r => new JobEvent.Ended(r.Job, r.SummaryJson,
+        ["job-ended.1"] = bytes => As<JournalEnded>(bytes, r => new JobEvent.Ended(r.Job, Named<RunStatus>(r.Status), r.Steps, r.SummaryJson,
             [.. r.BadInput.Select(v => new SpecViolation(v.Path, v.Message, v.Line))], Time(r.UnixMilliseconds))),
     };
 
@@ -57,7 +57,7 @@ public static class JournalCodec
         JobEvent.CommandApplied c => Entry("command-applied.1", new JournalCommand(c.Job, c.Key, c.Command)),
         JobEvent.StopRequested s => Entry("job-stop.1", new JournalStopRequested(s.Job, RunJson.Name(s.Reason))),
         JobEvent.Restarted r => Entry("job-restarted.1", new JournalRestarted(r.Job)),
-        JobEvent.Ended d => Entry("job-ended.1", new JournalEnded(d.Job, d.SummaryJson,
+        JobEvent.Ended d => Entry("job-ended.1", new JournalEnded(d.Job, RunJson.Name(d.Status), d.Steps, d.SummaryJson,
             [.. d.BadInput.Select(v => new JournalViolation(v.Path, v.Message, v.Line))], d.At.ToUnixTimeMilliseconds())),
         _ => throw new JournalException($"{e.GetType()} has no manifest: add it to {nameof(JournalCodec)}"),
     };
@@ -101,10 +101,10 @@ public static class JournalCodec
 
     private static DateTimeOffset Time(long unixMilliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(unixMilliseconds);
 
-    private static StopReason Reason(string name)
+    private static T Named<T>(string name) where T : struct, Enum
     {
-        foreach (var reason in Enum.GetValues<StopReason>())
-            if (RunJson.Name(reason) == name) return reason;
-        throw new JournalException($"the journal holds the stop reason '{name}', which this build does not know: run the version that wrote it or a later one");
+        foreach (var value in Enum.GetValues<T>())
+            if (RunJson.Name(value) == name) return value;
+        throw new JournalException($"the journal holds '{name}' as a {typeof(T).Name}, which this build does not know: run the version that wrote it or a later one");
     }
 }

@@ -32,12 +32,15 @@ public sealed record JournalStopRequested([property: Key(0)] string Job, [proper
 [MessagePackObject]
 public sealed record JournalRestarted([property: Key(0)] string Job);
 
+/// <param name="Status">Name of the status as it stands in summaries.</param>
 [MessagePackObject]
 public sealed record JournalEnded(
     [property: Key(0)] string Job,
-    [property: Key(1)] string SummaryJson,
-    [property: Key(2)] JournalViolation[] BadInput,
-    [property: Key(3)] long UnixMilliseconds);
+    [property: Key(1)] string Status,
+    [property: Key(2)] long Steps,
+    [property: Key(3)] string SummaryJson,
+    [property: Key(4)] JournalViolation[] BadInput,
+    [property: Key(5)] long UnixMilliseconds);
 
 [MessagePackObject]
 public sealed record JournalViolation([property: Key(0)] string Path, [property: Key(1)] string Message, [property: Key(2)] int? Line);

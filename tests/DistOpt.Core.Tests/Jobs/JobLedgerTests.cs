@@ -107,7 +107,7 @@ public class JobLedgerTests
 
     private static JobEvent.Submitted Submit(string job, string? key = null) => new(job, key, $"name-{job}", $"name: {job}", $"hash-{job}", $"runs/{job}", s_at);
 
-    private static JobEvent.Ended Ended(string job, string summary = "{}") => new(job, summary, [new SpecViolation("p", "m", 3)], s_at);
+    private static JobEvent.Ended Ended(string job, string summary = "{}") => new(job, RunStatus.Completed, 22, summary, [new SpecViolation("p", "m", 3)], s_at);
 
     private static JobEvent Any(Random random)
     {

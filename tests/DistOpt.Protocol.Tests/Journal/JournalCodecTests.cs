@@ -19,7 +19,7 @@ public sealed class JournalCodecTests
         new JobEvent.CommandApplied("j", "key 2", KeyUse.Cancel),
         new JobEvent.StopRequested("j", StopReason.MaxSteps),
         new JobEvent.Restarted("j"),
-        new JobEvent.Ended("j", "{}", [new SpecViolation("a.b", "is wrong", 7), new SpecViolation("", "too")], At),
+        new JobEvent.Ended("j", RunStatus.Interrupted, 17, "{}", [new SpecViolation("a.b", "is wrong", 7), new SpecViolation("", "too")], At),
     ];
 
     public static TheoryData<int> Indices() => [.. Enumerable.Range(0, Examples.Length)];
