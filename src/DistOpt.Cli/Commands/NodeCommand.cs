@@ -22,6 +22,7 @@ internal static class NodeCommand
             (Text("--tensor-port", "n", $"Tensor port; default: {ClusterChecks.TensorPort}"), "tensor_port", false),
             (Text("--api-port", "n", $"HTTP port; default: {ClusterChecks.ApiPort}"), "api_port", false),
             (Text("--data-root", "folder", "Where runs and data are kept; default: here"), "data_root", false),
+            (Text("--journal", "where", "A coordinator's journal: a SQLite file of this machine, a PostgreSQL connection string, or none"), "journal", false),
             (Text("--worker-slots", "n", "Workers that may run here at once; default: the number of hardware threads"), "worker_slots", false),
             (Text("--join-timeout", "seconds", "Give up joining after so long (exit code 4); default: 30"), "join_timeout", false),
         ];
@@ -36,7 +37,7 @@ internal static class NodeCommand
                 string? text = invocation.Parse.GetValue(option) ?? invocation.Console.Environment("DISTOPT_" + field.ToUpperInvariant());
                 if (string.IsNullOrEmpty(text)) continue;
                 string value = isList ? "[" + string.Join(", ", text.Split(',', StringSplitOptions.TrimEntries).Select(Quoted)) + "]"
-                    : field is "bind" or "advertise" or "data_root" ? Quoted(text) : text;
+                    : field is "bind" or "advertise" or "data_root" or "journal" ? Quoted(text) : text;
                 overrides.Add($"{field}={value}");
             }
             string? path = invocation.Parse.GetValue(config);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using Akka.Actor;
@@ -10,6 +11,7 @@ using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Tensors;
 using DistOpt.Protocol;
@@ -42,11 +44,16 @@ public sealed class ClusterNode : IAsyncDisposable
     private readonly ActorSystem _system;
     private readonly ITensorChannel _channel;
     private readonly TaskCompletionSource<NodeEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly IActorRef _membership;
+    private readonly StrongBox<CoordinatorPlace> _place;
     private bool _stopping;
 
-    private ClusterNode(NodeOptions options, ActorSystem system, ITensorChannel channel, NodeId id, IActorRef agent, IActorRef? coordinator)
+    private ClusterNode(NodeOptions options, ActorSystem system, ITensorChannel channel, NodeId id, NodeActorRefs actors, RunDirectorySinks sinks,
+        StrongBox<CoordinatorPlace> place)
     {
-        (Options, _system, _channel, Id, Agent, Coordinator) = (options, system, channel, id, agent, coordinator);
+        (Options, _system, _channel, Id, Agent, Coordinator, _membership, Sinks) =
+            (options, system, channel, id, actors.Agent, actors.Coordinator, actors.Membership, sinks);
+        _place = place;
         system.WhenTerminated.ContinueWith(_ => _ended.TrySetResult(EndOf(system)), TaskScheduler.Default);
     }
 
@@ -60,10 +67,20 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>Where the tensor channel listens.</summary>
     public int TensorPort => _channel.Self.Port;
 
-    /// <summary>The job coordinator; null where the node has not the role.</summary>
+    /// <summary>
+    /// Stands for the job coordinator, wherever in the cluster that is; null where the node has not the role. Asking it fails with
+    /// <see cref="CoordinatorElsewhereException"/> while it is on another node.
+    /// </summary>
     public IActorRef? Coordinator { get; }
 
+    /// <summary>Where the job coordinator is now; known to coordinator nodes.</summary>
+    public CoordinatorPlace CoordinatorPlace => Volatile.Read(ref _place.Value!);
+
     internal IActorRef Agent { get; }
+
+    internal RunDirectorySinks Sinks { get; }
+
+    private sealed record NodeActorRefs(IActorRef Agent, IActorRef? Coordinator, IActorRef Membership);
 
     /// <summary>Completes when the node has ended, for whatever reason.</summary>
     public Task<NodeEnd> Ended => _ended.Task;
@@ -76,7 +93,11 @@ public sealed class ClusterNode : IAsyncDisposable
     {
         var violations = options.Validate().Concat(PortsInUse(options)).ToList();
         if (violations.Count > 0) throw new SpecException(violations);
-        var system = ActorSystem.Create(SystemName, Configuration(options));
+        var journal = SqlJournal.Of(options);
+        string journalId = journal?.Prepare() ?? $"none-{Guid.NewGuid():n}";
+        var configuration = CoordinatorSingleton.Configuration(options, journalId).WithFallback(Configuration(options))
+            .WithFallback(CoordinatorSingleton.Defaults());
+        var system = journal is null ? ActorSystem.Create(SystemName, configuration) : ActorSystem.Create(SystemName, journal.Setup(configuration));
         ITensorChannel? channel = null;
         try
         {
@@ -99,16 +120,25 @@ public sealed class ClusterNode : IAsyncDisposable
             };
             var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
             router.Attach(agent);
+            var sinks = new RunDirectorySinks(parts.Specs.Write, time);
             bool coordinates = options.Roles.Contains(NodeOptions.Coordinator);
-            var coordinator = coordinates ? system.ActorOf(JobCoordinatorActor.Props(services), JobCoordinatorActor.Name) : null;
+            var peers = journal is null ? null : new KnownPeers(Path.Combine(Path.GetFullPath(options.DataRoot ?? "."), "coordinator", "peers"));
+            // the relay may speak before the node exists
+            var place = new StrongBox<CoordinatorPlace>(CoordinatorPlace.Nowhere);
+            var relay = CoordinatorRelayActor.Props(router, peers, p => Volatile.Write(ref place.Value!, p));
+            var coordinator = coordinates ? system.ActorOf(relay, CoordinatorRelayActor.Name) : null;
             if (coordinator is not null) agent.Tell(new CoordinatorHere(coordinator));
             var self = channel.Self;
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
                 options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current);
             var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            system.ActorOf(Props.Create(() => new MembershipActor(router, offer, coordinator, joined)), "membership");
-            await JoinAsync(cluster, options, joined.Task, time, cancellationToken).ConfigureAwait(false);
-            return new ClusterNode(options, system, channel, id, agent, coordinator);
+            var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, offer, coordinator, joined)), "membership");
+            var actors = new NodeActorRefs(agent, coordinator, membership);
+            if (coordinates)
+                CoordinatorSingleton.Start(system, services, new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Relay = coordinator });
+            await JoinAsync(cluster, options, peers?.Load() ?? [], joined.Task, time, cancellationToken).ConfigureAwait(false);
+            if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal).ConfigureAwait(false);
+            return new ClusterNode(options, system, channel, id, actors, sinks, place);
         }
         catch
         {
@@ -138,6 +168,9 @@ public sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>Tells the local job coordinator that a node is gone, sooner than the cluster would notice.</summary>
     public void ReportGone(NodeId node, string why) => Coordinator?.Tell(new NodeGone(node, why), ActorRefs.NoSender);
+
+    /// <summary>Tells the coordinators where this node's HTTP API listens.</summary>
+    public void AnnounceApi(Uri url) => _membership.Tell(new MembershipActor.AnnounceApi(url.ToString().TrimEnd('/')), ActorRefs.NoSender);
 
     /// <summary>The nodes that the local job coordinator knows.</summary>
     public async Task<IReadOnlyList<NodeStatus>> NodesAsync()
@@ -173,10 +206,13 @@ public sealed class ClusterNode : IAsyncDisposable
         _ => NodeEnd.Stopped,
     };
 
-    private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, Task joined, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, IReadOnlyList<string> peers, Task joined, TimeProvider time,
+        CancellationToken cancellationToken)
     {
         var seeds = options.Join.Select(seed => Address.Parse($"{Protocol}://{SystemName}@{seed}")).ToList();
-        if (seeds.Count == 0) cluster.Join(cluster.SelfAddress);
+        if (seeds.Count == 0 && peers.Count == 0) cluster.Join(cluster.SelfAddress);
+        // first in the list: where none of the others lives any more, it begins a cluster of its own
+        else if (seeds.Count == 0) cluster.JoinSeedNodes([cluster.SelfAddress, .. peers.Select(peer => Address.Parse($"{Protocol}://{SystemName}@{peer}"))]);
         else cluster.JoinSeedNodes(seeds);
         try
         {
@@ -186,6 +222,20 @@ public sealed class ClusterNode : IAsyncDisposable
         {
             string whom = seeds.Count == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
             throw new TimeoutException($"could not join {whom} within {options.JoinTimeout:0.#} s: check that a coordinator runs there and that its port is reachable");
+        }
+    }
+
+    private static async Task CheckJournalsAsync(Akka.Cluster.Cluster cluster, string journalId, string place)
+    {
+        try
+        {
+            CoordinatorSingleton.CheckJournals(cluster, journalId, place);
+        }
+        catch (SpecException)
+        {
+            // the others must not take it for lost
+            await CoordinatedShutdown.Get(cluster.System).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
+            throw;
         }
     }
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.ComponentModel.DataAnnotations;
 using System.Net;
 using DistOpt.Core.Specs;
+using DistOpt.Hosting.Journal;
 
 namespace DistOpt.Hosting.Cluster;
 
@@ -11,6 +12,9 @@ public sealed record NodeOptions
     public const string Coordinator = "coordinator";
     public const string Server = "server";
     public const string Worker = "worker";
+
+    /// <summary>What <see cref="Journal"/> says where nothing is kept.</summary>
+    public const string NoJournal = "none";
 
     /// <summary>What the node does: any of coordinator, server, worker.</summary>
     public ImmutableArray<string> Roles { get; init; } = [Coordinator, Server, Worker];
@@ -38,6 +42,12 @@ public sealed record NodeOptions
 
     /// <summary>Where runs and data are kept; null = the current directory.</summary>
     public string? DataRoot { get; init; }
+
+    /// <summary>
+    /// Where a coordinator keeps its journal: a SQLite file on this machine, a PostgreSQL connection string (<c>Host=...;Database=...</c>), or
+    /// <c>none</c>: jobs then end with the process. Null = <c>coordinator/journal.db</c> under the data root.
+    /// </summary>
+    public string? Journal { get; init; }
 
     /// <summary>Workers that may run here at once; null = number of cores.</summary>
     [Range(1, 100_000)]
@@ -80,6 +90,9 @@ public sealed record NodeOptions
             int second = other == "tensor-port" ? TensorPort : ApiPort;
             if (value != 0 && value == second) violations.Add(new SpecViolation(other, $"is {value}, which is the {one} too: use three different ports"));
         }
+        if (Journal is { } journal && PostgresJournal.Check(journal) is { } violation) violations.Add(violation);
+        if (Journal is not null && string.IsNullOrWhiteSpace(Journal))
+            violations.Add(new SpecViolation("journal", "is empty: name a file, give a PostgreSQL connection string, or say none"));
         if (WorkerSlots is < 1) violations.Add(new SpecViolation("worker-slots", $"is {WorkerSlots}, but must be at least 1"));
         if (!IsLoopback(Bind))
         {

@@ -112,7 +112,10 @@ public sealed class ClusterNodeTests
 
     private static async Task<ClusterNode> Start(string roles, string? join = null, int? slots = null, bool buffers = true) =>
         await ClusterNode.StartAsync(
-            new NodeOptions { Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join], WorkerSlots = slots },
+            new NodeOptions
+            {
+                Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join], WorkerSlots = slots, Journal = NodeOptions.NoJournal,
+            },
             LinearParts.Of(new LinearRuntime(buffers: buffers)), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
     private static async Task Offered(ClusterNode coordinator, int nodes)
