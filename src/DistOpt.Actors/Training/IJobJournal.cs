@@ -11,10 +11,10 @@ namespace DistOpt.Actors.Training;
 public interface IJobJournal
 {
     /// <summary>
-    /// Takes the journal: from now on, whoever had it before cannot write to it any more. Blocks; called on a thread of its own.
+    /// Takes the journal: from now on, whoever had it before cannot write to it any more. Fails where it cannot be had: someone else has it, it
+    /// cannot be reached, or a newer version wrote it.
     /// </summary>
-    /// <exception cref="Exception">It cannot be had: someone else has it, it cannot be reached, or a newer version wrote it.</exception>
-    void Take();
+    Task TakeAsync();
 
     /// <summary>Gives the journal up. Does nothing where it was not taken.</summary>
     void Release();

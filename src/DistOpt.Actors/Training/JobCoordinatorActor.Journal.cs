@@ -47,9 +47,7 @@ public sealed partial class JobCoordinatorActor
             return;
         }
         Become(Recovering);
-        var self = Self;
-        Task.Run(journal.Take).ContinueWith<object>(t => t.IsFaulted ? new JournalNotTaken(t.Exception!.InnerException!) : new JournalTaken(),
-            TaskScheduler.Default).PipeTo(self);
+        journal.TakeAsync().PipeTo(Self, success: () => new JournalTaken(), failure: e => new JournalNotTaken(e));
     }
 
     protected override void PostStop()
@@ -58,7 +56,10 @@ public sealed partial class JobCoordinatorActor
         _setup.Journal?.Release();
         const string why = "the job coordinator has stopped";
         foreach (var job in _jobs.Values)
-            job.Submitter?.Tell(new JobEnded(job.Id, new RunSummary { Job = job.Id.Value, Status = RunStatus.Failed, StopReason = StopReason.Failed, Error = why }, null));
+        {
+            var summary = new RunSummary { Job = job.Id.Value, Status = RunStatus.Failed, StopReason = StopReason.Failed, Error = why };
+            job.Submitter?.Tell(new JobEnded(job.Id, summary, null));
+        }
     }
 
     private void Ready()
@@ -102,7 +103,8 @@ public sealed partial class JobCoordinatorActor
         {
             // another build than the one that accepted it: the job fails, the others go on
             _jobs[id] = new Job(id, entry.Name, null);
-            OnEnded(new JobEnded(id, new RunSummary { Job = entry.Job, Status = RunStatus.Failed, Error = e.Message, CoordinatorRestarts = entry.Restarts }, e));
+            var summary = new RunSummary { Job = entry.Job, Status = RunStatus.Failed, Error = e.Message, CoordinatorRestarts = entry.Restarts };
+            OnEnded(new JobEnded(id, summary, e));
             return;
         }
         var job = new Job(id, entry.Name, null);

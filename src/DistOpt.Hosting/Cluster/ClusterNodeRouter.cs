@@ -32,7 +32,8 @@ internal sealed class ClusterNodeRouter(NodeId self, ActorSystem system, string 
     /// <summary>Passes on what another node sent to one that is no longer the right one; the sender stays the same.</summary>
     public void Forward(NodeId to, NodeDelivery delivery)
     {
-        var envelope = new NodeEnvelope(delivery.Job, delivery.Actor, delivery.From, WireCodec.Manifest(delivery.Body), WireCodec.Serialize(delivery.Body)) { To = to };
+        var (manifest, body) = (WireCodec.Manifest(delivery.Body), WireCodec.Serialize(delivery.Body));
+        var envelope = new NodeEnvelope(delivery.Job, delivery.Actor, delivery.From, manifest, body) { To = to };
         _peers.GetOrAdd(to, Select).Tell(envelope, ActorRefs.NoSender);
     }
 

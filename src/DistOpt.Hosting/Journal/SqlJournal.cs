@@ -64,7 +64,10 @@ internal abstract class SqlJournal : IJobJournal
         }
     }
 
-    public virtual void Take()
+    // databases are asked synchronously, on a thread that may wait
+    public Task TakeAsync() => Task.Run(Take);
+
+    protected virtual void Take()
     {
         using var connection = Connect();
         CheckFormat(Identity(connection).Format);

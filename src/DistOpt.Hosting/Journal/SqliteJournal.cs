@@ -23,7 +23,7 @@ internal sealed class SqliteJournal(string path) : SqlJournal
     protected override string Advice => "name a file in a folder that this user may write to, on a disk of this machine";
 
     /// <exception cref="IOException">Another coordinator has it.</exception>
-    public override void Take()
+    protected override void Take()
     {
         try
         {

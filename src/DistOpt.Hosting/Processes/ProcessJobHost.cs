@@ -35,7 +35,15 @@ public static class ProcessJobHost
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(processes, 1);
         string secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var options = new NodeOptions { Roles = [NodeOptions.Coordinator], Port = 0, TensorPort = 0, ApiPort = 0, Secret = secret, Journal = NodeOptions.NoJournal };
+        var options = new NodeOptions
+        {
+            Roles = [NodeOptions.Coordinator],
+            Port = 0,
+            TensorPort = 0,
+            ApiPort = 0,
+            Secret = secret,
+            Journal = NodeOptions.NoJournal,
+        };
         await using var node = await ClusterNode.StartAsync(options, parts, loggers, time, CancellationToken.None).ConfigureAwait(false);
         var children = new List<NodeProcess>();
         try

@@ -114,7 +114,13 @@ public sealed class ClusterNodeTests
         await ClusterNode.StartAsync(
             new NodeOptions
             {
-                Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join], WorkerSlots = slots, Journal = NodeOptions.NoJournal,
+                Roles = [.. roles.Split(',')],
+                Port = 0,
+                TensorPort = 0,
+                ApiPort = 0,
+                Join = join is null ? [] : [join],
+                WorkerSlots = slots,
+                Journal = NodeOptions.NoJournal,
             },
             LinearParts.Of(new LinearRuntime(buffers: buffers)), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
