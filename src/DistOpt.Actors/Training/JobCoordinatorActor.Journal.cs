@@ -8,10 +8,13 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Training;
 
+/// <summary>The job coordinator cannot answer now; what it was asked may or may not have been stored. Ask again, with the same idempotency key.</summary>
+public sealed class CoordinatorGoneException(string message) : Exception(message);
+
 /// <summary>The coordinator's memory: what is stored before it counts, and what is found again after a restart.</summary>
 public sealed partial class JobCoordinatorActor
 {
-    private readonly Dictionary<long, (IReadOnlyList<JobEvent> Events, Action Then)> _writes = [];
+    private readonly Dictionary<long, (IReadOnlyList<JobEvent> Events, Action Then, IActorRef Asker)> _writes = [];
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private IActorRef? _journal;
     private long _lastWrite;
@@ -124,7 +127,7 @@ public sealed partial class JobCoordinatorActor
             then();
             return;
         }
-        _writes[++_lastWrite] = (events, then);
+        _writes[++_lastWrite] = (events, then, Sender);
         _journal.Tell(new StoreEvents(_lastWrite, events));
     }
 
@@ -139,6 +142,7 @@ public sealed partial class JobCoordinatorActor
     private void OnJournalGone(Terminated gone)
     {
         _log.Error("The journal has stopped with {0} writes under way: the job coordinator begins anew", _writes.Count);
+        foreach (var write in _writes.Values) write.Asker.Tell(new Status.Failure(new CoordinatorGoneException("the job coordinator has lost its journal")));
         Context.Stop(Self);
     }
 

@@ -68,6 +68,12 @@ internal sealed class JobJournalActor : ReceivePersistentActor
         });
     }
 
+    protected override void OnRecoveryFailure(Exception reason, object? message = null) =>
+        _log.Error("The journal cannot be read: {0}", reason.GetBaseException().Message);
+
+    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr) =>
+        _log.Error("The journal cannot be written: {0}", cause.GetBaseException().Message);
+
     /// <summary>An event that cannot even be serialized is not stored: whoever waits for it must not wait for ever.</summary>
     protected override void OnPersistRejected(Exception cause, object @event, long sequenceNr)
     {

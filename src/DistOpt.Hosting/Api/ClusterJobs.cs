@@ -11,7 +11,7 @@ namespace DistOpt.Hosting.Api;
 
 /// <summary>
 /// The jobs of the cluster as the HTTP API shows them: the job coordinator knows them, and their run directories
-/// (<c>runs/&lt;name&gt;-&lt;id&gt;</c> under the data root) hold what they wrote. Everything fails with <see cref="CoordinatorElsewhereException"/> or
+/// (<c>runs/&lt;name&gt;-&lt;id&gt;</c> under the data root) hold what they wrote. Everything fails with <see cref="CoordinatorGoneException"/> or
 /// <see cref="AskTimeoutException"/> while the coordinator is not here.
 /// </summary>
 public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvider time)

@@ -33,7 +33,7 @@ internal static class JobRoutes
             {
                 return await next(context).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is CoordinatorElsewhereException or AskTimeoutException)
+            catch (Exception e) when (e is CoordinatorGoneException or AskTimeoutException)
             {
                 return Away(context.HttpContext, node.CoordinatorPlace);
             }

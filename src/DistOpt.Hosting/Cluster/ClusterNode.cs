@@ -69,7 +69,7 @@ public sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>
     /// Stands for the job coordinator, wherever in the cluster that is; null where the node has not the role. Asking it fails with
-    /// <see cref="CoordinatorElsewhereException"/> while it is on another node.
+    /// <see cref="CoordinatorGoneException"/> while it is on another node.
     /// </summary>
     public IActorRef? Coordinator { get; }
 

@@ -7,6 +7,3 @@ public sealed record CoordinatorPlace(bool IsHere, string? ApiUrl)
 {
     public static readonly CoordinatorPlace Nowhere = new(false, null);
 }
-
-/// <summary>The job coordinator is on another node, or nowhere for the moment.</summary>
-public sealed class CoordinatorElsewhereException() : Exception("the job coordinator is not on this node");

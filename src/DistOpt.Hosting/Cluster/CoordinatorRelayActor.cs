@@ -109,7 +109,7 @@ internal sealed class CoordinatorRelayActor : ReceiveActor
     private void OnOwn(object message)
     {
         if (_local is not null) _local.Forward(message);
-        else if (IsElsewhere) Sender.Tell(new Status.Failure(new CoordinatorElsewhereException()));
+        else if (IsElsewhere) Sender.Tell(new Status.Failure(new CoordinatorGoneException("the job coordinator is not on this node")));
         else Wait(message);
     }
 
@@ -122,7 +122,7 @@ internal sealed class CoordinatorRelayActor : ReceiveActor
     private void RefuseWaiting()
     {
         while (_waiting.TryDequeue(out var waiting))
-            if (waiting.Message is not NodeDelivery) waiting.Sender.Tell(new Status.Failure(new CoordinatorElsewhereException()));
+            if (waiting.Message is not NodeDelivery) waiting.Sender.Tell(new Status.Failure(new CoordinatorGoneException("the job coordinator is not on this node")));
     }
 
     private void TellPlace()
