@@ -35,6 +35,8 @@ public sealed class PostgresJournalTests(PostgresServer server) : JournalContrac
         Assert.Equal(done, await second.SubmitAsync(LinearParts.Yaml(), "key"));
         var jobs = (await second.GetAsync("/api/v1/jobs")).GetProperty("jobs").EnumerateArray().ToList();
         Assert.Equal([done, waiting], jobs.Select(j => j.GetProperty("id").GetString()));
+        Assert.Equal(HttpStatusCode.Accepted, (await second.PostAsync($"/api/v1/jobs/{waiting}/cancel", "cancel")).Status);
+        Assert.Equal("cancelled", (await second.EndedAsync(waiting)).GetProperty("status").GetString());
         // and it works: the worker's node has offered itself here too
         Assert.Equal("completed", (await second.EndedAsync(await second.SubmitAsync(LinearParts.Yaml()))).GetProperty("status").GetString());
     }
