@@ -107,12 +107,14 @@ internal static class JobRoutes
     {
         json.WriteStartObject();
         json.WriteStartArray("jobs");
-        foreach (var status in list) WriteJob(json, new JobFound(status with { SummaryJson = null }, null, []));
+        foreach (var status in list) WriteJob(json, new JobFound(status, null, []), withSummary: false);
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
-    private static void WriteJob(Utf8JsonWriter json, JobFound job)
+    private static void WriteJob(Utf8JsonWriter json, JobFound job) => WriteJob(json, job, withSummary: true);
+
+    private static void WriteJob(Utf8JsonWriter json, JobFound job, bool withSummary)
     {
         var status = job.Status!;
         json.WriteStartObject();
@@ -126,13 +128,26 @@ internal static class JobRoutes
         json.WriteStartArray("nodes");
         foreach (string node in status.Nodes) json.WriteStringValue(node);
         json.WriteEndArray();
+        if (status.SummaryJson is null) WriteLive(json, status);
         if (job.Directory is { } run) json.WriteString("run", run);
-        if (status.SummaryJson is { } summary)
+        if (withSummary && status.SummaryJson is { } summary)
         {
             json.WritePropertyName("summary");
             json.WriteRawValue(summary);
         }
         json.WriteEndObject();
+    }
+
+    /// <summary>What only a job that has not ended tells.</summary>
+    private static void WriteLive(Utf8JsonWriter json, JobStatus status)
+    {
+        json.WriteNumber("workers", status.Workers);
+        if (status.Limit is { } limit) json.WriteString("limit", limit);
+        if (status.Unprotected is { } unprotected) json.WriteString("unprotected", unprotected);
+        if (status.Checkpoint is { } checkpoint) json.WriteNumber("checkpoint_step", checkpoint);
+        json.WriteNumber("worker_failures", status.WorkerFailures);
+        json.WriteNumber("server_failures", status.ServerFailures);
+        json.WriteNumber("rollbacks", status.Rollbacks);
     }
 
     private static void WriteNodes(Utf8JsonWriter json, IReadOnlyList<NodeStatus> nodes)
