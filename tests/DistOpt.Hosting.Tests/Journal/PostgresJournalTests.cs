@@ -41,6 +41,28 @@ public sealed class PostgresJournalTests(PostgresServer server) : JournalContrac
         Assert.Equal("completed", (await second.EndedAsync(await second.SubmitAsync(LinearParts.Yaml()))).GetProperty("status").GetString());
     }
 
+    /// <summary>Takes as long as the cluster needs to be sure of the death: some 25 s.</summary>
+    [Fact]
+    [Trait("Category", "Long")]
+    public async Task Another_node_takes_over_from_one_that_died()
+    {
+        var first = await StartAsync();
+        await using var second = await ApiNode.StartAsync(Path.Combine(Root, "second"), Setting, NullLoggerFactory.Instance, "coordinator", first.Node.Endpoint);
+        await using var worker = await ApiNode.StartAsync(Path.Combine(Root, "third"), null, NullLoggerFactory.Instance, "server,worker", first.Node.Endpoint);
+        string done = await first.SubmitAsync(LinearParts.Yaml(), "key");
+        await first.EndedAsync(done);
+
+        await first.CutAsync();
+        var answer = await second.Http.GetAsync("/api/v1/jobs", Token);
+        while (answer.StatusCode == HttpStatusCode.TemporaryRedirect) answer = await second.Http.GetAsync("/api/v1/jobs", Token);
+        Assert.Equal(HttpStatusCode.ServiceUnavailable, answer.StatusCode);
+        Assert.Equal(TimeSpan.FromSeconds(1), answer.Headers.RetryAfter!.Delta);
+        await second.HoldsAsync();
+
+        Assert.Equal(done, await second.SubmitAsync(LinearParts.Yaml(), "key"));
+        Assert.Equal("completed", (await second.EndedAsync(await second.SubmitAsync(LinearParts.Yaml()))).GetProperty("status").GetString());
+    }
+
     [Fact]
     public async Task Who_raises_the_epoch_waits_for_the_write_that_is_under_way()
     {
