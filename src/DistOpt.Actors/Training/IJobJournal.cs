@@ -16,6 +16,9 @@ public interface IJobJournal
     /// </summary>
     Task TakeAsync();
 
+    /// <summary>Whether it is still this process that may write; false for good once somebody else has taken the journal.</summary>
+    Task<bool> IsHeldAsync();
+
     /// <summary>Gives the journal up. Does nothing where it was not taken.</summary>
     void Release();
 }

@@ -19,6 +19,15 @@ public sealed partial class JobCoordinatorActor
     private IActorRef? _journal;
     private long _lastWrite;
 
+    /// <summary>A coordinator that was thought dead and lives learns within this time that another has its journal, even when it writes nothing.</summary>
+    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(5);
+
+    private sealed record CheckJournal : INoSerializationVerificationNeeded;
+
+    private sealed record JournalHeld(bool IsHeld) : INoSerializationVerificationNeeded;
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
     private sealed record JournalTaken : INoSerializationVerificationNeeded;
 
     private sealed record JournalNotTaken(Exception Why) : INoSerializationVerificationNeeded;
@@ -68,6 +77,7 @@ public sealed partial class JobCoordinatorActor
     private void Ready()
     {
         Become(Running);
+        if (_setup.Journal is not null) Timers.StartPeriodicTimer("journal", new CheckJournal(), CheckInterval);
         _setup.Relay?.Tell(new CoordinatorReady(Self));
     }
 
@@ -136,6 +146,19 @@ public sealed partial class JobCoordinatorActor
         if (!_writes.Remove(stored.Id, out var write)) return;
         foreach (var e in write.Events) _ledger.Apply(e);
         write.Then();
+    }
+
+    private void OnCheckJournal(CheckJournal check)
+    {
+        // one that cannot be asked now will tell when it is written to
+        _setup.Journal!.IsHeldAsync().PipeTo(Self, success: held => new JournalHeld(held), failure: _ => new JournalHeld(true));
+    }
+
+    private void OnJournalHeld(JournalHeld held)
+    {
+        if (held.IsHeld) return;
+        _log.Error("Another job coordinator has taken the journal: this one ends");
+        Context.Stop(Self);
     }
 
     /// <summary>What was decided can no longer be stored: the coordinator ends, and its supervisor begins it anew.</summary>

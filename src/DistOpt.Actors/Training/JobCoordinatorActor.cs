@@ -35,7 +35,7 @@ public sealed record CoordinatorReady(IActorRef Coordinator) : INoSerializationV
 /// training coordinator. What it has told anybody is stored before; after a restart it finds every job again and starts those that had not
 /// ended.
 /// </summary>
-public sealed partial class JobCoordinatorActor : ReceiveActor
+public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 {
     public const string Name = "jobs";
 
@@ -105,6 +105,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor
         Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _ledger.Jobs.Select(StatusOf)])));
         Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Select(Status)])));
         Receive<EventsStored>(OnStored);
+        Receive<CheckJournal>(OnCheckJournal);
+        Receive<JournalHeld>(OnJournalHeld);
         Receive<Terminated>(OnJournalGone, gone => gone.ActorRef.Equals(_journal));
     }
 

@@ -25,6 +25,7 @@ internal static class NodeCommand
             (Text("--journal", "where", "A coordinator's journal: a SQLite file of this machine, a PostgreSQL connection string, or none"), "journal", false),
             (Text("--worker-slots", "n", "Workers that may run here at once; default: the number of hardware threads"), "worker_slots", false),
             (Text("--join-timeout", "seconds", "Give up joining after so long (exit code 4); default: 30"), "join_timeout", false),
+            (Text("--coordinator-timeout", "seconds", "End after so long without any coordinator (exit code 3); default: 3600"), "coordinator_timeout", false),
         ];
         var config = Text("--config", "file", "A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it");
         var command = new Command("node", "Runs a node of a cluster until it is stopped") { config };

@@ -134,6 +134,8 @@ public sealed class ClusterNode : IAsyncDisposable
             var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, offer, coordinator, joined)), "membership");
             var actors = new NodeActorRefs(agent, coordinator, membership);
+            // whoever has it has taken this node for dead
+            if (journal is not null) journal.OnLost = () => cluster.Down(cluster.SelfAddress);
             if (coordinates)
                 CoordinatorSingleton.Start(system, services, new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Relay = coordinator });
             await JoinAsync(cluster, options, peers?.Load() ?? [], joined.Task, time, cancellationToken).ConfigureAwait(false);

@@ -31,6 +31,7 @@ internal static class CoordinatorSingleton
             singleton-name = "supervisor"
           }
         }
+        {{CoordinatorDowning.Hocon(options)}}
         """);
 
     /// <summary>Defaults of the package.</summary>

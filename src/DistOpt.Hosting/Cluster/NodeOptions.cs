@@ -63,6 +63,13 @@ public sealed record NodeOptions
     [Range(1.0, 3600.0)]
     public double JoinTimeout { get; init; } = 30;
 
+    /// <summary>
+    /// Seconds after which a node that reaches no coordinator ends (exit code 3), so that whoever supervises it starts it anew. Longer than
+    /// <c>training.coordinator_grace</c> of its jobs.
+    /// </summary>
+    [Range(10.0, 604_800.0)]
+    public double CoordinatorTimeout { get; init; } = 3600;
+
     public string AdvertisedHost => Advertise ?? Bind;
 
     /// <summary>All violations at once.</summary>

@@ -25,9 +25,16 @@ internal abstract class SqlJournal : IJobJournal
     public const string Fenced = "fenced: another job coordinator has taken the journal";
 
     private long _epoch;
+    private long _latest;
 
     /// <summary>Epoch under which this process writes; 0 = it may not.</summary>
     public long Epoch => Volatile.Read(ref _epoch);
+
+    /// <summary>
+    /// Called when another coordinator has taken the journal from this one. This process must not take it back: it is on the wrong side of a
+    /// split, or was thought dead.
+    /// </summary>
+    public Action? OnLost { get; set; }
 
     /// <summary>For people; no password.</summary>
     public abstract string Place { get; }
@@ -65,13 +72,42 @@ internal abstract class SqlJournal : IJobJournal
     }
 
     // databases are asked synchronously, on a thread that may wait
-    public Task TakeAsync() => Task.Run(Take);
+    public Task TakeAsync() => Task.Run(() =>
+    {
+        if (Volatile.Read(ref _latest) != 0 && !IsHeld()) throw Lost();
+        Take();
+    });
+
+    public Task<bool> IsHeldAsync() => Task.Run(() =>
+    {
+        if (IsHeld()) return true;
+        Lost();
+        return false;
+    });
 
     protected virtual void Take()
     {
         using var connection = Connect();
         CheckFormat(Identity(connection).Format);
-        Volatile.Write(ref _epoch, Scalar<long>(connection, "UPDATE distopt_journal SET epoch = epoch + 1 WHERE one = 1 RETURNING epoch"));
+        // under the condition that nobody else had it since; the first time, whoever had it is dead or will notice
+        long latest = Volatile.Read(ref _latest);
+        long epoch = Scalar<long>(connection, latest == 0 ? "UPDATE distopt_journal SET epoch = epoch + 1 WHERE one = 1 RETURNING epoch"
+            : $"UPDATE distopt_journal SET epoch = epoch + 1 WHERE one = 1 AND epoch = {latest} RETURNING epoch");
+        if (epoch == 0) throw Lost();
+        Volatile.Write(ref _latest, epoch);
+        Volatile.Write(ref _epoch, epoch);
+    }
+
+    private bool IsHeld()
+    {
+        using var connection = Connect();
+        return Scalar<long>(connection, "SELECT epoch FROM distopt_journal WHERE one = 1") == Volatile.Read(ref _latest);
+    }
+
+    private InvalidOperationException Lost()
+    {
+        OnLost?.Invoke();
+        return new InvalidOperationException($"another job coordinator has taken {Place}");
     }
 
     public virtual void Release() => Volatile.Write(ref _epoch, 0);
@@ -108,7 +144,8 @@ internal abstract class SqlJournal : IJobJournal
     {
         using var command = connection.CreateCommand();
         command.CommandText = sql;
-        return (T)Convert.ChangeType(command.ExecuteScalar()!, typeof(T), System.Globalization.CultureInfo.InvariantCulture);
+        // no row at all is the type's zero
+        return (T)Convert.ChangeType(command.ExecuteScalar() ?? default(T)!, typeof(T), System.Globalization.CultureInfo.InvariantCulture);
     }
 
     private static (string Id, long Format) Identity(DbConnection connection) =>

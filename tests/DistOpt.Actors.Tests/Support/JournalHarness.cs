@@ -141,6 +141,8 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
         await writer.GracefulStop(TimeSpan.FromSeconds(30));
     }
 
+    Task<bool> IJobJournal.IsHeldAsync() => Task.FromResult(true);
+
     void IJobJournal.Release() => Released++;
 
     public async ValueTask DisposeAsync()

@@ -110,7 +110,7 @@ public abstract class JournalContract : IDisposable
     }
 
     [Fact]
-    public async Task A_coordinator_whose_journal_was_taken_accepts_nothing_more()
+    public async Task A_coordinator_whose_journal_was_taken_accepts_nothing_more_and_its_node_ends_as_downed()
     {
         await using var old = await StartAsync();
         string id = await old.SubmitAsync(LinearParts.Yaml());
@@ -122,6 +122,20 @@ public abstract class JournalContract : IDisposable
 
         Assert.Equal(HttpStatusCode.ServiceUnavailable, status);
         Assert.Equal(1, Scalar("SELECT count(*) FROM journal WHERE manifest = 'job-submitted.1'"));
+        // it does not take the journal back: it is the one that others think dead
+        Assert.Equal(NodeEnd.Downed, await old.Node.Ended.WaitAsync(TimeSpan.FromSeconds(60), Token));
+        Assert.True(await other.IsHeldAsync());
+        other.Release();
+    }
+
+    [Fact]
+    public async Task A_coordinator_that_writes_nothing_notices_too_that_its_journal_was_taken()
+    {
+        await using var old = await StartAsync();
+        var other = Journal();
+        await TakeAnywayAsync(other);
+
+        Assert.Equal(NodeEnd.Downed, await old.Node.Ended.WaitAsync(TimeSpan.FromSeconds(60), Token));
         other.Release();
     }
 
