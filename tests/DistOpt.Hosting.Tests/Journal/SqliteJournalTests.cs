@@ -117,6 +117,27 @@ public sealed class SqliteJournalTests : JournalContract
         Assert.Contains(first.Node.Endpoint, error.Message);
     }
 
+    /// <summary>Watches for longer than it takes the cluster to decide that a node is dead.</summary>
+    [Fact]
+    [Trait("Category", "Long")]
+    public async Task A_worker_stays_while_its_coordinator_is_away_and_works_for_it_when_it_is_back()
+    {
+        var first = await (await ApiNode.StartAsync(Root, Setting, NullLoggerFactory.Instance, "coordinator")).HoldsAsync();
+        await using var worker = await ApiNode.StartAsync(Path.Combine(Root, "worker"), null, NullLoggerFactory.Instance, "server,worker", first.Node.Endpoint);
+        int port = int.Parse(first.Node.Endpoint.Split(':')[^1], System.Globalization.CultureInfo.InvariantCulture);
+        string done = await first.SubmitAsync(LinearParts.Yaml(), "key");
+        await first.EndedAsync(done);
+        await first.CutAsync();
+
+        await Assert.ThrowsAsync<TimeoutException>(() => worker.Node.Ended.WaitAsync(TimeSpan.FromSeconds(25), Token));
+        await using var second = await (await ApiNode.StartAsync(Root, Setting, NullLoggerFactory.Instance, "coordinator", port: port)).HoldsAsync();
+
+        Assert.Equal(done, await second.SubmitAsync(LinearParts.Yaml(), "key"));
+        Assert.Equal("completed", (await second.EndedAsync(await second.SubmitAsync(LinearParts.Yaml()))).GetProperty("status").GetString());
+        var names = (await second.GetAsync("/api/v1/nodes")).GetProperty("nodes").EnumerateArray().Select(n => n.GetProperty("name").GetString());
+        Assert.Contains(worker.Node.Endpoint, names);
+    }
+
     [Theory]
     [InlineData("postgresql://user@host/db", "is a URL")]
     [InlineData("Host=db;Prot=5", "is no PostgreSQL connection string")]

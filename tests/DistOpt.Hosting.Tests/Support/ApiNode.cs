@@ -31,12 +31,12 @@ internal sealed class ApiNode : IAsyncDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public static async Task<ApiNode> StartAsync(string root, string? journal, ILoggerFactory loggers, string roles = "coordinator,server,worker",
-        string? join = null)
+        string? join = null, int port = 0)
     {
         var options = new NodeOptions
         {
             Roles = [.. roles.Split(',')],
-            Port = 0,
+            Port = port,
             TensorPort = 0,
             ApiPort = 0,
             Token = ApiToken,
