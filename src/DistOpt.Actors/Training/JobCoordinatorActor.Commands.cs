@@ -85,9 +85,12 @@ public sealed partial class JobCoordinatorActor
     private SubmitJob Durable(JobId id, TrainingSpec spec, string directory, JobRecovery? recovery)
     {
         var sinks = _setup.Sinks ?? throw new InvalidOperationException("durable jobs need a place for their results");
-        return new SubmitJob(id, spec, runtime => sinks.Open(id, spec, directory, runtime, recovery is not null), Path.Combine(directory, CheckpointStore.FolderName),
-            Resumes: recovery is not null)
-        { Recovery = recovery, OwnsSink = true };
+        string checkpoints = Path.Combine(directory, CheckpointStore.FolderName);
+        return new SubmitJob(id, spec, runtime => sinks.Open(id, spec, directory, runtime, recovery is not null), checkpoints, recovery is not null)
+        {
+            Recovery = recovery,
+            OwnsSink = true,
+        };
     }
 
     private void OnStop(StopJob stop)

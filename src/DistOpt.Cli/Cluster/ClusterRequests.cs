@@ -98,7 +98,8 @@ internal sealed class ClusterRequests : IDisposable
             using var request = make(address);
             var response = await _http.SendAsync(request, ct).ConfigureAwait(false);
             // nodes may not agree for a moment on who holds the coordinator: the last answer stands
-            if (response.StatusCode != HttpStatusCode.TemporaryRedirect || response.Headers.Location is not { } location || redirects == RedirectsMax) return response;
+            bool isRedirect = response.StatusCode == HttpStatusCode.TemporaryRedirect && redirects < RedirectsMax;
+            if (!isRedirect || response.Headers.Location is not { } location) return response;
             response.Dispose();
             address = new Uri(address, location);
         }

@@ -89,9 +89,11 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
         return await _ready.Reader.ReadAsync(limit.Token);
     }
 
-    public Task<object> SubmitAsync(IActorRef coordinator, string job, string? key = null, int workers = 2, int epochs = 2) =>
-        coordinator.Ask<object>(new SubmitDurableJob(new JobId(job), JobHarness.SpecOf(workers, epochs: epochs, shards: Math.Max(4, workers)) with { Name = job },
-            $"runs/{job}", key), TimeSpan.FromSeconds(30), Token);
+    public Task<object> SubmitAsync(IActorRef coordinator, string job, string? key = null, int workers = 2, int epochs = 2, string? name = null)
+    {
+        var spec = JobHarness.SpecOf(workers, epochs: epochs, shards: Math.Max(4, workers)) with { Name = name ?? job };
+        return coordinator.Ask<object>(new SubmitDurableJob(new JobId(job), spec, $"runs/{job}", key), TimeSpan.FromSeconds(30), Token);
+    }
 
     public static async Task<IReadOnlyList<JobStatus>> JobsAsync(IActorRef coordinator) =>
         (await coordinator.Ask<JobList>(new ListJobs(), TimeSpan.FromSeconds(30), Token)).Jobs;
@@ -134,7 +136,8 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
     async Task IJobJournal.TakeAsync()
     {
         if (++Taken > 1 || _stored is not { } events) return;
-        foreach (var submitted in events.OfType<JobEvent.Submitted>()) _specs[submitted.SpecYaml] = JobHarness.SpecOf(epochs: 1_000_000) with { Name = submitted.Name };
+        foreach (var submitted in events.OfType<JobEvent.Submitted>())
+            _specs[submitted.SpecYaml] = JobHarness.SpecOf(epochs: 1_000_000) with { Name = submitted.Name };
         var done = new TaskCompletionSource();
         var writer = _system.ActorOf(Props.Create(() => new Writer(events, done)));
         await done.Task;

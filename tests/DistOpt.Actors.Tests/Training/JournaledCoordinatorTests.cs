@@ -69,13 +69,8 @@ public sealed class JournaledCoordinatorTests
         var second = await harness.ReadyAsync();
 
         Assert.Equal(["done", "live", "waits"], (await JournalHarness.JobsAsync(second)).Select(j => j.Job.Value));
-        foreach (var (key, job) in new[] { ("k1", "done"), ("k2", "live"), ("k3", "waits") })
-        {
-            int epochs = job == "live" ? 1_000_000 : 2;
-            var repeat = await second.Ask<object>(new SubmitDurableJob(new JobId("new"), JobHarness.SpecOf(job == "waits" ? TooMany : 2,
-                epochs: epochs, shards: job == "waits" ? TooMany : 4) with { Name = job }, "runs/new", key), TimeSpan.FromSeconds(30), Token);
-            Assert.Equal(job, Assert.IsType<JobAccepted>(repeat).Job.Value);
-        }
+        foreach (var (key, job, workers, epochs) in new[] { ("k1", "done", 2, 2), ("k2", "live", 2, 1_000_000), ("k3", "waits", TooMany, 2) })
+            Assert.Equal(job, Assert.IsType<JobAccepted>(await harness.SubmitAsync(second, "new", key, workers, epochs, job)).Job.Value);
         await Until(() => harness.Opened.Count(o => o.Job.Value == "live") == 2);
         Assert.True((await second.Ask<StopAnswer>(new StopJob(new JobId("live"), StopReason.Cancelled), TimeSpan.FromSeconds(30), Token)).Known);
         var ended = await JournalHarness.EndedAsync(second, "live");
