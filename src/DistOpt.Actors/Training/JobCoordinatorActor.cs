@@ -39,6 +39,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
         Receive<OfferAnswered>(OnAnswered);
         Receive<JobEnded>(OnEnded);
         Receive<StopJob>(stop => Find(stop.Job)?.Actor?.Tell(stop));
+        Receive<FailJob>(fail => Find(fail.Job)?.Actor?.Tell(fail));
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);
         Receive<OutsideOutput>(output =>

@@ -30,6 +30,9 @@ public sealed record JobEnded(JobId Job, RunSummary Summary, SpecException? BadI
 /// <summary>To the job coordinator: end the job at its next step. Idempotent.</summary>
 public sealed record StopJob(JobId Job, StopReason Reason) : INoSerializationVerificationNeeded;
 
+/// <summary>From the host: the job cannot go on.</summary>
+public sealed record FailJob(JobId Job, string Why) : INoSerializationVerificationNeeded;
+
 /// <summary>From the host: a line written outside of any job (a child process before it joined, say); every live job logs it.</summary>
 public sealed record OutsideOutput(WireLogLine Line) : INoSerializationVerificationNeeded;
 

@@ -41,7 +41,8 @@ internal sealed partial class TrainingCoordinatorActor
         _restoring = OpenToRestore();
         _restorer = null;
         var start = new StartJob(_wirePlacement!, _restoring?.Step ?? -1);
-        foreach (string node in _topology!.Nodes) Send(new NodeId(node), NodeActors.Agent, start);
+        // also to nodes that have no part in it: they end what they had in the epoch before
+        foreach (var node in _asked) Send(node, NodeActors.Agent, start);
     }
 
     /// <summary>Sends the checkpoint once servers of the new epoch listen: those of the one before would refuse it.</summary>

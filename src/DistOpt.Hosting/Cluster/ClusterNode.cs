@@ -106,7 +106,7 @@ public sealed class ClusterNode : IAsyncDisposable
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
                 options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current);
             var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            system.ActorOf(Props.Create(() => new MembershipActor(router, offer, coordinator, joined)), "membership");
+            system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined)), "membership");
             await JoinAsync(cluster, options, joined.Task, time, cancellationToken).ConfigureAwait(false);
             return new ClusterNode(options, system, channel, id, agent, coordinator);
         }
@@ -138,6 +138,9 @@ public sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>Tells the local job coordinator that a node is gone, sooner than the cluster would notice.</summary>
     public void ReportGone(NodeId node, string why) => Coordinator?.Tell(new NodeGone(node, why), ActorRefs.NoSender);
+
+    /// <summary>Ends a job of the local job coordinator as failed.</summary>
+    internal void FailJob(JobId job, string why) => Coordinator?.Tell(new FailJob(job, why), ActorRefs.NoSender);
 
     /// <summary>The nodes that the local job coordinator knows.</summary>
     public async Task<IReadOnlyList<NodeStatus>> NodesAsync()
