@@ -8,6 +8,7 @@ using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Control;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Security;
 using DistOpt.Hosting.Tensors;
@@ -79,7 +80,8 @@ public sealed class ClusterNode : IAsyncDisposable
         var violations = options.Validate().Concat(PortsInUse(options)).ToList();
         var tls = NodeTls.Load(options, violations);
         if (violations.Count > 0) throw new SpecException(violations);
-        var system = ActorSystem.Create(SystemName, NodeConfiguration.Setup(options, tls));
+        var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
+        var system = ActorSystem.Create(SystemName, NodeConfiguration.Setup(options, bind, tls, loggers.CreateLogger<ControlTransport>()));
         ITensorChannel? channel = null;
         try
         {
@@ -87,7 +89,7 @@ public sealed class ClusterNode : IAsyncDisposable
             var cluster = Akka.Cluster.Cluster.Get(system);
             var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
             string name = $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
-            channel = await OpenChannelAsync(options, tls, id, loggers, time, cancellationToken).ConfigureAwait(false);
+            channel = OpenChannel(options, bind, tls, id, loggers, time);
             var router = new ClusterNodeRouter(id, system, NodeConfiguration.Protocol(options));
             var services = new NodeServices
             {
@@ -194,10 +196,8 @@ public sealed class ClusterNode : IAsyncDisposable
         }
     }
 
-    private static async Task<ITensorChannel> OpenChannelAsync(NodeOptions options, NodeTls? tls, NodeId id, ILoggerFactory loggers, TimeProvider time,
-        CancellationToken cancellationToken)
+    private static TcpTensorChannel OpenChannel(NodeOptions options, IPAddress bind, NodeTls? tls, NodeId id, ILoggerFactory loggers, TimeProvider time)
     {
-        var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
         // without TLS a cluster is confined to loopback (NodeOptions.Validate); with it the certificates authenticate, and a secret of the
         // cluster's own comes on top where one is set
         byte[] secret = SHA256.HashData(Encoding.UTF8.GetBytes($"distopt tensor channel:{tls?.AuthorityHash}{options.Secret}"));

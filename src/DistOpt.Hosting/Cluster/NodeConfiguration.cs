@@ -1,9 +1,12 @@
+using System.Net;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Serialization;
+using DistOpt.Hosting.Control;
 using DistOpt.Hosting.Security;
+using Microsoft.Extensions.Logging;
 
 namespace DistOpt.Hosting.Cluster;
 
@@ -14,12 +17,14 @@ internal static class NodeConfiguration
     public static string Protocol(NodeOptions options) => options.UsesTls ? "akka.ssl.tcp" : "akka.tcp";
 
     /// <param name="options">Valid ones.</param>
+    /// <param name="bind">Address of <see cref="NodeOptions.Bind"/>.</param>
     /// <param name="tls">The node's certificate, or null without TLS.</param>
-    public static ActorSystemSetup Setup(NodeOptions options, NodeTls? tls)
-    {
-        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(Hocon(options)));
-        return tls is null ? setup : setup.And(RemotingTls.Setup(tls));
-    }
+    /// <param name="logger">Gets a line for each connection that is refused.</param>
+    public static ActorSystemSetup Setup(NodeOptions options, IPAddress bind, NodeTls? tls, ILogger logger) => ActorSystemSetup.Create(
+        BootstrapSetup.Create().WithConfig(Hocon(options)),
+        // small frames on purpose: a tensor in a message would be refused
+        new ControlTransportSetup(bind, options.Port, options.AdvertisedHost, options.ControlFrameBytes, options.ControlConnections,
+            options.ControlHandshakes, tls, logger));
 
     private static Config Hocon(NodeOptions options) => ConfigurationFactory.ParseString($$"""
         akka {
@@ -37,13 +42,10 @@ internal static class NodeConfiguration
             # nothing is reached by path but what is listed, and nothing is deployed or killed from afar
             untrusted-mode = on
             trusted-selection-paths = [{{string.Join(", ", TrustedPaths.All.Select(path => $"\"{path}\""))}}]
-            dot-netty.tcp {
-              enable-ssl = {{(options.UsesTls ? "on" : "off")}}
-              hostname = "{{options.Bind}}"
-              public-hostname = "{{options.AdvertisedHost}}"
-              port = {{options.Port}}
-              # small on purpose: a tensor in a message would be refused
-              maximum-frame-size = {{options.ControlFrameBytes}}b
+            enabled-transports = ["akka.remote.distopt"]
+            distopt {
+              transport-class = "DistOpt.Hosting.Control.ControlTransport, DistOpt.Hosting"
+              applied-adapters = []
             }
           }
           cluster {

@@ -88,6 +88,14 @@ public sealed record NodeOptions
     [Range(32_000, 16 << 20)]
     public int ControlFrameBytes { get; init; } = 128_000;
 
+    /// <summary>Most control connections from other nodes.</summary>
+    [Range(1, 65_535)]
+    public int ControlConnections { get; init; } = 1024;
+
+    /// <summary>Most control connections that have not yet proved who they are.</summary>
+    [Range(1, 65_535)]
+    public int ControlHandshakes { get; init; } = 64;
+
     /// <summary>Largest payload of the tensor channel, in bytes: one server's part of the weights. Nothing is allocated by it.</summary>
     [Range(4096.0, 4.0 * int.MaxValue)]
     public long TensorFrameBytes { get; init; } = TcpTensorChannelOptions.LargestFrame;

@@ -47,13 +47,28 @@ public sealed class PeerCertificates(X509Certificate2Collection authorities)
             bool isGood = chain.Build(certificate);
             foreach (var element in chain.ChainElements) element.Certificate.Dispose();
             if (!isGood) return $"the certificate {Name(certificate)} is refused: {string.Join("; ", chain.ChainStatus.Select(s => Reason(s, certificate, use)).Distinct())}";
-            if (name is null || certificate.MatchesHostname(name, allowCommonName: false)) return null;
+            return name is null ? null : NameProblem(certificate, name);
         }
         catch (CryptographicException e)
         {
             return $"the certificate {Name(certificate)} is refused: it cannot be read ({e.Message})";
         }
-        return $"the certificate {Name(certificate)} is refused: it does not name '{name}', but {Names(certificate)}";
+    }
+
+    /// <summary>Why a certificate is not that of a host; null if it is.</summary>
+    public static string? NameProblem(X509Certificate2 certificate, string host)
+    {
+        bool isNamed;
+        try
+        {
+            isNamed = certificate.MatchesHostname(host, allowCommonName: false);
+        }
+        catch (ArgumentException)
+        {
+            // what a stranger calls a host need not be one
+            isNamed = false;
+        }
+        return isNamed ? null : $"the certificate {Name(certificate)} is refused: it does not name '{host}', but {Names(certificate)}";
     }
 
     /// <summary>The names and addresses that a certificate is for, as people read them.</summary>

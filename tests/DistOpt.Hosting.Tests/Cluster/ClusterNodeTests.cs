@@ -107,7 +107,7 @@ public sealed class ClusterNodeTests
     {
         var violations = new NodeOptions { Roles = ["boss"], Bind = "0.0.0.0", Port = 70000, WorkerSlots = 0, Join = ["nowhere"] }.Validate();
 
-        Assert.Equal(["roles", "join", "port", "worker-slots", "token", "secret", "advertise"], violations.Select(v => v.Path));
+        Assert.Equal(["roles", "join", "port", "worker-slots", "token", "certificate", "advertise"], violations.Select(v => v.Path));
     }
 
     private static async Task<ClusterNode> Start(string roles, string? join = null, int? slots = null, bool buffers = true) =>
