@@ -71,12 +71,13 @@ public sealed class ApiServer : IAsyncDisposable
         });
         var app = builder.Build();
         Health(app, node);
+        var group = app.MapGroup("/api/v1");
+        group.AddEndpointFilter((context, next) => Authorized(context.HttpContext, node.Options.Token)
+            ? next(context)
+            : ValueTask.FromResult<object?>(Results.Problem("a bearer token is needed", statusCode: StatusCodes.Status401Unauthorized)));
+        NodeApi.Map(group, node, time);
         if (node.Coordinator is { } coordinator)
         {
-            var group = app.MapGroup("/api/v1");
-            group.AddEndpointFilter((context, next) => Authorized(context.HttpContext, node.Options.Token)
-                ? next(context)
-                : ValueTask.FromResult<object?>(Results.Problem("a bearer token is needed", statusCode: StatusCodes.Status401Unauthorized)));
             Jobs(group, new ClusterJobs(node, specs, time, loggers), coordinator);
             Nodes(group, coordinator);
         }
@@ -242,7 +243,7 @@ public sealed class ApiServer : IAsyncDisposable
             ["violations"] = e.Violations.Select(v => new Dictionary<string, object?> { ["path"] = v.Path, ["message"] = v.Message, ["line"] = v.Line }).ToList(),
         });
 
-    private static IResult Json(Action<Utf8JsonWriter> write)
+    internal static IResult Json(Action<Utf8JsonWriter> write)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream)) write(json);

@@ -71,5 +71,6 @@ internal static class NodeConfiguration
             run-by-actor-system-terminate = off
           }
         }
-        """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon));
+        """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon))
+        .WithFallback(ConfigurationFactory.ParseString(GuardedSerializers.Hocon));
 }

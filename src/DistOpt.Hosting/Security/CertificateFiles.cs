@@ -28,7 +28,7 @@ internal static class CertificateFiles
             }
             return (own, [.. all.Where(c => c != own)]);
         }
-        catch (CryptographicException e)
+        catch (Exception e) when (e is CryptographicException or ArgumentException) // the latter where key and certificate are no pair
         {
             string key = keyPath is null ? "" : $" with key '{keyPath}'";
             violations.Add(new SpecViolation("certificate", $"'{path}'{key} cannot be used ({e.Message.TrimEnd('.')}): check file and password (DISTOPT_CERTIFICATE_PASSWORD)"));

@@ -9,8 +9,8 @@ internal sealed class TestCertificates : IDisposable
 {
     public static readonly DateTimeOffset Now = DateTimeOffset.UtcNow;
 
-    private readonly CertificateIssuer _issuer = CertificateIssuer.Create("the CA of the tests", Now.AddDays(-1), Now.AddDays(30));
-    private readonly CertificateIssuer _stranger = CertificateIssuer.Create("another CA", Now.AddDays(-1), Now.AddDays(30));
+    private readonly CertificateIssuer _issuer = CertificateIssuer.Create("the CA of the tests", Now.AddDays(-30), Now.AddDays(30));
+    private readonly CertificateIssuer _stranger = CertificateIssuer.Create("another CA", Now.AddDays(-30), Now.AddDays(30));
     private int _made;
 
     public TestCertificates()
