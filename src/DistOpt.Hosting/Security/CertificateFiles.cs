@@ -37,10 +37,10 @@ internal static class CertificateFiles
     }
 
     /// <summary>The certificates of a CA file; empty with violations where there are none.</summary>
-    public static X509Certificate2Collection ReadAuthorities(string path, List<SpecViolation> violations)
+    public static X509Certificate2Collection ReadAuthorities(string path, List<SpecViolation> violations, string setting = "ca")
     {
         var authorities = new X509Certificate2Collection();
-        if (Read("ca", path, violations) is not { } bytes) return authorities;
+        if (Read(setting, path, violations) is not { } bytes) return authorities;
         try
         {
             authorities.ImportFromPem(System.Text.Encoding.ASCII.GetString(bytes));
@@ -49,11 +49,11 @@ internal static class CertificateFiles
         }
         catch (CryptographicException e)
         {
-            violations.Add(new SpecViolation("ca", $"'{path}' holds no certificate ({e.Message.TrimEnd('.')}): name a PEM file with the cluster's CA"));
+            violations.Add(new SpecViolation(setting, $"'{path}' holds no certificate ({e.Message.TrimEnd('.')}): name a PEM file with the cluster's CA"));
             return authorities;
         }
         if (!authorities.Any(IsRoot))
-            violations.Add(new SpecViolation("ca", $"'{path}' holds no root certificate, one that signs itself and is marked as a CA: add it to the file"));
+            violations.Add(new SpecViolation(setting, $"'{path}' holds no root certificate, one that signs itself and is marked as a CA: add it to the file"));
         return authorities;
     }
 

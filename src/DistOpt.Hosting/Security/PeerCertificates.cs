@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using DistOpt.Core.Specs;
 
 namespace DistOpt.Hosting.Security;
 
@@ -23,6 +24,13 @@ public sealed class PeerCertificates(X509Certificate2Collection authorities)
 {
     internal static readonly Oid ServerUse = new("1.3.6.1.5.5.7.3.1");
     internal static readonly Oid ClientUse = new("1.3.6.1.5.5.7.3.2");
+
+    /// <summary>Reads the CA's PEM file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="setting">What violations call the setting that names it.</param>
+    /// <param name="violations">Gets what is wrong with it.</param>
+    public static PeerCertificates Read(string path, string setting, List<SpecViolation> violations) =>
+        new(CertificateFiles.ReadAuthorities(path, violations, setting));
 
     /// <summary>Why the certificate is refused; null if it is good.</summary>
     /// <param name="certificate">What the peer has shown; null for nothing.</param>
