@@ -7,7 +7,6 @@ using System.Security.Cryptography.X509Certificates;
 using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Remote.Transport;
-using DistOpt.Hosting.Security;
 using DistOpt.Hosting.Tensors;
 using Google.Protobuf;
 
@@ -71,17 +70,16 @@ internal sealed class ControlConnection(
         try
         {
             listener = await ReadHandlerSource.Task.WaitAsync(_aborting.Token).ConfigureAwait(false);
-            bool isFirst = certificate is not null;
+            var guard = new FrameGuard(certificate);
             while (true)
             {
                 var result = await reader.ReadAsync(_aborting.Token).ConfigureAwait(false);
                 var rest = result.Buffer;
                 while (TryTake(ref rest, out var frame))
                 {
-                    if (isFirst && AssociateFrame.HostOf(frame) is { } host && PeerCertificates.NameProblem(certificate!, host) is { } problem)
-                        throw new InvalidDataException($"the peer says that it is '{host}': {problem}");
-                    isFirst = false;
-                    listener.Notify(new InboundPayload(ByteString.CopyFrom(frame.ToArray())));
+                    byte[] bytes = frame.ToArray();
+                    if (guard.Problem(bytes) is { } problem) throw new InvalidDataException(problem);
+                    listener.Notify(new InboundPayload(UnsafeByteOperations.UnsafeWrap(bytes)));
                 }
                 reader.AdvanceTo(rest.Start, rest.End);
                 if (result.IsCompleted) break;

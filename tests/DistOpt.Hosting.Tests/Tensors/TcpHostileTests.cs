@@ -93,7 +93,7 @@ public sealed class TcpHostileTests
         var honestAddress = new TensorAddress(2, TensorTarget.Replica, 0);
         using var a = pair.Right.Listen(Server, receiver);
         using var b = pair.Right.Listen(honestAddress, honest);
-        byte[] meta = MetaCodec.Encode(new Waiting("server 0", 3, ["x"]), 1024);
+        byte[] meta = MetaCodec.Encode(new Waiting("server 0", 3, ["x"], []), 1024);
         RawPeer? peer = null;
         for (int i = 0; i < frames; i++)
         {
@@ -198,7 +198,7 @@ public sealed class TcpHostileTests
         {
             "unknown manifest" => [4, .. "nope"u8, 0x90],
             "message that is no message" => [9, .. "waiting.1"u8, 0xC1, 0xC1],
-            _ => MetaCodec.Encode(new Waiting("server 0", 3, []), 1024),
+            _ => MetaCodec.Encode(new Waiting("server 0", 3, [], []), 1024),
         };
         byte[] frame = RawPeer.Frame(Server, 9, 64, meta);
         switch (how)
