@@ -98,7 +98,7 @@ internal sealed class ClusterFiles(string folder, int port, int days, TimeProvid
             tensor_port: {port + 1}
             api_port: {port + 2}
 
-            # the same on all nodes; the first one to start that leads this list begins the cluster
+            # the same on all nodes; the machine that leads the list begins the cluster
             join: [{string.Join(", ", all.Select(m => $"\"{m.Host}:{port}\""))}]
 
             certificate: node.pem
