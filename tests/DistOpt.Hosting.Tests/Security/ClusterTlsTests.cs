@@ -28,12 +28,12 @@ public sealed class ClusterTlsTests : IDisposable
     public async Task A_job_over_nodes_with_certificates_has_the_bits_of_a_local_one()
     {
         var spec = new LinearParts().Read(LinearParts.Yaml(workers: 3, servers: 2));
-        var local = await LocalJobHost.RunAsync(new JobId("local"), spec, LinearParts.Of(new LinearRuntime(buffers: true)), new RecordingSink(), TimeProvider.System);
+        var local = await LocalJobHost.RunAsync(new JobId("local"), spec, LinearParts.Of(new LinearRuntime(buffers: true)), new RecordingSink(), JobStorage.None, TimeProvider.System);
         await using var coordinator = await Start(_certificates.Node() with { Roles = ["coordinator", "server"] });
         await using var worker = await Start(_certificates.Node() with { Roles = ["worker", "server"], WorkerSlots = 3, Join = [coordinator.Endpoint] });
         while ((await coordinator.NodesAsync()).Count < 2) await Task.Yield();
 
-        var summary = await coordinator.RunJobAsync(new JobId("job-1"), spec, _ => new RecordingSink());
+        var summary = await coordinator.RunJobAsync(new JobId("job-1"), spec, _ => new RecordingSink(), JobStorage.None);
 
         Assert.Equal((RunStatus.Completed, 2), (summary.Status, summary.Processes));
         Assert.Equal(local.WeightsSha256, summary.WeightsSha256);
@@ -65,7 +65,7 @@ public sealed class ClusterTlsTests : IDisposable
 
         await log.UntilAsync(() => log.Lines.Any(l => l.Text.Contains($"no control connection to {wrong.Endpoint}")));
         Assert.False(worker.Ended.IsCompleted);
-        var summary = await coordinator.RunJobAsync(new JobId("job"), new LinearParts().Read(LinearParts.Yaml()), _ => new RecordingSink());
+        var summary = await coordinator.RunJobAsync(new JobId("job"), new LinearParts().Read(LinearParts.Yaml()), _ => new RecordingSink(), JobStorage.None);
         Assert.Equal(RunStatus.Completed, summary.Status);
     }
 
@@ -161,7 +161,7 @@ public sealed class ClusterTlsTests : IDisposable
         {
             await attacker.Terminate();
         }
-        var summary = await node.RunJobAsync(new JobId("after"), new LinearParts().Read(LinearParts.Yaml()), _ => new RecordingSink());
+        var summary = await node.RunJobAsync(new JobId("after"), new LinearParts().Read(LinearParts.Yaml()), _ => new RecordingSink(), JobStorage.None);
         Assert.Equal(RunStatus.Completed, summary.Status);
     }
 
