@@ -2,11 +2,14 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Security;
 
 namespace DistOpt;
 
@@ -19,17 +22,33 @@ internal sealed class ClusterClient : IDisposable
     public const string UrlVariable = "DISTOPT_CLUSTER";
     public const string TokenVariable = "DISTOPT_TOKEN";
 
+    /// <summary>PEM file of the cluster's own CA.</summary>
+    public const string CaVariable = "DISTOPT_CA";
+
     /// <summary>Seconds that a request for rows or logs waits on the server for new ones.</summary>
     private const int LongPollSeconds = 10;
 
     private readonly HttpClient _http;
     private readonly string _url;
+    private string? _refused;
 
-    public ClusterClient(Uri url, string? token, HttpMessageHandler? handler = null)
+    /// <param name="url">Of a coordinator.</param>
+    /// <param name="token">Bearer token; null for none.</param>
+    /// <param name="peers">The cluster's own CA; null to trust what the machine trusts.</param>
+    public ClusterClient(Uri url, string? token, PeerCertificates? peers = null)
     {
         _url = url.ToString().TrimEnd('/');
+        var handler = new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5) };
+        if (peers is not null)
+        {
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
+            {
+                _refused = peers.Problem(certificate as X509Certificate2, chain?.ChainPolicy.ExtraStore, CertificateUse.Server, url.IdnHost);
+                return _refused is null;
+            };
+        }
         // a long poll ends well before this
-        _http = new HttpClient(handler ?? new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5) }) { Timeout = TimeSpan.FromSeconds(30) };
+        _http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(30) };
         if (!string.IsNullOrEmpty(token)) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
 
@@ -43,7 +62,15 @@ internal sealed class ClusterClient : IDisposable
         string name = option is null ? UrlVariable : "--cluster";
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
             throw new SpecException(name, $"'{text}' is no address; write http://HOST:PORT or https://HOST:PORT");
-        return new ClusterClient(url, environment(TokenVariable));
+        return new ClusterClient(url, TokenFile.Token(environment, null, environment(TokenFile.Variable), TokenFile.Variable), Peers(environment));
+    }
+
+    private static PeerCertificates? Peers(Func<string, string?> environment)
+    {
+        if (environment(CaVariable) is not { Length: > 0 } ca) return null;
+        var violations = new List<SpecViolation>();
+        var peers = PeerCertificates.Read(ca, CaVariable, violations);
+        return violations.Count == 0 ? peers : throw new SpecException(violations);
     }
 
     /// <summary>Submits a job; a repeat with the same key gives the same job.</summary>
@@ -61,6 +88,12 @@ internal sealed class ClusterClient : IDisposable
     public Task<JsonDocument> JobAsync(string id, CancellationToken ct) => GetAsync($"/api/v1/jobs/{Uri.EscapeDataString(id)}", ct);
 
     public Task<JsonDocument> NodesAsync(CancellationToken ct) => GetAsync("/api/v1/nodes", ct);
+
+    /// <summary>What the node of this address tells of itself.</summary>
+    public Task<JsonDocument> NodeAsync(CancellationToken ct) => GetAsync("/api/v1/node", ct);
+
+    /// <summary>Whether the node reaches a port of this machine, by the name or address under which this machine is to be reached.</summary>
+    public Task<JsonDocument> ReachAsync(string host, int port, CancellationToken ct) => GetAsync($"/api/v1/node/reach?host={Uri.EscapeDataString(host)}&port={port}", ct);
 
     public async Task CancelAsync(string id, CancellationToken ct)
     {
@@ -144,6 +177,11 @@ internal sealed class ClusterClient : IDisposable
         try
         {
             return await _http.SendAsync(request, ct).ConfigureAwait(false);
+        }
+        catch (HttpRequestException e) when (e.InnerException is AuthenticationException)
+        {
+            string why = _refused ?? e.InnerException.Message;
+            throw new SpecException(CaVariable, $"the cluster at {_url} is not trusted: {why}; set {CaVariable} to the PEM file of the cluster's CA");
         }
         catch (HttpRequestException e)
         {

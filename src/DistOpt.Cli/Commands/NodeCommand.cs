@@ -1,5 +1,4 @@
 using System.CommandLine;
-using DistOpt.Core.Specs;
 using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Processes;
@@ -23,6 +22,10 @@ internal static class NodeCommand
             (Text("--api-port", "n", $"HTTP port; default: {ClusterChecks.ApiPort}"), "api_port", false),
             (Text("--data-root", "folder", "Where runs and data are kept; default: here"), "data_root", false),
             (Text("--worker-slots", "n", "Workers that may run here at once; default: the number of hardware threads"), "worker_slots", false),
+            (Text("--certificate", "file", "This node's certificate, PFX or PEM: TLS for all three ports"), "certificate", false),
+            (Text("--certificate-key", "file", "Its key, where the certificate's file does not hold it"), "certificate_key", false),
+            (Text("--ca", "file", "PEM file of the cluster's CA"), "ca", false),
+            (Text("--token-file", "file", $"File with the API's token; default: {ClusterClient.TokenVariable}"), "token_file", false),
             (Text("--join-timeout", "seconds", "Give up joining after so long (exit code 4); default: 30"), "join_timeout", false),
         ];
         var config = Text("--config", "file", "A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it");
@@ -30,22 +33,8 @@ internal static class NodeCommand
         foreach (var (option, _, _) in settings) command.Add(option);
         bind(command, invocation =>
         {
-            var overrides = new List<string>();
-            foreach (var (option, field, isList) in settings)
-            {
-                string? text = invocation.Parse.GetValue(option) ?? invocation.Console.Environment("DISTOPT_" + field.ToUpperInvariant());
-                if (string.IsNullOrEmpty(text)) continue;
-                string value = isList ? "[" + string.Join(", ", text.Split(',', StringSplitOptions.TrimEntries).Select(Quoted)) + "]"
-                    : field is "bind" or "advertise" or "data_root" ? Quoted(text) : text;
-                overrides.Add($"{field}={value}");
-            }
-            string? path = invocation.Parse.GetValue(config);
-            var options = SpecFiles.Binder(invocation.App).Bind<NodeOptions>(path is null ? "" : SpecFile.Read(path), path, overrides);
-            return RunAsync(invocation, options with
-            {
-                Secret = invocation.Console.Environment(NodeProcess.SecretVariable) ?? options.Secret,
-                Token = invocation.Console.Environment(ClusterClient.TokenVariable) ?? options.Token,
-            });
+            var given = settings.Select(o => (o.Field, Text: invocation.Parse.GetValue(o.Option), o.IsList));
+            return RunAsync(invocation, NodeSettings.Read(invocation, invocation.Parse.GetValue(config), given));
         });
         return command;
     }
@@ -75,7 +64,7 @@ internal static class NodeCommand
             await using var api = isChild ? null
                 : await ApiServer.StartAsync(node, new AppSpecReader(app), loggers, console.Time, stop.Token).ConfigureAwait(false);
             console.Out.WriteLine(isChild ? NodeProcess.Announcement + node.Id.Value
-                : $"node {node.Endpoint} ({string.Join(", ", options.Roles)}), tensor port {node.TensorPort}, http://{options.AdvertisedHost}:{api!.Port}");
+                : $"node {node.Endpoint} ({string.Join(", ", options.Roles)}), tensor port {node.TensorPort}, {api!.Url}");
             await console.Out.FlushAsync(CancellationToken.None).ConfigureAwait(false);
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using (stop.Token.Register(() => stopped.TrySetResult()))
@@ -119,8 +108,6 @@ internal static class NodeCommand
     }
 
     private static Option<string> Text(string name, string help, string description) => new(name) { HelpName = help, Description = description };
-
-    private static string Quoted(string text) => "'" + text.Replace("'", "''", StringComparison.Ordinal) + "'";
 }
 
 /// <summary>Log lines of a node, one to a line, on stderr.</summary>

@@ -7,6 +7,7 @@ using DistOpt.Actors.Training;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Hosting.Cluster;
+using DistOpt.Hosting.Security;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -20,23 +21,30 @@ using Microsoft.Extensions.Logging;
 namespace DistOpt.Hosting.Api;
 
 /// <summary>
-/// The HTTP API of a node: health on every node, jobs and nodes on coordinators. Listens where the node binds (loopback by default); with a
-/// token set, everything but health wants <c>Authorization: Bearer</c>.
+/// The HTTP API of a node: health on every node, jobs and nodes on coordinators. Listens where the node binds (loopback by default), with
+/// TLS where the node has a certificate; with a token set, everything but health wants <c>Authorization: Bearer</c>.
 /// </summary>
 public sealed class ApiServer : IAsyncDisposable
 {
     /// <summary>Largest spec that is accepted, in bytes.</summary>
     public const int SpecBytesMax = 1 << 20;
 
+    /// <summary>What a control message holds besides the spec, and a resolved spec besides what was submitted.</summary>
+    private const int ControlOverhead = 16 << 10;
+
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan AskTime = TimeSpan.FromSeconds(10);
 
     private readonly WebApplication _app;
 
-    private ApiServer(WebApplication app, int port) => (_app, Port) = (app, port);
+    private ApiServer(WebApplication app, int port, NodeOptions options) =>
+        (_app, Port, Url) = (app, port, $"{(options.UsesTls ? "https" : "http")}://{options.AdvertisedHost}:{port}");
 
     /// <summary>The port that was taken.</summary>
     public int Port { get; }
+
+    /// <summary>Where others reach the API.</summary>
+    public string Url { get; }
 
     /// <summary>Starts to listen.</summary>
     /// <exception cref="SpecException">The port is in use.</exception>
@@ -48,22 +56,28 @@ public sealed class ApiServer : IAsyncDisposable
         builder.Services.AddSingleton(loggers);
         // signals belong to the program, not to a library
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        var bind = IPAddress.TryParse(node.Options.Bind, out var address) ? address : IPAddress.Loopback;
+        var bind = await ClusterNode.AddressOfAsync(node.Options.Bind, cancellationToken).ConfigureAwait(false);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.Listen(bind, node.Options.ApiPort);
-            kestrel.Limits.MaxRequestBodySize = SpecBytesMax;
-            kestrel.Limits.MaxConcurrentConnections = 256;
+            kestrel.Listen(bind, node.Options.ApiPort, listen =>
+            {
+                if (node.Tls is { } tls) listen.UseHttps(ApiTls.Options(tls));
+            });
+            // a spec travels to the nodes in one control message
+            kestrel.Limits.MaxRequestBodySize = Math.Min(SpecBytesMax, node.Options.ControlFrameBytes - ControlOverhead);
+            kestrel.Limits.MaxConcurrentConnections = node.Options.ApiConnections;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
             kestrel.AddServerHeader = false;
         });
         var app = builder.Build();
         Health(app, node);
+        var group = app.MapGroup("/api/v1");
+        group.AddEndpointFilter((context, next) => Authorized(context.HttpContext, node.Options.Token)
+            ? next(context)
+            : ValueTask.FromResult<object?>(Results.Problem("a bearer token is needed", statusCode: StatusCodes.Status401Unauthorized)));
+        NodeApi.Map(group, node, time);
         if (node.Coordinator is { } coordinator)
         {
-            var group = app.MapGroup("/api/v1");
-            group.AddEndpointFilter((context, next) => Authorized(context.HttpContext, node.Options.Token)
-                ? next(context)
-                : ValueTask.FromResult<object?>(Results.Problem("a bearer token is needed", statusCode: StatusCodes.Status401Unauthorized)));
             Jobs(group, new ClusterJobs(node, specs, time, loggers), coordinator);
             Nodes(group, coordinator);
         }
@@ -77,7 +91,7 @@ public sealed class ApiServer : IAsyncDisposable
             throw new SpecException("api-port", $"{node.Options.ApiPort} cannot be listened on ({e.Message}): choose another port (0 = any free one)");
         }
         string url = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        return new ApiServer(app, new Uri(url).Port);
+        return new ApiServer(app, new Uri(url).Port, node.Options);
     }
 
     public async ValueTask DisposeAsync()
@@ -99,9 +113,10 @@ public sealed class ApiServer : IAsyncDisposable
     {
         app.MapGet("/healthz", () => node.Ended.IsCompleted
             ? Results.Text("the node has ended", statusCode: StatusCodes.Status503ServiceUnavailable) : Results.Text("ok"));
-        app.MapGet("/readyz", () => node.Ended.IsCompleted
+        // a stranger learns that the node is ready, and no more
+        app.MapGet("/readyz", (HttpContext context) => node.Ended.IsCompleted
             ? Results.Text("the node has ended", statusCode: StatusCodes.Status503ServiceUnavailable)
-            : Results.Text($"ready: {node.Endpoint} {string.Join(",", node.Options.Roles)}"));
+            : Results.Text(Authorized(context, node.Options.Token) ? $"ready: {node.Endpoint} {string.Join(",", node.Options.Roles)}" : "ready"));
     }
 
     private static void Jobs(RouteGroupBuilder group, ClusterJobs jobs, IActorRef coordinator)
@@ -228,7 +243,7 @@ public sealed class ApiServer : IAsyncDisposable
             ["violations"] = e.Violations.Select(v => new Dictionary<string, object?> { ["path"] = v.Path, ["message"] = v.Message, ["line"] = v.Line }).ToList(),
         });
 
-    private static IResult Json(Action<Utf8JsonWriter> write)
+    internal static IResult Json(Action<Utf8JsonWriter> write)
     {
         using var stream = new MemoryStream();
         using (var json = new Utf8JsonWriter(stream)) write(json);

@@ -3,14 +3,14 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Akka.Actor;
-using Akka.Configuration;
 using DistOpt.Actors.Nodes;
-using DistOpt.Actors.Serialization;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Control;
 using DistOpt.Hosting.Local;
+using DistOpt.Hosting.Security;
 using DistOpt.Hosting.Tensors;
 using DistOpt.Protocol;
 using Microsoft.Extensions.Logging;
@@ -37,16 +37,16 @@ public enum NodeEnd
 public sealed class ClusterNode : IAsyncDisposable
 {
     private const string SystemName = "distopt";
-    private const string Protocol = "akka.tcp";
 
     private readonly ActorSystem _system;
     private readonly ITensorChannel _channel;
     private readonly TaskCompletionSource<NodeEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _stopping;
 
-    private ClusterNode(NodeOptions options, ActorSystem system, ITensorChannel channel, NodeId id, IActorRef agent, IActorRef? coordinator)
+    private ClusterNode(NodeOptions options, NodeTls? tls, ActorSystem system, ITensorChannel channel, NodeId id, IActorRef agent,
+        IActorRef? coordinator)
     {
-        (Options, _system, _channel, Id, Agent, Coordinator) = (options, system, channel, id, agent, coordinator);
+        (Options, Tls, _system, _channel, Id, Agent, Coordinator) = (options, tls, system, channel, id, agent, coordinator);
         system.WhenTerminated.ContinueWith(_ => _ended.TrySetResult(EndOf(system)), TaskScheduler.Default);
     }
 
@@ -65,6 +65,9 @@ public sealed class ClusterNode : IAsyncDisposable
 
     internal IActorRef Agent { get; }
 
+    /// <summary>The node's certificate and the cluster's CA; null where the node runs without.</summary>
+    internal NodeTls? Tls { get; }
+
     /// <summary>Completes when the node has ended, for whatever reason.</summary>
     public Task<NodeEnd> Ended => _ended.Task;
 
@@ -75,8 +78,10 @@ public sealed class ClusterNode : IAsyncDisposable
         CancellationToken cancellationToken)
     {
         var violations = options.Validate().Concat(PortsInUse(options)).ToList();
+        var tls = NodeTls.Load(options, violations);
         if (violations.Count > 0) throw new SpecException(violations);
-        var system = ActorSystem.Create(SystemName, Configuration(options));
+        var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
+        var system = ActorSystem.Create(SystemName, NodeConfiguration.Setup(options, bind, tls, loggers.CreateLogger<ControlTransport>()));
         ITensorChannel? channel = null;
         try
         {
@@ -84,8 +89,8 @@ public sealed class ClusterNode : IAsyncDisposable
             var cluster = Akka.Cluster.Cluster.Get(system);
             var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
             string name = $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
-            channel = await OpenChannelAsync(options, id, loggers, time, cancellationToken).ConfigureAwait(false);
-            var router = new ClusterNodeRouter(id, system, Protocol);
+            channel = OpenChannel(options, bind, tls, id, loggers, time);
+            var router = new ClusterNodeRouter(id, system, NodeConfiguration.Protocol(options));
             var services = new NodeServices
             {
                 Name = name,
@@ -100,7 +105,7 @@ public sealed class ClusterNode : IAsyncDisposable
             var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
             router.Attach(agent);
             bool coordinates = options.Roles.Contains(NodeOptions.Coordinator);
-            var coordinator = coordinates ? system.ActorOf(JobCoordinatorActor.Props(services), JobCoordinatorActor.Name) : null;
+            var coordinator = coordinates ? system.ActorOf(JobCoordinatorActor.Props(services, new JobCoordinatorLimits(options.JobsMax, options.EndedJobsKept)), JobCoordinatorActor.Name) : null;
             if (coordinator is not null) agent.Tell(new CoordinatorHere(coordinator));
             var self = channel.Self;
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
@@ -108,12 +113,13 @@ public sealed class ClusterNode : IAsyncDisposable
             var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined)), "membership");
             await JoinAsync(cluster, options, joined.Task, time, cancellationToken).ConfigureAwait(false);
-            return new ClusterNode(options, system, channel, id, agent, coordinator);
+            return new ClusterNode(options, tls, system, channel, id, agent, coordinator);
         }
         catch
         {
             await system.Terminate().ConfigureAwait(false);
             if (channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
+            tls?.Dispose();
             throw;
         }
     }
@@ -161,6 +167,7 @@ public sealed class ClusterNode : IAsyncDisposable
         else await _system.Terminate().ConfigureAwait(false);
         await _system.WhenTerminated.ConfigureAwait(false);
         if (_channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
+        Tls?.Dispose();
     }
 
     /// <summary>Leaves and stops, unless <see cref="StopAsync"/> was called before.</summary>
@@ -178,7 +185,7 @@ public sealed class ClusterNode : IAsyncDisposable
 
     private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, Task joined, TimeProvider time, CancellationToken cancellationToken)
     {
-        var seeds = options.Join.Select(seed => Address.Parse($"{Protocol}://{SystemName}@{seed}")).ToList();
+        var seeds = options.Join.Select(seed => Address.Parse($"{NodeConfiguration.Protocol(options)}://{SystemName}@{seed}")).ToList();
         if (seeds.Count == 0) cluster.Join(cluster.SelfAddress);
         else cluster.JoinSeedNodes(seeds);
         try
@@ -192,22 +199,29 @@ public sealed class ClusterNode : IAsyncDisposable
         }
     }
 
-    private static async Task<ITensorChannel> OpenChannelAsync(NodeOptions options, NodeId id, ILoggerFactory loggers, TimeProvider time,
-        CancellationToken cancellationToken)
+    private static TcpTensorChannel OpenChannel(NodeOptions options, IPAddress bind, NodeTls? tls, NodeId id, ILoggerFactory loggers, TimeProvider time)
     {
-        var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
-        // a cluster without a secret is confined to loopback (NodeOptions.Validate)
-        byte[] secret = SHA256.HashData(Encoding.UTF8.GetBytes("distopt tensor channel:" + (options.Secret ?? "")));
+        // without TLS a cluster is confined to loopback (NodeOptions.Validate); with it the certificates authenticate, and a secret of the
+        // cluster's own comes on top where one is set
+        byte[] secret = SHA256.HashData(Encoding.UTF8.GetBytes($"distopt tensor channel:{tls?.AuthorityHash}{options.Secret}"));
         return TcpTensorChannel.Start(id, new TcpTensorChannelOptions
         {
             Secret = secret,
             Bind = bind,
             Port = options.TensorPort,
             AdvertisedHost = options.AdvertisedHost,
+            MaximumFrameBytes = options.TensorFrameBytes,
+            WindowBytes = options.TensorWindowBytes,
+            MaximumWaitingFrames = options.TensorQueue,
+            MaximumConnections = options.TensorConnections,
+            MaximumHandshakes = options.TensorHandshakes,
+            Wrap = tls is null ? null : new TensorTls(tls).WrapAsync,
+            VerifyPeer = tls is null ? null : new TensorTls(tls).Problem,
         }, loggers.CreateLogger<TcpTensorChannel>(), time);
     }
 
-    private static async Task<IPAddress> AddressOfAsync(string host, CancellationToken cancellationToken)
+    /// <exception cref="SpecException">No address, and no name of one.</exception>
+    internal static async Task<IPAddress> AddressOfAsync(string host, CancellationToken cancellationToken)
     {
         if (IPAddress.TryParse(host, out var address)) return address;
         try
@@ -242,50 +256,4 @@ public sealed class ClusterNode : IAsyncDisposable
             if (problem is not null) yield return new SpecViolation(name, $"{port} {problem}");
         }
     }
-
-    private static Config Configuration(NodeOptions options) => ConfigurationFactory.ParseString($$"""
-        akka {
-          loglevel = INFO
-          stdout-loglevel = OFF
-          loggers = []
-          log-dead-letters = off
-          log-dead-letters-during-shutdown = off
-          actor {
-            provider = cluster
-            ask-timeout = 30s
-          }
-          remote {
-            log-remote-lifecycle-events = off
-            dot-netty.tcp {
-              hostname = "{{options.Bind}}"
-              public-hostname = "{{options.AdvertisedHost}}"
-              port = {{options.Port}}
-              # default on purpose: a tensor in a message would be refused
-              maximum-frame-size = 128000b
-            }
-          }
-          cluster {
-            roles = [{{string.Join(", ", options.Roles)}}]
-            log-info = off
-            failure-detector {
-              acceptable-heartbeat-pause = 5s
-              threshold = 10
-            }
-            downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
-            split-brain-resolver {
-              active-strategy = keep-oldest
-              stable-after = 7s
-              keep-oldest {
-                role = "coordinator"
-                down-if-alone = on
-              }
-            }
-          }
-          coordinated-shutdown {
-            exit-clr = off
-            run-by-clr-shutdown-hook = off
-            run-by-actor-system-terminate = off
-          }
-        }
-        """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon));
 }
