@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -26,6 +27,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
     private readonly Dictionary<JobId, Job> _jobs = [];
     private readonly List<JobId> _order = [];
     private readonly Queue<JobId> _offers = new();
+    private readonly ILoggingAdapter _log = Context.GetLogger();
     private JobId? _answerOf;
 
     // incarnations that have ended, whose last offer may still be on its way
@@ -81,6 +83,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
         var job = new Job(submit, Sender);
         _jobs[submit.Job] = job;
         _order.Add(submit.Job);
+        Count();
         Sender.Tell(new JobAccepted(submit.Job));
         // opening model and data, and writing results, block: a thread of its own
         job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new TrainingCoordinatorActor(submit, _services))
@@ -100,6 +103,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
     /// </summary>
     private void OfferNodes()
     {
+        Count();
         _offers.Clear();
         foreach (var id in _order.Where(id => Find(id) is { Opened: true, End: null, Workers: not null })) _offers.Enqueue(id);
         if (_order.FirstOrDefault(id => Find(id) is { Opened: true, End: null, Workers: null }) is { Value: not null } waiting) _offers.Enqueue(waiting);
@@ -126,6 +130,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
         if (Find(answer.Job) is not { } job) return;
         bool wasWaiting = job.Workers is null;
         job.Workers = answer.Workers;
+        Count();
         if (_answerOf == answer.Job) OfferNext();
         // another one may wait behind it
         if (wasWaiting && answer.Workers is not null && _answerOf is null) OfferNodes();
@@ -135,6 +140,8 @@ public sealed class JobCoordinatorActor : ReceiveActor
     {
         if (Find(ended.Job) is not { End: null } job) return;
         job.End = ended;
+        if (ended.Summary.Status == RunStatus.Failed) _services.Meter.Failure(FailureKind.Job);
+        _log.Of(ended.Job).Info("job ended: {State}", ended.Summary.Status.ToString().ToLowerInvariant());
         job.Submitter.Tell(ended);
         Context.Stop(job.Actor!);
         job.Actor = null;
@@ -184,6 +191,12 @@ public sealed class JobCoordinatorActor : ReceiveActor
     {
         int running = _jobs.Values.Where(j => j is { End: null, Workers: not null }).Sum(j => j.Workers!.GetValueOrDefault(node.Peer.Node));
         return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version);
+    }
+
+    private void Count()
+    {
+        int running = _jobs.Values.Count(j => j is { End: null, Workers: not null });
+        _services.Meter.Jobs(_jobs.Values.Count(j => j.End is null) - running, running);
     }
 
     private Job? Find(JobId id) => _jobs.GetValueOrDefault(id);

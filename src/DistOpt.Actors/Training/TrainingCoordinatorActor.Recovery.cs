@@ -146,8 +146,10 @@ internal sealed partial class TrainingCoordinatorActor
         var recovery = topology.After(lost);
         if (recovery == Recovery.None) return;
         foreach (string node in lost) Note("warning", $"node {NameOf(node)} was lost ({why}) at step {_progress.CurrentStep}");
-        _workerFailures += topology.Replicas.Count(r => lost.Contains(r.Node));
-        _serverFailures += topology.Servers.Count(s => lost.Contains(s.Node));
+        int workers = topology.Replicas.Count(r => lost.Contains(r.Node)), servers = topology.Servers.Count(s => lost.Contains(s.Node));
+        (_workerFailures, _serverFailures) = (_workerFailures + workers, _serverFailures + servers);
+        _services.Meter.Failure(FailureKind.Worker, workers);
+        _services.Meter.Failure(FailureKind.Server, servers);
         if (topology.IsFixed)
         {
             Fail($"node {string.Join(", ", lost.Select(NameOf))} was lost ({why}) at step {_progress.CurrentStep}");
