@@ -13,9 +13,12 @@ internal static class NodeSettings
     public const string PasswordVariable = "DISTOPT_CERTIFICATE_PASSWORD";
 
     /// <summary>Settings whose value is a text that YAML might take for something else.</summary>
-    private static readonly string[] Texts = ["bind", "advertise", "data_root", "certificate", "certificate_key", "ca", "token_file"];
+    private static readonly string[] Texts = ["bind", "advertise", "data_root", "certificate", "certificate_key", "ca", "token_file", "akka", "otlp"];
 
-    private static readonly string[] Paths = ["certificate", "certificate_key", "ca", "token_file"];
+    private static readonly string[] Paths = ["certificate", "certificate_key", "ca", "token_file", "akka"];
+
+    /// <summary>Names a node.yaml where no option does.</summary>
+    public const string ConfigVariable = "DISTOPT_CONFIG";
 
     /// <param name="invocation">Whose environment counts.</param>
     /// <param name="path">A node.yaml, or null.</param>
@@ -26,6 +29,7 @@ internal static class NodeSettings
         // a child of --processes gets all its settings as options: those of the environment are meant for a node of a cluster
         bool isChild = invocation.Console.Environment(NodeProcess.ChildVariable) is not null;
         Func<string, string?> environment = name => isChild && name != NodeProcess.SecretVariable ? null : invocation.Console.Environment(name);
+        path ??= environment(ConfigVariable) is { Length: > 0 } named ? named : null;
         var overrides = new List<string>();
         foreach (var (field, option, isList) in given.Concat(Limits()))
         {
@@ -47,6 +51,7 @@ internal static class NodeSettings
             CertificateKey = Full(options.CertificateKey),
             Ca = Full(options.Ca),
             TokenFile = Full(options.TokenFile),
+            Akka = Full(options.Akka),
             CertificatePassword = environment(PasswordVariable) ?? options.CertificatePassword,
             Secret = environment(NodeProcess.SecretVariable) ?? options.Secret,
         };

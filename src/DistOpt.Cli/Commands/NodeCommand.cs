@@ -2,6 +2,7 @@ using System.CommandLine;
 using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Processes;
+using DistOpt.Hosting.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace DistOpt;
@@ -22,19 +23,25 @@ internal static class NodeCommand
             (Text("--api-port", "n", $"HTTP port; default: {ClusterChecks.ApiPort}"), "api_port", false),
             (Text("--data-root", "folder", "Where runs and data are kept; default: here"), "data_root", false),
             (Text("--worker-slots", "n", "Workers that may run here at once; default: the number of hardware threads"), "worker_slots", false),
+            (Text("--split-brain", "strategy", "Which side goes on when the cluster falls apart: keep-oldest (default), or keep-majority for three coordinators and more"), "split_brain", false),
+            (Text("--akka", "file", "Akka's own settings (HOCON) over the built-in ones; see cluster-config/akka"), "akka", false),
+            (Text("--otlp", "url", $"Collector that metrics are sent to, such as http://localhost:4318; default: {NodeTelemetry.EndpointVariable}, or nowhere"), "otlp", false),
+            (Text("--log-format", "text|json", "Log on stderr as lines for people, or as JSON objects; default: text"), "log_format", false),
             (Text("--certificate", "file", "This node's certificate, PFX or PEM: TLS for all three ports"), "certificate", false),
             (Text("--certificate-key", "file", "Its key, where the certificate's file does not hold it"), "certificate_key", false),
             (Text("--ca", "file", "PEM file of the cluster's CA"), "ca", false),
             (Text("--token-file", "file", $"File with the API's token; default: {ClusterClient.TokenVariable}"), "token_file", false),
             (Text("--join-timeout", "seconds", "Give up joining after so long (exit code 4); default: 30"), "join_timeout", false),
         ];
-        var config = Text("--config", "file", "A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it");
-        var command = new Command("node", "Runs a node of a cluster until it is stopped") { config };
+        var config = Text("--config", "file", $"A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it; default: {NodeSettings.ConfigVariable}");
+        var check = new Option<bool>("--check") { Description = "Start nothing: ask the node with these settings whether it is alive; exit code 0 or 1" };
+        var command = new Command("node", "Runs a node of a cluster until it is stopped") { config, check };
         foreach (var (option, _, _) in settings) command.Add(option);
         bind(command, invocation =>
         {
             var given = settings.Select(o => (o.Field, Text: invocation.Parse.GetValue(o.Option), o.IsList));
-            return RunAsync(invocation, NodeSettings.Read(invocation, invocation.Parse.GetValue(config), given));
+            var options = NodeSettings.Read(invocation, invocation.Parse.GetValue(config), given);
+            return invocation.Parse.GetValue(check) ? NodeCheck.RunAsync(options, invocation.Console, invocation.Interrupt) : RunAsync(invocation, options);
         });
         return command;
     }
@@ -48,7 +55,7 @@ internal static class NodeCommand
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(invocation.Interrupt);
         if (isChild) _ = WatchInputAsync(console.In, stop);
         var level = invocation.Parse.GetValue<bool>("--debug") ? LogLevel.Debug : LogLevel.Information;
-        using var loggers = new ConsoleLoggers(isChild ? TextWriter.Null : console.Error, console.Time, level);
+        using var loggers = new NodeLoggers(isChild ? TextWriter.Null : console.Error, console.Time, level, options.LogFormat);
         ClusterNode node;
         try
         {
@@ -60,6 +67,7 @@ internal static class NodeCommand
         }
         await using (node.ConfigureAwait(false))
         {
+            var userCode = loggers.CreateLogger("UserCode");
             using var capture = console.CapturesSystemConsole ? new ConsoleCapture(Capture) : null;
             await using var api = isChild ? null
                 : await ApiServer.StartAsync(node, new AppSpecReader(app), loggers, console.Time, stop.Token).ConfigureAwait(false);
@@ -77,7 +85,10 @@ internal static class NodeCommand
             void Capture(string source, string text)
             {
                 node.Output(source, source == "stderr" ? "warning" : "information", text);
-                if (!isChild) (source == "stderr" ? console.Error : console.Out).WriteLine(text);
+                if (isChild) return;
+                // a reader of JSON lines gets nothing else on stderr
+                if (options.LogFormat == LogFormat.Json) userCode.Log(source == "stderr" ? LogLevel.Warning : LogLevel.Information, "{Text}", text);
+                else (source == "stderr" ? console.Error : console.Out).WriteLine(text);
             }
         }
     }
@@ -108,37 +119,4 @@ internal static class NodeCommand
     }
 
     private static Option<string> Text(string name, string help, string description) => new(name) { HelpName = help, Description = description };
-}
-
-/// <summary>Log lines of a node, one to a line, on stderr.</summary>
-internal sealed class ConsoleLoggers(TextWriter writer, TimeProvider time, LogLevel level) : ILoggerFactory
-{
-    public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName);
-
-    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("these loggers write to one place");
-
-    public void Dispose() { }
-
-    private sealed class Logger(ConsoleLoggers owner, string category) : ILogger
-    {
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
-
-        /// <summary>The web server tells each request under "information": that is detail here.</summary>
-        private readonly int _shift = category.StartsWith("Microsoft.", StringComparison.Ordinal) ? 1 : 0;
-
-        public bool IsEnabled(LogLevel level) => level != LogLevel.None && owner.Enabled(level - _shift);
-
-        public void Log<TState>(LogLevel level, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            if (IsEnabled(level)) owner.Write(level, category, formatter(state, exception), exception);
-        }
-    }
-
-    private bool Enabled(LogLevel asked) => asked >= level && asked != LogLevel.None;
-
-    private void Write(LogLevel at, string category, string text, Exception? exception)
-    {
-        string line = $"{time.GetUtcNow():yyyy-MM-dd HH:mm:ss.fff} {at.ToString().ToLowerInvariant()} {category}: {text}";
-        lock (writer) writer.WriteLine(exception is null ? line : line + Environment.NewLine + exception);
-    }
 }

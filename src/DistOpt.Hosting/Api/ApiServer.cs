@@ -21,8 +21,8 @@ using Microsoft.Extensions.Logging;
 namespace DistOpt.Hosting.Api;
 
 /// <summary>
-/// The HTTP API of a node: health on every node, jobs and nodes on coordinators. Listens where the node binds (loopback by default), with
-/// TLS where the node has a certificate; with a token set, everything but health wants <c>Authorization: Bearer</c>.
+/// The HTTP API of a node: health and metrics on every node, jobs and nodes on coordinators. Listens where the node binds (loopback by
+/// default), with TLS where the node has a certificate; with a token set, everything but health wants <c>Authorization: Bearer</c>.
 /// </summary>
 public sealed class ApiServer : IAsyncDisposable
 {
@@ -70,7 +70,7 @@ public sealed class ApiServer : IAsyncDisposable
             kestrel.AddServerHeader = false;
         });
         var app = builder.Build();
-        Health(app, node);
+        HealthEndpoints.Map(app, node, context => Authorized(context, node.Options.Token));
         var group = app.MapGroup("/api/v1");
         group.AddEndpointFilter((context, next) => Authorized(context.HttpContext, node.Options.Token)
             ? next(context)
@@ -107,16 +107,6 @@ public sealed class ApiServer : IAsyncDisposable
         const string scheme = "Bearer ";
         return header.StartsWith(scheme, StringComparison.Ordinal)
             && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(header[scheme.Length..]), Encoding.UTF8.GetBytes(token));
-    }
-
-    private static void Health(WebApplication app, ClusterNode node)
-    {
-        app.MapGet("/healthz", () => node.Ended.IsCompleted
-            ? Results.Text("the node has ended", statusCode: StatusCodes.Status503ServiceUnavailable) : Results.Text("ok"));
-        // a stranger learns that the node is ready, and no more
-        app.MapGet("/readyz", (HttpContext context) => node.Ended.IsCompleted
-            ? Results.Text("the node has ended", statusCode: StatusCodes.Status503ServiceUnavailable)
-            : Results.Text(Authorized(context, node.Options.Token) ? $"ready: {node.Endpoint} {string.Join(",", node.Options.Roles)}" : "ready"));
     }
 
     private static void Jobs(RouteGroupBuilder group, ClusterJobs jobs, IActorRef coordinator)

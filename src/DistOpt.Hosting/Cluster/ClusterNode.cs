@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using Akka.Actor;
+using Akka.Cluster;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
@@ -11,6 +12,7 @@ using DistOpt.Core.Training;
 using DistOpt.Hosting.Control;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Security;
+using DistOpt.Hosting.Telemetry;
 using DistOpt.Hosting.Tensors;
 using DistOpt.Protocol;
 using Microsoft.Extensions.Logging;
@@ -38,14 +40,18 @@ public sealed class ClusterNode : IAsyncDisposable
 {
     private const string SystemName = "distopt";
 
+    /// <summary>Shorter than what probes usually wait for.</summary>
+    private static readonly TimeSpan ReadyTime = TimeSpan.FromSeconds(2);
+
     private readonly ActorSystem _system;
     private readonly ITensorChannel _channel;
     private readonly TaskCompletionSource<NodeEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private bool _stopping;
+    private volatile bool _stopping;
 
-    private ClusterNode(NodeOptions options, NodeTls? tls, ActorSystem system, ITensorChannel channel, NodeId id, IActorRef agent,
-        IActorRef? coordinator)
+    private ClusterNode(NodeOptions options, NodeTls? tls, ActorSystem system, ITensorChannel channel, NodeTelemetry telemetry, NodeId id,
+        IActorRef agent, IActorRef? coordinator)
     {
+        Telemetry = telemetry;
         (Options, Tls, _system, _channel, Id, Agent, Coordinator) = (options, tls, system, channel, id, agent, coordinator);
         system.WhenTerminated.ContinueWith(_ => _ended.TrySetResult(EndOf(system)), TaskScheduler.Default);
     }
@@ -63,7 +69,11 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>The job coordinator; null where the node has not the role.</summary>
     public IActorRef? Coordinator { get; }
 
+    internal ActorSystem System => _system;
+
     internal IActorRef Agent { get; }
+
+    internal NodeTelemetry Telemetry { get; }
 
     /// <summary>The node's certificate and the cluster's CA; null where the node runs without.</summary>
     internal NodeTls? Tls { get; }
@@ -79,10 +89,12 @@ public sealed class ClusterNode : IAsyncDisposable
     {
         var violations = options.Validate().Concat(PortsInUse(options)).ToList();
         var tls = NodeTls.Load(options, violations);
+        var overlay = options.Akka is { } file ? AkkaOverlay.Load(file, violations) : null;
         if (violations.Count > 0) throw new SpecException(violations);
         var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
-        var system = ActorSystem.Create(SystemName, NodeConfiguration.Setup(options, bind, tls, loggers.CreateLogger<ControlTransport>()));
-        ITensorChannel? channel = null;
+        var system = ActorSystem.Create(SystemName, NodeConfiguration.Setup(options, overlay, bind, tls, loggers.CreateLogger<ControlTransport>()));
+        TcpTensorChannel? channel = null;
+        NodeTelemetry? telemetry = null;
         try
         {
             AkkaLogging.Attach(system, loggers);
@@ -90,6 +102,8 @@ public sealed class ClusterNode : IAsyncDisposable
             var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
             string name = $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
             channel = OpenChannel(options, bind, tls, id, loggers, time);
+            telemetry = new NodeTelemetry(options, id.Value);
+            telemetry.Observe(channel, system, cluster);
             var router = new ClusterNodeRouter(id, system, NodeConfiguration.Protocol(options));
             var services = new NodeServices
             {
@@ -101,6 +115,7 @@ public sealed class ClusterNode : IAsyncDisposable
                 Optimizer = parts.Optimizer,
                 Schedule = parts.Schedule,
                 Time = time,
+                Meter = telemetry.Meter,
             };
             var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
             router.Attach(agent);
@@ -111,14 +126,16 @@ public sealed class ClusterNode : IAsyncDisposable
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
                 options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current);
             var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined)), "membership");
+            var meter = telemetry.Meter;
+            system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined, meter)), "membership");
             await JoinAsync(cluster, options, joined.Task, time, cancellationToken).ConfigureAwait(false);
-            return new ClusterNode(options, tls, system, channel, id, agent, coordinator);
+            return new ClusterNode(options, tls, system, channel, telemetry, id, agent, coordinator);
         }
         catch
         {
             await system.Terminate().ConfigureAwait(false);
-            if (channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
+            if (channel is not null) await channel.DisposeAsync().ConfigureAwait(false);
+            telemetry?.Dispose();
             tls?.Dispose();
             throw;
         }
@@ -155,6 +172,25 @@ public sealed class ClusterNode : IAsyncDisposable
         return (await coordinator.Ask<NodeList>(new ListNodes(), TimeSpan.FromSeconds(10)).ConfigureAwait(false)).Nodes;
     }
 
+    /// <summary>Why the node cannot be sent work now, or null when it can: it is Up in the cluster, and its job coordinator, if it has one, answers.</summary>
+    public async Task<string?> ReadinessAsync()
+    {
+        if (Ended.IsCompleted) return "the node has ended";
+        if (_stopping) return "the node is stopping";
+        var status = Akka.Cluster.Cluster.Get(_system).SelfMember.Status;
+        if (status != MemberStatus.Up) return $"the node is {status.ToString().ToLowerInvariant()} in the cluster, not up";
+        if (Coordinator is null) return null;
+        try
+        {
+            await Coordinator.Ask<NodeList>(new ListNodes(), ReadyTime).ConfigureAwait(false);
+            return null;
+        }
+        catch (AskTimeoutException)
+        {
+            return $"the job coordinator did not answer within {ReadyTime.TotalSeconds:0} s";
+        }
+    }
+
     /// <summary>Stops everything.</summary>
     /// <param name="leave">
     /// Whether to leave the cluster in good order first, which takes seconds when others cannot be reached; false where the whole cluster
@@ -168,6 +204,8 @@ public sealed class ClusterNode : IAsyncDisposable
         await _system.WhenTerminated.ConfigureAwait(false);
         if (_channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
         Tls?.Dispose();
+        // the last figures go out from here, which may take as long as a collector takes to answer
+        await Task.Run(Telemetry.Dispose).ConfigureAwait(false);
     }
 
     /// <summary>Leaves and stops, unless <see cref="StopAsync"/> was called before.</summary>

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Cluster;
+using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
 using DistOpt.Protocol;
@@ -23,7 +24,8 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
     private readonly IActorRef? _coordinator;
     private readonly TaskCompletionSource _joined;
 
-    public MembershipActor(ClusterNodeRouter router, ITensorChannel channel, NodeOffer offer, IActorRef? coordinator, TaskCompletionSource joined)
+    public MembershipActor(ClusterNodeRouter router, ITensorChannel channel, NodeOffer offer, IActorRef? coordinator, TaskCompletionSource joined,
+        TrainingMeter meter)
     {
         (_router, _channel, _offer, _coordinator, _joined) = (router, channel, offer, coordinator, joined);
         Receive<ClusterEvent.MemberUp>(up =>
@@ -31,7 +33,12 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
             if (up.Member.UniqueAddress.Equals(_cluster.SelfUniqueAddress)) _joined.TrySetResult();
             Offer();
         });
-        Receive<ClusterEvent.MemberRemoved>(gone => Gone(gone.Member, gone.PreviousStatus == MemberStatus.Exiting ? "it left" : "it was downed"));
+        Receive<ClusterEvent.MemberRemoved>(gone =>
+        {
+            bool left = gone.PreviousStatus == MemberStatus.Exiting;
+            if (!left) meter.Failure(FailureKind.Node);
+            Gone(gone.Member, left ? "it left" : "it was downed");
+        });
         Receive<ClusterEvent.MemberDowned>(gone => Gone(gone.Member, "it was downed"));
         Receive<ClusterEvent.IMemberEvent>(_ => { });
         Receive<OfferTick>(_ => Offer());

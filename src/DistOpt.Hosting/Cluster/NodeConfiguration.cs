@@ -17,16 +17,18 @@ internal static class NodeConfiguration
     public static string Protocol(NodeOptions options) => options.UsesTls ? "akka.ssl.tcp" : "akka.tcp";
 
     /// <param name="options">Valid ones.</param>
+    /// <param name="overlay">Settings from <see cref="AkkaOverlay"/> that win over the built-in ones, or null.</param>
     /// <param name="bind">Address of <see cref="NodeOptions.Bind"/>.</param>
     /// <param name="tls">The node's certificate, or null without TLS.</param>
     /// <param name="logger">Gets a line for each connection that is refused.</param>
-    public static ActorSystemSetup Setup(NodeOptions options, IPAddress bind, NodeTls? tls, ILogger logger) => ActorSystemSetup.Create(
-        BootstrapSetup.Create().WithConfig(Hocon(options)),
+    public static ActorSystemSetup Setup(NodeOptions options, Config? overlay, IPAddress bind, NodeTls? tls, ILogger logger) => ActorSystemSetup.Create(
+        BootstrapSetup.Create().WithConfig(overlay is null ? Hocon(options) : overlay.WithFallback(Hocon(options))),
         // small frames on purpose: a tensor in a message would be refused
         new ControlTransportSetup(bind, options.Port, options.AdvertisedHost, options.ControlFrameBytes, options.ControlConnections,
             options.ControlHandshakes, tls, logger));
 
-    private static Config Hocon(NodeOptions options) => ConfigurationFactory.ParseString($$"""
+    /// <summary>Akka's settings of a node without a file of its own.</summary>
+    internal static Config Hocon(NodeOptions options) => ConfigurationFactory.ParseString($$"""
         akka {
           loglevel = INFO
           stdout-loglevel = OFF
@@ -57,12 +59,14 @@ internal static class NodeConfiguration
             }
             downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
             split-brain-resolver {
-              active-strategy = keep-oldest
+              active-strategy = {{(options.SplitBrain == SplitBrain.KeepMajority ? "keep-majority" : "keep-oldest")}}
               stable-after = 7s
               keep-oldest {
                 role = "coordinator"
                 down-if-alone = on
               }
+              # of coordinators, not of all nodes: a side without one could only wait
+              keep-majority.role = "coordinator"
             }
           }
           coordinated-shutdown {

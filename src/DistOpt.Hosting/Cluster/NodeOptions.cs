@@ -6,6 +6,31 @@ using DistOpt.Hosting.Tensors;
 
 namespace DistOpt.Hosting.Cluster;
 
+/// <summary>Which side of a cluster that has fallen apart goes on; the other side's nodes end with exit code 3.</summary>
+public enum SplitBrain
+{
+    /// <summary>
+    /// The side with the oldest coordinator. For a cluster with one coordinator: when that one dies, the others stay and it can come back.
+    /// </summary>
+    KeepOldest,
+
+    /// <summary>
+    /// The side with more coordinators. For three or more of them: with two, the loss of the one with the lower address takes the other down
+    /// too.
+    /// </summary>
+    KeepMajority,
+}
+
+/// <summary>How a node writes its log on stderr.</summary>
+public enum LogFormat
+{
+    /// <summary>Lines for people.</summary>
+    Text,
+
+    /// <summary>One JSON object a line.</summary>
+    Json,
+}
+
 /// <summary>Settings of a node: command line, environment or <c>node.yaml</c>, under the same names.</summary>
 public sealed record NodeOptions
 {
@@ -39,6 +64,21 @@ public sealed record NodeOptions
 
     /// <summary>Where runs and data are kept; null = the current directory.</summary>
     public string? DataRoot { get; init; }
+
+    /// <summary>What happens when the cluster falls apart; the same on all nodes.</summary>
+    public SplitBrain SplitBrain { get; init; } = SplitBrain.KeepOldest;
+
+    /// <summary>File of Akka's own settings (HOCON) over the built-in ones, see cluster-config/akka; null = none.</summary>
+    public string? Akka { get; init; }
+
+    /// <summary>
+    /// Where metrics are sent by OTLP, as the collector's base address such as <c>http://collector:4318</c>; null = nowhere, unless
+    /// <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> names one. Over HTTP with protobuf, unless <c>OTEL_EXPORTER_OTLP_PROTOCOL</c> is <c>grpc</c>.
+    /// </summary>
+    public string? Otlp { get; init; }
+
+    /// <summary>How <c>distopt node</c> writes its log; a program that hosts a node has loggers of its own.</summary>
+    public LogFormat LogFormat { get; init; } = LogFormat.Text;
 
     /// <summary>Workers that may run here at once; null = number of cores.</summary>
     [Range(1, 100_000)]
@@ -149,6 +189,8 @@ public sealed record NodeOptions
             if (!TryParseEndpoint(seed, out _, out _))
                 violations.Add(new SpecViolation("join", $"'{seed}' is not HOST:PORT, such as 10.0.0.5:4053"));
         }
+        if (Otlp is not null && !(Uri.TryCreate(Otlp, UriKind.Absolute, out var collector) && collector.Scheme is "http" or "https"))
+            violations.Add(new SpecViolation("otlp", $"is '{Otlp}', but must be the address of a collector, such as http://127.0.0.1:4318"));
         Port_(violations, "port", Port);
         Port_(violations, "tensor-port", TensorPort);
         Port_(violations, "api-port", ApiPort);

@@ -54,6 +54,15 @@ internal sealed class OutboundLink
         }
     }
 
+    /// <summary>Frames that are not acknowledged yet.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate) return _waiting;
+        }
+    }
+
     public void Start() => _running = Task.Run(RunAsync);
 
     public void Send(in TensorHeader header, byte[] meta, TensorLease payload)

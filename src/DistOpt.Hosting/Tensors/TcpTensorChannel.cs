@@ -66,6 +66,17 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
 
     public TensorChannelStatistics Statistics => _context.Counters.Snapshot();
 
+    /// <summary>Frames that wait now: to be acknowledged by other nodes, and here for somebody to listen at their address.</summary>
+    public (long Outbound, long Unclaimed) FramesWaiting
+    {
+        get
+        {
+            OutboundLink[] links;
+            lock (_gate) links = [.. _links.Values];
+            return (links.Sum(link => (long)link.Waiting), _mailboxes.Unclaimed);
+        }
+    }
+
     /// <summary>Opens the port and begins to listen.</summary>
     /// <param name="node">This node, at most 255 bytes of UTF-8.</param>
     /// <exception cref="SpecException">Options out of bounds, all at once, or a port that cannot be listened on.</exception>
