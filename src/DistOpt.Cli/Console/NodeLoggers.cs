@@ -32,7 +32,8 @@ internal sealed class NodeLoggers(TextWriter writer, TimeProvider time, LogLevel
 
         public void Log<TState>(LogLevel level, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (IsEnabled(level)) owner.Write(level, category, eventId, state as IEnumerable<KeyValuePair<string, object?>>, formatter(state, exception), exception);
+            if (!IsEnabled(level)) return;
+            owner.Write(level, category, eventId, state as IEnumerable<KeyValuePair<string, object?>>, formatter(state, exception), exception);
         }
     }
 

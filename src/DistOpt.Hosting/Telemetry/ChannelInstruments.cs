@@ -9,6 +9,8 @@ internal static class ChannelInstruments
 {
     private static readonly KeyValuePair<string, object?> s_sent = new("direction", "sent");
     private static readonly KeyValuePair<string, object?> s_received = new("direction", "received");
+    private static readonly KeyValuePair<string, object?> s_outbound = new("queue", "outbound");
+    private static readonly KeyValuePair<string, object?> s_unclaimed = new("queue", "unclaimed");
 
     public static void Add(Meter meter, TcpTensorChannel channel)
     {
@@ -33,12 +35,13 @@ internal static class ChannelInstruments
         meter.CreateObservableCounter("distopt.tensor.connections.rejected", () =>
         {
             var rejected = channel.Statistics.Rejected;
-            return Enum.GetValues<TensorRejection>().Select(r => Reason(rejected.GetValueOrDefault(r), JsonNamingPolicy.SnakeCaseLower.ConvertName(r.ToString())));
+            return Enum.GetValues<TensorRejection>().Select(reason =>
+                Reason(rejected.GetValueOrDefault(reason), JsonNamingPolicy.SnakeCaseLower.ConvertName(reason.ToString())));
         }, "{connection}", "Incoming connections closed, by reason");
         meter.CreateObservableGauge("distopt.tensor.queue", () =>
         {
             var (outbound, unclaimed) = channel.FramesWaiting;
-            return new Measurement<long>[] { new(outbound, new KeyValuePair<string, object?>("queue", "outbound")), new(unclaimed, new KeyValuePair<string, object?>("queue", "unclaimed")) };
+            return new Measurement<long>[] { new(outbound, s_outbound), new(unclaimed, s_unclaimed) };
         }, "{frame}", "Frames that wait: for the acknowledgement of another node, or for somebody to listen");
     }
 

@@ -63,5 +63,6 @@ public sealed class ReadinessTests
         new NodeOptions { Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join] },
         LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
-    private static Task<ApiServer> Api(ClusterNode node) => ApiServer.StartAsync(node, new LinearParts(), NullLoggerFactory.Instance, TimeProvider.System, Token);
+    private static Task<ApiServer> Api(ClusterNode node) =>
+        ApiServer.StartAsync(node, new LinearParts(), NullLoggerFactory.Instance, TimeProvider.System, Token);
 }

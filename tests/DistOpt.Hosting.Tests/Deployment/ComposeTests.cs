@@ -72,8 +72,8 @@ public sealed class ComposeTests
     private static NodeOptions Options(string service)
     {
         // ${NAME:?text} is what the environment must give; here it gives something long enough
-        var environment = Service(service).Map("environment").ToDictionary(e => e.Key,
-            e => ((YamlScalarNode)e.Value).Value is { } value && value.StartsWith($"${{{e.Key}:?", StringComparison.Ordinal) ? new string('x', 32) : ((YamlScalarNode)e.Value).Value!);
+        var environment = Service(service).Map("environment").ToDictionary(e => e.Key, e =>
+            e.Value.ToString().StartsWith($"${{{e.Key}:?", StringComparison.Ordinal) ? new string('x', 32) : e.Value.ToString());
         Assert.Equal("/etc/distopt/node.yaml", environment["DISTOPT_CONFIG"]);
         return NodeSettings.Bind(File.ReadAllText(Path.Combine(YamlFile.Root, "docker", "node.yaml")), environment);
     }

@@ -147,7 +147,8 @@ public sealed class MetricsTests
         new NodeOptions { Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join], WorkerSlots = 2 },
         LinearParts.Of(runtime ?? new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
-    private static Task<ApiServer> Api(ClusterNode node) => ApiServer.StartAsync(node, new LinearParts(), NullLoggerFactory.Instance, TimeProvider.System, Token);
+    private static Task<ApiServer> Api(ClusterNode node) =>
+        ApiServer.StartAsync(node, new LinearParts(), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
     private static async Task<WebApplication> CollectorAsync(List<(string Path, string? Type, byte[] Body)> received)
     {
