@@ -38,7 +38,10 @@ public sealed class NodeAgentActor : ReceiveActor
         Receive<Terminated>(gone =>
         {
             foreach (var job in _jobs.Where(j => j.Value.Equals(gone.ActorRef)).Select(j => j.Key).ToList()) _jobs.Remove(job);
-            if (_names.Remove(gone.ActorRef, out var ended)) _services.Channel.ForgetJob(JobKey.Of(ended));
+            if (!_names.Remove(gone.ActorRef, out var ended)) return;
+            _services.Channel.ForgetJob(JobKey.Of(ended));
+            _services.Meter.JobEnded(ended);
+            _log.Of(ended).Info("job has ended on this node");
         });
     }
 
@@ -71,6 +74,8 @@ public sealed class NodeAgentActor : ReceiveActor
                 Context.Watch(actor);
                 _jobs[delivery.Job] = actor;
                 _names[actor] = delivery.Job;
+                _services.Meter.JobBegan();
+                _log.Of(delivery.Job).Info("job begins on this node");
                 actor.Tell(delivery);
                 break;
             case NodeActors.Agent when delivery.Body is EndJob:

@@ -32,6 +32,9 @@ public sealed record NodeServices
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>Where the actors record times, bytes and failures; a host that exports them gives its own.</summary>
+    public TrainingMeter Meter { get; init; } = TrainingMeter.Unread;
+
     /// <summary>Dispatcher of actors that compute or block: one thread each.</summary>
     public string ComputeDispatcher { get; init; } = ComputeDispatcherName;
 

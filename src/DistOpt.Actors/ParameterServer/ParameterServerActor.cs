@@ -181,7 +181,11 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             Report(planner, plan, next, result);
         }
         using (var used = Replicate(plan, gradient, result.Weight))
+        {
+            long begun = _services.Time.GetTimestamp();
             ApplyTo(plan, gradient.Memory.Span, result.Weight, _nextBuffers.Memory);
+            _services.Meter.Phase(_setup.Job, StepPhase.Apply, _services.Time.GetElapsedTime(begun).TotalSeconds);
+        }
         _buffersArrived = false;
         AnswerOnceProtected(plan, next);
     }

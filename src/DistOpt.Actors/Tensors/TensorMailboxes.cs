@@ -23,6 +23,15 @@ public sealed class TensorMailboxes : IDisposable
         _kept = kept;
     }
 
+    /// <summary>Frames kept at addresses where nobody listens yet.</summary>
+    public int Unclaimed
+    {
+        get
+        {
+            lock (_gate) return _boxes.Values.Sum(box => box.Waiting.Count);
+        }
+    }
+
     /// <summary>Who listens at the address, or null.</summary>
     public ITensorReceiver? Find(in TensorAddress address)
     {

@@ -57,7 +57,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
         Receive<CommitCheckpoint>(OnCommit);
         Receive<CollectInEpoch>(collect =>
         {
-            _epoch = collect.JobEpoch;
+            (_epoch, _step) = (collect.JobEpoch, -1);
             GiveUp();
         });
     }

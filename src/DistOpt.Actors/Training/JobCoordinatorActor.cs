@@ -1,7 +1,9 @@
 using Akka.Actor;
+using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Core.Jobs;
 using DistOpt.Core.Runs;
+using DistOpt.Core.Training;
 using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Training;
@@ -91,6 +93,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<OfferAnswered>(OnAnswered);
         Receive<JobEnded>(OnEnded);
         Receive<StopJob>(OnStop);
+        Receive<FailJob>(fail => Find(fail.Job)?.Actor?.Tell(fail));
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);
         Receive<OutsideOutput>(output =>
@@ -112,6 +115,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 
     private void Start(Job job, SubmitJob submission)
     {
+        Count();
         // opening model and data, and writing results, block: a thread of its own
         job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new TrainingCoordinatorActor(submission, _services))
             .WithDispatcher(_services.ComputeDispatcher), $"training-{++_started}-{Uri.EscapeDataString(submission.Job.Value)}");
@@ -130,6 +134,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     /// </summary>
     private void OfferNodes()
     {
+        Count();
         _offers.Clear();
         var opened = _ledger.Live.Select(e => Find(new JobId(e.Job))).Where(j => j is { Opened: true, Ending: false }).ToList();
         foreach (var job in opened.Where(j => j!.Workers is not null)) _offers.Enqueue(job!.Id);
@@ -157,6 +162,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         if (Find(answer.Job) is not { Ending: false } job) return;
         bool wasWaiting = job.Workers is null;
         job.Workers = answer.Workers;
+        Count();
         if (_answerOf == answer.Job) OfferNext();
         // another one may wait behind it
         if (wasWaiting && answer.Workers is not null && _answerOf is null) OfferNodes();
@@ -166,6 +172,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         if (Find(ended.Job) is not { Ending: false } job) return;
         (job.Ending, job.Workers) = (true, null);
+        if (ended.Summary.Status == RunStatus.Failed) _services.Meter.Failure(FailureKind.Job);
+        _log.Of(ended.Job).Info("job ended: {State}", RunJson.Name(ended.Summary.Status));
         if (job.Actor is not null) Context.Stop(job.Actor);
         job.Actor = null;
         if (_answerOf == ended.Job) _answerOf = null;
@@ -217,6 +225,12 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         int running = _jobs.Values.Where(j => j is { Workers: not null }).Sum(j => j.Workers!.GetValueOrDefault(node.Peer.Node));
         return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version);
+    }
+
+    private void Count()
+    {
+        int running = _jobs.Values.Count(j => j is { Workers: not null });
+        _services.Meter.Jobs(_jobs.Values.Count(j => !j.Ending) - running, running);
     }
 
     private Job? Find(JobId id) => _jobs.GetValueOrDefault(id);

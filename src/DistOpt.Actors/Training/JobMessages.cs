@@ -77,6 +77,9 @@ public sealed record FindJob(JobId Job) : INoSerializationVerificationNeeded;
 /// <param name="BadInput">Why it never began, where it was bad input; else empty.</param>
 public sealed record JobFound(JobStatus? Status, string? Directory, IReadOnlyList<SpecViolation> BadInput) : INoSerializationVerificationNeeded;
 
+/// <summary>From the host: the job cannot go on.</summary>
+public sealed record FailJob(JobId Job, string Why) : INoSerializationVerificationNeeded;
+
 /// <summary>From the host: a line written outside of any job (a child process before it joined, say); every live job logs it.</summary>
 public sealed record OutsideOutput(WireLogLine Line) : INoSerializationVerificationNeeded;
 

@@ -41,7 +41,8 @@ internal sealed partial class TrainingCoordinatorActor
         _restoring = OpenToRestore();
         _restorer = null;
         var start = new StartJob(_wirePlacement!, _restoring?.Step ?? -1);
-        foreach (string node in _topology!.Nodes) Send(new NodeId(node), NodeActors.Agent, start);
+        // also to nodes that have no part in it: they end what they had in the epoch before
+        foreach (var node in _asked) Send(node, NodeActors.Agent, start);
     }
 
     /// <summary>Sends the checkpoint once servers of the new epoch listen: those of the one before would refuse it.</summary>
@@ -145,8 +146,10 @@ internal sealed partial class TrainingCoordinatorActor
         var recovery = topology.After(lost);
         if (recovery == Recovery.None) return;
         foreach (string node in lost) Note("warning", $"node {NameOf(node)} was lost ({why}) at step {_progress.CurrentStep}");
-        _workerFailures += topology.Replicas.Count(r => lost.Contains(r.Node));
-        _serverFailures += topology.Servers.Count(s => lost.Contains(s.Node));
+        int workers = topology.Replicas.Count(r => lost.Contains(r.Node)), servers = topology.Servers.Count(s => lost.Contains(s.Node));
+        (_workerFailures, _serverFailures) = (_workerFailures + workers, _serverFailures + servers);
+        _services.Meter.Failure(FailureKind.Worker, workers);
+        _services.Meter.Failure(FailureKind.Server, servers);
         if (topology.IsFixed)
         {
             Fail($"node {string.Join(", ", lost.Select(NameOf))} was lost ({why}) at step {_progress.CurrentStep}");

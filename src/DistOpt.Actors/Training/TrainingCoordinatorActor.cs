@@ -55,6 +55,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<NodeDelivery>(delivery => Guard(() => OnDelivery(delivery)));
         Receive<PartArrived>(part => Guard(() => OnPart(part)));
         Receive<StopJob>(stop => Guard(() => Stop(stop.Reason)));
+        Receive<FailJob>(fail => Guard(() => Fail(fail.Why)));
         Receive<NodeGone>(gone => Guard(() => OnNodeGone(gone)));
         Receive<OutsideOutput>(o => Guard(() => Log(new LogLine(o.Line.Node, o.Line.Source, o.Line.Level, o.Line.Text, _progress.WallSeconds))));
         Receive<CheckProgress>(_ => Guard(CheckWhetherItMoves));

@@ -7,7 +7,7 @@ using DistOpt.Protocol;
 namespace DistOpt.Actors.Training;
 
 /// <summary>A snapshot's part of a range has come.</summary>
-internal sealed record PartArrived(int Part, KeyRange Range) : INoSerializationVerificationNeeded;
+internal sealed record PartArrived(int JobEpoch, int Part, KeyRange Range) : INoSerializationVerificationNeeded;
 
 /// <summary>
 /// Puts the slices that servers send together into whole vectors: weights and buffers, last and selected. Slices are read straight into place;
@@ -42,6 +42,7 @@ internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) :
     /// <summary>Counts a slice on the owner's thread; a repeat is dropped.</summary>
     public void Count(PartArrived arrived)
     {
+        if (arrived.JobEpoch != _expected[0] || (arrived.Part != _expected[1] && arrived.Part != _expected[2])) return;
         if (CheckpointPart.IsBuffers(arrived.Part)) _buffersArrived = true;
         else _arrived.Add(arrived.Range);
         Complete = _buffersArrived && _arrived.Sum(r => r.Length) == layout.ParameterCount;
@@ -62,7 +63,7 @@ internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) :
             var destination = target.Slice(header.Range);
             if (!destination.Equals(payload.Memory)) payload.Memory.CopyTo(destination);
         }
-        owner.Tell(new PartArrived(header.Part, header.Range), ActorRefs.NoSender);
+        owner.Tell(new PartArrived(header.JobEpoch, header.Part, header.Range), ActorRefs.NoSender);
     }
 
     public void Abandoned(in TensorHeader header, TensorLease payload) => payload.Dispose();

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.ParameterServer;
 using DistOpt.Actors.Tensors;
@@ -63,6 +64,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     // whoever joins may find a step that was left behind before it came
     private bool _mayBeOrphaned = true;
     private long _orphan = -1;
+    private long? _pushed;
     private StepPlan? _nextPlan;
     private StepPlan? _plan;
 
@@ -103,7 +105,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private void SpawnWorkers()
     {
         var context = new WorkerContext(_setup.Runtime, _tree, _setup.Weights, _setup.Buffers, _buffersOut,
-            _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, _setup.Spec.Data.Prefetch);
+            _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, _setup.Spec.Data.Prefetch, _setup.Job, _services);
         while (_workers.Count < OwnWorkers(_placement).Length)
             _workers.Add(Context.ActorOf(WorkerActor.Props(context, _workers.Count, _services.ComputeDispatcher), $"worker-{_workers.Count}"));
     }
@@ -155,6 +157,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
             frame.Payload.Memory.CopyTo(destination);
         }
         _gate.Written(slice, header.Step);
+        _services.Meter.Bytes(PayloadDirection.Pull, destination.Length * sizeof(float));
         if (frame.Meta is AnswerMeta meta) _nextPlan = meta.Plan.ToPlan();
         return true;
     }
@@ -167,6 +170,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
             RecoverOrphan();
             return;
         }
+        if (_pushed is { } pushed) _services.Meter.Phase(_setup.Job, StepPhase.Wait, _services.Time.GetElapsedTime(pushed).TotalSeconds);
+        _pushed = null;
         StopRecovery();
         _done.Clear();
         _slicesDone.Clear();
@@ -223,7 +228,10 @@ internal sealed partial class ReplicaActor : ReceiveActor
         if (!_computing.Remove(done.Work)) return;
         _computed.AddRange(done.Nodes);
         if (_computing.Count > 0) return;
+        long computed = _services.Time.GetTimestamp();
         Push(done.Work.Plan, PreReduce());
+        _pushed = _services.Time.GetTimestamp();
+        _services.Meter.Phase(_setup.Job, StepPhase.Push, _services.Time.GetElapsedTime(computed, _pushed.Value).TotalSeconds);
         _computed.Clear();
         OpenGate();
     }
@@ -240,6 +248,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
                 var header = new TensorHeader(TensorKind.Push, new TensorAddress(job, TensorTarget.Server, server.Index),
                     _placement.JobEpoch, plan.Step, node.Node, server.Range());
                 _services.Channel.Send(server.Peer.ToPeer(), header, meta, new TensorLease(node.Gradient.Slice(server.Range())));
+                _services.Meter.Bytes(PayloadDirection.Push, header.Range.Length * sizeof(float));
             }
         }
         if (_buffersOut.Length == 0 || !nodes.Any(n => _tree.Shards(n.Node).Begin == 0)) return;
@@ -247,6 +256,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         var buffers = new TensorHeader(TensorKind.PushBuffers, new TensorAddress(job, TensorTarget.Server, first.Index),
             _placement.JobEpoch, plan.Step, default, new KeyRange(0, _buffersOut.Length));
         _services.Channel.Send(first.Peer.ToPeer(), buffers, null, new TensorLease(_buffersOut.Memory));
+        _services.Meter.Bytes(PayloadDirection.Push, _buffersOut.Length * sizeof(float));
     }
 
     /// <summary>
@@ -388,6 +398,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
     /// <summary>User code threw: its work is tried once by another worker of this node, then the job fails with that exception.</summary>
     private void OnFailed(WorkFailed failed)
     {
+        _services.Meter.Failure(FailureKind.UserCode);
+        Context.GetLogger(_setup.Job).OfWorker(WorkerIndex(failed.Worker)).Error(failed.Error, "user code threw");
         if (failed.Worker >= 0 && failed.Work is not null && _workers.Count > 1 && _retried.Add(failed.Work))
         {
             _workers[(failed.Worker + 1) % _workers.Count].Tell(failed.Work);

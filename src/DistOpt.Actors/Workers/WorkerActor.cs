@@ -1,4 +1,5 @@
 using Akka.Actor;
+using DistOpt.Actors.Nodes;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Training;
@@ -31,7 +32,9 @@ internal sealed record WorkerContext(
     FlatBuffer BuffersOut,
     int EvaluationBatch,
     int BatchSize,
-    int PrefetchSteps);
+    int PrefetchSteps,
+    JobId Job,
+    NodeServices Services);
 
 /// <summary>
 /// Computes gradient shards and evaluation slices on a thread of its own (pinned dispatcher): the model replica is made, used and disposed
@@ -72,7 +75,12 @@ internal sealed class WorkerActor : ReceiveActor
 
     private void Compute(ComputeShards work)
     {
+        var (job, time, meter) = (_context.Job, _context.Services.Time, _context.Services.Meter);
+        long begun = time.GetTimestamp();
         var nodes = _computation!.Compute(work.Plan, work.Begin, work.End, _context.Buffers.Memory, _context.BuffersOut.Memory);
+        double seconds = time.GetElapsedTime(begun).TotalSeconds, data = Math.Min(seconds, _worker!.TakeDataSeconds());
+        meter.Phase(job, StepPhase.Data, data);
+        meter.Phase(job, StepPhase.Compute, seconds - data);
         Context.Parent.Tell(new ShardsComputed(_index, work, nodes));
         Announce(work);
     }

@@ -6,6 +6,7 @@ using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Security;
 
 namespace DistOpt;
 
@@ -18,11 +19,21 @@ internal sealed class ClusterClient : IDisposable
     public const string UrlVariable = "DISTOPT_CLUSTER";
     public const string TokenVariable = "DISTOPT_TOKEN";
 
+    /// <summary>PEM file of the cluster's own CA.</summary>
+    public const string CaVariable = "DISTOPT_CA";
+
     /// <summary>Seconds that a request for rows or logs waits on the server for new ones.</summary>
     private const int LongPollSeconds = 10;
 
     private readonly ClusterRequests _requests;
     private readonly string _url;
+
+    /// <summary>A client that does not try again: for checks.</summary>
+    /// <param name="url">Of a node.</param>
+    /// <param name="token">Bearer token; null for none.</param>
+    /// <param name="peers">The cluster's own CA; null to trust what the machine trusts.</param>
+    public ClusterClient(Uri url, string? token, PeerCertificates? peers = null)
+        : this(url, new ClusterRequests(token, peers, TimeSpan.Zero, TimeProvider.System, null)) { }
 
     private ClusterClient(Uri url, ClusterRequests requests) => (_url, _requests) = (url.ToString().TrimEnd('/'), requests);
 
@@ -44,7 +55,16 @@ internal sealed class ClusterClient : IDisposable
         string name = option is null ? UrlVariable : "--cluster";
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
             throw new SpecException(name, $"'{text}' is no address; write http://HOST:PORT or https://HOST:PORT");
-        return new ClusterClient(url, new ClusterRequests(environment(TokenVariable), patience, time, tell));
+        string? token = TokenFile.Token(environment, null, environment(TokenFile.Variable), TokenFile.Variable);
+        return new ClusterClient(url, new ClusterRequests(token, Peers(environment), patience, time, tell));
+    }
+
+    private static PeerCertificates? Peers(Func<string, string?> environment)
+    {
+        if (environment(CaVariable) is not { Length: > 0 } ca) return null;
+        var violations = new List<SpecViolation>();
+        var peers = PeerCertificates.Read(ca, CaVariable, violations);
+        return violations.Count == 0 ? peers : throw new SpecException(violations);
     }
 
     /// <summary>Submits a job; a repeat with the same key gives the same job.</summary>
@@ -61,6 +81,12 @@ internal sealed class ClusterClient : IDisposable
     public Task<JsonDocument> JobAsync(string id, CancellationToken ct) => GetAsync($"/api/v1/jobs/{Uri.EscapeDataString(id)}", ct);
 
     public Task<JsonDocument> NodesAsync(CancellationToken ct) => GetAsync("/api/v1/nodes", ct);
+
+    /// <summary>What the node of this address tells of itself.</summary>
+    public Task<JsonDocument> NodeAsync(CancellationToken ct) => GetAsync("/api/v1/node", ct);
+
+    /// <summary>Whether the node reaches a port of this machine, by the name or address under which this machine is to be reached.</summary>
+    public Task<JsonDocument> ReachAsync(string host, int port, CancellationToken ct) => GetAsync($"/api/v1/node/reach?host={Uri.EscapeDataString(host)}&port={port}", ct);
 
     /// <summary>Asks for a job's end at its next step.</summary>
     public async Task CancelAsync(string id, string idempotencyKey, CancellationToken ct)

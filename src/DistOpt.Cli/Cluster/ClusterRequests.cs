@@ -1,7 +1,11 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using DistOpt.Core.Specs;
+using DistOpt.Hosting.Security;
 
 namespace DistOpt;
 
@@ -27,14 +31,26 @@ internal sealed class ClusterRequests : IDisposable
     private readonly TimeProvider _time;
     private readonly Action<string>? _tell;
     private bool _told;
+    private string? _refused;
 
+    /// <param name="token">Bearer token; null for none.</param>
+    /// <param name="peers">The cluster's own CA; null to trust what the machine trusts.</param>
     /// <param name="patience">How long a request is tried again.</param>
     /// <param name="tell">Is told once, when the first attempt fails, that others follow.</param>
-    public ClusterRequests(string? token, TimeSpan patience, TimeProvider time, Action<string>? tell)
+    public ClusterRequests(string? token, PeerCertificates? peers, TimeSpan patience, TimeProvider time, Action<string>? tell)
     {
         (_patience, _time, _tell) = (patience, time, tell);
         // redirects are followed here: the token must go along
         var handler = new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5), AllowAutoRedirect = false };
+        if (peers is not null)
+        {
+            handler.SslOptions.RemoteCertificateValidationCallback = (sender, certificate, chain, _) =>
+            {
+                string host = ((SslStream)sender).TargetHostName;
+                _refused = peers.Problem(certificate as X509Certificate2, chain?.ChainPolicy.ExtraStore, CertificateUse.Server, host);
+                return _refused is null;
+            };
+        }
         // a long poll ends well before this
         _http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(30) };
         if (!string.IsNullOrEmpty(token)) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
@@ -69,6 +85,12 @@ internal sealed class ClusterRequests : IDisposable
                 why = "it has no job coordinator at the moment";
                 if (asked > pause) pause = asked.Value;
                 response.Dispose();
+            }
+            catch (HttpRequestException e) when (e.InnerException is AuthenticationException)
+            {
+                string cause = _refused ?? e.InnerException.Message;
+                throw new SpecException(ClusterClient.CaVariable,
+                    $"the cluster at {url} is not trusted: {cause}; set {ClusterClient.CaVariable} to the PEM file of the cluster's CA");
             }
             catch (HttpRequestException e)
             {

@@ -20,6 +20,7 @@ internal static class CommandList
         DataCommand.Create,
         DoctorCommand.Create,
         NodeCommand.Create,
+        ClusterCommand.Create,
         SubmitCommand.Create,
         WatchCommand.Create,
         LogsCommand.Create,

@@ -10,10 +10,11 @@ internal static class DoctorCommand
     public static Command Create(Bind bind)
     {
         var cluster = GlobalOptions.Cluster();
-        var join = new Option<string>("--join") { Description = "Check the ports of this node of a cluster", HelpName = "host:port" };
+        var join = new Option<string>("--join") { Description = "Check this machine against this node of a cluster: names, ports in both directions, certificates, clock, build", HelpName = "host:port" };
+        var config = new Option<string>("--config") { Description = "With --join: the node.yaml that a node of this machine runs with", HelpName = "file" };
         var tensorPort = new Option<int?>("--tensor-port") { Description = "Its tensor port; default: the control port + 1", HelpName = "port" };
         var apiPort = new Option<int?>("--api-port") { Description = "Its API port; default: the control port + 2", HelpName = "port" };
-        var command = new Command("doctor", "Checks runtime, libtorch, CPU, threads, memory, data folder and cluster") { cluster, join, tensorPort, apiPort };
+        var command = new Command("doctor", "Checks runtime, libtorch, CPU, threads, memory, data folder and cluster") { cluster, join, config, tensorPort, apiPort };
         bind(command, async invocation =>
         {
             var environment = invocation.Console.Environment;
@@ -30,8 +31,13 @@ internal static class DoctorCommand
             if (node is not null)
             {
                 var (host, control) = ClusterChecks.ParseEndpoint("--join", node);
-                checks.AddRange(await ClusterChecks.PortsAsync(host, control, invocation.Parse.GetValue(tensorPort) ?? control + 1,
-                    invocation.Parse.GetValue(apiPort) ?? control + 2, invocation.Interrupt).ConfigureAwait(false));
+                int tensor = invocation.Parse.GetValue(tensorPort) ?? control + 1, api = invocation.Parse.GetValue(apiPort) ?? control + 2;
+                var ports = await ClusterChecks.PortsAsync(host, control, tensor, api, invocation.Interrupt).ConfigureAwait(false);
+                checks.AddRange(ports);
+                var own = NodeSettings.Read(invocation, invocation.Parse.GetValue(config), []);
+                // without an API that answers there is nobody to ask
+                if (invocation.Parse.GetValue(join) is not null && ports.All(p => p.Status == DoctorStatus.Ok))
+                    checks.AddRange(await new JoinChecks(own, host, invocation.Console).AllAsync(control, tensor, api, invocation.Interrupt).ConfigureAwait(false));
             }
             bool passed = checks.All(c => c.Status != DoctorStatus.Failed);
             invocation.Write(json => WriteJson(json, checks, passed), writer => WriteText(writer, checks, passed, url is null && node is null));

@@ -1,8 +1,8 @@
 using System.CommandLine;
-using DistOpt.Core.Specs;
 using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Processes;
+using DistOpt.Hosting.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace DistOpt;
@@ -24,30 +24,26 @@ internal static class NodeCommand
             (Text("--data-root", "folder", "Where runs and data are kept; default: here"), "data_root", false),
             (Text("--journal", "where", "A coordinator's journal: a SQLite file of this machine, a PostgreSQL connection string, or none"), "journal", false),
             (Text("--worker-slots", "n", "Workers that may run here at once; default: the number of hardware threads"), "worker_slots", false),
+            (Text("--split-brain", "strategy", "Which side goes on when the cluster falls apart: keep-oldest (default), or keep-majority for three coordinators and more"), "split_brain", false),
+            (Text("--akka", "file", "Akka's own settings (HOCON) over the built-in ones; see cluster-config/akka"), "akka", false),
+            (Text("--otlp", "url", $"Collector that metrics are sent to, such as http://localhost:4318; default: {NodeTelemetry.EndpointVariable}, or nowhere"), "otlp", false),
+            (Text("--log-format", "text|json", "Log on stderr as lines for people, or as JSON objects; default: text"), "log_format", false),
+            (Text("--certificate", "file", "This node's certificate, PFX or PEM: TLS for all three ports"), "certificate", false),
+            (Text("--certificate-key", "file", "Its key, where the certificate's file does not hold it"), "certificate_key", false),
+            (Text("--ca", "file", "PEM file of the cluster's CA"), "ca", false),
+            (Text("--token-file", "file", $"File with the API's token; default: {ClusterClient.TokenVariable}"), "token_file", false),
             (Text("--join-timeout", "seconds", "Give up joining after so long (exit code 4); default: 30"), "join_timeout", false),
             (Text("--coordinator-timeout", "seconds", "End after so long without any coordinator (exit code 3); default: 3600"), "coordinator_timeout", false),
         ];
-        var config = Text("--config", "file", "A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it");
-        var command = new Command("node", "Runs a node of a cluster until it is stopped") { config };
+        var config = Text("--config", "file", $"A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it; default: {NodeSettings.ConfigVariable}");
+        var check = new Option<bool>("--check") { Description = "Start nothing: ask the node with these settings whether it is alive; exit code 0 or 1" };
+        var command = new Command("node", "Runs a node of a cluster until it is stopped") { config, check };
         foreach (var (option, _, _) in settings) command.Add(option);
         bind(command, invocation =>
         {
-            var overrides = new List<string>();
-            foreach (var (option, field, isList) in settings)
-            {
-                string? text = invocation.Parse.GetValue(option) ?? invocation.Console.Environment("DISTOPT_" + field.ToUpperInvariant());
-                if (string.IsNullOrEmpty(text)) continue;
-                string value = isList ? "[" + string.Join(", ", text.Split(',', StringSplitOptions.TrimEntries).Select(Quoted)) + "]"
-                    : field is "bind" or "advertise" or "data_root" or "journal" ? Quoted(text) : text;
-                overrides.Add($"{field}={value}");
-            }
-            string? path = invocation.Parse.GetValue(config);
-            var options = SpecFiles.Binder(invocation.App).Bind<NodeOptions>(path is null ? "" : SpecFile.Read(path), path, overrides);
-            return RunAsync(invocation, options with
-            {
-                Secret = invocation.Console.Environment(NodeProcess.SecretVariable) ?? options.Secret,
-                Token = invocation.Console.Environment(ClusterClient.TokenVariable) ?? options.Token,
-            });
+            var given = settings.Select(o => (o.Field, Text: invocation.Parse.GetValue(o.Option), o.IsList));
+            var options = NodeSettings.Read(invocation, invocation.Parse.GetValue(config), given);
+            return invocation.Parse.GetValue(check) ? NodeCheck.RunAsync(options, invocation.Console, invocation.Interrupt) : RunAsync(invocation, options);
         });
         return command;
     }
@@ -61,7 +57,7 @@ internal static class NodeCommand
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(invocation.Interrupt);
         if (isChild) _ = WatchInputAsync(console.In, stop);
         var level = invocation.Parse.GetValue<bool>("--debug") ? LogLevel.Debug : LogLevel.Information;
-        using var loggers = new ConsoleLoggers(isChild ? TextWriter.Null : console.Error, console.Time, level);
+        using var loggers = new NodeLoggers(isChild ? TextWriter.Null : console.Error, console.Time, level, options.LogFormat);
         ClusterNode node;
         try
         {
@@ -73,11 +69,12 @@ internal static class NodeCommand
         }
         await using (node.ConfigureAwait(false))
         {
+            var userCode = loggers.CreateLogger("UserCode");
             using var capture = console.CapturesSystemConsole ? new ConsoleCapture(Capture) : null;
             await using var api = isChild ? null
                 : await ApiServer.StartAsync(node, new AppSpecReader(app), loggers, console.Time, stop.Token).ConfigureAwait(false);
             console.Out.WriteLine(isChild ? NodeProcess.Announcement + node.Id.Value
-                : $"node {node.Endpoint} ({string.Join(", ", options.Roles)}), tensor port {node.TensorPort}, http://{options.AdvertisedHost}:{api!.Port}");
+                : $"node {node.Endpoint} ({string.Join(", ", options.Roles)}), tensor port {node.TensorPort}, {api!.Url}");
             await console.Out.FlushAsync(CancellationToken.None).ConfigureAwait(false);
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using (stop.Token.Register(() => stopped.TrySetResult()))
@@ -90,7 +87,10 @@ internal static class NodeCommand
             void Capture(string source, string text)
             {
                 node.Output(source, source == "stderr" ? "warning" : "information", text);
-                if (!isChild) (source == "stderr" ? console.Error : console.Out).WriteLine(text);
+                if (isChild) return;
+                // a reader of JSON lines gets nothing else on stderr
+                if (options.LogFormat == LogFormat.Json) userCode.Log(source == "stderr" ? LogLevel.Warning : LogLevel.Information, "{Text}", text);
+                else (source == "stderr" ? console.Error : console.Out).WriteLine(text);
             }
         }
     }
@@ -121,39 +121,4 @@ internal static class NodeCommand
     }
 
     private static Option<string> Text(string name, string help, string description) => new(name) { HelpName = help, Description = description };
-
-    private static string Quoted(string text) => "'" + text.Replace("'", "''", StringComparison.Ordinal) + "'";
-}
-
-/// <summary>Log lines of a node, one to a line, on stderr.</summary>
-internal sealed class ConsoleLoggers(TextWriter writer, TimeProvider time, LogLevel level) : ILoggerFactory
-{
-    public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName);
-
-    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("these loggers write to one place");
-
-    public void Dispose() { }
-
-    private sealed class Logger(ConsoleLoggers owner, string category) : ILogger
-    {
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
-
-        /// <summary>The web server tells each request under "information": that is detail here.</summary>
-        private readonly int _shift = category.StartsWith("Microsoft.", StringComparison.Ordinal) ? 1 : 0;
-
-        public bool IsEnabled(LogLevel level) => level != LogLevel.None && owner.Enabled(level - _shift);
-
-        public void Log<TState>(LogLevel level, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            if (IsEnabled(level)) owner.Write(level, category, formatter(state, exception), exception);
-        }
-    }
-
-    private bool Enabled(LogLevel asked) => asked >= level && asked != LogLevel.None;
-
-    private void Write(LogLevel at, string category, string text, Exception? exception)
-    {
-        string line = $"{time.GetUtcNow():yyyy-MM-dd HH:mm:ss.fff} {at.ToString().ToLowerInvariant()} {category}: {text}";
-        lock (writer) writer.WriteLine(exception is null ? line : line + Environment.NewLine + exception);
-    }
 }

@@ -19,6 +19,7 @@ internal sealed class TrainCommand
     private readonly Option<string> _workers = new("--workers") { Description = "Worker actors (training.workers)", HelpName = "n" };
     private readonly Option<string> _servers = new("--servers") { Description = "Parameter servers (training.servers)", HelpName = "n" };
     private readonly Option<int> _processes = new("--processes") { Description = "Processes on this machine; 1 = this one alone", HelpName = "n", DefaultValueFactory = _ => 1 };
+    private readonly Option<int> _maxRestarts = new("--max-restarts") { Description = "How often each process that dies is started again", HelpName = "n", DefaultValueFactory = _ => 10 };
     private readonly Option<string> _out = new("--out") { Description = "Folder for the results; default: runs/<name>-<id>", HelpName = "folder" };
     private readonly Option<string> _resume = new("--resume") { Description = "Goes on with a run that did not end by itself: its folder, or its id", HelpName = "run" };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Check everything, show spec, data, parameters and layout, train nothing" };
@@ -30,7 +31,7 @@ internal sealed class TrainCommand
         var train = new TrainCommand();
         var command = new Command("train", "Trains a model")
         {
-            train._spec, train._workers, train._servers, train._processes, train._out, train._resume, train._dryRun, train._set, train._require,
+            train._spec, train._workers, train._servers, train._processes, train._maxRestarts, train._out, train._resume, train._dryRun, train._set, train._require,
         };
         bind(command, train.RunAsync);
         return command;
@@ -57,6 +58,7 @@ internal sealed class TrainCommand
         var spec = parse.GetValue(_resume) is not null ? resumed?.Spec : violations.Try(() => SpecFiles.Read(parse.GetValue(_spec), settings, app));
         var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(_require) ?? []));
         if (processes is < 1 or > 1000) violations.Add("--processes", $"is {processes}, but must be between 1 and 1000");
+        if (parse.GetValue(_maxRestarts) < 0) violations.Add("--max-restarts", $"is {parse.GetValue(_maxRestarts)}, but must be 0 or more");
         var directory = parse.GetValue(_resume) is not null ? resumed?.Directory : violations.Try(() => RunDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "run", id, console.RunsRoot));
         var host = violations.Try(() => Hosts.For(app, processes));
         violations.ThrowIfAny();
@@ -78,6 +80,7 @@ internal sealed class TrainCommand
                 Job = resumed?.Job ?? $"{spec!.Name}-{id}",
                 Spec = spec!,
                 Resumes = resumed is not null,
+                MaxRestarts = parse.GetValue(_maxRestarts),
                 App = app,
                 Runtimes = runtimes,
                 Host = host!,

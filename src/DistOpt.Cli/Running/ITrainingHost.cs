@@ -19,6 +19,9 @@ public sealed record TrainingRequest(string Job, TrainingSpec Spec, DistOptAppDe
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
+    /// <summary>How often each of several processes is started again when it dies.</summary>
+    public int MaxRestarts { get; init; } = 10;
+
     /// <summary>Folder of its checkpoints; null = none are written.</summary>
     public string? CheckpointDirectory { get; init; }
 

@@ -30,6 +30,8 @@ internal sealed record RunPlan
 
     public int Processes { get; init; } = 1;
 
+    public int MaxRestarts { get; init; } = 10;
+
     /// <summary>Whether the run in the directory goes on from its newest sound checkpoint.</summary>
     public bool Resumes { get; init; }
 
@@ -65,6 +67,7 @@ internal static class TrainingRunner
             Time = plan.Time,
             CheckpointDirectory = plan.Directory?.CheckpointFolder,
             Resumes = plan.Resumes,
+            MaxRestarts = plan.MaxRestarts,
         };
         try
         {

@@ -95,6 +95,9 @@ public interface IGradientWorker : IDisposable
     /// <summary>Metrics of one slice of a split: samples <c>[slice.Begin, slice.End)</c> in the split's fixed order, in eval mode.</summary>
     MetricSums Evaluate(DataSplit split, PositionRange slice, ReadOnlySpan<float> buffers);
 
+    /// <summary>Seconds that getting batches took since this was last asked (a figure for people); 0 where nobody measures it.</summary>
+    double TakeDataSeconds() => 0;
+
     /// <summary>
     /// Tells which shards this worker will compute next, so that batches can be prepared ahead (<c>data.prefetch</c>). A hint: bits do not
     /// depend on it.

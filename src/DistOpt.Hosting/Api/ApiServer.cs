@@ -1,8 +1,10 @@
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using DistOpt.Core.Specs;
 using DistOpt.Hosting.Cluster;
+using DistOpt.Hosting.Security;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -15,20 +17,27 @@ using Microsoft.Extensions.Logging;
 namespace DistOpt.Hosting.Api;
 
 /// <summary>
-/// The HTTP API of a node: health on every node, jobs and nodes on coordinators. Listens where the node binds (loopback by default); with a
-/// token set, everything but health wants <c>Authorization: Bearer</c>.
+/// The HTTP API of a node: health and metrics on every node, jobs and nodes on coordinators. Listens where the node binds (loopback by
+/// default), with TLS where the node has a certificate; with a token set, everything but health wants <c>Authorization: Bearer</c>.
 /// </summary>
 public sealed class ApiServer : IAsyncDisposable
 {
     /// <summary>Largest spec that is accepted, in bytes.</summary>
     public const int SpecBytesMax = 1 << 20;
 
+    /// <summary>What a control message holds besides the spec, and a resolved spec besides what was submitted.</summary>
+    private const int ControlOverhead = 16 << 10;
+
     private readonly WebApplication _app;
 
-    private ApiServer(WebApplication app, int port) => (_app, Port) = (app, port);
+    private ApiServer(WebApplication app, int port, NodeOptions options) =>
+        (_app, Port, Url) = (app, port, $"{(options.UsesTls ? "https" : "http")}://{options.AdvertisedHost}:{port}");
 
     /// <summary>The port that was taken.</summary>
     public int Port { get; }
+
+    /// <summary>Where others reach the API.</summary>
+    public string Url { get; }
 
     /// <summary>Starts to listen.</summary>
     /// <exception cref="SpecException">The port is in use.</exception>
@@ -40,24 +49,27 @@ public sealed class ApiServer : IAsyncDisposable
         builder.Services.AddSingleton(loggers);
         // signals belong to the program, not to a library
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        var bind = IPAddress.TryParse(node.Options.Bind, out var address) ? address : IPAddress.Loopback;
+        var bind = await ClusterNode.AddressOfAsync(node.Options.Bind, cancellationToken).ConfigureAwait(false);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            kestrel.Listen(bind, node.Options.ApiPort);
-            kestrel.Limits.MaxRequestBodySize = SpecBytesMax;
-            kestrel.Limits.MaxConcurrentConnections = 256;
+            kestrel.Listen(bind, node.Options.ApiPort, listen =>
+            {
+                if (node.Tls is { } tls) listen.UseHttps(ApiTls.Options(tls));
+            });
+            // a spec travels to the nodes in one control message
+            kestrel.Limits.MaxRequestBodySize = Math.Min(SpecBytesMax, node.Options.ControlFrameBytes - ControlOverhead);
+            kestrel.Limits.MaxConcurrentConnections = node.Options.ApiConnections;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
             kestrel.AddServerHeader = false;
         });
         var app = builder.Build();
-        Health(app, node);
-        if (node.Coordinator is not null)
-        {
-            var group = app.MapGroup("/api/v1");
-            group.AddEndpointFilter((context, next) => Authorized(context.HttpContext, node.Options.Token)
-                ? next(context)
-                : ValueTask.FromResult<object?>(Results.Problem("a bearer token is needed", statusCode: StatusCodes.Status401Unauthorized)));
-            JobRoutes.Map(group, node, new ClusterJobs(node, specs, time));
-        }
+        HealthEndpoints.Map(app, node, context => Authorized(context, node.Options.Token));
+        var group = app.MapGroup("/api/v1");
+        group.AddEndpointFilter((context, next) => Authorized(context.HttpContext, node.Options.Token)
+            ? next(context)
+            : ValueTask.FromResult<object?>(Results.Problem("a bearer token is needed", statusCode: StatusCodes.Status401Unauthorized)));
+        NodeApi.Map(group, node, time);
+        if (node.Coordinator is not null) JobRoutes.Map(group.MapGroup(""), node, new ClusterJobs(node, specs, time));
         try
         {
             await app.StartAsync(cancellationToken).ConfigureAwait(false);
@@ -68,9 +80,9 @@ public sealed class ApiServer : IAsyncDisposable
             throw new SpecException("api-port", $"{node.Options.ApiPort} cannot be listened on ({e.Message}): choose another port (0 = any free one)");
         }
         string url = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        int port = new Uri(url).Port;
-        node.AnnounceApi(new UriBuilder("http", node.Options.AdvertisedHost, port).Uri);
-        return new ApiServer(app, port);
+        var server = new ApiServer(app, new Uri(url).Port, node.Options);
+        node.AnnounceApi(server.Url);
+        return server;
     }
 
     public async ValueTask DisposeAsync()
@@ -88,13 +100,11 @@ public sealed class ApiServer : IAsyncDisposable
             && CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(header[scheme.Length..]), Encoding.UTF8.GetBytes(token));
     }
 
-    private static void Health(WebApplication app, ClusterNode node)
+    internal static IResult Json(Action<Utf8JsonWriter> write)
     {
-        app.MapGet("/healthz", () => node.Ended.IsCompleted
-            ? Results.Text("the node has ended", statusCode: StatusCodes.Status503ServiceUnavailable) : Results.Text("ok"));
-        app.MapGet("/readyz", () => node.Ended.IsCompleted
-            ? Results.Text("the node has ended", statusCode: StatusCodes.Status503ServiceUnavailable)
-            : Results.Text($"ready: {node.Endpoint} {string.Join(",", node.Options.Roles)}"));
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream)) write(json);
+        return Results.Bytes(stream.ToArray(), "application/json");
     }
 
     /// <summary>Starts and stops when it is told to, and by nothing else.</summary>

@@ -181,10 +181,5 @@ internal static class JobRoutes
             ["violations"] = violations.Select(v => new Dictionary<string, object?> { ["path"] = v.Path, ["message"] = v.Message, ["line"] = v.Line }).ToList(),
         });
 
-    private static IResult Json<T>(T value, Action<Utf8JsonWriter, T> write)
-    {
-        using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream)) write(json, value);
-        return Results.Bytes(stream.ToArray(), "application/json");
-    }
+    private static IResult Json<T>(T value, Action<Utf8JsonWriter, T> write) => ApiServer.Json(json => write(json, value));
 }

@@ -4,15 +4,17 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using Akka.Actor;
-using Akka.Configuration;
+using Akka.Cluster;
 using DistOpt.Actors.Nodes;
-using DistOpt.Actors.Serialization;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Control;
 using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Local;
+using DistOpt.Hosting.Security;
+using DistOpt.Hosting.Telemetry;
 using DistOpt.Hosting.Tensors;
 using DistOpt.Protocol;
 using Microsoft.Extensions.Logging;
@@ -39,21 +41,23 @@ public enum NodeEnd
 public sealed class ClusterNode : IAsyncDisposable
 {
     private const string SystemName = "distopt";
-    private const string Protocol = "akka.tcp";
+
+    /// <summary>Shorter than what probes usually wait for.</summary>
+    private static readonly TimeSpan ReadyTime = TimeSpan.FromSeconds(2);
 
     private readonly ActorSystem _system;
     private readonly ITensorChannel _channel;
     private readonly TaskCompletionSource<NodeEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly IActorRef _membership;
     private readonly StrongBox<CoordinatorPlace> _place;
-    private bool _stopping;
+    private volatile bool _stopping;
 
-    private ClusterNode(NodeOptions options, ActorSystem system, ITensorChannel channel, NodeId id, NodeActorRefs actors, RunDirectorySinks sinks,
-        StrongBox<CoordinatorPlace> place)
+    private ClusterNode(NodeOptions options, NodeTls? tls, ActorSystem system, ITensorChannel channel, NodeTelemetry telemetry, NodeId id,
+        NodeActorRefs actors, RunDirectorySinks sinks, StrongBox<CoordinatorPlace> place)
     {
-        (Options, _system, _channel, Id, Agent, Coordinator, _membership, Sinks) =
-            (options, system, channel, id, actors.Agent, actors.Coordinator, actors.Membership, sinks);
-        _place = place;
+        (Telemetry, Sinks, _place) = (telemetry, sinks, place);
+        (Options, Tls, _system, _channel, Id) = (options, tls, system, channel, id);
+        (Agent, Coordinator, _membership) = actors;
         system.WhenTerminated.ContinueWith(_ => _ended.TrySetResult(EndOf(system)), TaskScheduler.Default);
     }
 
@@ -76,9 +80,16 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>Where the job coordinator is now; known to coordinator nodes.</summary>
     public CoordinatorPlace CoordinatorPlace => Volatile.Read(ref _place.Value!);
 
+    internal ActorSystem System => _system;
+
     internal IActorRef Agent { get; }
 
     internal RunDirectorySinks Sinks { get; }
+
+    internal NodeTelemetry Telemetry { get; }
+
+    /// <summary>The node's certificate and the cluster's CA; null where the node runs without.</summary>
+    internal NodeTls? Tls { get; }
 
     private sealed record NodeActorRefs(IActorRef Agent, IActorRef? Coordinator, IActorRef Membership);
 
@@ -92,21 +103,26 @@ public sealed class ClusterNode : IAsyncDisposable
         CancellationToken cancellationToken)
     {
         var violations = options.Validate().Concat(PortsInUse(options)).ToList();
+        var tls = NodeTls.Load(options, violations);
+        var overlay = options.Akka is { } file ? AkkaOverlay.Load(file, violations) : null;
         if (violations.Count > 0) throw new SpecException(violations);
+        var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
         var journal = SqlJournal.Of(options);
         string journalId = journal?.Prepare() ?? $"none-{Guid.NewGuid():n}";
-        var configuration = CoordinatorSingleton.Configuration(options, journalId).WithFallback(Configuration(options))
-            .WithFallback(CoordinatorSingleton.Defaults());
-        var system = journal is null ? ActorSystem.Create(SystemName, configuration) : ActorSystem.Create(SystemName, journal.Setup(configuration));
-        ITensorChannel? channel = null;
+        var setup = NodeConfiguration.Setup(options, overlay, bind, tls, loggers.CreateLogger<ControlTransport>(), (journalId, journal));
+        var system = ActorSystem.Create(SystemName, setup);
+        TcpTensorChannel? channel = null;
+        NodeTelemetry? telemetry = null;
         try
         {
             AkkaLogging.Attach(system, loggers);
             var cluster = Akka.Cluster.Cluster.Get(system);
             var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
             string name = $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
-            channel = await OpenChannelAsync(options, id, loggers, time, cancellationToken).ConfigureAwait(false);
-            var router = new ClusterNodeRouter(id, system, Protocol);
+            channel = OpenChannel(options, bind, tls, id, loggers, time);
+            telemetry = new NodeTelemetry(options, id.Value);
+            telemetry.Observe(channel, system, cluster);
+            var router = new ClusterNodeRouter(id, system, NodeConfiguration.Protocol(options));
             var services = new NodeServices
             {
                 Name = name,
@@ -117,6 +133,7 @@ public sealed class ClusterNode : IAsyncDisposable
                 Optimizer = parts.Optimizer,
                 Schedule = parts.Schedule,
                 Time = time,
+                Meter = telemetry.Meter,
             };
             var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
             router.Attach(agent);
@@ -132,20 +149,22 @@ public sealed class ClusterNode : IAsyncDisposable
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
                 options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current);
             var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, offer, coordinator, joined)), "membership");
-            var actors = new NodeActorRefs(agent, coordinator, membership);
+            var meter = telemetry.Meter;
+            var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined, meter)), "membership");
             // whoever has it has taken this node for dead
             if (journal is not null) journal.OnLost = () => cluster.Down(cluster.SelfAddress);
             if (coordinates)
-                CoordinatorSingleton.Start(system, services, new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Relay = coordinator });
+                CoordinatorSingleton.Start(system, services, options, new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Relay = coordinator });
             await JoinAsync(cluster, options, peers?.Load() ?? [], joined.Task, time, cancellationToken).ConfigureAwait(false);
             if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal).ConfigureAwait(false);
-            return new ClusterNode(options, system, channel, id, actors, sinks, place);
+            return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place);
         }
         catch
         {
             await system.Terminate().ConfigureAwait(false);
-            if (channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
+            if (channel is not null) await channel.DisposeAsync().ConfigureAwait(false);
+            telemetry?.Dispose();
+            tls?.Dispose();
             throw;
         }
     }
@@ -171,14 +190,43 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>Tells the local job coordinator that a node is gone, sooner than the cluster would notice.</summary>
     public void ReportGone(NodeId node, string why) => Coordinator?.Tell(new NodeGone(node, why), ActorRefs.NoSender);
 
-    /// <summary>Tells the coordinators where this node's HTTP API listens.</summary>
-    public void AnnounceApi(Uri url) => _membership.Tell(new MembershipActor.AnnounceApi(url.ToString().TrimEnd('/')), ActorRefs.NoSender);
+    /// <summary>Ends a job of the local job coordinator as failed.</summary>
+    internal void FailJob(JobId job, string why) => Coordinator?.Tell(new FailJob(job, why), ActorRefs.NoSender);
+
+    /// <summary>Tells the coordinators where this node's HTTP API is reached.</summary>
+    internal void AnnounceApi(string url) => _membership.Tell(new MembershipActor.AnnounceApi(url), ActorRefs.NoSender);
 
     /// <summary>The nodes that the local job coordinator knows.</summary>
     public async Task<IReadOnlyList<NodeStatus>> NodesAsync()
     {
         var coordinator = Coordinator ?? throw new InvalidOperationException("nodes are known to nodes with the coordinator role");
         return (await coordinator.Ask<NodeList>(new ListNodes(), TimeSpan.FromSeconds(10)).ConfigureAwait(false)).Nodes;
+    }
+
+    /// <summary>
+    /// Why the node cannot be sent work now, or null when it can: it is Up in the cluster, and where it has the role, the job coordinator answers
+    /// or the node that holds it is known.
+    /// </summary>
+    public async Task<string?> ReadinessAsync()
+    {
+        if (Ended.IsCompleted) return "the node has ended";
+        if (_stopping) return "the node is stopping";
+        var status = Akka.Cluster.Cluster.Get(_system).SelfMember.Status;
+        if (status != MemberStatus.Up) return $"the node is {status.ToString().ToLowerInvariant()} in the cluster, not up";
+        if (Coordinator is null) return null;
+        try
+        {
+            await Coordinator.Ask<NodeList>(new ListNodes(), ReadyTime).ConfigureAwait(false);
+            return null;
+        }
+        catch (AskTimeoutException)
+        {
+            return $"the job coordinator did not answer within {ReadyTime.TotalSeconds:0} s";
+        }
+        catch (CoordinatorGoneException)
+        {
+            return CoordinatorPlace.ApiUrl is null ? "there is no job coordinator at the moment" : null;
+        }
     }
 
     /// <summary>Stops everything.</summary>
@@ -193,6 +241,9 @@ public sealed class ClusterNode : IAsyncDisposable
         else await _system.Terminate().ConfigureAwait(false);
         await _system.WhenTerminated.ConfigureAwait(false);
         if (_channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
+        Tls?.Dispose();
+        // the last figures go out from here, which may take as long as a collector takes to answer
+        await Task.Run(Telemetry.Dispose).ConfigureAwait(false);
     }
 
     /// <summary>Leaves and stops, unless <see cref="StopAsync"/> was called before.</summary>
@@ -211,18 +262,18 @@ public sealed class ClusterNode : IAsyncDisposable
     private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, IReadOnlyList<string> peers, Task joined, TimeProvider time,
         CancellationToken cancellationToken)
     {
-        var seeds = options.Join.Select(seed => Address.Parse($"{Protocol}://{SystemName}@{seed}")).ToList();
-        if (seeds.Count == 0 && peers.Count == 0) cluster.Join(cluster.SelfAddress);
+        Address At(string endpoint) => Address.Parse($"{NodeConfiguration.Protocol(options)}://{SystemName}@{endpoint}");
+        if (options.Join.Length > 0) cluster.JoinSeedNodes(options.Join.Select(At));
+        else if (peers.Count == 0) cluster.Join(cluster.SelfAddress);
         // first in the list: where none of the others lives any more, it begins a cluster of its own
-        else if (seeds.Count == 0) cluster.JoinSeedNodes([cluster.SelfAddress, .. peers.Select(peer => Address.Parse($"{Protocol}://{SystemName}@{peer}"))]);
-        else cluster.JoinSeedNodes(seeds);
+        else cluster.JoinSeedNodes([cluster.SelfAddress, .. peers.Select(At)]);
         try
         {
             await joined.WaitAsync(TimeSpan.FromSeconds(options.JoinTimeout), time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
-            string whom = seeds.Count == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
+            string whom = options.Join.Length == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
             throw new TimeoutException($"could not join {whom} within {options.JoinTimeout:0.#} s: check that a coordinator runs there and that its port is reachable");
         }
     }
@@ -241,22 +292,29 @@ public sealed class ClusterNode : IAsyncDisposable
         }
     }
 
-    private static async Task<ITensorChannel> OpenChannelAsync(NodeOptions options, NodeId id, ILoggerFactory loggers, TimeProvider time,
-        CancellationToken cancellationToken)
+    private static TcpTensorChannel OpenChannel(NodeOptions options, IPAddress bind, NodeTls? tls, NodeId id, ILoggerFactory loggers, TimeProvider time)
     {
-        var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
-        // a cluster without a secret is confined to loopback (NodeOptions.Validate)
-        byte[] secret = SHA256.HashData(Encoding.UTF8.GetBytes("distopt tensor channel:" + (options.Secret ?? "")));
+        // without TLS a cluster is confined to loopback (NodeOptions.Validate); with it the certificates authenticate, and a secret of the
+        // cluster's own comes on top where one is set
+        byte[] secret = SHA256.HashData(Encoding.UTF8.GetBytes($"distopt tensor channel:{tls?.AuthorityHash}{options.Secret}"));
         return TcpTensorChannel.Start(id, new TcpTensorChannelOptions
         {
             Secret = secret,
             Bind = bind,
             Port = options.TensorPort,
             AdvertisedHost = options.AdvertisedHost,
+            MaximumFrameBytes = options.TensorFrameBytes,
+            WindowBytes = options.TensorWindowBytes,
+            MaximumWaitingFrames = options.TensorQueue,
+            MaximumConnections = options.TensorConnections,
+            MaximumHandshakes = options.TensorHandshakes,
+            Wrap = tls is null ? null : new TensorTls(tls).WrapAsync,
+            VerifyPeer = tls is null ? null : new TensorTls(tls).Problem,
         }, loggers.CreateLogger<TcpTensorChannel>(), time);
     }
 
-    private static async Task<IPAddress> AddressOfAsync(string host, CancellationToken cancellationToken)
+    /// <exception cref="SpecException">No address, and no name of one.</exception>
+    internal static async Task<IPAddress> AddressOfAsync(string host, CancellationToken cancellationToken)
     {
         if (IPAddress.TryParse(host, out var address)) return address;
         try
@@ -291,50 +349,4 @@ public sealed class ClusterNode : IAsyncDisposable
             if (problem is not null) yield return new SpecViolation(name, $"{port} {problem}");
         }
     }
-
-    private static Config Configuration(NodeOptions options) => ConfigurationFactory.ParseString($$"""
-        akka {
-          loglevel = INFO
-          stdout-loglevel = OFF
-          loggers = []
-          log-dead-letters = off
-          log-dead-letters-during-shutdown = off
-          actor {
-            provider = cluster
-            ask-timeout = 30s
-          }
-          remote {
-            log-remote-lifecycle-events = off
-            dot-netty.tcp {
-              hostname = "{{options.Bind}}"
-              public-hostname = "{{options.AdvertisedHost}}"
-              port = {{options.Port}}
-              # default on purpose: a tensor in a message would be refused
-              maximum-frame-size = 128000b
-            }
-          }
-          cluster {
-            roles = [{{string.Join(", ", options.Roles)}}]
-            log-info = off
-            failure-detector {
-              acceptable-heartbeat-pause = 5s
-              threshold = 10
-            }
-            downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
-            split-brain-resolver {
-              active-strategy = keep-oldest
-              stable-after = 7s
-              keep-oldest {
-                role = "coordinator"
-                down-if-alone = on
-              }
-            }
-          }
-          coordinated-shutdown {
-            exit-clr = off
-            run-by-clr-shutdown-hook = off
-            run-by-actor-system-terminate = off
-          }
-        }
-        """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon));
 }

@@ -10,16 +10,8 @@ namespace DistOpt.Hosting.Cluster;
 /// </summary>
 public sealed class CoordinatorDowning(ActorSystem system, Akka.Cluster.Cluster cluster) : IDowningProvider
 {
-    private const string Path = "distopt.downing";
-
-    /// <summary>Settings that the provider reads; see <see cref="NodeOptions.CoordinatorTimeout"/>.</summary>
-    public static string Hocon(NodeOptions options) => $$"""
-        akka.cluster.downing-provider-class = "DistOpt.Hosting.Cluster.CoordinatorDowning, DistOpt.Hosting"
-        {{Path}} {
-          stable-after = 7s
-          coordinator-timeout = {{options.CoordinatorTimeout.ToString(System.Globalization.CultureInfo.InvariantCulture)}}s
-        }
-        """;
+    /// <summary>Key of <see cref="NodeOptions.CoordinatorTimeout"/>.</summary>
+    public const string Timeout = "distopt.coordinator-timeout";
 
     /// <summary>What was on the other side has had as long to notice it.</summary>
     public TimeSpan DownRemovalMargin => StableAfter;
@@ -28,12 +20,12 @@ public sealed class CoordinatorDowning(ActorSystem system, Akka.Cluster.Cluster 
     {
         get
         {
-            var (stableAfter, alone) = (StableAfter, system.Settings.Config.GetTimeSpan($"{Path}.coordinator-timeout"));
+            var (stableAfter, alone) = (StableAfter, system.Settings.Config.GetTimeSpan(Timeout));
             return Props.Create(() => new DowningActor(cluster, stableAfter, alone));
         }
     }
 
-    private TimeSpan StableAfter => system.Settings.Config.GetTimeSpan($"{Path}.stable-after");
+    private TimeSpan StableAfter => system.Settings.Config.GetTimeSpan("akka.cluster.split-brain-resolver.stable-after");
 
     private sealed class DowningActor : ReceiveActor, IWithTimers
     {

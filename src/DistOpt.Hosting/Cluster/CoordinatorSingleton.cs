@@ -4,6 +4,7 @@ using Akka.Configuration;
 using Akka.Pattern;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Training;
+using DistOpt.Core.Jobs;
 using DistOpt.Core.Specs;
 
 namespace DistOpt.Hosting.Cluster;
@@ -14,6 +15,9 @@ namespace DistOpt.Hosting.Cluster;
 /// </summary>
 internal static class CoordinatorSingleton
 {
+    /// <summary>Of the actor by which coordinator nodes hand the singleton over to each other.</summary>
+    public const string ManagerName = "coordinator";
+
     /// <summary>Begins the names of roles that say which journal a node has.</summary>
     private const string JournalRole = "journal-";
 
@@ -21,29 +25,22 @@ internal static class CoordinatorSingleton
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(15);
 
-    /// <summary>Roles of the member and what the singleton's actors need.</summary>
+    /// <summary>Roles of the member: those of the settings, and which journal it has.</summary>
     /// <param name="journalId">Id of the node's journal; a random one where it keeps nothing.</param>
-    public static Config Configuration(NodeOptions options, string journalId) => ConfigurationFactory.ParseString($$"""
-        akka.cluster {
-          roles = [{{string.Join(", ", options.Roles.Contains(NodeOptions.Coordinator) ? options.Roles.Add(JournalRole + journalId) : options.Roles)}}]
-          singleton {
-            role = "{{NodeOptions.Coordinator}}"
-            singleton-name = "supervisor"
-          }
-        }
-        {{CoordinatorDowning.Hocon(options)}}
-        """);
+    public static Config Roles(NodeOptions options, string journalId) => ConfigurationFactory.ParseString("akka.cluster.roles = ["
+        + string.Join(", ", options.Roles.Contains(NodeOptions.Coordinator) ? options.Roles.Add(JournalRole + journalId) : options.Roles) + "]");
 
     /// <summary>Defaults of the package.</summary>
     public static Config Defaults() => ClusterSingleton.DefaultConfig();
 
     /// <summary>Starts the manager; the coordinator itself starts where and when the cluster wants it.</summary>
-    public static void Start(ActorSystem system, NodeServices services, JobCoordinatorSetup setup)
+    public static void Start(ActorSystem system, NodeServices services, NodeOptions options, JobCoordinatorSetup setup)
     {
-        var supervisor = BackoffSupervisor.Props(Backoff.OnStop(JobCoordinatorActor.Props(services, null, setup), JobCoordinatorActor.Name,
+        var limits = new JobCoordinatorLimits(options.JobsMax) { Ledger = new JobLedgerLimits(options.EndedJobsKept) };
+        var supervisor = BackoffSupervisor.Props(Backoff.OnStop(JobCoordinatorActor.Props(services, limits, setup), JobCoordinatorActor.Name,
                 FirstPause, LongestPause, 0.2, -1)
             .WithSupervisorStrategy(new OneForOneStrategy(_ => Directive.Stop)));
-        system.ActorOf(ClusterSingletonManager.Props(supervisor, PoisonPill.Instance, ClusterSingletonManagerSettings.Create(system)), "coordinator");
+        system.ActorOf(ClusterSingletonManager.Props(supervisor, PoisonPill.Instance, ClusterSingletonManagerSettings.Create(system)), ManagerName);
     }
 
     /// <summary>

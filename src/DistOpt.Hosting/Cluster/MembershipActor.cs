@@ -1,5 +1,7 @@
 using Akka.Actor;
 using Akka.Cluster;
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
 using DistOpt.Protocol;
 
@@ -17,19 +19,26 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
 
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly ClusterNodeRouter _router;
+    private readonly ITensorChannel _channel;
     private readonly IActorRef? _coordinator;
     private NodeOffer _offer;
     private readonly TaskCompletionSource _joined;
 
-    public MembershipActor(ClusterNodeRouter router, NodeOffer offer, IActorRef? coordinator, TaskCompletionSource joined)
+    public MembershipActor(ClusterNodeRouter router, ITensorChannel channel, NodeOffer offer, IActorRef? coordinator, TaskCompletionSource joined,
+        TrainingMeter meter)
     {
-        (_router, _offer, _coordinator, _joined) = (router, offer, coordinator, joined);
+        (_router, _channel, _offer, _coordinator, _joined) = (router, channel, offer, coordinator, joined);
         Receive<ClusterEvent.MemberUp>(up =>
         {
             if (up.Member.UniqueAddress.Equals(_cluster.SelfUniqueAddress)) _joined.TrySetResult();
             Offer();
         });
-        Receive<ClusterEvent.MemberRemoved>(gone => Gone(gone.Member, gone.PreviousStatus == MemberStatus.Exiting ? "it left" : "it was downed"));
+        Receive<ClusterEvent.MemberRemoved>(gone =>
+        {
+            bool left = gone.PreviousStatus == MemberStatus.Exiting;
+            if (!left) meter.Failure(FailureKind.Node);
+            Gone(gone.Member, left ? "it left" : "it was downed");
+        });
         Receive<ClusterEvent.MemberDowned>(gone => Gone(gone.Member, "it was downed"));
         Receive<ClusterEvent.IMemberEvent>(_ => { });
         Receive<OfferTick>(_ => Offer());
@@ -71,5 +80,7 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
         var node = IdOf(member.UniqueAddress);
         _coordinator?.Tell(new NodeGone(node, why));
         _router.Forget(node);
+        // frames for it, and what they hold, are of no use to anybody
+        _channel.Forget(node);
     }
 }

@@ -3,8 +3,35 @@ using System.ComponentModel.DataAnnotations;
 using System.Net;
 using DistOpt.Core.Specs;
 using DistOpt.Hosting.Journal;
+using DistOpt.Hosting.Tensors;
 
 namespace DistOpt.Hosting.Cluster;
+
+/// <summary>Which side of a cluster that has fallen apart goes on; the other side's nodes end with exit code 3.</summary>
+public enum SplitBrain
+{
+    /// <summary>
+    /// Coordinators decide by <see cref="DowningRule"/>. With one, the others stay while it is away, and it can come back; with two that share
+    /// a journal, the one that is left takes over.
+    /// </summary>
+    KeepOldest,
+
+    /// <summary>
+    /// The side with more coordinators, by Akka's own resolver: every other node ends, workers too. For three or more of them: with two, the
+    /// loss of the one with the lower address takes the other down too.
+    /// </summary>
+    KeepMajority,
+}
+
+/// <summary>How a node writes its log on stderr.</summary>
+public enum LogFormat
+{
+    /// <summary>Lines for people.</summary>
+    Text,
+
+    /// <summary>One JSON object a line.</summary>
+    Json,
+}
 
 /// <summary>Settings of a node: command line, environment or <c>node.yaml</c>, under the same names.</summary>
 public sealed record NodeOptions
@@ -49,15 +76,60 @@ public sealed record NodeOptions
     /// </summary>
     public string? Journal { get; init; }
 
+    /// <summary>What happens when the cluster falls apart; the same on all nodes.</summary>
+    public SplitBrain SplitBrain { get; init; } = SplitBrain.KeepOldest;
+
+    /// <summary>File of Akka's own settings (HOCON) over the built-in ones, see cluster-config/akka; null = none.</summary>
+    public string? Akka { get; init; }
+
+    /// <summary>
+    /// Where metrics are sent by OTLP, as the collector's base address such as <c>http://collector:4318</c>; null = nowhere, unless
+    /// <c>OTEL_EXPORTER_OTLP_ENDPOINT</c> names one. Over HTTP with protobuf, unless <c>OTEL_EXPORTER_OTLP_PROTOCOL</c> is <c>grpc</c>.
+    /// </summary>
+    public string? Otlp { get; init; }
+
+    /// <summary>How <c>distopt node</c> writes its log; a program that hosts a node has loggers of its own.</summary>
+    public LogFormat LogFormat { get; init; } = LogFormat.Text;
+
     /// <summary>Workers that may run here at once; null = number of cores.</summary>
     [Range(1, 100_000)]
     public int? WorkerSlots { get; init; }
 
-    /// <summary>Shared secret of the cluster's tensor channels; null = none, which only loopback allows.</summary>
+    /// <summary>
+    /// This node's certificate, for control plane, tensor channel and HTTP API: a PFX file with its key, or a PEM file. Null = no TLS, which
+    /// only loopback allows.
+    /// </summary>
+    public string? Certificate { get; init; }
+
+    /// <summary>PEM file with the certificate's private key; null = it is in <see cref="Certificate"/>.</summary>
+    public string? CertificateKey { get; init; }
+
+    /// <summary>Password of the PFX file or the PEM key; null = none.</summary>
+    public string? CertificatePassword { get; init; }
+
+    /// <summary>
+    /// PEM file of the cluster's own CA (and its intermediates, if any). It alone is trusted, never the machine's store: whoever has a
+    /// certificate of this CA is a node of the cluster.
+    /// </summary>
+    public string? Ca { get; init; }
+
+    /// <summary>
+    /// Whether a node's certificate must name the host under which it is reached. Only without can nodes share a certificate that names none
+    /// of them; each of them can then pass for any other.
+    /// </summary>
+    public bool VerifyNames { get; init; } = true;
+
+    /// <summary>
+    /// Shared secret of the cluster's tensor channels, at least 16 characters where there is one; null = none: with TLS the certificates
+    /// suffice, and a cluster without TLS is confined to loopback.
+    /// </summary>
     public string? Secret { get; init; }
 
-    /// <summary>Bearer token of the HTTP API; null = none, which only loopback allows.</summary>
+    /// <summary>Bearer token of the HTTP API, at least 16 characters beyond loopback; null = none, which only loopback allows.</summary>
     public string? Token { get; init; }
+
+    /// <summary>File that holds the <see cref="Token"/>; null = none.</summary>
+    public string? TokenFile { get; init; }
 
     /// <summary>Seconds after which a node that could not join gives up (exit code 4).</summary>
     [Range(1.0, 3600.0)]
@@ -70,7 +142,53 @@ public sealed record NodeOptions
     [Range(10.0, 604_800.0)]
     public double CoordinatorTimeout { get; init; } = 3600;
 
+    /// <summary>Largest message of the control plane, in bytes. A job's spec must fit.</summary>
+    [Range(32_000, 16 << 20)]
+    public int ControlFrameBytes { get; init; } = 128_000;
+
+    /// <summary>Most control connections from other nodes.</summary>
+    [Range(1, 65_535)]
+    public int ControlConnections { get; init; } = 1024;
+
+    /// <summary>Most control connections that have not yet proved who they are.</summary>
+    [Range(1, 65_535)]
+    public int ControlHandshakes { get; init; } = 64;
+
+    /// <summary>Largest payload of the tensor channel, in bytes: one server's part of the weights. Nothing is allocated by it.</summary>
+    [Range(4096.0, 4.0 * int.MaxValue)]
+    public long TensorFrameBytes { get; init; } = TcpTensorChannelOptions.LargestFrame;
+
+    /// <summary>Bytes that one sender may have on the way to one actor of this node.</summary>
+    [Range(65_536.0, 1L << 40)]
+    public long TensorWindowBytes { get; init; } = 64L << 20;
+
+    /// <summary>Most frames that wait for one node.</summary>
+    [Range(16, 1_000_000)]
+    public int TensorQueue { get; init; } = 4096;
+
+    /// <summary>Most tensor connections from other nodes.</summary>
+    [Range(1, 65_535)]
+    public int TensorConnections { get; init; } = 1024;
+
+    /// <summary>Most tensor connections that have not yet proved who they are.</summary>
+    [Range(1, 65_535)]
+    public int TensorHandshakes { get; init; } = 64;
+
+    /// <summary>Most connections to the HTTP API.</summary>
+    [Range(1, 65_535)]
+    public int ApiConnections { get; init; } = 256;
+
+    /// <summary>Most jobs that run or wait; more are rejected (coordinators).</summary>
+    [Range(1, 100_000)]
+    public int JobsMax { get; init; } = 1000;
+
+    /// <summary>Ended jobs that can still be shown, and whose idempotency keys are known (coordinators).</summary>
+    [Range(0, 100_000)]
+    public int EndedJobsKept { get; init; } = 1000;
+
     public string AdvertisedHost => Advertise ?? Bind;
+
+    public bool UsesTls => !string.IsNullOrEmpty(Certificate);
 
     /// <summary>All violations at once.</summary>
     public IReadOnlyList<SpecViolation> Validate()
@@ -89,6 +207,8 @@ public sealed record NodeOptions
             if (!TryParseEndpoint(seed, out _, out _))
                 violations.Add(new SpecViolation("join", $"'{seed}' is not HOST:PORT, such as 10.0.0.5:4053"));
         }
+        if (Otlp is not null && !(Uri.TryCreate(Otlp, UriKind.Absolute, out var collector) && collector.Scheme is "http" or "https"))
+            violations.Add(new SpecViolation("otlp", $"is '{Otlp}', but must be the address of a collector, such as http://127.0.0.1:4318"));
         Port_(violations, "port", Port);
         Port_(violations, "tensor-port", TensorPort);
         Port_(violations, "api-port", ApiPort);
@@ -100,11 +220,10 @@ public sealed record NodeOptions
         if (Journal is { } journal && PostgresJournal.Check(journal) is { } violation) violations.Add(violation);
         if (Journal is not null && string.IsNullOrWhiteSpace(Journal))
             violations.Add(new SpecViolation("journal", "is empty: name a file, give a PostgreSQL connection string, or say none"));
-        if (WorkerSlots is < 1) violations.Add(new SpecViolation("worker-slots", $"is {WorkerSlots}, but must be at least 1"));
+        NodeOptionsRules.Ranges(this, violations);
+        NodeOptionsRules.Security(this, violations);
         if (!IsLoopback(Bind))
         {
-            if (string.IsNullOrEmpty(Token)) violations.Add(new SpecViolation("token", $"is not set, but bind is {Bind}: give a token (DISTOPT_TOKEN), or bind to 127.0.0.1"));
-            if (string.IsNullOrEmpty(Secret)) violations.Add(new SpecViolation("secret", $"is not set, but bind is {Bind}: give the cluster's secret (DISTOPT_SECRET), or bind to 127.0.0.1"));
             if (Advertise is null && IPAddress.TryParse(Bind, out var any) && (any.Equals(IPAddress.Any) || any.Equals(IPAddress.IPv6Any)))
                 violations.Add(new SpecViolation("advertise", $"is not set, but bind is {Bind}, which no other node can reach: give the name or address of this machine"));
         }

@@ -1,6 +1,4 @@
 using System.Data.Common;
-using Akka.Actor;
-using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
 using Akka.Persistence.Sql.Config;
@@ -112,15 +110,8 @@ internal abstract class SqlJournal : IJobJournal
 
     public virtual void Release() => Volatile.Write(ref _epoch, 0);
 
-    /// <summary>What makes an actor system use it.</summary>
-    public ActorSystemSetup Setup(Config config)
-    {
-        var options = new DataOptions().UseConnectionString(Provider, ConnectionString).UseInterceptor(new Opened(this));
-        return ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString(Hocon)
-            .WithFallback(config)
-            .WithFallback(ConfigurationFactory.ParseString(JournalSerializer.Hocon))
-            .WithFallback(SqlPersistence.DefaultConfiguration)), new DataOptionsSetup(options));
-    }
+    /// <summary>What makes the plug-in of an actor system use it, beside <see cref="Hocon"/>.</summary>
+    public DataOptionsSetup Connections() => new(new DataOptions().UseConnectionString(Provider, ConnectionString).UseInterceptor(new Opened(this)));
 
     protected abstract string Advice { get; }
 
@@ -160,8 +151,10 @@ internal abstract class SqlJournal : IJobJournal
         }
     }
 
-    // the connection's settings, a password perhaps among them, never stand in the configuration, which may be logged
-    private static string Hocon => """
+    /// <summary>
+    /// Settings of the plug-in. Those of the connection, a password perhaps among them, never stand in the configuration, which may be logged.
+    /// </summary>
+    public static Config Hocon => ConfigurationFactory.ParseString("""
         akka.persistence {
           journal {
             plugin = "akka.persistence.journal.sql"
@@ -183,7 +176,7 @@ internal abstract class SqlJournal : IJobJournal
             }
           }
         }
-        """;
+        """).WithFallback(ConfigurationFactory.ParseString(JournalSerializer.Hocon)).WithFallback(SqlPersistence.DefaultConfiguration);
 
     private sealed class Opened(SqlJournal journal) : ConnectionInterceptor
     {

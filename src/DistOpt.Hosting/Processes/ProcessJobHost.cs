@@ -27,13 +27,16 @@ public static class ProcessJobHost
     /// <summary>Runs the job to its end.</summary>
     /// <param name="storage">Of its checkpoints.</param>
     /// <param name="processes">Children, at least 1.</param>
+    /// <param name="maxRestarts">How often each child that dies is started again; one death more fails the job with its last lines.</param>
     /// <param name="program">How the children are started; the same build as this process.</param>
     /// <param name="stops">Tokens, each with the reason why the job ends cleanly at the next step when it is cancelled.</param>
     /// <exception cref="SpecException">Bad input, found before the sink heard of the run.</exception>
-    public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, JobStorage storage, int processes, ProgramStart program,
-        ILoggerFactory loggers, TimeProvider time, params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
+    public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, JobStorage storage, int processes,
+        int maxRestarts, ProgramStart program, ILoggerFactory loggers, TimeProvider time,
+        params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(processes, 1);
+        ArgumentOutOfRangeException.ThrowIfNegative(maxRestarts);
         string secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         var options = new NodeOptions
         {
@@ -45,48 +48,41 @@ public static class ProcessJobHost
             Journal = NodeOptions.NoJournal,
         };
         await using var node = await ClusterNode.StartAsync(options, parts, loggers, time, CancellationToken.None).ConfigureAwait(false);
-        var children = new List<NodeProcess>();
+        int slots = (spec.Training.Workers + processes - 1) / processes;
+        // with a backup for each server there is a place to go to
+        int servers = spec.Training.Servers + spec.Training.Replicas;
+        // children's own nodes pass on what user code writes; what comes here was written outside of it
+        NodeProcess Start(int i) => NodeProcess.Start(program, i, ChildArguments(node, i < servers, slots), secret, (child, source, text) =>
+            node.OutputOf($"process {child.Index}", source, source == "stderr" ? "warning" : "information", text));
+        await using var children = new ProcessGroup(Start, processes, maxRestarts,
+            (id, why) => node.ReportGone(id, why),
+            (index, why) => node.OutputOf($"process {index}", "distopt", "warning", why),
+            why => node.FailJob(job, why));
         try
         {
-            int slots = (spec.Training.Workers + processes - 1) / processes;
-            for (int i = 0; i < processes; i++)
-            {
-                var arguments = ChildArguments(node, i < spec.Training.Servers, slots);
-                // children's own nodes pass on what user code writes; what comes here was written outside of it
-                children.Add(NodeProcess.Start(program, i, arguments, secret, (child, source, text) =>
-                    node.OutputOf($"process {child.Index}", source, source == "stderr" ? "warning" : "information", text)));
-            }
-            await Task.WhenAll(children.Select(c => c.Announced)).WaitAsync(StartTime, time).ConfigureAwait(false);
-            await AllOfferedAsync(node, children, time).ConfigureAwait(false);
-            foreach (var child in children)
-            {
-                _ = child.Exited.ContinueWith(async _ =>
-                {
-                    if (child.Died) node.ReportGone(await child.Announced.ConfigureAwait(false), child.Describe());
-                }, TaskScheduler.Default);
-            }
+            await children.AllAnnouncedAsync().WaitAsync(StartTime, time).ConfigureAwait(false);
+            await AllOfferedAsync(node, await children.AllAnnouncedAsync().ConfigureAwait(false), time).ConfigureAwait(false);
+            children.Supervise();
             return await node.RunJobAsync(job, spec, _ => sink, storage, stops).ConfigureAwait(false);
         }
         finally
         {
             // the whole cluster ends: nobody is left to take leave of
-            await Task.WhenAll(children.Select(c => c.DisposeAsync().AsTask())).ConfigureAwait(false);
+            await children.DisposeAsync().ConfigureAwait(false);
             await node.StopAsync(leave: false).ConfigureAwait(false);
         }
     }
 
     /// <summary>Waits until every child has offered its slots, so that the job is spread over all of them.</summary>
-    private static async Task AllOfferedAsync(ClusterNode node, List<NodeProcess> children, TimeProvider time)
+    private static async Task AllOfferedAsync(ClusterNode node, IReadOnlyCollection<NodeId> ids, TimeProvider time)
     {
         long start = time.GetTimestamp();
-        var ids = new HashSet<NodeId>();
-        foreach (var child in children) ids.Add(await child.Announced.ConfigureAwait(false));
         while (true)
         {
             var known = await node.NodesAsync().ConfigureAwait(false);
-            if (ids.IsSubsetOf(known.Select(n => n.Node))) return;
+            if (ids.All(id => known.Any(n => n.Node == id))) return;
             if (time.GetElapsedTime(start) > StartTime)
-                throw new TimeoutException($"only {known.Count} of {children.Count} processes have joined within {StartTime.TotalSeconds:0} s");
+                throw new TimeoutException($"only {known.Count} of {ids.Count} processes have joined within {StartTime.TotalSeconds:0} s");
             await Task.Delay(TimeSpan.FromMilliseconds(20), time).ConfigureAwait(false);
         }
     }

@@ -9,6 +9,9 @@ namespace DistOpt.Hosting.Tensors;
 /// </summary>
 internal sealed class InboundPeer(TensorPeerIdentity identity)
 {
+    /// <summary>Most addresses that one peer may send to: a few for each job in ordinary use.</summary>
+    public const int AddressesMax = 1 << 16;
+
     private readonly Dictionary<TensorAddress, InboundStream> _streams = [];
 
     public TensorPeerIdentity Identity => identity;
@@ -21,11 +24,14 @@ internal sealed class InboundPeer(TensorPeerIdentity identity)
     /// <summary>The connection in use and the task that reads it; guarded by the channel's lock.</summary>
     public (TensorConnection Connection, Task Reading)? Current { get; set; }
 
+    /// <exception cref="TensorProtocolException">Too many addresses.</exception>
     public InboundStream StreamOf(in TensorAddress address)
     {
         lock (Gate)
         {
-            if (!_streams.TryGetValue(address, out var stream)) _streams.Add(address, stream = new InboundStream(this, address));
+            if (_streams.TryGetValue(address, out var stream)) return stream;
+            if (_streams.Count >= AddressesMax) throw new TensorProtocolException(TensorRejection.CreditExceeded, $"frames for more than {AddressesMax} addresses");
+            _streams.Add(address, stream = new InboundStream(this, address));
             return stream;
         }
     }

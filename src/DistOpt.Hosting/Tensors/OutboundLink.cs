@@ -1,3 +1,4 @@
+using System.Security.Authentication;
 using DistOpt.Actors.Tensors;
 using DistOpt.Protocol;
 using Microsoft.Extensions.Logging;
@@ -50,6 +51,15 @@ internal sealed class OutboundLink
         get
         {
             lock (_gate) return _connection?.CongestionControl;
+        }
+    }
+
+    /// <summary>Frames that are not acknowledged yet.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_gate) return _waiting;
         }
     }
 
@@ -239,7 +249,8 @@ internal sealed class OutboundLink
                 int waiting;
                 lock (_gate) waiting = _waiting;
                 if (_closing.IsCancellationRequested) return;
-                _context.Logger.Lost(_peer.Node.Value, _lastError, (long)backoff.TotalMilliseconds, waiting);
+                if (_refused) _context.Logger.Refused(_peer.Node.Value, _lastError, (long)backoff.TotalMilliseconds, waiting);
+                else _context.Logger.Lost(_peer.Node.Value, _lastError, (long)backoff.TotalMilliseconds, waiting);
                 await Task.Delay(backoff, _context.Time, _closing.Token).ConfigureAwait(false);
                 backoff = TimeSpan.FromTicks(Math.Min(backoff.Ticks * 2, _context.Options.LongestBackoff.Ticks));
             }
@@ -251,6 +262,7 @@ internal sealed class OutboundLink
     }
 
     private string _lastError = "";
+    private bool _refused;
 
     private async Task WaitForFramesAsync()
     {
@@ -270,6 +282,7 @@ internal sealed class OutboundLink
     {
         TensorConnection? connection = null;
         bool established = false;
+        _refused = false;
         try
         {
             using (var limit = new CancellationTokenSource(_context.Options.HandshakeTimeout, _context.Time))
@@ -289,7 +302,7 @@ internal sealed class OutboundLink
         catch (Exception e) when (ConnectionErrors.IsLoss(e))
         {
             // tried again after a while, see Lost in the log
-            _lastError = e.Message;
+            (_lastError, _refused) = (e.Message, e is AuthenticationException or TensorHandshakeException);
         }
         finally
         {

@@ -17,6 +17,8 @@ namespace DistOpt.Hosting.Tensors;
 /// </summary>
 public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
 {
+    private const int PeersMax = 1 << 14;
+
     private readonly TcpTensorChannelOptions _options;
     private readonly TensorLinkContext _context;
     private readonly TensorMailboxes _mailboxes;
@@ -35,7 +37,7 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
     {
         _options = options;
         ulong instance = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
-        _context = new TensorLinkContext(options, new TensorHandshake(options.Secret, node, instance), new TensorChannelCounters(), logger, time);
+        _context = new TensorLinkContext(options, new TensorHandshake(options.Secret, node, instance, options.VerifyPeer), new TensorChannelCounters(), logger, time);
         _mailboxes = new TensorMailboxes(options.MaximumWaitingFrames);
         _listener = new Socket(options.Bind.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
@@ -63,6 +65,17 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
     public int Port { get; }
 
     public TensorChannelStatistics Statistics => _context.Counters.Snapshot();
+
+    /// <summary>Frames that wait now: to be acknowledged by other nodes, and here for somebody to listen at their address.</summary>
+    public (long Outbound, long Unclaimed) FramesWaiting
+    {
+        get
+        {
+            OutboundLink[] links;
+            lock (_gate) links = [.. _links.Values];
+            return (links.Sum(link => (long)link.Waiting), _mailboxes.Unclaimed);
+        }
+    }
 
     /// <summary>Opens the port and begins to listen.</summary>
     /// <param name="node">This node, at most 255 bytes of UTF-8.</param>
@@ -317,6 +330,9 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
         lock (_gate)
         {
             if (_closed) return;
+            // what a peer sent is remembered until its node is forgotten: one that goes by ever new names must not fill the memory
+            if (_peers.Count >= PeersMax && !_peers.ContainsKey(identity.Node))
+                throw new TensorProtocolException(TensorRejection.TooManyConnections, $"more than {PeersMax} nodes were here and are not forgotten");
             // another instance of the same node numbers its frames anew
             if (!_peers.TryGetValue(identity.Node, out peer) || peer.Identity != identity)
             {

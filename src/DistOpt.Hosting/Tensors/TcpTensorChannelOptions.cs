@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using DistOpt.Core.Specs;
+using DistOpt.Protocol;
 
 namespace DistOpt.Hosting.Tensors;
 
@@ -8,6 +9,9 @@ namespace DistOpt.Hosting.Tensors;
 /// <param name="socket">Connected; the stream owns it.</param>
 /// <param name="accepted">Whether the peer connected to this node rather than the other way round.</param>
 public delegate ValueTask<Stream> TensorStreamWrapper(Socket socket, bool accepted, CancellationToken cancellationToken);
+
+/// <summary>Says why the peer at the other end of a wrapped stream is not the node that it claims to be; null if it may be.</summary>
+public delegate string? TensorPeerVerifier(Stream stream, NodeId claimed);
 
 /// <summary>Settings of a <see cref="TcpTensorChannel"/>.</summary>
 public sealed record TcpTensorChannelOptions
@@ -65,6 +69,9 @@ public sealed record TcpTensorChannelOptions
     /// <summary>TLS, or null for plain TCP.</summary>
     public TensorStreamWrapper? Wrap { get; init; }
 
+    /// <summary>Holds a peer's node id against its certificate; null for no such check. Needs <see cref="Wrap"/>.</summary>
+    public TensorPeerVerifier? VerifyPeer { get; init; }
+
     /// <summary>
     /// TCP congestion control of connections over loopback (Linux), null to leave the system's. Rate-pacing ones such as BBR halve loopback.
     /// </summary>
@@ -76,6 +83,7 @@ public sealed record TcpTensorChannelOptions
         var bad = new List<SpecViolation>();
         Check(Secret is { Length: >= SmallestSecret }, "secret", $"has {Secret?.Length ?? 0} bytes: give at least {SmallestSecret} random ones");
         CheckRange(Port, 0, 65535, "port");
+        Check(VerifyPeer is null || Wrap is not null, "verify_peer", "is given, but no stream whose peer it could verify: give wrap too");
         if (AdvertisedPort is { } advertised) CheckRange(advertised, 1, 65535, "advertised_port");
         Check(AdvertisedHost is null || AdvertisedHost.Length is > 0 and <= 255, "advertised_host", "is empty or longer than 255 characters");
         Check(

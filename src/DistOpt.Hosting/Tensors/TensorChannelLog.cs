@@ -28,4 +28,7 @@ internal static partial class TensorChannelLog
 
     [LoggerMessage(8, LogLevel.Error, "a tensor connection ended by a fault of this node")]
     public static partial void Fault(this ILogger logger, Exception error);
+
+    [LoggerMessage(9, LogLevel.Warning, "no tensor connection to {Node}: {Error}; next attempt in {Milliseconds} ms, {Waiting} frames wait")]
+    public static partial void Refused(this ILogger logger, string node, string error, long milliseconds, int waiting);
 }

@@ -24,6 +24,9 @@ internal sealed class TensorConnection : IDisposable
 
     public string Remote { get; private set; } = "?";
 
+    /// <summary>The stream over the socket; null where there is none.</summary>
+    public Stream? Stream => _stream;
+
     /// <summary>Name of the TCP congestion control in use, such as <c>cubic</c> or <c>bbr</c>; <c>unknown</c> where the system does not tell.</summary>
     public string CongestionControl { get; private set; } = "unknown";
 

@@ -18,7 +18,8 @@ internal readonly record struct TensorPeerIdentity(NodeId Node, ulong Instance);
 /// fresh 32-byte nonce, node ids); then each proves that it knows the secret by HMAC-SHA256 over its role and both greetings, the
 /// connecting side first, so that a stranger learns nothing made with the secret. At most 600 bytes are read before proof.
 /// </summary>
-internal sealed class TensorHandshake(byte[] secret, NodeId self, ulong instance)
+/// <param name="verify">Holds the peer's node id against its certificate, before anything is proved.</param>
+internal sealed class TensorHandshake(byte[] secret, NodeId self, ulong instance, TensorPeerVerifier? verify = null)
 {
     public const ushort ProtocolVersion = 1;
 
@@ -37,6 +38,7 @@ internal sealed class TensorHandshake(byte[] secret, NodeId self, ulong instance
         var (peer, meant) = Parse(theirs);
         if (peer.Node != target) throw new TensorHandshakeException($"node '{peer.Node}' answers where '{target}' was expected");
         if (meant != self) throw new TensorHandshakeException($"the answer is meant for '{meant}'");
+        Verify(connection, peer.Node);
         await connection.WriteAsync(Prove("connects", mine, theirs)).ConfigureAwait(false);
         await CheckProofAsync(connection, Prove("accepts", mine, theirs)).ConfigureAwait(false);
         return peer;
@@ -48,11 +50,17 @@ internal sealed class TensorHandshake(byte[] secret, NodeId self, ulong instance
         byte[] theirs = await ReadGreetingAsync(connection).ConfigureAwait(false);
         var (peer, meant) = Parse(theirs);
         if (meant != self) throw new TensorHandshakeException($"'{peer.Node}' looks for node '{meant}', this is '{self}'");
+        Verify(connection, peer.Node);
         byte[] mine = Greet(peer.Node);
         await connection.WriteAsync(mine).ConfigureAwait(false);
         await CheckProofAsync(connection, Prove("connects", theirs, mine)).ConfigureAwait(false);
         await connection.WriteAsync(Prove("accepts", theirs, mine)).ConfigureAwait(false);
         return peer;
+    }
+
+    private void Verify(TensorConnection connection, NodeId peer)
+    {
+        if (verify is not null && verify(connection.Stream!, peer) is { } problem) throw new TensorHandshakeException(problem);
     }
 
     private byte[] Greet(NodeId target)

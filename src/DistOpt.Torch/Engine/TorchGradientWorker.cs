@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
@@ -17,6 +18,7 @@ internal sealed class TorchGradientWorker : IGradientWorker
     private readonly LayerRandom _random = new();
     private readonly StepContext _context = new(new MetricSums());
     private int _thread = -1;
+    private double _dataSeconds;
     private bool _disposed;
 
     /// <param name="flat">Bound to the weights that it computes with; the worker's own from now on.</param>
@@ -49,7 +51,9 @@ internal sealed class TorchGradientWorker : IGradientWorker
         int part = 0;
         foreach (var positions in MicroBatches(plan, shard))
         {
+            long asked = Stopwatch.GetTimestamp();
             using var batch = _prefetcher?.Take(plan.Epoch, positions) ?? _loader.LoadTraining(plan.Epoch, positions);
+            _dataSeconds += Stopwatch.GetElapsedTime(asked).TotalSeconds;
             if (_model.TrainingDraws)
             {
                 using var turn = TorchGenerator.Enter(RandomKey.Of(_model.Seed, RandomPurpose.Engine, plan.Step, shardIndex, part));
@@ -78,6 +82,13 @@ internal sealed class TorchGradientWorker : IGradientWorker
         }
         else Measure(split, batch, metrics);
         return metrics;
+    }
+
+    public double TakeDataSeconds()
+    {
+        double seconds = _dataSeconds;
+        _dataSeconds = 0;
+        return seconds;
     }
 
     public void Prefetch(StepPlan plan, PositionRange shard, int shardIndex)

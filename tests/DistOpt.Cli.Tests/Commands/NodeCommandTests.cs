@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using DistOpt.Cli.Tests.Cluster;
 using DistOpt.Cli.Tests.Support;
 
@@ -21,6 +22,34 @@ public sealed class NodeCommandTests
     }
 
     [Fact]
+    public async Task Settings_of_telemetry_and_split_brain_are_checked()
+    {
+        using var cli = new CliRun();
+        Assert.Equal(2, await cli.RunAsync("node", "--split-brain", "keep-youngest", "--log-format", "xml"));
+        Assert.Contains(cli.ErrorLines(), l => l.Contains("split_brain") && l.Contains("keep-youngest") && l.Contains("keep-oldest, keep-majority"));
+        Assert.Contains(cli.ErrorLines(), l => l.Contains("log_format") && l.Contains("xml") && l.Contains("text, json"));
+
+        string akka = cli.Write("akka.conf", "akka.cluster.gossip-intervall = 1s");
+        Assert.Equal(2, await cli.RunAsync("node", "--port", "0", "--tensor-port", "0", "--api-port", "0", "--otlp", "collector", "--akka", akka));
+        Assert.Contains(cli.ErrorLines(), l => l.Contains("otlp") && l.Contains("'collector'"));
+        Assert.Contains(cli.ErrorLines(), l => l.Contains("akka.cluster.gossip-intervall is no setting of Akka"));
+    }
+
+    [Fact]
+    public async Task The_log_of_a_node_is_JSON_lines_where_that_is_asked_for()
+    {
+        using var stop = new CancellationTokenSource();
+        using var log = new StringWriter();
+        string[] args = ["node", "--port", "0", "--tensor-port", "0", "--api-port", "0", "--log-format", "json"];
+        int code = await DistOptApp.RunAsync(args, DistOptApp.Define(_ => { }),
+            new AppConsole { In = TextReader.Null, Out = new StopsAtFirstLine(stop), Error = log }, stop.Token);
+        Assert.Equal(0, code);
+        string[] lines = log.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.NotEmpty(lines);
+        Assert.All(lines, line => Assert.Equal("information", JsonDocument.Parse(line).RootElement.GetProperty("level").GetString()));
+    }
+
+    [Fact]
     public async Task A_port_in_use_is_bad_input()
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);
@@ -29,6 +58,12 @@ public sealed class NodeCommandTests
         using var cli = new CliRun();
         Assert.Equal(2, await cli.RunAsync("node", "--port", $"{port}", "--tensor-port", "0", "--api-port", "0"));
         Assert.Contains($"{port} is in use", Assert.Single(cli.ErrorLines()));
+    }
+
+    /// <summary>A node writes its first line when it has joined.</summary>
+    private sealed class StopsAtFirstLine(CancellationTokenSource stop) : StringWriter
+    {
+        public override void WriteLine(string? value) => stop.Cancel();
     }
 
     [Fact]

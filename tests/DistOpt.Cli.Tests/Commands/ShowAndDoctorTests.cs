@@ -74,4 +74,45 @@ public sealed class ShowAndDoctorTests
         Assert.Equal(2, await cli.RunAsync("doctor", "--join", join));
         Assert.Contains("HOST:PORT", Assert.Single(cli.ErrorLines()));
     }
+
+    [Fact]
+    public async Task Doctor_that_is_to_join_names_what_of_a_certificate_or_token_is_wrong()
+    {
+        using var cli = new CliRun();
+        await cli.RunAsync("cluster", "init", "--nodes", "127.0.0.1", "--out", cli.In("k"));
+        await cli.RunAsync("cluster", "init", "--nodes", "127.0.0.1", "--out", cli.In("other"));
+        string config = cli.In("k/127.0.0.1/node.yaml");
+        string[] ports = [.. Enumerable.Range(0, 3).Select(_ => $"{FakeCluster.FreePort()}")];
+        using var stop = new CancellationTokenSource();
+        using var node = new CliRun { Interrupt = stop.Token };
+        node.Environment["DISTOPT_JOIN"] = $"127.0.0.1:{ports[0]}";
+        var running = node.RunAsync("node", "--config", config, "--port", ports[0], "--tensor-port", ports[1], "--api-port", ports[2], "--data-root", node.Folder);
+        string[] join = ["doctor", "--join", $"127.0.0.1:{ports[0]}", "--tensor-port", ports[1], "--api-port", ports[2], "--format", "json", "--config"];
+        (cli.Environment["DISTOPT_PORT"], cli.Environment["DISTOPT_TENSOR_PORT"], cli.Environment["DISTOPT_API_PORT"]) = (ports[0], ports[1], ports[2]);
+        Dictionary<string, (string Status, string Text)> checks;
+        do checks = await Checks(config);
+        while (checks["api port"].Status != "ok" && !running.IsCompleted);
+
+        foreach (string check in (string[])["name", "certificate", "control tls", "tensor tls", "token", "clock", "build", "control port back", "tensor port back", "api port back"])
+            Assert.True(checks[check].Status == "ok", $"{check}: {checks[check].Text}");
+
+        checks = await Checks(cli.In("other/127.0.0.1/node.yaml"));
+        Assert.Contains("not signed by this cluster's CA", checks["control tls"].Text);
+        Assert.Contains("not signed by this cluster's CA", checks["tensor tls"].Text);
+        Assert.Contains("not signed by this cluster's CA", checks["token"].Text);
+
+        cli.Environment["DISTOPT_TOKEN"] = "a token that is wrong";
+        checks = await Checks(config);
+        Assert.Equal("failed", checks["token"].Status);
+        Assert.Contains("refuses the token", checks["token"].Text);
+        await stop.CancelAsync();
+        Assert.Equal(0, await running);
+
+        async Task<Dictionary<string, (string Status, string Text)>> Checks(string file)
+        {
+            await cli.RunAsync([.. join, file]);
+            return cli.Json().GetProperty("checks").EnumerateArray()
+                .ToDictionary(c => c.GetProperty("name").GetString()!, c => (c.GetProperty("status").GetString()!, c.GetProperty("text").GetString()!));
+        }
+    }
 }

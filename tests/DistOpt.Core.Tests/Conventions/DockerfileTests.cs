@@ -35,6 +35,17 @@ public class DockerfileTests
     }
 
     [Fact]
+    public void The_health_check_asks_the_node_by_the_same_program()
+    {
+        var match = Regex.Match(LastStage().Single(i => i.Name == "HEALTHCHECK").Arguments, @"^--interval=(\d+)s --timeout=(\d+)s --start-period=(\d+)s --retries=\d+ CMD (.+)$");
+        Assert.True(match.Success);
+        string[] entry = JsonSerializer.Deserialize<string[]>(LastStage().Single(i => i.Name == "ENTRYPOINT").Arguments)!;
+        Assert.Equal([.. entry, "node", "--check"], JsonSerializer.Deserialize<string[]>(match.Groups[4].Value)!);
+        // the check gives up by itself after 5 s
+        Assert.True(int.Parse(match.Groups[2].Value) > 5 && int.Parse(match.Groups[1].Value) > int.Parse(match.Groups[2].Value));
+    }
+
+    [Fact]
     public void Everything_that_is_copied_exists_and_is_let_through_by_the_ignore_file()
     {
         string[] let = [.. Repository.Read("docker/Dockerfile.dockerignore").Split('\n').Where(l => l.StartsWith('!')).Select(l => l[1..].Trim('/'))];

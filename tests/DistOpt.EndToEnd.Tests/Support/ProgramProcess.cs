@@ -60,10 +60,16 @@ internal sealed class ProgramProcess : IAsyncDisposable
     /// <summary>Standard output as its one JSON document.</summary>
     public JsonElement Json => JsonDocument.Parse(Out).RootElement;
 
-    public static ProgramProcess Start(string program, string folder, IReadOnlyDictionary<string, string>? environment, params string[] args)
+    public static ProgramProcess Start(string program, string folder, IReadOnlyDictionary<string, string>? environment, params string[] args) =>
+        StartThrough([], program, folder, environment, args);
+
+    /// <summary>Starts it by a command that becomes the program, such as <c>ip netns exec</c>.</summary>
+    public static ProgramProcess StartThrough(string[] command, string program, string folder, IReadOnlyDictionary<string, string>? environment,
+        params string[] args)
     {
-        var start = new ProcessStartInfo(Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet",
-            [program, .. args])
+        string host = Environment.ProcessPath is { } path && Path.GetFileNameWithoutExtension(path) == "dotnet" ? path : "dotnet";
+        string[] line = [.. command, host, program, .. args];
+        var start = new ProcessStartInfo(line[0], line[1..])
         {
             WorkingDirectory = folder,
             RedirectStandardInput = true,
@@ -86,9 +92,13 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
     /// <summary>Starts it and waits for its end.</summary>
     public static async Task<ProgramProcess> RunAsync(string program, string folder, IReadOnlyDictionary<string, string>? environment,
-        params string[] args)
+        params string[] args) => await RunThroughAsync([], program, folder, environment, args);
+
+    /// <summary><see cref="StartThrough"/>, and waits for its end.</summary>
+    public static async Task<ProgramProcess> RunThroughAsync(string[] command, string program, string folder,
+        IReadOnlyDictionary<string, string>? environment, params string[] args)
     {
-        var process = Start(program, folder, environment, args);
+        var process = StartThrough(command, program, folder, environment, args);
         try
         {
             await process.WaitForExitAsync();
@@ -157,6 +167,9 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
     /// <summary>SIGINT, as Ctrl-C sends it to this process alone.</summary>
     public void Interrupt() => Signal(2);
+
+    /// <summary>SIGTERM, as a service manager sends it.</summary>
+    public void Terminate() => Signal(15);
 
     /// <summary>SIGKILL to this process alone.</summary>
     public void KillHard() => Signal(9);

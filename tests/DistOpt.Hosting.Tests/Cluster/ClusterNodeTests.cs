@@ -108,7 +108,44 @@ public sealed class ClusterNodeTests
     {
         var violations = new NodeOptions { Roles = ["boss"], Bind = "0.0.0.0", Port = 70000, WorkerSlots = 0, Join = ["nowhere"] }.Validate();
 
-        Assert.Equal(["roles", "join", "port", "worker-slots", "token", "secret", "advertise"], violations.Select(v => v.Path));
+        Assert.Equal(["roles", "join", "port", "worker-slots", "token", "certificate", "advertise"], violations.Select(v => v.Path));
+    }
+
+    [Theory]
+    [InlineData(null, false, "token|certificate")]
+    [InlineData(null, true, "token")]
+    [InlineData("a token of 22 letters.", false, "certificate")]
+    [InlineData("short", true, "token")]
+    [InlineData("a token of 22 letters.", true, "")]
+    public void Beyond_loopback_a_node_needs_a_token_and_TLS(string? token, bool tls, string refused)
+    {
+        var options = new NodeOptions { Bind = "10.0.0.5", Token = token, Certificate = tls ? "node.pem" : null, Ca = tls ? "ca.pem" : null };
+
+        Assert.Equal(refused, string.Join('|', options.Validate().Select(v => v.Path)));
+    }
+
+    [Fact]
+    public void Every_limit_has_a_range()
+    {
+        var violations = new NodeOptions
+        {
+            ControlFrameBytes = 1,
+            ControlConnections = 0,
+            ControlHandshakes = 0,
+            TensorFrameBytes = 0,
+            TensorWindowBytes = 0,
+            TensorQueue = 0,
+            TensorConnections = 0,
+            TensorHandshakes = 0,
+            ApiConnections = 0,
+            JobsMax = 0,
+            EndedJobsKept = -1,
+            JoinTimeout = 0,
+        }.Validate();
+
+        Assert.Equal(12, violations.Count);
+        Assert.Contains(violations, v => v.ToString() == "control-frame-bytes: is 1, but must be from 32000 to 16777216");
+        Assert.Empty(new NodeOptions().Validate());
     }
 
     private static async Task<ClusterNode> Start(string roles, string? join = null, int? slots = null, bool buffers = true) =>

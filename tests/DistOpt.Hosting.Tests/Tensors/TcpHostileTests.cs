@@ -157,6 +157,25 @@ public sealed class TcpHostileTests
     }
 
     [Fact]
+    public async Task A_peer_that_sends_to_ever_new_addresses_is_closed()
+    {
+        var log = new TestLog();
+        await using var pair = TcpPair.Open(log: log);
+        using var peer = await RawPeer.ConnectAsync(pair.RightTcp);
+        try
+        {
+            const int batch = 1000;
+            for (int i = 0; i <= InboundPeer.AddressesMax; i += batch)
+                await peer.Connection.WriteAsync(Enumerable.Range(i, batch).SelectMany(n => RawPeer.Frame(new TensorAddress((ulong)n + 10, TensorTarget.Server, 0), 1, 0)).ToArray());
+        }
+        catch (Exception e) when (ConnectionErrors.IsLoss(e))
+        {
+            // closed before all was written
+        }
+        await log.UntilAsync(() => pair.RightTcp.Statistics.Rejected.GetValueOrDefault(TensorRejection.CreditExceeded) == 1);
+    }
+
+    [Fact]
     public async Task A_frame_sent_twice_is_delivered_once()
     {
         await using var pair = TcpPair.Open();

@@ -1,7 +1,9 @@
 using System.Net.Sockets;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Tests.Tensors;
+using DistOpt.Hosting.Security;
 using DistOpt.Hosting.Tensors;
+using DistOpt.Hosting.Tests.Support;
 using DistOpt.Protocol;
 
 namespace DistOpt.Hosting.Tests.Tensors;
@@ -20,6 +22,22 @@ public sealed class TcpTensorChannelOverStreamTests : TensorChannelContract
 
     protected override IChannelPair Open(int waiting = 4096) =>
         TcpPair.Open(o => o with { MaximumWaitingFrames = waiting, Wrap = (socket, _, _) => new(new NetworkStream(socket, ownsSocket: true)) });
+}
+
+/// <summary>The contract once more with certificates on both sides.</summary>
+public sealed class TcpTensorChannelOverTlsTests : TensorChannelContract, IDisposable
+{
+    private readonly TestCertificates _certificates = new();
+
+    protected override bool ByReference => false;
+
+    public void Dispose() => _certificates.Dispose();
+
+    protected override IChannelPair Open(int waiting = 4096)
+    {
+        var tls = new TensorTls(_certificates.Tls());
+        return TcpPair.Open(o => o with { MaximumWaitingFrames = waiting, Wrap = tls.WrapAsync });
+    }
 }
 
 internal sealed class TcpPair : IChannelPair

@@ -1,0 +1,96 @@
+using System.Globalization;
+using System.Net;
+using Akka.Actor;
+using Akka.Actor.Setup;
+using Akka.Configuration;
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Serialization;
+using DistOpt.Hosting.Control;
+using DistOpt.Hosting.Journal;
+using DistOpt.Hosting.Security;
+using Microsoft.Extensions.Logging;
+
+namespace DistOpt.Hosting.Cluster;
+
+/// <summary>The settings of Akka that a node runs with.</summary>
+internal static class NodeConfiguration
+{
+    /// <summary>Scheme of control addresses.</summary>
+    public static string Protocol(NodeOptions options) => options.UsesTls ? "akka.ssl.tcp" : "akka.tcp";
+
+    /// <param name="options">Valid ones.</param>
+    /// <param name="overlay">Settings from <see cref="AkkaOverlay"/> that win over the built-in ones, or null.</param>
+    /// <param name="bind">Address of <see cref="NodeOptions.Bind"/>.</param>
+    /// <param name="tls">The node's certificate, or null without TLS.</param>
+    /// <param name="logger">Gets a line for each connection that is refused.</param>
+    /// <param name="journal">Id of the node's journal, and the journal where it keeps one.</param>
+    public static ActorSystemSetup Setup(NodeOptions options, Config? overlay, IPAddress bind, NodeTls? tls, ILogger logger,
+        (string Id, SqlJournal? Journal) journal)
+    {
+        var config = CoordinatorSingleton.Roles(options, journal.Id).WithFallback(overlay is null ? Hocon(options) : overlay.WithFallback(Hocon(options)))
+            .WithFallback(CoordinatorSingleton.Defaults());
+        if (journal.Journal is not null) config = config.WithFallback(SqlJournal.Hocon);
+        // small frames on purpose: a tensor in a message would be refused
+        var transport = new ControlTransportSetup(bind, options.Port, options.AdvertisedHost, options.ControlFrameBytes, options.ControlConnections,
+            options.ControlHandshakes, tls, logger);
+        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), transport);
+        return journal.Journal is { } kept ? setup.WithSetup(kept.Connections()) : setup;
+    }
+
+    /// <summary>Akka's settings of a node without a file of its own.</summary>
+    internal static Config Hocon(NodeOptions options) => ConfigurationFactory.ParseString($$"""
+        akka {
+          loglevel = INFO
+          stdout-loglevel = OFF
+          loggers = []
+          log-dead-letters = off
+          log-dead-letters-during-shutdown = off
+          actor {
+            provider = cluster
+            ask-timeout = 30s
+          }
+          remote {
+            log-remote-lifecycle-events = off
+            # nothing is reached by path but what is listed, and nothing is deployed or killed from afar
+            untrusted-mode = on
+            trusted-selection-paths = [{{string.Join(", ", TrustedPaths.All.Select(path => $"\"{path}\""))}}]
+            enabled-transports = ["akka.remote.distopt"]
+            distopt {
+              transport-class = "DistOpt.Hosting.Control.ControlTransport, DistOpt.Hosting"
+              applied-adapters = []
+            }
+          }
+          cluster {
+            roles = [{{string.Join(", ", options.Roles)}}]
+            log-info = off
+            failure-detector {
+              acceptable-heartbeat-pause = 5s
+              threshold = 10
+            }
+            downing-provider-class = "{{(options.SplitBrain == SplitBrain.KeepMajority
+                ? "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster" : "DistOpt.Hosting.Cluster.CoordinatorDowning, DistOpt.Hosting")}}"
+            singleton {
+              role = "coordinator"
+              singleton-name = "supervisor"
+            }
+            split-brain-resolver {
+              active-strategy = {{(options.SplitBrain == SplitBrain.KeepMajority ? "keep-majority" : "keep-oldest")}}
+              stable-after = 7s
+              keep-oldest {
+                role = "coordinator"
+                down-if-alone = on
+              }
+              # of coordinators, not of all nodes: a side without one could only wait
+              keep-majority.role = "coordinator"
+            }
+          }
+          coordinated-shutdown {
+            exit-clr = off
+            run-by-clr-shutdown-hook = off
+            run-by-actor-system-terminate = off
+          }
+        }
+        {{CoordinatorDowning.Timeout}} = {{options.CoordinatorTimeout.ToString(CultureInfo.InvariantCulture)}}s
+        """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon))
+        .WithFallback(ConfigurationFactory.ParseString(GuardedSerializers.Hocon));
+}

@@ -1,0 +1,50 @@
+using System.ComponentModel.DataAnnotations;
+using System.Globalization;
+using System.Reflection;
+using System.Text.Json;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Hosting.Cluster;
+
+/// <summary>Checks of <see cref="NodeOptions"/> that come from its attributes, and those of its security settings.</summary>
+internal static class NodeOptionsRules
+{
+    /// <summary>Fewest characters of a token or secret that others could try to guess.</summary>
+    public const int SmallestSecret = 16;
+
+    /// <summary>Every number against its range; ports have texts of their own.</summary>
+    public static void Ranges(NodeOptions options, List<SpecViolation> violations)
+    {
+        foreach (var property in typeof(NodeOptions).GetProperties())
+        {
+            if (property.Name.EndsWith("Port", StringComparison.Ordinal)) continue;
+            if (property.GetCustomAttribute<RangeAttribute>() is not { } range || property.GetValue(options) is not { } value || range.IsValid(value)) continue;
+            violations.Add(new SpecViolation(JsonNamingPolicy.KebabCaseLower.ConvertName(property.Name),
+                string.Create(CultureInfo.InvariantCulture, $"is {value}, but must be from {range.Minimum} to {range.Maximum}")));
+        }
+    }
+
+    public static void Security(NodeOptions options, List<SpecViolation> violations)
+    {
+        bool isOpen = !NodeOptions.IsLoopback(options.Bind);
+        if (isOpen && string.IsNullOrEmpty(options.Token))
+            Add("token", $"is not set, but bind is {options.Bind}: give one (DISTOPT_TOKEN, or token_file), or bind to 127.0.0.1");
+        else if (isOpen && options.Token!.Length < SmallestSecret)
+            Add("token", $"has {options.Token.Length} characters, but bind is {options.Bind}: give at least {SmallestSecret} random ones");
+        if (isOpen && !options.UsesTls)
+        {
+            Add("certificate", $"is not set, but bind is {options.Bind}: give this node's certificate and the cluster's CA "
+                + "('distopt cluster init' makes them), or bind to 127.0.0.1");
+        }
+        if (options.Secret is { Length: > 0 and < SmallestSecret } secret && isOpen)
+            Add("secret", $"has {secret.Length} characters: give at least {SmallestSecret} random ones, or none");
+        if (options.UsesTls && string.IsNullOrEmpty(options.Ca))
+            Add("ca", "is not set, but certificate is: name the PEM file of the cluster's CA");
+        if (!options.UsesTls && !string.IsNullOrEmpty(options.Ca))
+            Add("certificate", "is not set, but ca is: name this node's certificate, or leave out both");
+        if (!options.UsesTls && !string.IsNullOrEmpty(options.CertificateKey))
+            Add("certificate", "is not set, but certificate-key is: name the certificate that the key belongs to");
+
+        void Add(string path, string message) => violations.Add(new SpecViolation(path, message));
+    }
+}
