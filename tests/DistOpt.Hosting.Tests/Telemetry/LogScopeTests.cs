@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Tests.Support;
 using DistOpt.Protocol;
@@ -19,7 +20,7 @@ public sealed class LogScopeTests
             new TestLoggers(log), TimeProvider.System, TestContext.Current.CancellationToken))
         {
             while ((await node.NodesAsync()).Count < 1) await Task.Yield();
-            var summary = await node.RunJobAsync(new JobId("job-9"), new LinearParts().Read(LinearParts.Yaml(workers: 1)), _ => new RecordingSink());
+            var summary = await node.RunJobAsync(new JobId("job-9"), new LinearParts().Read(LinearParts.Yaml(workers: 1)), _ => new RecordingSink(), JobStorage.None);
             Assert.Equal(RunStatus.Failed, summary.Status);
         }
 

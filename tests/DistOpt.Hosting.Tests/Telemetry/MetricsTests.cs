@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Tests.Support;
@@ -39,7 +40,7 @@ public sealed class MetricsTests
         while ((await coordinator.NodesAsync()).Count < 2) await Task.Yield();
         var spec = new LinearParts().Read(LinearParts.Yaml(workers: 2, servers: 1));
 
-        var summary = await coordinator.RunJobAsync(new JobId("job-1"), spec, _ => new RecordingSink());
+        var summary = await coordinator.RunJobAsync(new JobId("job-1"), spec, _ => new RecordingSink(), JobStorage.None);
         Assert.Equal(RunStatus.Completed, summary.Status);
 
         var serving = await PrometheusText.ScrapeAsync(http, api.Port, Token);
@@ -79,7 +80,7 @@ public sealed class MetricsTests
         await using var coordinator = await Start("coordinator,server");
         await using var api = await Api(coordinator);
         var spec = new LinearParts().Read(LinearParts.Yaml(workers: 1));
-        var job = coordinator.RunJobAsync(new JobId("job-1"), spec, _ => new RecordingSink());
+        var job = coordinator.RunJobAsync(new JobId("job-1"), spec, _ => new RecordingSink(), JobStorage.None);
         while ((await Scrape()).Value("distopt_coordinator_jobs", ("state", "waiting")) < 1) { }
 
         await using var worker = await Start("worker", coordinator.Endpoint, runtime);
@@ -121,7 +122,7 @@ public sealed class MetricsTests
         var node = await ClusterNode.StartAsync(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Otlp = url },
             LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
         while ((await node.NodesAsync()).Count < 1) await Task.Yield();
-        await node.RunJobAsync(new JobId("job-7"), new LinearParts().Read(LinearParts.Yaml()), _ => new RecordingSink());
+        await node.RunJobAsync(new JobId("job-7"), new LinearParts().Read(LinearParts.Yaml()), _ => new RecordingSink(), JobStorage.None);
         await node.StopAsync();
 
         lock (received)
