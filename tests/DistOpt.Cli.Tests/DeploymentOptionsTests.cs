@@ -6,7 +6,7 @@ namespace DistOpt.Cli.Tests;
 public sealed class DeploymentOptionsTests
 {
     /// <summary>Variables that are no option of <c>node</c>.</summary>
-    private static readonly string[] s_others = ["DISTOPT_TOKEN", "DISTOPT_SECRET", "DISTOPT_CLUSTER", "DISTOPT_DATA"];
+    private static readonly string[] s_others = ["DISTOPT_TOKEN", "DISTOPT_SECRET", "DISTOPT_CLUSTER", "DISTOPT_DATA", "DISTOPT_PATIENCE"];
 
     [Fact]
     public async Task Every_variable_and_option_in_the_files_for_containers_is_one_of_the_command_node()
