@@ -91,14 +91,14 @@ public sealed class InterruptTests : IDisposable
     [Fact]
     public async Task Processes_that_are_killed_are_replaced_and_the_bits_stay()
     {
-        string[] spec = ["--set", "training.epochs=150", "--set", "training.gradient_shards=4", "--set", "checkpoint.every_steps=200"];
+        string[] spec = ["--set", "training.epochs=40", "--set", "training.gradient_shards=4", "--set", "checkpoint.every_steps=200"];
         await EndAsync(0, ["train", .. spec, "--out", "calm"]);
         await using var train = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null,
             ["train", .. spec, "--out", "killed", "--workers", "3", "--servers", "1", "--processes", "3", "--set", "training.replicas=1"]);
         long seen = 0;
         for (int kill = 0; kill < 4; kill++)
         {
-            seen = StepOf(await train.LineAsync(line => StepOf(line) > seen + 200, "steps after the last kill"));
+            seen = StepOf(await train.LineAsync(line => StepOf(line) > seen + 100, "steps after the last kill"));
             int[] children = train.Children();
             using var victim = Process.GetProcessById(children[kill % children.Length]);
             victim.Kill();
