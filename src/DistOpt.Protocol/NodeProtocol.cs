@@ -57,7 +57,12 @@ public sealed record NodeOffer(
     [property: Key(1)] string Name,
     [property: Key(2)] string[] Roles,
     [property: Key(3)] int WorkerSlots,
-    [property: Key(4)] string Version) : IWireMessage;
+    [property: Key(4)] string Version) : IWireMessage
+{
+    /// <summary>Address of the node's HTTP API, by which coordinators send clients to the one that holds the jobs; null where there is none.</summary>
+    [Key(5)]
+    public string? ApiUrl { get; init; }
+}
 
 /// <summary>
 /// Training coordinator to node agent: open model and data of a job. Answered by <see cref="JobPrepared"/> or <see cref="JobRefused"/>.

@@ -1,6 +1,8 @@
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
+using DistOpt.Core.Jobs;
+using DistOpt.Core.Runs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
 
@@ -8,14 +10,34 @@ namespace DistOpt.Actors.Training;
 
 /// <summary>Limits of a job coordinator.</summary>
 /// <param name="JobsMax">Jobs that may be running or waiting at once; more are rejected.</param>
-/// <param name="EndedJobsKept">Ended jobs that can still be shown.</param>
-public sealed record JobCoordinatorLimits(int JobsMax = 1000, int EndedJobsKept = 100);
+public sealed record JobCoordinatorLimits(int JobsMax = 1000)
+{
+    /// <summary>What is kept of the past.</summary>
+    public JobLedgerLimits Ledger { get; init; } = new();
+}
+
+/// <summary>What surrounds a job coordinator; all of it absent in a process that runs one job.</summary>
+public sealed record JobCoordinatorSetup
+{
+    /// <summary>Where it remembers; null = nowhere, it forgets with its process.</summary>
+    public IJobJournal? Journal { get; init; }
+
+    /// <summary>Where durable jobs' results go; needed for those.</summary>
+    public IJobSinks? Sinks { get; init; }
+
+    /// <summary>Is told by <see cref="CoordinatorReady"/> when the coordinator has read its journal.</summary>
+    public IActorRef? Relay { get; init; }
+}
+
+/// <summary>Job coordinator to its host: it knows all jobs and takes messages from now on.</summary>
+public sealed record CoordinatorReady(IActorRef Coordinator) : INoSerializationVerificationNeeded;
 
 /// <summary>
 /// Knows the nodes and the jobs: places each job, in order of submission, as soon as the nodes have room, and passes messages to the job's
-/// training coordinator.
+/// training coordinator. What it has told anybody is stored before; after a restart it finds every job again and starts those that had not
+/// ended.
 /// </summary>
-public sealed class JobCoordinatorActor : ReceiveActor
+public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 {
     public const string Name = "jobs";
 
@@ -23,24 +45,54 @@ public sealed class JobCoordinatorActor : ReceiveActor
 
     private readonly NodeServices _services;
     private readonly JobCoordinatorLimits _limits;
+    private readonly JobCoordinatorSetup _setup;
     private readonly SortedDictionary<string, NodeOffer> _nodes = new(StringComparer.Ordinal);
+    private readonly JobLedger _ledger;
+
+    /// <summary>Live jobs; their order is the ledger's.</summary>
     private readonly Dictionary<JobId, Job> _jobs = [];
-    private readonly List<JobId> _order = [];
     private readonly Queue<JobId> _offers = new();
-    private readonly ILoggingAdapter _log = Context.GetLogger();
     private JobId? _answerOf;
 
     // incarnations that have ended, whose last offer may still be on its way
     private readonly HashSet<NodeId> _gone = [];
+    private long _started;
 
-    public JobCoordinatorActor(NodeServices services, JobCoordinatorLimits limits)
+    public JobCoordinatorActor(NodeServices services, JobCoordinatorLimits limits, JobCoordinatorSetup setup)
     {
-        (_services, _limits) = (services, limits);
+        (_services, _limits, _setup) = (services, limits, setup);
+        _ledger = new JobLedger(limits.Ledger);
+    }
+
+    public static Props Props(NodeServices services, JobCoordinatorLimits? limits = null, JobCoordinatorSetup? setup = null) =>
+        Akka.Actor.Props.Create(() => new JobCoordinatorActor(services, limits ?? new JobCoordinatorLimits(), setup ?? new JobCoordinatorSetup()));
+
+    /// <param name="Submitter">Waits for the job's end; null where nobody does.</param>
+    private sealed record Job(JobId Id, string Name, IActorRef? Submitter)
+    {
+        public IActorRef? Actor { get; set; }
+
+        public bool Opened { get; set; }
+
+        public IReadOnlyDictionary<NodeId, int>? Workers { get; set; }
+
+        public JobStatus? Latest { get; set; }
+
+        /// <summary>Latest job epoch that was asked for.</summary>
+        public int Epoch { get; set; }
+
+        /// <summary>Its end is being stored.</summary>
+        public bool Ending { get; set; }
+    }
+
+    private void Running()
+    {
         Receive<SubmitJob>(Submit);
+        Receive<SubmitDurableJob>(Submit);
         Receive<TrainingCoordinatorActor.JobOpened>(opened => OnOpened(opened.Job));
         Receive<OfferAnswered>(OnAnswered);
         Receive<JobEnded>(OnEnded);
-        Receive<StopJob>(stop => Find(stop.Job)?.Actor?.Tell(stop));
+        Receive<StopJob>(OnStop);
         Receive<FailJob>(fail => Find(fail.Job)?.Actor?.Tell(fail));
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);
@@ -49,45 +101,24 @@ public sealed class JobCoordinatorActor : ReceiveActor
             foreach (var job in _jobs.Values) job.Actor?.Tell(output);
         });
         Receive<JobStatus>(status => Find(status.Job)?.Latest = status);
-        Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _order.Select(id => StatusOf(_jobs[id]))])));
+        Receive<RaiseEpoch>(OnRaiseEpoch);
+        Receive<StorePlacement>(OnStorePlacement);
+        Receive<StoreCheckpoint>(OnStoreCheckpoint);
+        Receive<FindJob>(OnFindJob);
+        Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _ledger.Jobs.Select(StatusOf)])));
         Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Select(Status)])));
+        Receive<EventsStored>(OnStored);
+        Receive<CheckJournal>(OnCheckJournal);
+        Receive<JournalHeld>(OnJournalHeld);
+        Receive<Terminated>(OnJournalGone, gone => gone.ActorRef.Equals(_journal));
     }
 
-    public static Props Props(NodeServices services, JobCoordinatorLimits? limits = null) =>
-        Akka.Actor.Props.Create(() => new JobCoordinatorActor(services, limits ?? new JobCoordinatorLimits()));
-
-    private sealed class Job(SubmitJob submission, IActorRef submitter)
+    private void Start(Job job, SubmitJob submission)
     {
-        public readonly SubmitJob Submission = submission;
-        public readonly IActorRef Submitter = submitter;
-        public IActorRef? Actor;
-        public bool Opened;
-        public IReadOnlyDictionary<NodeId, int>? Workers;
-        public JobStatus? Latest;
-        public JobEnded? End;
-    }
-
-    private void Submit(SubmitJob submit)
-    {
-        if (_jobs.ContainsKey(submit.Job))
-        {
-            Sender.Tell(new JobAccepted(submit.Job));
-            return;
-        }
-        int live = _jobs.Values.Count(j => j.End is null);
-        if (live >= _limits.JobsMax)
-        {
-            Sender.Tell(new JobRejected(submit.Job, $"{live} jobs are running or waiting, and the limit is {_limits.JobsMax}: cancel some or try later"));
-            return;
-        }
-        var job = new Job(submit, Sender);
-        _jobs[submit.Job] = job;
-        _order.Add(submit.Job);
         Count();
-        Sender.Tell(new JobAccepted(submit.Job));
         // opening model and data, and writing results, block: a thread of its own
-        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new TrainingCoordinatorActor(submit, _services))
-            .WithDispatcher(_services.ComputeDispatcher), $"training-{_order.Count}-{Uri.EscapeDataString(submit.Job.Value)}");
+        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new TrainingCoordinatorActor(submission, _services))
+            .WithDispatcher(_services.ComputeDispatcher), $"training-{++_started}-{Uri.EscapeDataString(submission.Job.Value)}");
     }
 
     private void OnOpened(JobId id)
@@ -105,8 +136,9 @@ public sealed class JobCoordinatorActor : ReceiveActor
     {
         Count();
         _offers.Clear();
-        foreach (var id in _order.Where(id => Find(id) is { Opened: true, End: null, Workers: not null })) _offers.Enqueue(id);
-        if (_order.FirstOrDefault(id => Find(id) is { Opened: true, End: null, Workers: null }) is { Value: not null } waiting) _offers.Enqueue(waiting);
+        var opened = _ledger.Live.Select(e => Find(new JobId(e.Job))).Where(j => j is { Opened: true, Ending: false }).ToList();
+        foreach (var job in opened.Where(j => j!.Workers is not null)) _offers.Enqueue(job!.Id);
+        if (opened.FirstOrDefault(j => j!.Workers is null) is { } waiting) _offers.Enqueue(waiting.Id);
         if (_answerOf is null) OfferNext();
     }
 
@@ -115,9 +147,9 @@ public sealed class JobCoordinatorActor : ReceiveActor
         _answerOf = null;
         while (_offers.TryDequeue(out var id))
         {
-            if (Find(id) is not { End: null, Actor: { } actor }) continue;
+            if (Find(id) is not { Ending: false, Actor: { } actor }) continue;
             _answerOf = id;
-            var taken = _jobs.Values.Where(j => j is { End: null, Workers: not null })
+            var taken = _jobs.Values.Where(j => j is { Workers: not null })
                 .SelectMany(j => j.Workers!).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
             actor.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, n.Roles.Contains("server"),
                 n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0))]));
@@ -127,7 +159,7 @@ public sealed class JobCoordinatorActor : ReceiveActor
 
     private void OnAnswered(OfferAnswered answer)
     {
-        if (Find(answer.Job) is not { } job) return;
+        if (Find(answer.Job) is not { Ending: false } job) return;
         bool wasWaiting = job.Workers is null;
         job.Workers = answer.Workers;
         Count();
@@ -138,20 +170,20 @@ public sealed class JobCoordinatorActor : ReceiveActor
 
     private void OnEnded(JobEnded ended)
     {
-        if (Find(ended.Job) is not { End: null } job) return;
-        job.End = ended;
+        if (Find(ended.Job) is not { Ending: false } job) return;
+        (job.Ending, job.Workers) = (true, null);
         if (ended.Summary.Status == RunStatus.Failed) _services.Meter.Failure(FailureKind.Job);
-        _log.Of(ended.Job).Info("job ended: {State}", ended.Summary.Status.ToString().ToLowerInvariant());
-        job.Submitter.Tell(ended);
-        Context.Stop(job.Actor!);
+        _log.Of(ended.Job).Info("job ended: {State}", RunJson.Name(ended.Summary.Status));
+        if (job.Actor is not null) Context.Stop(job.Actor);
         job.Actor = null;
         if (_answerOf == ended.Job) _answerOf = null;
-        var old = _order.Where(id => _jobs[id].End is not null).SkipLast(_limits.EndedJobsKept).ToList();
-        foreach (var id in old)
+        bool durable = _ledger.Find(ended.Job.Value) is { IsDurable: true };
+        Store(durable, [EndOf(ended.Job.Value, ended.Summary, ended.BadInput)], () =>
         {
-            _jobs.Remove(id);
-            _order.Remove(id);
-        }
+            _jobs.Remove(ended.Job);
+            if (durable) _setup.Sinks!.Ended(ended.Job);
+            job.Submitter?.Tell(ended);
+        });
         OfferNodes();
     }
 
@@ -182,21 +214,23 @@ public sealed class JobCoordinatorActor : ReceiveActor
         OfferNodes();
     }
 
-    private static JobStatus StatusOf(Job job) => job.End is { } end
-        ? new JobStatus(job.Submission.Job, job.Submission.Spec.Name, end.Summary.Status.ToString().ToLowerInvariant(), end.Summary.Steps,
-            end.Summary.Steps, null, null, [], end.Summary)
-        : job.Latest ?? new JobStatus(job.Submission.Job, job.Submission.Spec.Name, "opening", 0, 0, null, null, [], null);
+    private JobStatus StatusOf(JobEntry entry)
+    {
+        var id = new JobId(entry.Job);
+        if (entry.End is { } end) return new JobStatus(id, entry.Name, RunJson.Name(end.Status), end.Steps, end.Steps, null, null, [], end.SummaryJson);
+        return Find(id)?.Latest ?? new JobStatus(id, entry.Name, "opening", 0, 0, null, null, [], null);
+    }
 
     private NodeStatus Status(NodeOffer node)
     {
-        int running = _jobs.Values.Where(j => j is { End: null, Workers: not null }).Sum(j => j.Workers!.GetValueOrDefault(node.Peer.Node));
+        int running = _jobs.Values.Where(j => j is { Workers: not null }).Sum(j => j.Workers!.GetValueOrDefault(node.Peer.Node));
         return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version);
     }
 
     private void Count()
     {
-        int running = _jobs.Values.Count(j => j is { End: null, Workers: not null });
-        _services.Meter.Jobs(_jobs.Values.Count(j => j.End is null) - running, running);
+        int running = _jobs.Values.Count(j => j is { Workers: not null });
+        _services.Meter.Jobs(_jobs.Values.Count(j => !j.Ending) - running, running);
     }
 
     private Job? Find(JobId id) => _jobs.GetValueOrDefault(id);

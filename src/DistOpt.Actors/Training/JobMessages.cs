@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using Akka.Actor;
+using DistOpt.Core.Jobs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -6,8 +8,9 @@ using DistOpt.Protocol;
 namespace DistOpt.Actors.Training;
 
 /// <summary>
-/// To the job coordinator: run this job as soon as there is room for it. Answered at once by <see cref="JobAccepted"/> or
-/// <see cref="JobRejected"/>, and at the end by <see cref="JobEnded"/>. Idempotent in <paramref name="Job"/>.
+/// To the job coordinator: run this job as soon as there is room for it, and hand what happens to a receiver of the submitter's own. Such a job
+/// ends with this process. Answered at once by <see cref="JobAccepted"/> or <see cref="JobRejected"/>, and at the end by
+/// <see cref="JobEnded"/>. Idempotent in <paramref name="Job"/>.
 /// </summary>
 /// <param name="Spec">The resolved spec.</param>
 /// <param name="Sink">Makes the receiver of the run's events, once model and data are open.</param>
@@ -18,17 +21,61 @@ public sealed record SubmitJob(
     TrainingSpec Spec,
     Func<IJobRuntime, IRunSink> Sink,
     string? CheckpointDirectory = null,
-    bool Resumes = false) : INoSerializationVerificationNeeded;
+    bool Resumes = false) : INoSerializationVerificationNeeded
+{
+    /// <summary>What is known of a job that a former coordinator began; null for a new one.</summary>
+    public JobRecovery? Recovery { get; init; }
 
-public sealed record JobAccepted(JobId Job) : INoSerializationVerificationNeeded;
+    /// <summary>Whether the job was begun by a former coordinator.</summary>
+    public bool Recovered => Recovery is not null;
 
-public sealed record JobRejected(JobId Job, string Reason) : INoSerializationVerificationNeeded;
+    /// <summary>Whether the sink is disposed with the job's training coordinator.</summary>
+    public bool OwnsSink { get; init; }
+}
+
+/// <summary>What the journal knows of a job that is taken up again.</summary>
+/// <param name="Restarts">How often it has been taken up, this time included: <c>coordinator_restarts</c>.</param>
+/// <param name="Epoch">Latest job epoch; 0 = none.</param>
+/// <param name="Placement">The latest placement that was stored.</param>
+/// <param name="Checkpoint">The newest checkpoint that was stored.</param>
+public sealed record JobRecovery(int Restarts, int Epoch, JobEvent.Placed? Placement, JobEvent.CheckpointWritten? Checkpoint);
+
+/// <summary>
+/// To the job coordinator: run this job as soon as there is room for it, whatever becomes of this process; its results go to a run directory
+/// (<see cref="IJobSinks"/>). Answered by <see cref="JobAccepted"/> once it is stored, or by <see cref="JobRejected"/>.
+/// </summary>
+/// <param name="Spec">The resolved spec.</param>
+/// <param name="Directory">Its run directory.</param>
+/// <param name="Key">Idempotency key: a repeat is answered with the job that the first one made.</param>
+public sealed record SubmitDurableJob(JobId Job, TrainingSpec Spec, string Directory, string? Key) : INoSerializationVerificationNeeded;
+
+/// <param name="Name">The spec's name.</param>
+public sealed record JobAccepted(JobId Job, string Name) : INoSerializationVerificationNeeded;
+
+/// <param name="KeyReused">Whether the reason is that the idempotency key was used for something else.</param>
+public sealed record JobRejected(JobId Job, string Reason, bool KeyReused = false) : INoSerializationVerificationNeeded;
 
 /// <param name="BadInput">Set when the job never began because of its input; the summary's error says the same in words.</param>
 public sealed record JobEnded(JobId Job, RunSummary Summary, SpecException? BadInput) : INoSerializationVerificationNeeded;
 
-/// <summary>To the job coordinator: end the job at its next step. Idempotent.</summary>
-public sealed record StopJob(JobId Job, StopReason Reason) : INoSerializationVerificationNeeded;
+/// <summary>To the job coordinator: end the job at its next step. Answered by <see cref="StopAnswer"/> once it is stored. Idempotent.</summary>
+public sealed record StopJob(JobId Job, StopReason Reason) : INoSerializationVerificationNeeded
+{
+    /// <summary>Idempotency key of the command, where it has one.</summary>
+    public string? Key { get; init; }
+}
+
+/// <param name="Known">Whether there is such a job.</param>
+/// <param name="KeyReused">Why the idempotency key cannot stand for this command; null where it can.</param>
+public sealed record StopAnswer(JobId Job, bool Known, string? KeyReused = null) : INoSerializationVerificationNeeded;
+
+/// <summary>To the job coordinator: answered by <see cref="JobFound"/>.</summary>
+public sealed record FindJob(JobId Job) : INoSerializationVerificationNeeded;
+
+/// <param name="Status">Null where there is no such job.</param>
+/// <param name="Directory">Its run directory; null where its results went to its submitter.</param>
+/// <param name="BadInput">Why it never began, where it was bad input; else empty.</param>
+public sealed record JobFound(JobStatus? Status, string? Directory, IReadOnlyList<SpecViolation> BadInput) : INoSerializationVerificationNeeded;
 
 /// <summary>From the host: the job cannot go on.</summary>
 public sealed record FailJob(JobId Job, string Why) : INoSerializationVerificationNeeded;
@@ -43,8 +90,9 @@ public sealed record NodeGone(NodeId Node, string Why) : INoSerializationVerific
 public sealed record ListJobs : INoSerializationVerificationNeeded;
 
 /// <param name="Waiting">Whom the job waits for, when it waits, and since how many seconds.</param>
+/// <param name="SummaryJson">Text of the summary, once the job has ended.</param>
 public sealed record JobStatus(JobId Job, string Name, string State, long Step, long TotalSteps, double? Loss, string? Waiting,
-    IReadOnlyList<string> Nodes, RunSummary? Summary) : INoSerializationVerificationNeeded
+    IReadOnlyList<string> Nodes, string? SummaryJson) : INoSerializationVerificationNeeded
 {
     /// <summary>Servers that have no backup that could take their place now, though the spec asks for one; as text. Null where all have one.</summary>
     public string? Unprotected { get; init; }
@@ -73,3 +121,20 @@ public sealed record NodeStatus(NodeId Node, string Name, IReadOnlyList<string> 
     : INoSerializationVerificationNeeded;
 
 public sealed record NodeList(IReadOnlyList<NodeStatus> Nodes) : INoSerializationVerificationNeeded;
+
+/// <summary>Training coordinator to job coordinator: the next job epoch; answered by <see cref="EpochRaised"/> once it is stored.</summary>
+internal sealed record RaiseEpoch(JobId Job) : INoSerializationVerificationNeeded;
+
+/// <param name="Epoch">From 1.</param>
+internal sealed record EpochRaised(JobId Job, int Epoch) : INoSerializationVerificationNeeded;
+
+/// <summary>Training coordinator to job coordinator: who does what in an epoch; answered by <see cref="PlacementStored"/>.</summary>
+/// <param name="Placement">In a form that only the sender reads.</param>
+internal sealed record StorePlacement(JobId Job, int Epoch, ImmutableArray<byte> Placement) : INoSerializationVerificationNeeded;
+
+internal sealed record PlacementStored(JobId Job, int Epoch) : INoSerializationVerificationNeeded;
+
+/// <summary>Training coordinator to job coordinator: a checkpoint is complete; answered by <see cref="CheckpointStored"/>.</summary>
+internal sealed record StoreCheckpoint(JobId Job, long Step, string Path) : INoSerializationVerificationNeeded;
+
+internal sealed record CheckpointStored(JobId Job, long Step) : INoSerializationVerificationNeeded;

@@ -303,6 +303,7 @@ internal sealed partial class TrainingCoordinatorActor
             GradientShards = Spec.Training.GradientShards ?? 0,
             WorkerFailures = _workerFailures,
             ServerFailures = _serverFailures,
+            CoordinatorRestarts = _submission.Recovery?.Restarts ?? 0,
             Rollbacks = _rollbacks,
             StepsComputed = StepsComputed(steps),
             WeightsSha256 = _weightsHash,

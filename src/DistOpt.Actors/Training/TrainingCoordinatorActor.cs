@@ -93,6 +93,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     {
         _listening?.Dispose();
         _restoring?.Dispose();
+        if (_submission.OwnsSink) (_sink as IDisposable)?.Dispose();
         _handle?.Dispose();
     }
 

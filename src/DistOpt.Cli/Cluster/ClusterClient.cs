@@ -1,9 +1,6 @@
 using System.Net;
-using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Runtime.CompilerServices;
-using System.Security.Authentication;
-using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using DistOpt.Core.Runs;
@@ -28,33 +25,29 @@ internal sealed class ClusterClient : IDisposable
     /// <summary>Seconds that a request for rows or logs waits on the server for new ones.</summary>
     private const int LongPollSeconds = 10;
 
-    private readonly HttpClient _http;
+    private readonly ClusterRequests _requests;
     private readonly string _url;
-    private string? _refused;
 
-    /// <param name="url">Of a coordinator.</param>
+    /// <summary>A client that does not try again: for checks.</summary>
+    /// <param name="url">Of a node.</param>
     /// <param name="token">Bearer token; null for none.</param>
     /// <param name="peers">The cluster's own CA; null to trust what the machine trusts.</param>
     public ClusterClient(Uri url, string? token, PeerCertificates? peers = null)
-    {
-        _url = url.ToString().TrimEnd('/');
-        var handler = new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5) };
-        if (peers is not null)
-        {
-            handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, chain, _) =>
-            {
-                _refused = peers.Problem(certificate as X509Certificate2, chain?.ChainPolicy.ExtraStore, CertificateUse.Server, url.IdnHost);
-                return _refused is null;
-            };
-        }
-        // a long poll ends well before this
-        _http = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(30) };
-        if (!string.IsNullOrEmpty(token)) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
-    }
+        : this(url, new ClusterRequests(token, peers, TimeSpan.Zero, TimeProvider.System, null)) { }
+
+    private ClusterClient(Uri url, ClusterRequests requests) => (_url, _requests) = (url.ToString().TrimEnd('/'), requests);
 
     /// <summary>The client for <c>--cluster</c> or the environment.</summary>
     /// <exception cref="SpecException">No address, or none that is a URL.</exception>
-    public static ClusterClient Open(string? option, Func<string, string?> environment)
+    public static ClusterClient Open(string? option, AppConsole console) =>
+        Open(option, console.Environment, ClusterRequests.Patience(console.Environment), console.Time, console.Error.WriteLine);
+
+    /// <summary>The client that does not try again: for checks.</summary>
+    /// <exception cref="SpecException">No address, or none that is a URL.</exception>
+    public static ClusterClient OpenOnce(string? option, Func<string, string?> environment) =>
+        Open(option, environment, TimeSpan.Zero, TimeProvider.System, null);
+
+    private static ClusterClient Open(string? option, Func<string, string?> environment, TimeSpan patience, TimeProvider time, Action<string>? tell)
     {
         string? text = option ?? environment(UrlVariable);
         if (string.IsNullOrWhiteSpace(text))
@@ -62,7 +55,8 @@ internal sealed class ClusterClient : IDisposable
         string name = option is null ? UrlVariable : "--cluster";
         if (!Uri.TryCreate(text, UriKind.Absolute, out var url) || url.Scheme is not ("http" or "https"))
             throw new SpecException(name, $"'{text}' is no address; write http://HOST:PORT or https://HOST:PORT");
-        return new ClusterClient(url, TokenFile.Token(environment, null, environment(TokenFile.Variable), TokenFile.Variable), Peers(environment));
+        string? token = TokenFile.Token(environment, null, environment(TokenFile.Variable), TokenFile.Variable);
+        return new ClusterClient(url, new ClusterRequests(token, Peers(environment), patience, time, tell));
     }
 
     private static PeerCertificates? Peers(Func<string, string?> environment)
@@ -77,9 +71,8 @@ internal sealed class ClusterClient : IDisposable
     /// <returns>The job's id.</returns>
     public async Task<string> SubmitAsync(string specYaml, string idempotencyKey, CancellationToken ct)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, _url + "/api/v1/jobs") { Content = new StringContent(specYaml, Encoding.UTF8, "application/yaml") };
-        request.Headers.Add("Idempotency-Key", idempotencyKey);
-        using var document = await SendForJsonAsync(request, ct).ConfigureAwait(false);
+        using var document = await SendForJsonAsync("/api/v1/jobs", address =>
+            Post(address, idempotencyKey, new StringContent(specYaml, Encoding.UTF8, "application/yaml")), ct).ConfigureAwait(false);
         return document.RootElement.GetProperty("id").GetString()!;
     }
 
@@ -95,17 +88,17 @@ internal sealed class ClusterClient : IDisposable
     /// <summary>Whether the node reaches a port of this machine, by the name or address under which this machine is to be reached.</summary>
     public Task<JsonDocument> ReachAsync(string host, int port, CancellationToken ct) => GetAsync($"/api/v1/node/reach?host={Uri.EscapeDataString(host)}&port={port}", ct);
 
-    public async Task CancelAsync(string id, CancellationToken ct)
+    /// <summary>Asks for a job's end at its next step.</summary>
+    public async Task CancelAsync(string id, string idempotencyKey, CancellationToken ct)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, $"{_url}/api/v1/jobs/{Uri.EscapeDataString(id)}/cancel");
-        using var response = await SendAsync(request, ct).ConfigureAwait(false);
+        string path = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/cancel";
+        using var response = await SendAsync(path, address => Post(address, idempotencyKey, null), ct).ConfigureAwait(false);
     }
 
     /// <summary>Whether the API answers and says that it is ready; the text is what to show.</summary>
     public async Task<(bool Ready, string Text)> ReadyAsync(CancellationToken ct)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, _url + "/readyz");
-        using var response = await SendRawAsync(request, ct).ConfigureAwait(false);
+        using var response = await _requests.SendAsync(_url, Get, "/readyz", ct).ConfigureAwait(false);
         string text = (await response.Content.ReadAsStringAsync(ct).ConfigureAwait(false)).Trim();
         return (response.IsSuccessStatusCode, text.Length == 0 ? $"{(int)response.StatusCode} {response.ReasonPhrase}" : text);
     }
@@ -116,7 +109,7 @@ internal sealed class ClusterClient : IDisposable
     /// <summary>The log lines of a job; see <see cref="RowsAsync"/>.</summary>
     public IAsyncEnumerable<LogLine> LogsAsync(string id, bool follow, CancellationToken ct) => LinesAsync(id, "logs", RunJson.ParseLogLine, follow, ct);
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose() => _requests.Dispose();
 
     /// <summary>Whether a job of this status will tell nothing more.</summary>
     public static bool IsEnd(string? status) => status is "completed" or "failed" or "cancelled" or "interrupted";
@@ -131,8 +124,7 @@ internal sealed class ClusterClient : IDisposable
             using (var job = await JobAsync(id, ct).ConfigureAwait(false)) status = job.RootElement.GetProperty("status").GetString();
             bool last = !follow || IsEnd(status);
             string query = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/{what}?after={after}" + (last ? "" : $"&wait={LongPollSeconds}");
-            using var request = new HttpRequestMessage(HttpMethod.Get, _url + query);
-            using var response = await SendAsync(request, ct).ConfigureAwait(false);
+            using var response = await SendAsync(query, Get, ct).ConfigureAwait(false);
             string text = await response.Content.ReadAsStringAsync(ct).ConfigureAwait(false);
             long before = after;
             foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
@@ -145,15 +137,20 @@ internal sealed class ClusterClient : IDisposable
         }
     }
 
-    private async Task<JsonDocument> GetAsync(string path, CancellationToken ct)
+    private Task<JsonDocument> GetAsync(string path, CancellationToken ct) => SendForJsonAsync(path, Get, ct);
+
+    private static HttpRequestMessage Get(Uri address) => new(HttpMethod.Get, address);
+
+    private static HttpRequestMessage Post(Uri address, string idempotencyKey, HttpContent? content)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, _url + path);
-        return await SendForJsonAsync(request, ct).ConfigureAwait(false);
+        var request = new HttpRequestMessage(HttpMethod.Post, address) { Content = content };
+        request.Headers.Add("Idempotency-Key", idempotencyKey);
+        return request;
     }
 
-    private async Task<JsonDocument> SendForJsonAsync(HttpRequestMessage request, CancellationToken ct)
+    private async Task<JsonDocument> SendForJsonAsync(string path, Func<Uri, HttpRequestMessage> make, CancellationToken ct)
     {
-        using var response = await SendAsync(request, ct).ConfigureAwait(false);
+        using var response = await SendAsync(path, make, ct).ConfigureAwait(false);
         using var stream = await response.Content.ReadAsStreamAsync(ct).ConfigureAwait(false);
         try
         {
@@ -165,33 +162,11 @@ internal sealed class ClusterClient : IDisposable
         }
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken ct)
+    private async Task<HttpResponseMessage> SendAsync(string path, Func<Uri, HttpRequestMessage> make, CancellationToken ct)
     {
-        var response = await SendRawAsync(request, ct).ConfigureAwait(false);
+        var response = await _requests.SendAsync(_url, make, path, ct).ConfigureAwait(false);
         if (response.IsSuccessStatusCode) return response;
         using (response) throw await ErrorAsync(response, ct).ConfigureAwait(false);
-    }
-
-    private async Task<HttpResponseMessage> SendRawAsync(HttpRequestMessage request, CancellationToken ct)
-    {
-        try
-        {
-            return await _http.SendAsync(request, ct).ConfigureAwait(false);
-        }
-        catch (HttpRequestException e) when (e.InnerException is AuthenticationException)
-        {
-            string why = _refused ?? e.InnerException.Message;
-            throw new SpecException(CaVariable, $"the cluster at {_url} is not trusted: {why}; set {CaVariable} to the PEM file of the cluster's CA");
-        }
-        catch (HttpRequestException e)
-        {
-            string cause = e.InnerException?.Message ?? e.Message;
-            throw new SpecException("", $"the cluster at {_url} does not answer ({cause}); check {UrlVariable} and that a node with role coordinator runs there");
-        }
-        catch (TaskCanceledException) when (!ct.IsCancellationRequested)
-        {
-            throw new SpecException("", $"the cluster at {_url} did not answer within {_http.Timeout.TotalSeconds:0} s; check {UrlVariable}, or try again");
-        }
     }
 
     private async Task<SpecException> ErrorAsync(HttpResponseMessage response, CancellationToken ct)

@@ -13,7 +13,7 @@ internal static class NodeSettings
     public const string PasswordVariable = "DISTOPT_CERTIFICATE_PASSWORD";
 
     /// <summary>Settings whose value is a text that YAML might take for something else.</summary>
-    private static readonly string[] Texts = ["bind", "advertise", "data_root", "certificate", "certificate_key", "ca", "token_file", "akka", "otlp"];
+    private static readonly string[] Texts = ["bind", "advertise", "data_root", "certificate", "certificate_key", "ca", "token_file", "akka", "otlp", "journal"];
 
     private static readonly string[] Paths = ["certificate", "certificate_key", "ca", "token_file", "akka"];
 

@@ -16,7 +16,7 @@ internal static class WatchCommand
         var command = new Command("watch", "Follows a job on the cluster to its end; leaving it with Ctrl-C leaves the job alone") { id, cluster };
         bind(command, async invocation =>
         {
-            using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console.Environment);
+            using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console);
             return await FollowAsync(invocation, client, invocation.Parse.GetRequiredValue(id), []).ConfigureAwait(false);
         });
         return command;
@@ -57,7 +57,7 @@ internal static class LogsCommand
             }
             else
             {
-                using var client = ClusterClient.Open(url, invocation.Console.Environment);
+                using var client = ClusterClient.Open(url, invocation.Console);
                 await foreach (var line in client.LogsAsync(name, invocation.Parse.GetValue(follow), invocation.Interrupt).ConfigureAwait(false)) Add(line);
             }
             if (invocation.Json) invocation.Console.Out.WriteLine("[" + string.Join(",\n", lines.Select(RunJson.LogLineText)) + "]");
@@ -82,7 +82,7 @@ internal static class NodesCommand
         var command = new Command("nodes", "Lists the nodes of the cluster") { cluster };
         bind(command, async invocation =>
         {
-            using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console.Environment);
+            using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console);
             using var nodes = await client.NodesAsync(invocation.Interrupt).ConfigureAwait(false);
             invocation.Write(nodes, writer =>
             {

@@ -23,7 +23,7 @@ internal static class DoctorCommand
             string? node = invocation.Parse.GetValue(join);
             if (!string.IsNullOrWhiteSpace(url))
             {
-                using var client = ClusterClient.Open(url, environment);
+                using var client = ClusterClient.OpenOnce(url, environment);
                 checks.Add(await ClusterChecks.ApiAsync(client, url, invocation.Interrupt).ConfigureAwait(false));
                 var uri = new Uri(url);
                 node ??= $"{uri.Host}:{uri.Port - 2}";

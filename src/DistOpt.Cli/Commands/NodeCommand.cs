@@ -22,6 +22,7 @@ internal static class NodeCommand
             (Text("--tensor-port", "n", $"Tensor port; default: {ClusterChecks.TensorPort}"), "tensor_port", false),
             (Text("--api-port", "n", $"HTTP port; default: {ClusterChecks.ApiPort}"), "api_port", false),
             (Text("--data-root", "folder", "Where runs and data are kept; default: here"), "data_root", false),
+            (Text("--journal", "where", "A coordinator's journal: a SQLite file of this machine, a PostgreSQL connection string, or none"), "journal", false),
             (Text("--worker-slots", "n", "Workers that may run here at once; default: the number of hardware threads"), "worker_slots", false),
             (Text("--split-brain", "strategy", "Which side goes on when the cluster falls apart: keep-oldest (default), or keep-majority for three coordinators and more"), "split_brain", false),
             (Text("--akka", "file", "Akka's own settings (HOCON) over the built-in ones; see cluster-config/akka"), "akka", false),
@@ -32,6 +33,7 @@ internal static class NodeCommand
             (Text("--ca", "file", "PEM file of the cluster's CA"), "ca", false),
             (Text("--token-file", "file", $"File with the API's token; default: {ClusterClient.TokenVariable}"), "token_file", false),
             (Text("--join-timeout", "seconds", "Give up joining after so long (exit code 4); default: 30"), "join_timeout", false),
+            (Text("--coordinator-timeout", "seconds", "End after so long without any coordinator (exit code 3); default: 3600"), "coordinator_timeout", false),
         ];
         var config = Text("--config", "file", $"A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it; default: {NodeSettings.ConfigVariable}");
         var check = new Option<bool>("--check") { Description = "Start nothing: ask the node with these settings whether it is alive; exit code 0 or 1" };

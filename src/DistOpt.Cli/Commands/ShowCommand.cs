@@ -61,7 +61,7 @@ internal static class ShowCommand
 
     private static async Task ShowJobAsync(CommandInvocation invocation, string id, string? cluster)
     {
-        using var client = ClusterClient.Open(cluster, invocation.Console.Environment);
+        using var client = ClusterClient.Open(cluster, invocation.Console);
         using var job = await client.JobAsync(id, invocation.Interrupt).ConfigureAwait(false);
         invocation.Write(job, writer => WriteJob(writer, job.RootElement));
     }

@@ -21,7 +21,7 @@ internal static class SubmitCommand
             var resolved = violations.Try(() => SpecFiles.Read(parse.GetValue(spec), parse.GetValue(set) ?? [], invocation.App));
             var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(require) ?? []));
             if (requirements is { Count: > 0 } && !parse.GetValue(watch)) violations.Add("--require", "needs --watch: without it submit does not wait for the job's end");
-            using var client = violations.Try(() => ClusterClient.Open(parse.GetValue(cluster), invocation.Console.Environment));
+            using var client = violations.Try(() => ClusterClient.Open(parse.GetValue(cluster), invocation.Console));
             violations.ThrowIfAny();
             string id = await client!
                 .SubmitAsync(SpecFiles.Write(resolved!), parse.GetValue(key) ?? Guid.NewGuid().ToString("n"), invocation.Interrupt)

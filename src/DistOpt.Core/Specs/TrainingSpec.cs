@@ -173,6 +173,11 @@ public sealed record TrainingSection
     [OutsideIdentity]
     public double NodeTimeout { get; init; } = 600;
 
+    [Description("Seconds for which a job goes on without its coordinator before it waits at its next barrier")]
+    [Range(1.0, 604_800.0)]
+    [OutsideIdentity]
+    public double CoordinatorGrace { get; init; } = 600;
+
     [Description("Device of the tensors")]
     [AllowedValues("cpu")]
     public string Device { get; init; } = "cpu";

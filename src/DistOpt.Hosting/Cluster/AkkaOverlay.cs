@@ -23,6 +23,8 @@ internal static partial class AkkaOverlay
         ("akka.cluster.roles", "use the node's setting roles"),
         ("akka.cluster.seed-nodes", "use the node's setting join"),
         ("akka.cluster.downing-provider-class", "use the node's setting split_brain"),
+        ("akka.cluster.singleton", "the node places the job coordinator by itself"),
+        ("akka.persistence", "use the node's setting journal"),
         ("akka.actor.provider", "a node is always a member of a cluster"),
         ("akka.actor.serializers", "messages have one serializer, the node's own"),
         ("akka.actor.serialization-bindings", "messages have one serializer, the node's own"),

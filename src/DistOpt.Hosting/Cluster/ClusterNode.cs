@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using Akka.Actor;
@@ -10,6 +11,7 @@ using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Control;
+using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Security;
 using DistOpt.Hosting.Telemetry;
@@ -46,13 +48,16 @@ public sealed class ClusterNode : IAsyncDisposable
     private readonly ActorSystem _system;
     private readonly ITensorChannel _channel;
     private readonly TaskCompletionSource<NodeEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly IActorRef _membership;
+    private readonly StrongBox<CoordinatorPlace> _place;
     private volatile bool _stopping;
 
     private ClusterNode(NodeOptions options, NodeTls? tls, ActorSystem system, ITensorChannel channel, NodeTelemetry telemetry, NodeId id,
-        IActorRef agent, IActorRef? coordinator)
+        NodeActorRefs actors, RunDirectorySinks sinks, StrongBox<CoordinatorPlace> place)
     {
-        Telemetry = telemetry;
-        (Options, Tls, _system, _channel, Id, Agent, Coordinator) = (options, tls, system, channel, id, agent, coordinator);
+        (Telemetry, Sinks, _place) = (telemetry, sinks, place);
+        (Options, Tls, _system, _channel, Id) = (options, tls, system, channel, id);
+        (Agent, Coordinator, _membership) = actors;
         system.WhenTerminated.ContinueWith(_ => _ended.TrySetResult(EndOf(system)), TaskScheduler.Default);
     }
 
@@ -66,17 +71,27 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>Where the tensor channel listens.</summary>
     public int TensorPort => _channel.Self.Port;
 
-    /// <summary>The job coordinator; null where the node has not the role.</summary>
+    /// <summary>
+    /// Stands for the job coordinator, wherever in the cluster that is; null where the node has not the role. Asking it fails with
+    /// <see cref="CoordinatorGoneException"/> while it is on another node.
+    /// </summary>
     public IActorRef? Coordinator { get; }
+
+    /// <summary>Where the job coordinator is now; known to coordinator nodes.</summary>
+    public CoordinatorPlace CoordinatorPlace => Volatile.Read(ref _place.Value!);
 
     internal ActorSystem System => _system;
 
     internal IActorRef Agent { get; }
 
+    internal RunDirectorySinks Sinks { get; }
+
     internal NodeTelemetry Telemetry { get; }
 
     /// <summary>The node's certificate and the cluster's CA; null where the node runs without.</summary>
     internal NodeTls? Tls { get; }
+
+    private sealed record NodeActorRefs(IActorRef Agent, IActorRef? Coordinator, IActorRef Membership);
 
     /// <summary>Completes when the node has ended, for whatever reason.</summary>
     public Task<NodeEnd> Ended => _ended.Task;
@@ -92,7 +107,10 @@ public sealed class ClusterNode : IAsyncDisposable
         var overlay = options.Akka is { } file ? AkkaOverlay.Load(file, violations) : null;
         if (violations.Count > 0) throw new SpecException(violations);
         var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
-        var system = ActorSystem.Create(SystemName, NodeConfiguration.Setup(options, overlay, bind, tls, loggers.CreateLogger<ControlTransport>()));
+        var journal = SqlJournal.Of(options);
+        string journalId = journal?.Prepare() ?? $"none-{Guid.NewGuid():n}";
+        var setup = NodeConfiguration.Setup(options, overlay, bind, tls, loggers.CreateLogger<ControlTransport>(), (journalId, journal));
+        var system = ActorSystem.Create(SystemName, setup);
         TcpTensorChannel? channel = null;
         NodeTelemetry? telemetry = null;
         try
@@ -119,17 +137,27 @@ public sealed class ClusterNode : IAsyncDisposable
             };
             var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
             router.Attach(agent);
+            var sinks = new RunDirectorySinks(parts.Specs.Write, time);
             bool coordinates = options.Roles.Contains(NodeOptions.Coordinator);
-            var coordinator = coordinates ? system.ActorOf(JobCoordinatorActor.Props(services, new JobCoordinatorLimits(options.JobsMax, options.EndedJobsKept)), JobCoordinatorActor.Name) : null;
+            var peers = journal is null ? null : new KnownPeers(Path.Combine(Path.GetFullPath(options.DataRoot ?? "."), "coordinator", "peers"));
+            // the relay may speak before the node exists
+            var place = new StrongBox<CoordinatorPlace>(CoordinatorPlace.Nowhere);
+            var relay = CoordinatorRelayActor.Props(router, peers, p => Volatile.Write(ref place.Value!, p));
+            var coordinator = coordinates ? system.ActorOf(relay, CoordinatorRelayActor.Name) : null;
             if (coordinator is not null) agent.Tell(new CoordinatorHere(coordinator));
             var self = channel.Self;
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
                 options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current);
             var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             var meter = telemetry.Meter;
-            system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined, meter)), "membership");
-            await JoinAsync(cluster, options, joined.Task, time, cancellationToken).ConfigureAwait(false);
-            return new ClusterNode(options, tls, system, channel, telemetry, id, agent, coordinator);
+            var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined, meter)), "membership");
+            // whoever has it has taken this node for dead
+            if (journal is not null) journal.OnLost = () => cluster.Down(cluster.SelfAddress);
+            if (coordinates)
+                CoordinatorSingleton.Start(system, services, options, new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Relay = coordinator });
+            await JoinAsync(cluster, options, peers?.Load() ?? [], joined.Task, time, cancellationToken).ConfigureAwait(false);
+            if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal).ConfigureAwait(false);
+            return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place);
         }
         catch
         {
@@ -174,6 +202,9 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>Ends a job of the local job coordinator as failed.</summary>
     internal void FailJob(JobId job, string why) => Coordinator?.Tell(new FailJob(job, why), ActorRefs.NoSender);
 
+    /// <summary>Tells the coordinators where this node's HTTP API is reached.</summary>
+    internal void AnnounceApi(string url) => _membership.Tell(new MembershipActor.AnnounceApi(url), ActorRefs.NoSender);
+
     /// <summary>The nodes that the local job coordinator knows.</summary>
     public async Task<IReadOnlyList<NodeStatus>> NodesAsync()
     {
@@ -181,7 +212,10 @@ public sealed class ClusterNode : IAsyncDisposable
         return (await coordinator.Ask<NodeList>(new ListNodes(), TimeSpan.FromSeconds(10)).ConfigureAwait(false)).Nodes;
     }
 
-    /// <summary>Why the node cannot be sent work now, or null when it can: it is Up in the cluster, and its job coordinator, if it has one, answers.</summary>
+    /// <summary>
+    /// Why the node cannot be sent work now, or null when it can: it is Up in the cluster, and where it has the role, the job coordinator answers
+    /// or the node that holds it is known.
+    /// </summary>
     public async Task<string?> ReadinessAsync()
     {
         if (Ended.IsCompleted) return "the node has ended";
@@ -197,6 +231,10 @@ public sealed class ClusterNode : IAsyncDisposable
         catch (AskTimeoutException)
         {
             return $"the job coordinator did not answer within {ReadyTime.TotalSeconds:0} s";
+        }
+        catch (CoordinatorGoneException)
+        {
+            return CoordinatorPlace.ApiUrl is null ? "there is no job coordinator at the moment" : null;
         }
     }
 
@@ -230,19 +268,36 @@ public sealed class ClusterNode : IAsyncDisposable
         _ => NodeEnd.Stopped,
     };
 
-    private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, Task joined, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, IReadOnlyList<string> peers, Task joined, TimeProvider time,
+        CancellationToken cancellationToken)
     {
-        var seeds = options.Join.Select(seed => Address.Parse($"{NodeConfiguration.Protocol(options)}://{SystemName}@{seed}")).ToList();
-        if (seeds.Count == 0) cluster.Join(cluster.SelfAddress);
-        else cluster.JoinSeedNodes(seeds);
+        Address At(string endpoint) => Address.Parse($"{NodeConfiguration.Protocol(options)}://{SystemName}@{endpoint}");
+        if (options.Join.Length > 0) cluster.JoinSeedNodes(options.Join.Select(At));
+        else if (peers.Count == 0) cluster.Join(cluster.SelfAddress);
+        // first in the list: where none of the others lives any more, it begins a cluster of its own
+        else cluster.JoinSeedNodes([cluster.SelfAddress, .. peers.Select(At)]);
         try
         {
             await joined.WaitAsync(TimeSpan.FromSeconds(options.JoinTimeout), time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
-            string whom = seeds.Count == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
+            string whom = options.Join.Length == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
             throw new TimeoutException($"could not join {whom} within {options.JoinTimeout:0.#} s: check that a coordinator runs there and that its port is reachable");
+        }
+    }
+
+    private static async Task CheckJournalsAsync(Akka.Cluster.Cluster cluster, string journalId, string place)
+    {
+        try
+        {
+            CoordinatorSingleton.CheckJournals(cluster, journalId, place);
+        }
+        catch (SpecException)
+        {
+            // the others must not take it for lost
+            await CoordinatedShutdown.Get(cluster.System).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
+            throw;
         }
     }
 

@@ -29,6 +29,14 @@ internal sealed class ClusterNodeRouter(NodeId self, ActorSystem system, string 
         _peers.GetOrAdd(to, Select).Tell(envelope, ActorRefs.NoSender);
     }
 
+    /// <summary>Passes on what another node sent to one that is no longer the right one; the sender stays the same.</summary>
+    public void Forward(NodeId to, NodeDelivery delivery)
+    {
+        var (manifest, body) = (WireCodec.Manifest(delivery.Body), WireCodec.Serialize(delivery.Body));
+        var envelope = new NodeEnvelope(delivery.Job, delivery.Actor, delivery.From, manifest, body) { To = to };
+        _peers.GetOrAdd(to, Select).Tell(envelope, ActorRefs.NoSender);
+    }
+
     public void Forget(NodeId node) => _peers.TryRemove(node, out _);
 
     /// <summary>The node agent at a control address, whatever its incarnation.</summary>

@@ -20,8 +20,8 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly ClusterNodeRouter _router;
     private readonly ITensorChannel _channel;
-    private readonly NodeOffer _offer;
     private readonly IActorRef? _coordinator;
+    private NodeOffer _offer;
     private readonly TaskCompletionSource _joined;
 
     public MembershipActor(ClusterNodeRouter router, ITensorChannel channel, NodeOffer offer, IActorRef? coordinator, TaskCompletionSource joined,
@@ -42,9 +42,17 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
         Receive<ClusterEvent.MemberDowned>(gone => Gone(gone.Member, "it was downed"));
         Receive<ClusterEvent.IMemberEvent>(_ => { });
         Receive<OfferTick>(_ => Offer());
+        Receive<AnnounceApi>(api =>
+        {
+            _offer = _offer with { ApiUrl = api.Url };
+            Offer();
+        });
     }
 
     private sealed record OfferTick;
+
+    /// <summary>Host to this actor: the node's HTTP API listens here.</summary>
+    public sealed record AnnounceApi(string Url);
 
     public ITimerScheduler Timers { get; set; } = null!;
 

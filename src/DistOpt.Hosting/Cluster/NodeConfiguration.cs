@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using Akka.Actor;
 using Akka.Actor.Setup;
@@ -5,6 +6,7 @@ using Akka.Configuration;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Serialization;
 using DistOpt.Hosting.Control;
+using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Security;
 using Microsoft.Extensions.Logging;
 
@@ -21,11 +23,19 @@ internal static class NodeConfiguration
     /// <param name="bind">Address of <see cref="NodeOptions.Bind"/>.</param>
     /// <param name="tls">The node's certificate, or null without TLS.</param>
     /// <param name="logger">Gets a line for each connection that is refused.</param>
-    public static ActorSystemSetup Setup(NodeOptions options, Config? overlay, IPAddress bind, NodeTls? tls, ILogger logger) => ActorSystemSetup.Create(
-        BootstrapSetup.Create().WithConfig(overlay is null ? Hocon(options) : overlay.WithFallback(Hocon(options))),
+    /// <param name="journal">Id of the node's journal, and the journal where it keeps one.</param>
+    public static ActorSystemSetup Setup(NodeOptions options, Config? overlay, IPAddress bind, NodeTls? tls, ILogger logger,
+        (string Id, SqlJournal? Journal) journal)
+    {
+        var config = CoordinatorSingleton.Roles(options, journal.Id).WithFallback(overlay is null ? Hocon(options) : overlay.WithFallback(Hocon(options)))
+            .WithFallback(CoordinatorSingleton.Defaults());
+        if (journal.Journal is not null) config = config.WithFallback(SqlJournal.Hocon);
         // small frames on purpose: a tensor in a message would be refused
-        new ControlTransportSetup(bind, options.Port, options.AdvertisedHost, options.ControlFrameBytes, options.ControlConnections,
-            options.ControlHandshakes, tls, logger));
+        var transport = new ControlTransportSetup(bind, options.Port, options.AdvertisedHost, options.ControlFrameBytes, options.ControlConnections,
+            options.ControlHandshakes, tls, logger);
+        var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), transport);
+        return journal.Journal is { } kept ? setup.WithSetup(kept.Connections()) : setup;
+    }
 
     /// <summary>Akka's settings of a node without a file of its own.</summary>
     internal static Config Hocon(NodeOptions options) => ConfigurationFactory.ParseString($$"""
@@ -57,7 +67,12 @@ internal static class NodeConfiguration
               acceptable-heartbeat-pause = 5s
               threshold = 10
             }
-            downing-provider-class = "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster"
+            downing-provider-class = "{{(options.SplitBrain == SplitBrain.KeepMajority
+                ? "Akka.Cluster.SBR.SplitBrainResolverProvider, Akka.Cluster" : "DistOpt.Hosting.Cluster.CoordinatorDowning, DistOpt.Hosting")}}"
+            singleton {
+              role = "coordinator"
+              singleton-name = "supervisor"
+            }
             split-brain-resolver {
               active-strategy = {{(options.SplitBrain == SplitBrain.KeepMajority ? "keep-majority" : "keep-oldest")}}
               stable-after = 7s
@@ -77,6 +92,7 @@ internal static class NodeConfiguration
             run-by-actor-system-terminate = off
           }
         }
+        {{CoordinatorDowning.Timeout}} = {{options.CoordinatorTimeout.ToString(CultureInfo.InvariantCulture)}}s
         """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon))
         .WithFallback(ConfigurationFactory.ParseString(GuardedSerializers.Hocon));
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.ComponentModel.DataAnnotations;
 using System.Net;
 using DistOpt.Core.Specs;
+using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Tensors;
 
 namespace DistOpt.Hosting.Cluster;
@@ -10,13 +11,14 @@ namespace DistOpt.Hosting.Cluster;
 public enum SplitBrain
 {
     /// <summary>
-    /// The side with the oldest coordinator. For a cluster with one coordinator: when that one dies, the others stay and it can come back.
+    /// Coordinators decide by <see cref="DowningRule"/>. With one, the others stay while it is away, and it can come back; with two that share
+    /// a journal, the one that is left takes over.
     /// </summary>
     KeepOldest,
 
     /// <summary>
-    /// The side with more coordinators. For three or more of them: with two, the loss of the one with the lower address takes the other down
-    /// too.
+    /// The side with more coordinators, by Akka's own resolver: every other node ends, workers too. For three or more of them: with two, the
+    /// loss of the one with the lower address takes the other down too.
     /// </summary>
     KeepMajority,
 }
@@ -37,6 +39,9 @@ public sealed record NodeOptions
     public const string Coordinator = "coordinator";
     public const string Server = "server";
     public const string Worker = "worker";
+
+    /// <summary>What <see cref="Journal"/> says where nothing is kept.</summary>
+    public const string NoJournal = "none";
 
     /// <summary>What the node does: any of coordinator, server, worker.</summary>
     public ImmutableArray<string> Roles { get; init; } = [Coordinator, Server, Worker];
@@ -64,6 +69,12 @@ public sealed record NodeOptions
 
     /// <summary>Where runs and data are kept; null = the current directory.</summary>
     public string? DataRoot { get; init; }
+
+    /// <summary>
+    /// Where a coordinator keeps its journal: a SQLite file on this machine, a PostgreSQL connection string (<c>Host=...;Database=...</c>), or
+    /// <c>none</c>: jobs then end with the process. Null = <c>coordinator/journal.db</c> under the data root.
+    /// </summary>
+    public string? Journal { get; init; }
 
     /// <summary>What happens when the cluster falls apart; the same on all nodes.</summary>
     public SplitBrain SplitBrain { get; init; } = SplitBrain.KeepOldest;
@@ -124,6 +135,13 @@ public sealed record NodeOptions
     [Range(1.0, 3600.0)]
     public double JoinTimeout { get; init; } = 30;
 
+    /// <summary>
+    /// Seconds after which a node that reaches no coordinator ends (exit code 3), so that whoever supervises it starts it anew. Longer than
+    /// <c>training.coordinator_grace</c> of its jobs.
+    /// </summary>
+    [Range(10.0, 604_800.0)]
+    public double CoordinatorTimeout { get; init; } = 3600;
+
     /// <summary>Largest message of the control plane, in bytes. A job's spec must fit.</summary>
     [Range(32_000, 16 << 20)]
     public int ControlFrameBytes { get; init; } = 128_000;
@@ -164,9 +182,9 @@ public sealed record NodeOptions
     [Range(1, 100_000)]
     public int JobsMax { get; init; } = 1000;
 
-    /// <summary>Ended jobs that can still be shown (coordinators).</summary>
+    /// <summary>Ended jobs that can still be shown, and whose idempotency keys are known (coordinators).</summary>
     [Range(0, 100_000)]
-    public int EndedJobsKept { get; init; } = 100;
+    public int EndedJobsKept { get; init; } = 1000;
 
     public string AdvertisedHost => Advertise ?? Bind;
 
@@ -199,6 +217,9 @@ public sealed record NodeOptions
             int second = other == "tensor-port" ? TensorPort : ApiPort;
             if (value != 0 && value == second) violations.Add(new SpecViolation(other, $"is {value}, which is the {one} too: use three different ports"));
         }
+        if (Journal is { } journal && PostgresJournal.Check(journal) is { } violation) violations.Add(violation);
+        if (Journal is not null && string.IsNullOrWhiteSpace(Journal))
+            violations.Add(new SpecViolation("journal", "is empty: name a file, give a PostgreSQL connection string, or say none"));
         NodeOptionsRules.Ranges(this, violations);
         NodeOptionsRules.Security(this, violations);
         if (!IsLoopback(Bind))

@@ -18,7 +18,8 @@ internal static class TrustedPaths
     /// <summary>All messages of DistOpt: the node agent opens them and hands them on.</summary>
     public const string NodeAgent = "/user/" + NodeAgentActor.Name;
 
-    // a cluster singleton at /user/NAME takes two lines: its manager "/user/NAME" (hand-over between the nodes of its role) and the
-    // singleton "/user/NAME/NAME" or "/user/NAME/singleton" (what a proxy looks for)
-    public static readonly IReadOnlyList<string> All = [ClusterDaemon, ClusterHeartbeats, NodeAgent];
+    /// <summary>Hand-over of the job coordinator between coordinator nodes. The coordinator itself is reached through node agents alone.</summary>
+    public const string SingletonManager = "/user/" + CoordinatorSingleton.ManagerName;
+
+    public static readonly IReadOnlyList<string> All = [ClusterDaemon, ClusterHeartbeats, NodeAgent, SingletonManager];
 }

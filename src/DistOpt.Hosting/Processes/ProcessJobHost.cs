@@ -38,7 +38,15 @@ public static class ProcessJobHost
         ArgumentOutOfRangeException.ThrowIfLessThan(processes, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(maxRestarts);
         string secret = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var options = new NodeOptions { Roles = [NodeOptions.Coordinator], Port = 0, TensorPort = 0, ApiPort = 0, Secret = secret };
+        var options = new NodeOptions
+        {
+            Roles = [NodeOptions.Coordinator],
+            Port = 0,
+            TensorPort = 0,
+            ApiPort = 0,
+            Secret = secret,
+            Journal = NodeOptions.NoJournal,
+        };
         await using var node = await ClusterNode.StartAsync(options, parts, loggers, time, CancellationToken.None).ConfigureAwait(false);
         int slots = (spec.Training.Workers + processes - 1) / processes;
         // with a backup for each server there is a place to go to

@@ -78,7 +78,7 @@ internal sealed class JobHarness : IAsyncDisposable
         {
             var news = Volatile.Read(ref _news).Task;
             var list = await Coordinator.Ask<JobList>(new ListJobs(), cancellationToken);
-            if (list.Jobs.All(j => j is { State: "training", Unprotected: null, Step: > 0 } or { Summary: not null })) return;
+            if (list.Jobs.All(j => j is { State: "training", Unprotected: null, Step: > 0 } or { SummaryJson: not null })) return;
             await news.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
         }
     }

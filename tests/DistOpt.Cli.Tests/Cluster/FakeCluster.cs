@@ -11,16 +11,19 @@ internal sealed class FakeCluster : IDisposable
     private readonly Func<HttpListenerRequest, string, (int Status, string Type, string Body)> _answer;
     private readonly Task _loop;
 
-    public FakeCluster(Func<HttpListenerRequest, string, (int Status, string Type, string Body)> answer)
+    public FakeCluster(Func<HttpListenerRequest, string, (int Status, string Type, string Body)> answer, int? port = null)
     {
         _answer = answer;
-        Url = $"http://127.0.0.1:{FreePort()}";
+        Url = $"http://127.0.0.1:{port ?? FreePort()}";
         _listener.Prefixes.Add(Url + "/");
         _listener.Start();
         _loop = LoopAsync();
     }
 
     public string Url { get; }
+
+    /// <summary>Headers of every answer.</summary>
+    public Dictionary<string, string> Headers { get; } = [];
 
     /// <summary>Method, path with query, and body of each request so far.</summary>
     public List<string> Requests { get; } = [];
@@ -56,6 +59,7 @@ internal sealed class FakeCluster : IDisposable
             var (status, type, text) = _answer(context.Request, body);
             context.Response.StatusCode = status;
             context.Response.ContentType = type;
+            foreach (var (name, value) in Headers) context.Response.Headers[name] = value;
             context.Response.Close(Encoding.UTF8.GetBytes(text), willBlock: false);
         }
     }

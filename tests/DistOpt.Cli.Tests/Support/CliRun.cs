@@ -14,7 +14,7 @@ internal sealed class CliRun : IDisposable
     /// <summary>Trains for real instead of with <see cref="Host"/>.</summary>
     public bool UsesRealHost { get; init; }
 
-    public Dictionary<string, string> Environment { get; } = [];
+    public Dictionary<string, string> Environment { get; } = new() { ["DISTOPT_PATIENCE"] = "0" };
 
     public Action<DistOptAppBuilder> Configure { get; init; } = _ => { };
 
@@ -41,9 +41,12 @@ internal sealed class CliRun : IDisposable
         return In(name);
     }
 
-    public async Task<int> RunAsync(params string[] args)
+    public Task<int> RunAsync(params string[] args) => RunAsync(null, args);
+
+    /// <param name="onError">Is called whenever a line was written to stderr.</param>
+    public async Task<int> RunAsync(Action? onError, params string[] args)
     {
-        var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
+        var (output, error) = (new StringWriter { NewLine = "\n" }, new TellingWriter(onError) { NewLine = "\n" });
         var app = DistOptApp.Define(builder =>
         {
             if (!UsesRealHost) builder.UseHost(Host).UseRuntimes(Runtimes);
@@ -69,4 +72,13 @@ internal sealed class CliRun : IDisposable
     public string[] ErrorLines() => Error.Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     public void Dispose() => Directory.Delete(Folder, recursive: true);
+
+    private sealed class TellingWriter(Action? told) : StringWriter
+    {
+        public override void WriteLine(string? value)
+        {
+            base.WriteLine(value);
+            told?.Invoke();
+        }
+    }
 }

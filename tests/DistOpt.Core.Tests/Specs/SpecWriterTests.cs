@@ -53,6 +53,7 @@ public sealed class SpecWriterTests
                 kind: bsp
               bit_exact: true
               worker_timeout: 60.0
+              coordinator_grace: 600.0
               device: cpu
             evaluate:
               every_epochs: 1

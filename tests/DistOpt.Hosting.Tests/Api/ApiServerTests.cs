@@ -26,6 +26,8 @@ public sealed class ApiServerTests : IAsyncLifetime
         _api = await ApiServer.StartAsync(_node, new LinearParts(), NullLoggerFactory.Instance, TimeProvider.System, Token);
         _http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_api.Port}") };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "t0ken");
+        // the coordinator reads its journal first
+        while ((await _http.GetAsync("/api/v1/jobs", Token)).StatusCode == HttpStatusCode.ServiceUnavailable) { }
     }
 
     public async ValueTask DisposeAsync()

@@ -60,7 +60,15 @@ public sealed class ReadinessTests
     }
 
     private static async Task<ClusterNode> Start(string roles, string? join = null) => await ClusterNode.StartAsync(
-        new NodeOptions { Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join] },
+        new NodeOptions
+        {
+            Roles = [.. roles.Split(',')],
+            Port = 0,
+            TensorPort = 0,
+            ApiPort = 0,
+            Join = join is null ? [] : [join],
+            Journal = NodeOptions.NoJournal,
+        },
         LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
     private static Task<ApiServer> Api(ClusterNode node) =>

@@ -133,7 +133,7 @@ public sealed class AkkaOverlayTests : IDisposable
     }
 
     private static Task<ClusterNode> Start(string akka) => ClusterNode.StartAsync(
-        new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Akka = akka },
+        new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Journal = NodeOptions.NoJournal, Akka = akka },
         LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
     private static string Folder()

@@ -21,7 +21,8 @@ public sealed class ClusterNodeTests
     public async Task A_job_over_three_nodes_has_the_bits_of_a_local_one()
     {
         var spec = new LinearParts().Read(LinearParts.Yaml(workers: 3, servers: 2));
-        var local = await LocalJobHost.RunAsync(new JobId("local"), spec, LinearParts.Of(new LinearRuntime(buffers: true)), new RecordingSink(), JobStorage.None, TimeProvider.System);
+        var local = await LocalJobHost.RunAsync(new JobId("local"), spec, LinearParts.Of(new LinearRuntime(buffers: true)), new RecordingSink(),
+            JobStorage.None, TimeProvider.System);
 
         await using var coordinator = await Start("coordinator,server");
         await using var one = await Start("worker,server", coordinator.Endpoint, slots: 2, buffers: true);
@@ -149,7 +150,16 @@ public sealed class ClusterNodeTests
 
     private static async Task<ClusterNode> Start(string roles, string? join = null, int? slots = null, bool buffers = true) =>
         await ClusterNode.StartAsync(
-            new NodeOptions { Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join], WorkerSlots = slots },
+            new NodeOptions
+            {
+                Roles = [.. roles.Split(',')],
+                Port = 0,
+                TensorPort = 0,
+                ApiPort = 0,
+                Join = join is null ? [] : [join],
+                WorkerSlots = slots,
+                Journal = NodeOptions.NoJournal,
+            },
             LinearParts.Of(new LinearRuntime(buffers: buffers)), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
     private static async Task Offered(ClusterNode coordinator, int nodes)

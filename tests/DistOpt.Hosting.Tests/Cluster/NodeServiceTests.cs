@@ -13,7 +13,8 @@ public sealed class NodeServiceTests
     {
         var builder = Host.CreateEmptyApplicationBuilder(null);
         builder.Services.AddLogging();
-        builder.Services.AddDistOptNode(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0 }, LinearParts.Of(new LinearRuntime()), new LinearParts());
+        var options = new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Journal = NodeOptions.NoJournal };
+        builder.Services.AddDistOptNode(options, LinearParts.Of(new LinearRuntime()), new LinearParts());
         using var host = builder.Build();
 
         await host.StartAsync(TestContext.Current.CancellationToken);

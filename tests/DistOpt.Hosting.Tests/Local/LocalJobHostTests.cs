@@ -67,5 +67,6 @@ public sealed class LocalJobHostTests
     }
 
     private static Task<RunSummary> Run(LinearRuntime runtime, IRunSink sink, string? yaml = null, params (CancellationToken, StopReason)[] stops) =>
-        LocalJobHost.RunAsync(new JobId("job"), new LinearParts().Read(yaml ?? LinearParts.Yaml()), LinearParts.Of(runtime), sink, JobStorage.None, TimeProvider.System, stops);
+        LocalJobHost.RunAsync(new JobId("job"), new LinearParts().Read(yaml ?? LinearParts.Yaml()), LinearParts.Of(runtime), sink,
+            JobStorage.None, TimeProvider.System, stops);
 }

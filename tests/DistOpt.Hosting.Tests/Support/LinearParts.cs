@@ -27,11 +27,11 @@ internal sealed class LinearParts : ISpecReader
         spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),
         spec => ScheduleCatalog.Default.Get(spec.Schedule.Kind)(spec.Schedule.Options!));
 
-    public static string Yaml(int workers = 2, int servers = 1, int epochs = 2) => $$"""
+    public static string Yaml(int workers = 2, int servers = 1, int epochs = 2, int shards = 4) => $$"""
         name: linear
         batch: { size: 10 }
         evaluate: { batch_size: 7 }
-        training: { workers: {{workers}}, servers: {{servers}}, epochs: {{epochs}}, gradient_shards: 4 }
+        training: { workers: {{workers}}, servers: {{servers}}, epochs: {{epochs}}, gradient_shards: {{shards}} }
         """;
 
     private static Catalog<object> Single(string kind, string name) => new Catalog<object>(kind).Add(new(name, typeof(NoOptions), new object(), "for tests"));

@@ -16,7 +16,8 @@ public sealed class LogScopeTests
     {
         var log = new ScopeLog();
         var runtime = new LinearRuntime { BeforeLeaf = (plan, _) => { if (plan.Step == 2) throw new InvalidOperationException("the user's mistake"); } };
-        await using (var node = await ClusterNode.StartAsync(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0 }, LinearParts.Of(runtime),
+        var options = new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Journal = NodeOptions.NoJournal };
+        await using (var node = await ClusterNode.StartAsync(options, LinearParts.Of(runtime),
             new TestLoggers(log), TimeProvider.System, TestContext.Current.CancellationToken))
         {
             while ((await node.NodesAsync()).Count < 1) await Task.Yield();

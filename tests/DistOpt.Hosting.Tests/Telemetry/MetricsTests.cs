@@ -98,7 +98,7 @@ public sealed class MetricsTests
     [Fact]
     public async Task Metrics_want_the_token()
     {
-        await using var node = await ClusterNode.StartAsync(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Token = "t0ken" },
+        await using var node = await ClusterNode.StartAsync(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Journal = NodeOptions.NoJournal, Token = "t0ken" },
             LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
         await using var api = await Api(node);
         using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{api.Port}") };
@@ -119,7 +119,7 @@ public sealed class MetricsTests
         var received = new List<(string Path, string? Type, byte[] Body)>();
         await using var collector = await CollectorAsync(received);
         string url = collector.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        var node = await ClusterNode.StartAsync(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Otlp = url },
+        var node = await ClusterNode.StartAsync(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Journal = NodeOptions.NoJournal, Otlp = url },
             LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
         while ((await node.NodesAsync()).Count < 1) await Task.Yield();
         await node.RunJobAsync(new JobId("job-7"), new LinearParts().Read(LinearParts.Yaml()), _ => new RecordingSink(), JobStorage.None);
@@ -138,14 +138,23 @@ public sealed class MetricsTests
     [Fact]
     public async Task A_collector_that_is_not_there_hinders_nothing()
     {
-        var node = await ClusterNode.StartAsync(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Otlp = "http://127.0.0.1:1" },
+        var node = await ClusterNode.StartAsync(new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Journal = NodeOptions.NoJournal, Otlp = "http://127.0.0.1:1" },
             LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
         await node.StopAsync().WaitAsync(TimeSpan.FromSeconds(30), Token);
         Assert.Equal(NodeEnd.Stopped, await node.Ended);
     }
 
     private static async Task<ClusterNode> Start(string roles, string? join = null, LinearRuntime? runtime = null) => await ClusterNode.StartAsync(
-        new NodeOptions { Roles = [.. roles.Split(',')], Port = 0, TensorPort = 0, ApiPort = 0, Join = join is null ? [] : [join], WorkerSlots = 2 },
+        new NodeOptions
+        {
+            Roles = [.. roles.Split(',')],
+            Port = 0,
+            TensorPort = 0,
+            ApiPort = 0,
+            Join = join is null ? [] : [join],
+            WorkerSlots = 2,
+            Journal = NodeOptions.NoJournal,
+        },
         LinearParts.Of(runtime ?? new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
 
     private static Task<ApiServer> Api(ClusterNode node) =>

@@ -1,0 +1,154 @@
+using System.Security.Cryptography;
+using System.Text;
+using Akka.Actor;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Jobs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>What users and training coordinators ask for: each is answered when it is stored.</summary>
+public sealed partial class JobCoordinatorActor
+{
+    /// <summary>Submissions that are being stored, by idempotency key: a repeat waits with the first.</summary>
+    private readonly Dictionary<string, Submission> _storing = new(StringComparer.Ordinal);
+
+    private sealed record Submission(JobId Job, string Name, string SpecHash, List<IActorRef> Waiting);
+
+    private void Submit(SubmitJob submit)
+    {
+        if (_jobs.ContainsKey(submit.Job) || _ledger.Find(submit.Job.Value) is not null)
+        {
+            Sender.Tell(new JobAccepted(submit.Job, submit.Spec.Name));
+            return;
+        }
+        if (RejectedForRoom(submit.Job)) return;
+        var job = new Job(submit.Job, submit.Spec.Name, Sender);
+        _jobs[submit.Job] = job;
+        _ledger.Apply(new JobEvent.Submitted(submit.Job.Value, null, submit.Spec.Name, "", "", null, _services.Time.GetUtcNow()));
+        Sender.Tell(new JobAccepted(submit.Job, submit.Spec.Name));
+        Start(job, submit);
+    }
+
+    private void Submit(SubmitDurableJob submit)
+    {
+        string yaml = _services.Specs.Write(submit.Spec);
+        string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(yaml)));
+        if (submit.Key is { } key && WasUsed(submit, key, hash)) return;
+        if (_jobs.ContainsKey(submit.Job) || _ledger.Find(submit.Job.Value) is not null)
+        {
+            Sender.Tell(new JobRejected(submit.Job, $"there is a job '{submit.Job}' already"));
+            return;
+        }
+        if (RejectedForRoom(submit.Job)) return;
+        var job = new Job(submit.Job, submit.Spec.Name, null);
+        _jobs[submit.Job] = job;
+        var storing = new Submission(submit.Job, submit.Spec.Name, hash, [Sender]);
+        if (submit.Key is not null) _storing[submit.Key] = storing;
+        Store(true, [new JobEvent.Submitted(submit.Job.Value, submit.Key, submit.Spec.Name, yaml, hash, submit.Directory, _services.Time.GetUtcNow())], () =>
+        {
+            if (submit.Key is not null) _storing.Remove(submit.Key);
+            foreach (var waiting in storing.Waiting) waiting.Tell(new JobAccepted(submit.Job, submit.Spec.Name));
+            Start(job, Durable(submit.Job, submit.Spec, submit.Directory, null));
+        });
+    }
+
+    /// <summary>Answers a repeat of an idempotency key, now or with the first one.</summary>
+    private bool WasUsed(SubmitDurableJob submit, string key, string hash)
+    {
+        if (_storing.TryGetValue(key, out var storing))
+        {
+            if (storing.SpecHash == hash) storing.Waiting.Add(Sender);
+            else Sender.Tell(Reused(submit.Job, key, $"job {storing.Job}"));
+            return true;
+        }
+        if (_ledger.FindKey(key) is not { } use) return false;
+        var entry = _ledger.Find(use.Job);
+        Sender.Tell(use.Command == KeyUse.Submit && entry is not null && entry.Submission.SpecHash == hash
+            ? new JobAccepted(new JobId(use.Job), entry.Name)
+            : Reused(submit.Job, key, use.Command == KeyUse.Submit ? $"job {use.Job}, which has another spec" : $"the command {use.Command} of job {use.Job}"));
+        return true;
+    }
+
+    private static JobRejected Reused(JobId job, string key, string what) =>
+        new(job, $"the idempotency key '{key}' was used for {what}: give every command a key of its own", KeyReused: true);
+
+    private bool RejectedForRoom(JobId id)
+    {
+        if (_jobs.Count < _limits.JobsMax) return false;
+        Sender.Tell(new JobRejected(id, $"{_jobs.Count} jobs are running or waiting, and the limit is {_limits.JobsMax}: cancel some or try later"));
+        return true;
+    }
+
+    private SubmitJob Durable(JobId id, TrainingSpec spec, string directory, JobRecovery? recovery)
+    {
+        var sinks = _setup.Sinks ?? throw new InvalidOperationException("durable jobs need a place for their results");
+        string checkpoints = Path.Combine(directory, CheckpointStore.FolderName);
+        return new SubmitJob(id, spec, runtime => sinks.Open(id, spec, directory, runtime, recovery is not null), checkpoints, recovery is not null)
+        {
+            Recovery = recovery,
+            OwnsSink = true,
+        };
+    }
+
+    private void OnStop(StopJob stop)
+    {
+        var sender = Sender;
+        var answer = new StopAnswer(stop.Job, Known: true);
+        if (_ledger.Find(stop.Job.Value) is not { } entry)
+        {
+            sender.Tell(answer with { Known = false });
+            return;
+        }
+        var events = new List<JobEvent>();
+        if (stop.Key is { } key)
+        {
+            if (_ledger.FindKey(key) is { } use)
+            {
+                string? wrong = use == new KeyUse(stop.Job.Value, KeyUse.Cancel) ? null : $"the idempotency key '{key}' was used for another command: give every command a key of its own";
+                sender.Tell(answer with { KeyReused = wrong });
+                return;
+            }
+            events.Add(new JobEvent.CommandApplied(stop.Job.Value, key, KeyUse.Cancel));
+        }
+        if (entry is { End: null, Stop: null }) events.Add(new JobEvent.StopRequested(stop.Job.Value, stop.Reason));
+        Store(entry.IsDurable, events, () =>
+        {
+            Find(stop.Job)?.Actor?.Tell(stop);
+            sender.Tell(answer);
+        });
+    }
+
+    private void OnRaiseEpoch(RaiseEpoch raise)
+    {
+        if (Find(raise.Job) is not { } job || _ledger.Find(raise.Job.Value) is not { } entry) return;
+        var sender = Sender;
+        // one that is being stored counts already
+        int epoch = job.Epoch = Math.Max(job.Epoch, entry.Epoch) + 1;
+        Store(entry.IsDurable, [new JobEvent.EpochRaised(raise.Job.Value, epoch)], () => sender.Tell(new EpochRaised(raise.Job, epoch)));
+    }
+
+    private void OnStorePlacement(StorePlacement placed)
+    {
+        if (_ledger.Find(placed.Job.Value) is not { } entry) return;
+        var sender = Sender;
+        Store(entry.IsDurable, [new JobEvent.Placed(placed.Job.Value, placed.Epoch, placed.Placement)],
+            () => sender.Tell(new PlacementStored(placed.Job, placed.Epoch)));
+    }
+
+    private void OnStoreCheckpoint(StoreCheckpoint checkpoint)
+    {
+        if (_ledger.Find(checkpoint.Job.Value) is not { } entry) return;
+        var sender = Sender;
+        Store(entry.IsDurable, [new JobEvent.CheckpointWritten(checkpoint.Job.Value, checkpoint.Step, checkpoint.Path)],
+            () => sender.Tell(new CheckpointStored(checkpoint.Job, checkpoint.Step)));
+    }
+
+    private void OnFindJob(FindJob find)
+    {
+        var entry = _ledger.Find(find.Job.Value);
+        Sender.Tell(entry is null ? new JobFound(null, null, []) : new JobFound(StatusOf(entry), entry.Directory, entry.BadInput));
+    }
+}

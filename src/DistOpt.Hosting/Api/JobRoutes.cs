@@ -1,0 +1,185 @@
+using System.Text;
+using System.Text.Json;
+using Akka.Actor;
+using DistOpt.Actors.Training;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Hosting.Cluster;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+
+namespace DistOpt.Hosting.Api;
+
+/// <summary>
+/// The routes of jobs and nodes. Only the node that holds the job coordinator answers: others send the client there (307), and while there is
+/// none, say so (503 with <c>Retry-After</c>).
+/// </summary>
+internal static class JobRoutes
+{
+    private const string KeyHeader = "Idempotency-Key";
+
+    /// <summary>Longest idempotency key, in characters.</summary>
+    private const int KeyMax = 200;
+
+    private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(30);
+
+    public static void Map(RouteGroupBuilder group, ClusterNode node, ClusterJobs jobs)
+    {
+        group.AddEndpointFilter(async (context, next) =>
+        {
+            if (!node.CoordinatorPlace.IsHere) return Away(context.HttpContext, node.CoordinatorPlace);
+            try
+            {
+                return await next(context).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is CoordinatorGoneException or AskTimeoutException)
+            {
+                return Away(context.HttpContext, node.CoordinatorPlace);
+            }
+        });
+        group.MapPost("/jobs", (Delegate)((HttpContext context) => SubmitAsync(context, jobs)));
+        group.MapGet("/jobs", async () => Json(await jobs.ListAsync().ConfigureAwait(false), WriteJobs));
+        group.MapGet("/jobs/{id}", async (string id) =>
+        {
+            var job = await jobs.FindAsync(id).ConfigureAwait(false);
+            if (job.Status is null) return NotFound(id);
+            return job.BadInput.Count > 0 ? Invalid(job.BadInput) : Json(job, WriteJob);
+        });
+        group.MapGet("/jobs/{id}/rows", (string id, long? after, double? wait, CancellationToken ct) =>
+            LinesAsync(jobs, id, directory => directory.MetricsFile, after ?? 0, wait ?? 0, ct));
+        group.MapGet("/jobs/{id}/logs", (string id, long? after, double? wait, CancellationToken ct) =>
+            LinesAsync(jobs, id, directory => directory.LogFile, after ?? 0, wait ?? 0, ct));
+        group.MapPost("/jobs/{id}/cancel", async (HttpContext context, string id) =>
+        {
+            if (KeyOf(context, out string? key) is { } wrong) return wrong;
+            var answer = await jobs.CancelAsync(id, key).ConfigureAwait(false);
+            return !answer.Known ? NotFound(id) : answer.KeyReused is { } why ? Refused(why) : Results.Accepted();
+        });
+        group.MapGet("/nodes", async () => Json(await jobs.NodesAsync().ConfigureAwait(false), WriteNodes));
+    }
+
+    private static async Task<IResult> SubmitAsync(HttpContext context, ClusterJobs jobs)
+    {
+        if (KeyOf(context, out string? key) is { } wrong) return wrong;
+        using var reader = new StreamReader(context.Request.Body, Encoding.UTF8);
+        string yaml = await reader.ReadToEndAsync(context.RequestAborted).ConfigureAwait(false);
+        try
+        {
+            return await jobs.SubmitAsync(yaml, key).ConfigureAwait(false) switch
+            {
+                JobAccepted accepted => Results.Json(new { id = accepted.Job.Value, name = accepted.Name }, statusCode: StatusCodes.Status202Accepted),
+                JobRejected { KeyReused: true } rejected => Refused(rejected.Reason),
+                JobRejected rejected => Results.Problem(rejected.Reason, statusCode: StatusCodes.Status429TooManyRequests),
+                var other => throw new InvalidOperationException($"{other.GetType()} is no answer to a submission"),
+            };
+        }
+        catch (SpecException e)
+        {
+            return Invalid(e.Violations);
+        }
+    }
+
+    private static IResult? KeyOf(HttpContext context, out string? key)
+    {
+        key = context.Request.Headers.TryGetValue(KeyHeader, out var value) ? value.ToString() : null;
+        return key is null || key.Length is > 0 and <= KeyMax ? null
+            : Results.Problem($"{KeyHeader} has {key.Length} characters, but must have 1 to {KeyMax}", statusCode: StatusCodes.Status400BadRequest);
+    }
+
+    private static IResult Away(HttpContext context, CoordinatorPlace place)
+    {
+        if (place.ApiUrl is { } url)
+            return Results.Redirect(url + context.Request.Path + context.Request.QueryString, permanent: false, preserveMethod: true);
+        context.Response.Headers.RetryAfter = "1";
+        return Results.Problem("the job coordinator is not there at the moment; try again", statusCode: StatusCodes.Status503ServiceUnavailable);
+    }
+
+    private static async Task<IResult> LinesAsync(ClusterJobs jobs, string id, Func<RunDirectory, string> file, long after, double wait, CancellationToken ct)
+    {
+        var limit = TimeSpan.FromSeconds(Math.Clamp(wait, 0, LongestWait.TotalSeconds));
+        var (job, lines) = await jobs.LinesAsync(id, file, after, limit, ct).ConfigureAwait(false);
+        if (job.Status is null) return NotFound(id);
+        return job.BadInput.Count > 0 ? Invalid(job.BadInput) : Results.Text(string.Concat(lines.Select(line => line + "\n")), "application/jsonl");
+    }
+
+    private static void WriteJobs(Utf8JsonWriter json, IReadOnlyList<JobStatus> list)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("jobs");
+        foreach (var status in list) WriteJob(json, new JobFound(status, null, []), withSummary: false);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteJob(Utf8JsonWriter json, JobFound job) => WriteJob(json, job, withSummary: true);
+
+    private static void WriteJob(Utf8JsonWriter json, JobFound job, bool withSummary)
+    {
+        var status = job.Status!;
+        json.WriteStartObject();
+        json.WriteString("id", status.Job.Value);
+        json.WriteString("name", status.Name);
+        json.WriteString("status", status.State);
+        json.WriteNumber("step", status.Step);
+        json.WriteNumber("total_steps", status.TotalSteps);
+        if (status.Loss is { } loss && double.IsFinite(loss)) json.WriteNumber("loss", loss);
+        if (status.Waiting is { } waiting) json.WriteString("waiting_for", waiting);
+        json.WriteStartArray("nodes");
+        foreach (string node in status.Nodes) json.WriteStringValue(node);
+        json.WriteEndArray();
+        if (status.SummaryJson is null) WriteLive(json, status);
+        if (job.Directory is { } run) json.WriteString("run", run);
+        if (withSummary && status.SummaryJson is { } summary)
+        {
+            json.WritePropertyName("summary");
+            json.WriteRawValue(summary);
+        }
+        json.WriteEndObject();
+    }
+
+    /// <summary>What only a job that has not ended tells.</summary>
+    private static void WriteLive(Utf8JsonWriter json, JobStatus status)
+    {
+        json.WriteNumber("workers", status.Workers);
+        if (status.Limit is { } limit) json.WriteString("limit", limit);
+        if (status.Unprotected is { } unprotected) json.WriteString("unprotected", unprotected);
+        if (status.Checkpoint is { } checkpoint) json.WriteNumber("checkpoint_step", checkpoint);
+        json.WriteNumber("worker_failures", status.WorkerFailures);
+        json.WriteNumber("server_failures", status.ServerFailures);
+        json.WriteNumber("rollbacks", status.Rollbacks);
+    }
+
+    private static void WriteNodes(Utf8JsonWriter json, IReadOnlyList<NodeStatus> nodes)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("nodes");
+        foreach (var node in nodes)
+        {
+            json.WriteStartObject();
+            json.WriteString("name", node.Name);
+            json.WriteStartArray("roles");
+            foreach (string role in node.Roles) json.WriteStringValue(role);
+            json.WriteEndArray();
+            json.WriteNumber("worker_slots", node.WorkerSlots);
+            json.WriteNumber("workers_running", node.WorkersRunning);
+            json.WriteString("protocol", node.Version);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static IResult NotFound(string id) => Results.Problem($"there is no job '{id}'", statusCode: StatusCodes.Status404NotFound);
+
+    private static IResult Refused(string why) => Results.Problem(why, statusCode: StatusCodes.Status422UnprocessableEntity);
+
+    private static IResult Invalid(IEnumerable<SpecViolation> violations) => Results.Problem("the job cannot run as its spec says",
+        statusCode: StatusCodes.Status422UnprocessableEntity,
+        extensions: new Dictionary<string, object?>
+        {
+            ["violations"] = violations.Select(v => new Dictionary<string, object?> { ["path"] = v.Path, ["message"] = v.Message, ["line"] = v.Line }).ToList(),
+        });
+
+    private static IResult Json<T>(T value, Action<Utf8JsonWriter, T> write) => ApiServer.Json(json => write(json, value));
+}
