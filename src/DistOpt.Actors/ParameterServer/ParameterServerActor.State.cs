@@ -102,6 +102,7 @@ internal sealed partial class ParameterServerActor
         _shard.Restore(state.Step, CheckpointManifest.HasSelectedWeights(state) ? state.SelectedStep!.Value : -1);
         Volatile.Write(ref _expected, _shard.Version);
         Adopt(state);
+        if (!_isBackup && _setup.Planner is { Current.Evaluate: true } planner && _sinceRow.Count > 0) ReportRow(planner, planner.Before(), planner.Current);
         if (!_isBackup || _isSeededByCoordinator) ToTraining(new ServerRestored(_setup.Index, _placement.JobEpoch, _shard.Version, _isBackup));
         if (!_isBackup) return;
         if (!_isSeededByCoordinator) Acknowledge(0);

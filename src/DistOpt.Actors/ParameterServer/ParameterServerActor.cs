@@ -239,7 +239,13 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             double loss = result.Metrics.TryGet(MetricSums.Loss, out var sum) ? sum.Value : double.NaN;
             ToTraining(new StepProgress(next.Step, done.Epoch, loss, planner.Samples));
         }
-        if (!next.Evaluate && next.Stop is null && next.Epoch == done.Epoch) return;
+        // a run that is interrupted is gone on with: its row is told when it is due
+        bool ends = next.Stop is not (null or StopReason.Interrupted or StopReason.Cancelled);
+        if (next.Evaluate || ends || next.Epoch != done.Epoch) ReportRow(planner, done, next);
+    }
+
+    private void ReportRow(StepPlanner planner, StepPlan done, StepPlan next)
+    {
         ToTraining(new TrainRow(next.Step, done.Epoch, WireMetrics.From(_sinceRow), done.LearningRate, done.BatchSize, planner.Samples));
         _sinceRow.Clear();
     }

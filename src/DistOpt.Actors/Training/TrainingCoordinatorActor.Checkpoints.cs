@@ -84,7 +84,7 @@ internal sealed partial class TrainingCoordinatorActor
         (_train, _validation) = (run.Train, run.Validation);
         (_workerFailures, _serverFailures, _rollbacks) = (run.WorkerFailures, run.ServerFailures, run.Rollbacks);
         _stepsRedone = Math.Max(0, run.StepsComputed - _resumed!.Step);
-        _lastRows[DataSplit.Train] = _resumed.Step;
+        _lastRows[DataSplit.Train] = _resumed.SinceRow.Length == 0 ? _resumed.Step : _resumed.Step - 1;
         _lastRows[DataSplit.Validation] = _resumed.Evaluated ? _resumed.Step : _resumed.Step - 1;
     }
 

@@ -64,6 +64,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     // whoever joins may find a step that was left behind before it came
     private bool _mayBeOrphaned = true;
     private long _orphan = -1;
+    private bool _isRedoDue;
     private long? _pushed;
     private StepPlan? _nextPlan;
     private StepPlan? _plan;
@@ -273,10 +274,14 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private void OpenGate()
     {
         _gate.Open();
-        if (_stash.Count == 0) return;
-        var stash = _stash.ToList();
-        _stash.Clear();
-        foreach (var frame in stash) OnTensor(frame);
+        if (_stash.Count > 0)
+        {
+            var stash = _stash.ToList();
+            _stash.Clear();
+            foreach (var frame in stash) OnTensor(frame);
+        }
+        // answers of servers that share this memory may have come while it was closed
+        Advance();
     }
 
     /// <summary>
@@ -322,6 +327,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         _placement = placement;
         if (isNewEpoch)
         {
+            _isRedoDue = true;
             _assignments.Clear();
             Volatile.Write(ref _epoch, placement.JobEpoch);
             StopRecovery();
@@ -337,6 +343,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
     /// <summary>What a lost server had of the step is lost with it: it is computed anew.</summary>
     private void BeginEpoch()
     {
+        if (!_isRedoDue) return;
+        _isRedoDue = false;
         RecoverOrphan();
         if (_plan is not { Evaluate: false, Stop: null } plan || plan.Step != _gate.Version) return;
         _done.Clear();

@@ -51,7 +51,7 @@ internal class RunDisplay(TextWriter writer) : IRunSink
     /// <summary>User code's own lines; the job's warnings at the start are shown already.</summary>
     public void Log(LogLine line)
     {
-        if (line is { Source: "distopt", Seconds: 0 }) return;
+        if (line is { Source: "distopt", Seconds: 0 } or { Level: "debug" }) return;
         WriteLine(line.Source is "stdout" or "stderr" ? line.Text : $"{line.Level}: {line.Text}");
     }
 

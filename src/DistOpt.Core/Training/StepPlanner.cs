@@ -40,7 +40,7 @@ public sealed class StepPlanner
         _hasValidation = data.Validation > 0;
         StepsPerEpoch = (_trainCount + batchSize - 1) / batchSize;
         TotalSteps = Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue);
-        Current = PlanOf(0);
+        Current = PlanOf(0) with { Checkpoint = CheckpointAfter(0) };
     }
 
     /// <summary>Steps in an epoch; the last one may have a smaller batch.</summary>
@@ -74,6 +74,9 @@ public sealed class StepPlanner
 
     /// <summary>Assignment of gradient shards that plans name from the next one on.</summary>
     public int Assignment { get; set; }
+
+    /// <summary>The plan of the step before <see cref="Current"/>, which is not the first.</summary>
+    public StepPlan Before() => PlanOf(Current.Step - 1);
 
     /// <summary>The planner's part of the state of version <c>Current.Step</c>. A stop that was asked for from outside is no part of it.</summary>
     public TrainingState Save() => new()
@@ -111,7 +114,8 @@ public sealed class StepPlanner
         _evaluated = false;
         _decidedStop = null;
         if (Current.Checkpoint) CheckpointUnderWay = true;
-        return Current = WithBarriers(PlanOf(Current.Step + 1), _requestedStop);
+        var next = PlanOf(Current.Step + 1);
+        return Current = WithBarriers(next with { Checkpoint = CheckpointAfter(next.Step) }, _requestedStop);
     }
 
     /// <summary>Where training ends and where it is evaluated: a function of the step, the spec, and what was asked for.</summary>
@@ -147,11 +151,7 @@ public sealed class StepPlanner
         long epoch = step / StepsPerEpoch;
         long start = step % StepsPerEpoch * _batchSize;
         int size = (int)Math.Min(_batchSize, _trainCount - start);
-        return new StepPlan(step, (int)epoch, start, size, _schedule.RateAt(_baseRate, step))
-        {
-            Checkpoint = CheckpointAfter(step),
-            Assignment = Assignment,
-        };
+        return new StepPlan(step, (int)epoch, start, size, _schedule.RateAt(_baseRate, step)) { Assignment = Assignment };
     }
 
     private bool CheckpointAfter(long step)

@@ -187,8 +187,17 @@ public sealed class ClusterNode : IAsyncDisposable
     public void OutputOf(string who, string source, string level, string text) =>
         Coordinator?.Tell(new OutsideOutput(new WireLogLine(who, source, level, text)), ActorRefs.NoSender);
 
-    /// <summary>Tells the local job coordinator that a node is gone, sooner than the cluster would notice.</summary>
-    public void ReportGone(NodeId node, string why) => Coordinator?.Tell(new NodeGone(node, why), ActorRefs.NoSender);
+    /// <summary>
+    /// Tells the local job coordinator, and the cluster, that a node's process has ended, sooner than the cluster would notice: members that are
+    /// missing keep others from joining.
+    /// </summary>
+    public void ReportGone(NodeId node, string why)
+    {
+        Coordinator?.Tell(new NodeGone(node, why), ActorRefs.NoSender);
+        var cluster = Akka.Cluster.Cluster.Get(_system);
+        var member = cluster.State.Members.FirstOrDefault(m => MembershipActor.IdOf(m.UniqueAddress) == node);
+        if (member is not null) cluster.Down(member.Address);
+    }
 
     /// <summary>Ends a job of the local job coordinator as failed.</summary>
     internal void FailJob(JobId job, string why) => Coordinator?.Tell(new FailJob(job, why), ActorRefs.NoSender);

@@ -76,6 +76,8 @@ internal static class NodeConfiguration
             split-brain-resolver {
               active-strategy = {{(options.SplitBrain == SplitBrain.KeepMajority ? "keep-majority" : "keep-oldest")}}
               stable-after = 7s
+              # machines that die one after the other are what a job must survive: they are no reason to end the others
+              down-all-when-unstable = off
               keep-oldest {
                 role = "coordinator"
                 down-if-alone = on

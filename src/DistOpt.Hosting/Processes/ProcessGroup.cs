@@ -56,7 +56,7 @@ internal sealed class ProcessGroup(Func<int, NodeProcess> start, int count, int 
             _ended.Add(child);
             if (_restarts[child.Index] >= maxRestarts)
             {
-                failed($"{how}{Environment.NewLine}it was started again {_restarts[child.Index]} times (--max-restarts)");
+                failed($"process {child.Index} died after {_restarts[child.Index]} restarts of at most {maxRestarts} (--max-restarts): {how}");
                 return;
             }
             _restarts[child.Index]++;

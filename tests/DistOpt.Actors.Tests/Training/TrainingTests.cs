@@ -48,6 +48,23 @@ public sealed class TrainingTests
         }
     }
 
+    /// <summary>Servers and workers in one memory answer each other so fast that every order of their messages comes up.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Short_jobs_always_come_to_their_end(bool isAlone)
+    {
+        await using var harness = new JobHarness([new LinearRuntime(features: 1100, samples: 4, validation: 2, test: 1)], isAlone: isAlone);
+        var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 2, epochs: 2, batch: 2);
+        string? bits = null;
+        for (int i = 0; i < 60; i++)
+        {
+            var (end, _) = await harness.RunAsync(spec, Token, $"job-{i}");
+            Assert.True(end.Summary.Status == RunStatus.Completed, end.Summary.Error);
+            Assert.Equal(bits ??= end.Summary.WeightsSha256, end.Summary.WeightsSha256);
+        }
+    }
+
     [Fact]
     public async Task Every_sample_is_visited_once_an_epoch()
     {

@@ -54,19 +54,84 @@ public sealed class InterruptTests : IDisposable
     }
 
     [Fact]
-    public async Task A_child_that_is_killed_ends_the_run_with_its_name()
+    public async Task A_child_that_dies_more_often_than_allowed_ends_the_run_with_its_name()
     {
         await using var train = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null,
-            "train", "--set", "training.epochs=100000", "--processes", "2", "--workers", "2");
+            "train", "--set", "training.epochs=100000", "--processes", "2", "--workers", "2", "--max-restarts", "0");
         await train.LineAsync(line => line.StartsWith("step ", StringComparison.Ordinal), "first row");
 
         using (var child = Process.GetProcessById(train.Children()[0])) child.Kill();
         int code = await train.WaitForExitAsync();
 
         Assert.True(code == 1, train.Describe());
-        Assert.Contains("was lost", train.Error);
+        Assert.Contains("--max-restarts", train.Error);
         Assert.Equal(RunStatus.Failed, RunDirectoryReader.Open(Assert.Single(_folder.RunFolders)).Summary()!.Status);
     }
+
+    /// <summary>Interrupted, then gone on with on other numbers of workers, servers and processes.</summary>
+    [Fact]
+    public async Task A_run_that_was_interrupted_goes_on_to_the_bits_of_one_that_was_not()
+    {
+        string[] spec = ["--set", "training.epochs=60", "--set", "training.gradient_shards=4", "--set", "checkpoint.every_steps=100"];
+        await EndAsync(0, ["train", .. spec, "--out", "whole"]);
+        await using var begun = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null, ["train", .. spec, "--out", "parts", "--workers", "4", "--servers", "2"]);
+        await begun.LineAsync(line => StepOf(line) > 0, "first row");
+        begun.Interrupt();
+        Assert.Equal(130, await begun.WaitForExitAsync());
+        Assert.True(Summary("parts").Steps < Summary("whole").Steps, "it was over before it was interrupted");
+
+        await EndAsync(0, "train", "--resume", "parts", "--workers", "3", "--servers", "3", "--processes", "2");
+
+        AssertSame(Summary("whole"), Summary("parts"));
+        Assert.Equal(Rows("whole"), Rows("parts"));
+        Assert.Contains("is complete", (await EndAsync(2, "train", "--resume", "parts")).Error);
+        Assert.Contains("changes the bits", (await EndAsync(2, "train", "--resume", "parts", "--set", "optimizer.learning_rate=0.5")).Error);
+    }
+
+    [Fact]
+    public async Task Processes_that_are_killed_are_replaced_and_the_bits_stay()
+    {
+        string[] spec = ["--set", "training.epochs=40", "--set", "training.gradient_shards=4", "--set", "checkpoint.every_steps=200"];
+        await EndAsync(0, ["train", .. spec, "--out", "calm"]);
+        await using var train = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null,
+            ["train", .. spec, "--out", "killed", "--workers", "3", "--servers", "1", "--processes", "3", "--set", "training.replicas=1"]);
+        long seen = 0;
+        for (int kill = 0; kill < 4; kill++)
+        {
+            seen = StepOf(await train.LineAsync(line => StepOf(line) > seen + 100, "steps after the last kill"));
+            int[] children = train.Children();
+            using var victim = Process.GetProcessById(children[kill % children.Length]);
+            victim.Kill();
+        }
+        Assert.True(await train.WaitForExitAsync() == 0, train.Describe());
+
+        AssertSame(Summary("calm"), Summary("killed"));
+        Assert.True(Summary("killed").WorkerFailures + Summary("killed").ServerFailures > 0, train.Describe());
+    }
+
+    private static long StepOf(string line) =>
+        line.StartsWith("step ", StringComparison.Ordinal) && long.TryParse(line[5..Math.Max(5, line.IndexOf('/'))], out long step) ? step : -1;
+
+    private static void AssertSame(RunSummary expected, RunSummary actual)
+    {
+        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
+        Assert.Equal((expected.Steps, expected.Samples, expected.Selected), (actual.Steps, actual.Samples, actual.Selected));
+        Assert.Equal(expected.Train, actual.Train);
+        Assert.Equal(expected.Validation, actual.Validation);
+        Assert.Equal(expected.Test, actual.Test);
+    }
+
+    private RunSummary Summary(string run) => RunDirectoryReader.Open(Path.Combine(_folder.Path, run)).Summary()!;
+
+    private async Task<ProgramProcess> EndAsync(int code, params string[] args)
+    {
+        await using var process = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null, args);
+        Assert.True(await process.WaitForExitAsync() == code, process.Describe());
+        return process;
+    }
+
+    private List<string> Rows(string run) => [.. RunDirectoryReader.Open(Path.Combine(_folder.Path, run)).Rows()
+        .Select(r => $"{r.Split} {r.Step} {r.Epoch} {string.Join(" ", r.Metrics.Select(m => $"{m.Key}={m.Value:R}"))}")];
 
     private static bool IsRunning(int pid)
     {
