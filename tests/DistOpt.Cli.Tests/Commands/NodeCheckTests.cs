@@ -49,6 +49,7 @@ public sealed class NodeCheckTests
             port: 0
             tensor_port: 0
             api_port: {{port}}
+            data_root: {{cli.Folder}}
             certificate: {{cli.In("node.pem")}}
             certificate_key: {{cli.In("node.key")}}
             ca: {{cli.In(ca)}}

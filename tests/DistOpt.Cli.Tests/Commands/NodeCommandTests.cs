@@ -40,7 +40,7 @@ public sealed class NodeCommandTests
     {
         using var stop = new CancellationTokenSource();
         using var log = new StringWriter();
-        string[] args = ["node", "--port", "0", "--tensor-port", "0", "--api-port", "0", "--log-format", "json"];
+        string[] args = ["node", "--port", "0", "--tensor-port", "0", "--api-port", "0", "--journal", "none", "--log-format", "json"];
         int code = await DistOptApp.RunAsync(args, DistOptApp.Define(_ => { }),
             new AppConsole { In = TextReader.Null, Out = new StopsAtFirstLine(stop), Error = log }, stop.Token);
         Assert.Equal(0, code);
