@@ -1,8 +1,8 @@
 using System.Collections.Concurrent;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Training;
-using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Cluster;
+using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Tests.Support;
 using DistOpt.Protocol;
 using Microsoft.Extensions.Logging;
