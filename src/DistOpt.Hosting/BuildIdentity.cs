@@ -11,7 +11,8 @@ namespace DistOpt.Hosting;
 public static class BuildIdentity
 {
     /// <summary>Version and the first digits of a hash over the code of Core, Protocol, Actors and Hosting.</summary>
-    public static string Current { get; } = Of(typeof(SpecBinder).Assembly, typeof(ProtocolVersion).Assembly, typeof(NodeAgentActor).Assembly, typeof(BuildIdentity).Assembly);
+    public static string Current { get; } = Of(typeof(SpecBinder).Assembly, typeof(ProtocolVersion).Assembly,
+        typeof(NodeAgentActor).Assembly, typeof(BuildIdentity).Assembly);
 
     private static string Of(params Assembly[] assemblies)
     {

@@ -79,5 +79,6 @@ public sealed record UseAssignment([property: Key(0)] int JobEpoch, [property: K
 /// </summary>
 /// <param name="Address">Index of the recovery's tensor address.</param>
 [MessagePackObject]
-public sealed record FetchVersion([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] WirePeer Peer, [property: Key(3)] int Address)
+public sealed record FetchVersion([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] WirePeer Peer,
+    [property: Key(3)] int Address)
     : IWireMessage;

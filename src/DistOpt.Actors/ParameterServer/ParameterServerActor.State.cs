@@ -153,7 +153,8 @@ internal sealed partial class ParameterServerActor
             _services.Channel.Send(peer, buffers, null, new TensorLease(isCurrent ? _setup.Buffers : _previousBuffers.Memory));
         }
         var plan = _setup.Planner is null ? null : isCurrent ? _setup.Planner.Current : _applied;
-        _services.Channel.Send(peer, weights, plan is null ? null : new AnswerMeta(WirePlan.From(plan)), new TensorLease(isCurrent ? _shard.Weights : _shard.Previous));
+        _services.Channel.Send(peer, weights, plan is null ? null : new AnswerMeta(WirePlan.From(plan)), new TensorLease(isCurrent ?
+            _shard.Weights : _shard.Previous));
     }
 
     private void Publish(long version)

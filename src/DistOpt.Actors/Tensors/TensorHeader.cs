@@ -64,7 +64,8 @@ public readonly record struct TensorAddress(ulong Job, TensorTarget Target, int 
 /// <param name="Step">Step (or weights version) the payload belongs to.</param>
 /// <param name="Node">Tree node of a push; default otherwise.</param>
 /// <param name="Range">Key range of the payload in its section.</param>
-/// <param name="Part">Number of a message between server and backup; otherwise which vector of the state it is a part of: see <see cref="Core.Checkpoints.CheckpointPart"/>.</param>
+/// <param name="Part">Number of a message between server and backup; otherwise which vector of the state it is a part of: see <see
+/// cref="Core.Checkpoints.CheckpointPart"/>.</param>
 public readonly record struct TensorHeader(
     TensorKind Kind,
     TensorAddress To,

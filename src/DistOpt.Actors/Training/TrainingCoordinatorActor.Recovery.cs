@@ -28,7 +28,8 @@ internal sealed partial class TrainingCoordinatorActor
     private long _shardsRedone;
 
     /// <summary>Steps whose gradients were computed, those that were computed again included; parts of a step add up.</summary>
-    private long StepsComputed(long steps) => steps + _stepsRedone + (_shardsRedone + Spec.Training.GradientShards!.Value - 1) / Spec.Training.GradientShards.Value;
+    private long StepsComputed(long steps) =>
+        steps + _stepsRedone + (_shardsRedone + Spec.Training.GradientShards!.Value - 1) / Spec.Training.GradientShards.Value;
 
     /// <summary>Starts servers and workers of the epoch, from the newest checkpoint if the job has one to go on from.</summary>
     private void StartEpoch()

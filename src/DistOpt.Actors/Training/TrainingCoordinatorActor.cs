@@ -129,7 +129,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         // slots that the job itself had are not among those that are free
         var own = _lostTopology?.Replicas.ToDictionary(r => r.Node, r => r.Workers.Length) ?? [];
         var capacities = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node))
-            .Select(n => new NodeCapacity(n.Peer.Node.Value, Math.Min(n.FreeSlots, int.MaxValue / 2) + own.GetValueOrDefault(n.Peer.Node.Value), n.Server)).ToList();
+            .Select(n => new NodeCapacity(n.Peer.Node.Value, Math.Min(n.FreeSlots,
+                int.MaxValue / 2) + own.GetValueOrDefault(n.Peer.Node.Value), n.Server)).ToList();
         int slots = (int)Math.Min(int.MaxValue, capacities.Sum(c => (long)c.WorkerSlots));
         // what was lost need not come back before the job goes on
         int workers = isFirst ? Spec.Training.WorkersMin ?? Spec.Training.Workers : 1;
@@ -170,7 +171,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         return new JobPlacement(topology.Epoch,
             [.. topology.Servers.Select(s => new ServerPlace(s.Index, Peer(s.Node), s.Range.Begin, s.Range.End,
                 s.Backup is null ? null : Peer(s.Backup), s.Seeded, s.Since))],
-            [.. topology.Replicas.Select(r => new ReplicaPlace(r.Index, Peer(r.Node), [.. r.Workers.Select(w => new WorkerPlace(w.Index, w.ShardBegin, w.ShardEnd))]))],
+            [.. topology.Replicas.Select(r => new ReplicaPlace(r.Index, Peer(r.Node), [.. r.Workers.Select(w => new WorkerPlace(w.Index,
+                w.ShardBegin, w.ShardEnd))]))],
             _services.Channel.Self.ToWire(), topology.Assignment, topology.IsFixed);
     }
 

@@ -41,7 +41,8 @@ internal sealed class ClusterFiles(string folder, int port, int days, TimeProvid
             if (!isNew && !(File.Exists(CaFile) && File.Exists(KeyFile) && File.Exists(TokenPath) && File.Exists(MachinesFile)))
                 throw new SpecException("--out", $"'{Folder}' is not empty, and no folder of an earlier 'cluster init' with its ca.key; name another folder");
             var earlier = isNew ? [] : ClusterMachine.ParseAll(string.Join(',', File.ReadAllLines(MachinesFile)));
-            SpecViolation[] taken = [.. machines.Where(m => earlier.Any(e => e.Name == m.Name || e.Host == m.Host) || Directory.Exists(Path.Combine(Folder, m.Name)))
+            SpecViolation[] taken = [.. machines.Where(m => earlier.Any(e => e.Name == m.Name || e.Host == m.Host)
+                || Directory.Exists(Path.Combine(Folder, m.Name)))
                 .Select(m => new SpecViolation("--nodes", $"'{m.Name}' has its files already; remove its folder and its line in {MachinesFile} to make new ones"))];
             if (taken.Length > 0) throw new SpecException(taken);
             Directory.CreateDirectory(Folder);

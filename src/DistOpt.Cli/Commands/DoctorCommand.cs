@@ -37,7 +37,8 @@ internal static class DoctorCommand
                 var own = NodeSettings.Read(invocation, invocation.Parse.GetValue(config), []);
                 // without an API that answers there is nobody to ask
                 if (invocation.Parse.GetValue(join) is not null && ports.All(p => p.Status == DoctorStatus.Ok))
-                    checks.AddRange(await new JoinChecks(own, host, invocation.Console).AllAsync(control, tensor, api, invocation.Interrupt).ConfigureAwait(false));
+                    checks.AddRange(await new JoinChecks(own, host, invocation.Console).AllAsync(control, tensor, api,
+                        invocation.Interrupt).ConfigureAwait(false));
             }
             bool passed = checks.All(c => c.Status != DoctorStatus.Failed);
             invocation.Write(json => WriteJson(json, checks, passed), writer => WriteText(writer, checks, passed, url is null && node is null));

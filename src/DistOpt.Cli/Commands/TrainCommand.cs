@@ -31,7 +31,8 @@ internal sealed class TrainCommand
         var train = new TrainCommand();
         var command = new Command("train", "Trains a model")
         {
-            train._spec, train._workers, train._servers, train._processes, train._maxRestarts, train._out, train._resume, train._dryRun, train._set, train._require,
+            train._spec, train._workers, train._servers, train._processes, train._maxRestarts, train._out, train._resume, train._dryRun,
+                train._set, train._require,
         };
         bind(command, train.RunAsync);
         return command;
@@ -59,7 +60,8 @@ internal sealed class TrainCommand
         var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(_require) ?? []));
         if (processes is < 1 or > 1000) violations.Add("--processes", $"is {processes}, but must be between 1 and 1000");
         if (parse.GetValue(_maxRestarts) < 0) violations.Add("--max-restarts", $"is {parse.GetValue(_maxRestarts)}, but must be 0 or more");
-        var directory = parse.GetValue(_resume) is not null ? resumed?.Directory : violations.Try(() => RunDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "run", id, console.RunsRoot));
+        var directory = parse.GetValue(_resume) is not null ? resumed?.Directory : violations.Try(() =>
+            RunDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "run", id, console.RunsRoot));
         var host = violations.Try(() => Hosts.For(app, processes));
         violations.ThrowIfAny();
 

@@ -47,13 +47,15 @@ internal static class Hosts
     private sealed class LocalTrainingHost : ITrainingHost
     {
         public Task<RunSummary> RunAsync(TrainingRequest request, CancellationToken interrupt) => LocalJobHost.RunAsync(
-            new JobId(request.Job), request.Spec, Parts(request.App, request.Runtimes), request.Sink, Storage(request), request.Time, Stops(request, interrupt));
+            new JobId(request.Job), request.Spec, Parts(request.App, request.Runtimes), request.Sink, Storage(request), request.Time,
+                Stops(request, interrupt));
     }
 
     private sealed class ProcessTrainingHost : ITrainingHost
     {
         public Task<RunSummary> RunAsync(TrainingRequest request, CancellationToken interrupt) => ProcessJobHost.RunAsync(
-            new JobId(request.Job), request.Spec, Parts(request.App, request.Runtimes), request.Sink, Storage(request), request.Processes, request.MaxRestarts, ProgramStart.Current(),
+            new JobId(request.Job), request.Spec, Parts(request.App, request.Runtimes), request.Sink, Storage(request), request.Processes,
+                request.MaxRestarts, ProgramStart.Current(),
             NullLoggerFactory.Instance, request.Time, Stops(request, interrupt));
     }
 }

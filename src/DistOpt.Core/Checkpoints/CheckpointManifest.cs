@@ -80,7 +80,8 @@ public sealed record CheckpointManifest
 
     public required long TrainSamples { get; init; }
 
-    /// <summary>Seed of the job. Every random number is a function of it and of (purpose, epoch, step, layer, sample): no other generator state exists.</summary>
+    /// <summary>Seed of the job. Every random number is a function of it and of (purpose, epoch, step, layer, sample): no other
+    /// generator state exists.</summary>
     public required long Seed { get; init; }
 
     /// <summary>Number of gradient shards, on which the bits depend.</summary>

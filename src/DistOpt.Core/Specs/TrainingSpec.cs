@@ -293,10 +293,10 @@ public sealed record CheckpointSection
 /// <summary><c>storage:</c>.</summary>
 public sealed record StorageSection
 {
-    [Description("coordinator = the coordinator's disk, to which servers stream; shared = a path that every node sees, to which each server writes")]
-    [AllowedValues("coordinator", "shared")]
+    [Description("coordinator = the coordinator's disk, to which servers stream")]
+    [AllowedValues("coordinator")]
     public string Kind { get; init; } = "coordinator";
 
-    [Description("With shared: the folder, the same path on every node; runs get a folder of their own in it")]
+    [Description("Reserved for shared storage")]
     public string? Path { get; init; }
 }

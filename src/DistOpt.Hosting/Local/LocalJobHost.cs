@@ -81,7 +81,8 @@ public static class LocalJobHost
             var offer = new NodeOffer(new WirePeer(self, "", 0), "local", ["coordinator", "server", "worker"], int.MaxValue, ProtocolVersion.Current);
             services.Router.Send(self, default, NodeActors.Jobs, offer);
 
-            return await JobSubmission.RunAsync(system, coordinator, new SubmitJob(job, spec, _ => sink, storage.CheckpointDirectory, storage.Resumes), stops).ConfigureAwait(false);
+            return await JobSubmission.RunAsync(system, coordinator, new SubmitJob(job, spec, _ => sink, storage.CheckpointDirectory,
+                storage.Resumes), stops).ConfigureAwait(false);
         }
         finally
         {

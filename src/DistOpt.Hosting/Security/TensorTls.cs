@@ -8,7 +8,8 @@ namespace DistOpt.Hosting.Security;
 /// <summary>Mutual TLS of the tensor channel; the channel's own handshake follows within it.</summary>
 internal sealed class TensorTls(NodeTls tls)
 {
-    /// <summary>TLS over a fresh connection. Whom the certificate is for is checked once the peer has said which node it is, see <see cref="Problem"/>.</summary>
+    /// <summary>TLS over a fresh connection. Whom the certificate is for is checked once the peer has said which node it is, see <see
+    /// cref="Problem"/>.</summary>
     public async ValueTask<Stream> WrapAsync(Socket socket, bool accepted, CancellationToken cancellationToken) =>
         await TlsStreams.OverAsync(tls, socket, accepted, null, cancellationToken).ConfigureAwait(false);
 

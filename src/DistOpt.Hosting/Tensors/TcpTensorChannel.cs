@@ -37,7 +37,8 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
     {
         _options = options;
         ulong instance = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8));
-        _context = new TensorLinkContext(options, new TensorHandshake(options.Secret, node, instance, options.VerifyPeer), new TensorChannelCounters(), logger, time);
+        _context = new TensorLinkContext(options, new TensorHandshake(options.Secret, node, instance, options.VerifyPeer),
+            new TensorChannelCounters(), logger, time);
         _mailboxes = new TensorMailboxes(options.MaximumWaitingFrames);
         _listener = new Socket(options.Bind.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try

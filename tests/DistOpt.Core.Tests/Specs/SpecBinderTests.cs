@@ -48,16 +48,14 @@ public sealed class SpecBinderTests
         var errors = Errors("""
             regularization: { l1: 0.0 }
             clip: { global_norm: null }
-            training: { codec: none, replicas: 0 }
-            checkpoint: { every_steps: 200 }
+            training: { codec: none }
             """);
 
-        Assert.Equal(5, errors.Length);
+        Assert.Equal(3, errors.Length);
         Assert.Contains("regularization (line 1): unknown field 'regularization'; known are name, seed, data, model, loss, optimizer, "
-            + "schedule, batch, training, evaluate, select, stop", errors);
+            + "schedule, batch, training, evaluate, select, stop, checkpoint, storage", errors);
         Assert.Contains(errors,
             e => e.StartsWith("training.codec (line 3): unknown field 'codec'; known are epochs, ", StringComparison.Ordinal));
-        Assert.Contains(errors, e => e.StartsWith("training.replicas (line 3): unknown field 'replicas'", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -129,8 +127,8 @@ public sealed class SpecBinderTests
         "optimizer.momentum (line 1): unknown field 'momentum' of optimizer 'adam': "
         + "it belongs to optimizer 'sgd'; known are kind, learning_rate, beta1, weight_decay")]
     [InlineData("training: 5",
-        "training (line 1): is 5, but must be a mapping of fields: epochs, workers, servers, gradient_shards, "
-        + "micro_batch, consistency, bit_exact, worker_timeout, coordinator_grace, device")]
+        "training (line 1): is 5, but must be a mapping of fields: epochs, workers, workers_min, servers, gradient_shards, micro_batch, "
+        + "consistency, replicas, bit_exact, worker_timeout, node_timeout, coordinator_grace, device")]
     [InlineData("training: { workers: null }", "training.workers (line 1): is null, but must be a whole number")]
     [InlineData("training: { workers: 3000000000 }", "training.workers (line 1): is 3000000000, but must be at most 2147483647")]
     [InlineData("training: { workers: 200000 }", "training.workers (line 1): is 200000, but must be at most 100000")]

@@ -46,13 +46,16 @@ public sealed class SpecWriterTests
             training:
               epochs: 20
               workers: 2
+              workers_min: null
               servers: 1
               gradient_shards: 2
               micro_batch: null
               consistency:
                 kind: bsp
+              replicas: 0
               bit_exact: true
               worker_timeout: 60.0
+              node_timeout: 600.0
               coordinator_grace: 600.0
               device: cpu
             evaluate:
@@ -67,6 +70,14 @@ public sealed class SpecWriterTests
               patience: null
               max_steps: null
               max_seconds: null
+            checkpoint:
+              every_steps: null
+              every_seconds: null
+              auto: true
+              keep: 3
+            storage:
+              kind: coordinator
+              path: null
 
             """.ReplaceLineEndings("\n"), text);
         Assert.Contains("gradient_shards: auto", SpecWriter.Write(TestCatalogs.Binder.Default()), StringComparison.Ordinal);

@@ -54,7 +54,8 @@ public sealed partial class ThreeMachinesTests : IDisposable
             _folder.Write("spec.yaml", "training: { epochs: 2, workers: 6 }\n");
             foreach (string command in use)
             {
-                await using var used = await ProgramProcess.RunThroughAsync(network.On(Machines[1]), ProgramProcess.Cli, _folder.Path, environment, command.Split(' '));
+                await using var used = await ProgramProcess.RunThroughAsync(network.On(Machines[1]), ProgramProcess.Cli, _folder.Path,
+                    environment, command.Split(' '));
                 Assert.True(used.ExitCode == 0, used.Describe());
                 if (command.StartsWith("submit", StringComparison.Ordinal)) Assert.Contains("completed (epochs)", used.Out);
             }

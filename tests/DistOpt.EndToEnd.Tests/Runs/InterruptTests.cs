@@ -89,6 +89,7 @@ public sealed class InterruptTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task Processes_that_are_killed_are_replaced_and_the_bits_stay()
     {
         string[] spec = ["--set", "training.epochs=40", "--set", "training.gradient_shards=4", "--set", "checkpoint.every_steps=200"];

@@ -28,7 +28,8 @@ public sealed class ClusterTlsTests : IDisposable
     public async Task A_job_over_nodes_with_certificates_has_the_bits_of_a_local_one()
     {
         var spec = new LinearParts().Read(LinearParts.Yaml(workers: 3, servers: 2));
-        var local = await LocalJobHost.RunAsync(new JobId("local"), spec, LinearParts.Of(new LinearRuntime(buffers: true)), new RecordingSink(), JobStorage.None, TimeProvider.System);
+        var local = await LocalJobHost.RunAsync(new JobId("local"), spec, LinearParts.Of(new LinearRuntime(buffers: true)),
+            new RecordingSink(), JobStorage.None, TimeProvider.System);
         await using var coordinator = await Start(_certificates.Node() with { Roles = ["coordinator", "server"] });
         await using var worker = await Start(_certificates.Node() with { Roles = ["worker", "server"], WorkerSlots = 3, Join = [coordinator.Endpoint] });
         while ((await coordinator.NodesAsync()).Count < 2) await Task.Yield();
@@ -44,7 +45,8 @@ public sealed class ClusterTlsTests : IDisposable
     {
         var (log, strangersLog) = (new TestLog(), new TestLog());
         await using var node = await Start(_certificates.Node(), log);
-        var stranger = _certificates.Node(_certificates.Make(foreign: true), _certificates.OtherCa) with { Roles = ["worker"], Join = [node.Endpoint], JoinTimeout = 2 };
+        var stranger = _certificates.Node(_certificates.Make(foreign: true), _certificates.OtherCa) with { Roles = ["worker"],
+            Join = [node.Endpoint], JoinTimeout = 2 };
 
         await Assert.ThrowsAsync<TimeoutException>(() => Start(stranger, strangersLog));
 
@@ -81,7 +83,8 @@ public sealed class ClusterTlsTests : IDisposable
         Assert.Contains(log.Lines, l => l.Text.Contains("the peer says that it is '127.0.0.1'") && l.Text.Contains("does not name '127.0.0.1', but other.example"));
 
         await using var impostor = await Start(other);
-        await Assert.ThrowsAsync<TimeoutException>(() => Start(_certificates.Node() with { Roles = ["worker"], Join = [impostor.Endpoint], JoinTimeout = 2 }, joinersLog));
+        await Assert.ThrowsAsync<TimeoutException>(() => Start(_certificates.Node() with { Roles = ["worker"], Join = [impostor.Endpoint],
+            JoinTimeout = 2 }, joinersLog));
         Assert.Contains(joinersLog.Lines, l => l.Text.Contains($"no control connection to {impostor.Endpoint}") && l.Text.Contains("but other.example"));
     }
 

@@ -95,7 +95,8 @@ public sealed class HostileControlTests : IAsyncLifetime
     private async Task JobAsync(string name)
     {
         var spec = new LinearParts().Read(LinearParts.Yaml(epochs: 30));
-        var local = await LocalJobHost.RunAsync(new JobId("local-" + name), spec, LinearParts.Of(new LinearRuntime()), new RecordingSink(), JobStorage.None, TimeProvider.System);
+        var local = await LocalJobHost.RunAsync(new JobId("local-" + name), spec, LinearParts.Of(new LinearRuntime()), new RecordingSink(),
+            JobStorage.None, TimeProvider.System);
         var summary = await _coordinator.RunJobAsync(new JobId(name), spec, _ => new RecordingSink(), JobStorage.None);
         Assert.Equal(RunStatus.Completed, summary.Status);
         Assert.Equal(local.WeightsSha256, summary.WeightsSha256);

@@ -166,7 +166,8 @@ public sealed class TcpHostileTests
         {
             const int batch = 1000;
             for (int i = 0; i <= InboundPeer.AddressesMax; i += batch)
-                await peer.Connection.WriteAsync(Enumerable.Range(i, batch).SelectMany(n => RawPeer.Frame(new TensorAddress((ulong)n + 10, TensorTarget.Server, 0), 1, 0)).ToArray());
+                await peer.Connection.WriteAsync(Enumerable.Range(i, batch).SelectMany(n => RawPeer.Frame(new TensorAddress((ulong)n + 10,
+                    TensorTarget.Server, 0), 1, 0)).ToArray());
         }
         catch (Exception e) when (ConnectionErrors.IsLoss(e))
         {
