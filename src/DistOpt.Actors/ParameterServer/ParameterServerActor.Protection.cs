@@ -131,7 +131,7 @@ internal sealed partial class ParameterServerActor
     {
         var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Backup, _setup.Index);
         var state = State();
-        bool selected = Core.Checkpoints.CheckpointManifest.HasSelectedWeights(state) && _shard.SelectedVersion >= 0;
+        bool selected = state.HasSelected && _shard.SelectedVersion >= 0;
         _acknowledged = -1;
         Send(Copy(selected), TensorKind.Restore, backup, to, new StateMeta(WireState.From(state), 0));
     }

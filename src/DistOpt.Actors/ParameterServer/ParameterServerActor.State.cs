@@ -79,7 +79,7 @@ internal sealed partial class ParameterServerActor
         _restoredState = state;
         _missing.Clear();
         // the state of key 0 speaks of the selection; the others know by their version whether they kept anything
-        bool selected = CheckpointManifest.HasSelectedWeights(state);
+        bool selected = state.HasSelected;
         foreach (var vector in CheckpointVector.Of(_setup.Layout, _setup.Optimizer.Slots, selected))
         {
             long length = CheckpointPart.IsBuffers(vector.Part) ? _setup.Buffers.Length : _setup.Weights.Length;
@@ -99,7 +99,7 @@ internal sealed partial class ParameterServerActor
     private void Restored(TrainingState state)
     {
         _restoring = false;
-        _shard.Restore(state.Step, CheckpointManifest.HasSelectedWeights(state) ? state.SelectedStep!.Value : -1);
+        _shard.Restore(state.Step, state.HasSelected ? state.SelectedStep!.Value : -1);
         Volatile.Write(ref _expected, _shard.Version);
         Adopt(state);
         if (!_isBackup && _setup.Planner is { Current.Evaluate: true } planner && _sinceRow.Count > 0) ReportRow(planner, planner.Before(), planner.Current);

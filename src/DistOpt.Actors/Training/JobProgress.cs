@@ -32,7 +32,7 @@ internal sealed class JobProgress(TimeProvider time)
     {
         TotalSteps = totalSteps;
         _startedAt = _movedAt = time.GetTimestamp();
-        (CurrentStep, Samples, _secondsBefore) = resumed is null ? (0, 0, 0) : (resumed.Step, resumed.Samples, resumed.Run.WallSeconds);
+        (CurrentStep, Samples, _secondsBefore) = resumed is null ? (0, 0, 0) : (resumed.Step, resumed.State.Samples, resumed.Run.WallSeconds);
         _speedMark = (_startedAt, Samples);
     }
 

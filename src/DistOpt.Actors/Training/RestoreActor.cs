@@ -55,7 +55,7 @@ internal sealed class RestoreActor : ReceiveActor
             if (server.Backup is { } backup && server.BackupIsSeeded) receivers.Add((backup, TensorTarget.Backup));
             foreach (var (peer, target) in receivers)
             {
-                IWireMessage? meta = new StateMeta(WireState.From(_checkpoint.Manifest.State()), 0);
+                IWireMessage? meta = new StateMeta(WireState.From(_checkpoint.Manifest.State), 0);
                 foreach (var vector in _checkpoint.Vectors)
                 {
                     bool isBuffers = CheckpointPart.IsBuffers(vector.Part);

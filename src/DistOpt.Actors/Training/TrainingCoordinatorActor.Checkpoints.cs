@@ -31,7 +31,7 @@ internal sealed partial class TrainingCoordinatorActor
         var template = new CheckpointManifest
         {
             Job = _submission.Job.Value,
-            Step = 0,
+            State = new TrainingState { Step = 0 },
             Epoch = 0,
             BatchStart = 0,
             Seed = Spec.Seed,
@@ -84,8 +84,8 @@ internal sealed partial class TrainingCoordinatorActor
         (_train, _validation) = (run.Train, run.Validation);
         (_workerFailures, _serverFailures, _rollbacks) = (run.WorkerFailures, run.ServerFailures, run.Rollbacks);
         _stepsRedone = Math.Max(0, run.StepsComputed - _resumed!.Step);
-        _lastRows[DataSplit.Train] = _resumed.SinceRow.Length == 0 ? _resumed.Step : _resumed.Step - 1;
-        _lastRows[DataSplit.Validation] = _resumed.Evaluated ? _resumed.Step : _resumed.Step - 1;
+        _lastRows[DataSplit.Train] = _resumed.State.SinceRow.Count == 0 ? _resumed.Step : _resumed.Step - 1;
+        _lastRows[DataSplit.Validation] = _resumed.State.Evaluated ? _resumed.Step : _resumed.Step - 1;
     }
 
     private ManifestRun RunSoFar(long step) => new()

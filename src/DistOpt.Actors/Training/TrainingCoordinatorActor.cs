@@ -306,7 +306,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         _sinkStarted = true;
         _sink!.Started(new RunStarted(_submission.Job.Value, Spec, runtime.Data, _progress.TotalSteps, runtime.Layout,
             [.. _topology!.Nodes.Select(NameOf)], warnings)
-        { Resumed = _resumed is null ? null : new RunResumed(_resumed.Step, _resumed.Evaluated) });
+        { Resumed = _resumed is null ? null : new RunResumed(_resumed.Step, _resumed.State.Evaluated) });
     }
 
     private void Enter(string state)

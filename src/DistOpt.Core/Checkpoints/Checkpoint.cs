@@ -52,7 +52,7 @@ public sealed class Checkpoint : IDisposable
     public void CheckLayout(ParameterLayout layout)
     {
         foreach (var (part, file) in _files) VectorFile.Check(file, CheckpointPart.IsBuffers(part) ? layout.Buffers : layout.Parameters);
-        foreach (var vector in CheckpointVector.Of(layout, Manifest.Slots, Manifest.HasSelected))
+        foreach (var vector in CheckpointVector.Of(layout, Manifest.Slots, Manifest.State.HasSelected))
             if (!_files.ContainsKey(vector.Part)) throw new InvalidDataException($"{vector.FileName} is missing");
     }
 

@@ -30,7 +30,7 @@ public sealed class CheckpointDraft : IDisposable
     public void Describe(CheckpointManifest manifest)
     {
         _manifest = manifest;
-        var vectors = CheckpointVector.Of(_layout, _slots, manifest.HasSelected).Select(v => v.Part).ToHashSet();
+        var vectors = CheckpointVector.Of(_layout, _slots, manifest.State.HasSelected).Select(v => v.Part).ToHashSet();
         foreach (var (part, vector) in _vectors.Where(v => !vectors.Contains(v.Key)).ToList())
         {
             vector.File?.Dispose();

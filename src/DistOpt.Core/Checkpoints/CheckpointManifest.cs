@@ -56,7 +56,7 @@ public sealed record CheckpointManifest
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         DictionaryKeyPolicy = null,
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower), new MetricsConverter() },
         WriteIndented = true,
         NewLine = "\n",
         AllowDuplicateProperties = false,
@@ -69,7 +69,7 @@ public sealed record CheckpointManifest
     public required string Job { get; init; }
 
     /// <summary>Updates applied.</summary>
-    public required long Step { get; init; }
+    public long Step => State.Step;
 
     /// <summary>Epoch of the step that comes next, and where in the epoch's order its batch begins: the data cursor.</summary>
     public required int Epoch { get; init; }
@@ -99,25 +99,8 @@ public sealed record CheckpointManifest
     /// <summary>Names of the optimizer's state vectors.</summary>
     public required ImmutableArray<string> Slots { get; init; }
 
-    public long Samples { get; init; }
-
-    public long? SelectedStep { get; init; }
-
-    public double SelectedValue { get; init; } = double.NaN;
-
-    public int EvaluationsWithoutGain { get; init; }
-
-    public double PatienceBest { get; init; } = double.NaN;
-
-    public bool Evaluated { get; init; }
-
-    public bool Keep { get; init; }
-
-    public StopReason? DecidedStop { get; init; }
-
-    public int LastEpoch { get; init; }
-
-    public ImmutableArray<ManifestMetric> SinceRow { get; init; } = [];
+    /// <summary>What belongs to the vectors.</summary>
+    public required TrainingState State { get; init; }
 
     public ManifestRun Run { get; init; } = new();
 
@@ -125,50 +108,13 @@ public sealed record CheckpointManifest
 
     private long StepsPerEpoch => Math.Max(1, (TrainSamples + BatchSize - 1) / BatchSize);
 
-    /// <summary>Whether <see cref="SelectedStep"/>'s weights are part of the checkpoint, and not those of <see cref="Step"/> itself.</summary>
-    [JsonIgnore]
-    public bool HasSelected => HasSelectedWeights(State());
-
-    /// <summary>Whether a state of that kind has vectors of selected weights beside the current ones.</summary>
-    public static bool HasSelectedWeights(TrainingState state) => state.SelectedStep is { } selected && !(state.Keep && selected == state.Step);
-
-    /// <summary>The planner's state in the manifest's own fields.</summary>
+    /// <summary>The manifest of a state, with the data cursor that belongs to it.</summary>
     public CheckpointManifest With(TrainingState state) => this with
     {
-        Step = state.Step,
+        State = state,
         Epoch = (int)(state.Step / StepsPerEpoch),
         BatchStart = state.Step % StepsPerEpoch * BatchSize,
-        Samples = state.Samples,
-        SelectedStep = state.SelectedStep,
-        SelectedValue = state.SelectedValue,
-        EvaluationsWithoutGain = state.EvaluationsWithoutGain,
-        PatienceBest = state.PatienceBest,
-        Evaluated = state.Evaluated,
-        Keep = state.Keep,
-        DecidedStop = state.DecidedStop,
-        LastEpoch = state.LastEpoch,
-        SinceRow = [.. state.SinceRow.Select(m => new ManifestMetric(m.Key, m.Value.Sum, m.Value.Weight))],
     };
-
-    public TrainingState State()
-    {
-        var metrics = new MetricSums();
-        foreach (var metric in SinceRow) metrics.Add(metric.Name, metric.Sum, metric.Weight);
-        return new TrainingState
-        {
-            Step = Step,
-            Samples = Samples,
-            SelectedStep = SelectedStep,
-            SelectedValue = SelectedValue,
-            EvaluationsWithoutGain = EvaluationsWithoutGain,
-            PatienceBest = PatienceBest,
-            Evaluated = Evaluated,
-            Keep = Keep,
-            DecidedStop = DecidedStop,
-            LastEpoch = LastEpoch,
-            SinceRow = metrics,
-        };
-    }
 
     /// <summary>The tensors of a layout section as a manifest lists them.</summary>
     public static ImmutableArray<ManifestTensor> Tensors(ImmutableArray<TensorSlot> slots) =>
@@ -203,5 +149,20 @@ public sealed record CheckpointManifest
         {
             throw new InvalidDataException($"{FileName} is damaged: {e.Message}", e);
         }
+    }
+
+    /// <summary>Metric sums as a list, in their order.</summary>
+    private sealed class MetricsConverter : JsonConverter<MetricSums>
+    {
+        public override MetricSums Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+        {
+            var metrics = new MetricSums();
+            foreach (var metric in JsonSerializer.Deserialize<ManifestMetric[]>(ref reader, options) ?? [])
+                metrics.Add(metric.Name, metric.Sum, metric.Weight);
+            return metrics;
+        }
+
+        public override void Write(Utf8JsonWriter writer, MetricSums value, JsonSerializerOptions options) =>
+            JsonSerializer.Serialize(writer, value.Select(m => new ManifestMetric(m.Key, m.Value.Sum, m.Value.Weight)).ToArray(), options);
     }
 }

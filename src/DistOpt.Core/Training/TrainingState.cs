@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace DistOpt.Core.Training;
 
 /// <summary>
@@ -38,4 +40,8 @@ public sealed record TrainingState
 
     /// <summary>Metrics summed since the last train row.</summary>
     public MetricSums SinceRow { get; init; } = new();
+
+    /// <summary>Whether vectors of selected weights belong to the state beside the current ones, which may be the selected ones themselves.</summary>
+    [JsonIgnore]
+    public bool HasSelected => SelectedStep is { } selected && !(Keep && selected == Step);
 }

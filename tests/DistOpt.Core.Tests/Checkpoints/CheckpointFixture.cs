@@ -16,7 +16,7 @@ internal static class CheckpointFixture
     public static CheckpointManifest Template { get; } = new()
     {
         Job = "job-1",
-        Step = 0,
+        State = new TrainingState { Step = 0 },
         Epoch = 0,
         BatchStart = 0,
         BatchSize = 10,

@@ -20,7 +20,7 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Equal(path, checkpoint.Path);
         CheckpointFixture.AssertHolds(checkpoint, 12);
         Assert.Equal(6, checkpoint.Vectors.Count);
-        var (expected, read) = (CheckpointFixture.State(12), checkpoint.Manifest.State());
+        var (expected, read) = (CheckpointFixture.State(12), checkpoint.Manifest.State);
         Assert.Equal(expected with { SinceRow = read.SinceRow }, read);
         Assert.Equal(expected.SinceRow, read.SinceRow);
         Assert.Equal((1, 10), (checkpoint.Manifest.Epoch, checkpoint.Manifest.BatchStart));
@@ -68,7 +68,7 @@ public sealed class CheckpointStoreTests : IDisposable
         }
         using var checkpoint = store.OpenNewest([])!;
 
-        Assert.False(checkpoint.Manifest.HasSelected);
+        Assert.False(checkpoint.Manifest.State.HasSelected);
         Assert.DoesNotContain(Directory.GetFiles(checkpoint.Path), f => Path.GetFileName(f).StartsWith("selected"));
         CheckpointFixture.AssertHolds(checkpoint, 4);
     }

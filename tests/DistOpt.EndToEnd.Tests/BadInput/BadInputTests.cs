@@ -121,6 +121,7 @@ public sealed class BadInputTests : IDisposable
         string url = $"http://127.0.0.1:{((IPEndPoint)closed.LocalEndpoint).Port}";
         closed.Stop();
         string spec = _folder.Write("s.yaml", "seed: 1");
+        _folder.Environment["DISTOPT_PATIENCE"] = "0"; // otherwise it says so and tries again for a minute
 
         var result = await _folder.RunAsync("submit", spec, "--cluster", url);
 

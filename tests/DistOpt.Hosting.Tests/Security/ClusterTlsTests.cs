@@ -45,8 +45,12 @@ public sealed class ClusterTlsTests : IDisposable
     {
         var (log, strangersLog) = (new TestLog(), new TestLog());
         await using var node = await Start(_certificates.Node(), log);
-        var stranger = _certificates.Node(_certificates.Make(foreign: true), _certificates.OtherCa) with { Roles = ["worker"],
-            Join = [node.Endpoint], JoinTimeout = 2 };
+        var stranger = _certificates.Node(_certificates.Make(foreign: true), _certificates.OtherCa) with
+        {
+            Roles = ["worker"],
+            Join = [node.Endpoint],
+            JoinTimeout = 2
+        };
 
         await Assert.ThrowsAsync<TimeoutException>(() => Start(stranger, strangersLog));
 
@@ -83,8 +87,12 @@ public sealed class ClusterTlsTests : IDisposable
         Assert.Contains(log.Lines, l => l.Text.Contains("the peer says that it is '127.0.0.1'") && l.Text.Contains("does not name '127.0.0.1', but other.example"));
 
         await using var impostor = await Start(other);
-        await Assert.ThrowsAsync<TimeoutException>(() => Start(_certificates.Node() with { Roles = ["worker"], Join = [impostor.Endpoint],
-            JoinTimeout = 2 }, joinersLog));
+        await Assert.ThrowsAsync<TimeoutException>(() => Start(_certificates.Node() with
+        {
+            Roles = ["worker"],
+            Join = [impostor.Endpoint],
+            JoinTimeout = 2
+        }, joinersLog));
         Assert.Contains(joinersLog.Lines, l => l.Text.Contains($"no control connection to {impostor.Endpoint}") && l.Text.Contains("but other.example"));
     }
 

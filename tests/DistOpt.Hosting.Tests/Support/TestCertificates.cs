@@ -42,8 +42,16 @@ internal sealed class TestCertificates : IDisposable
     public NodeOptions Node((string Certificate, string Key)? certificate = null, string? ca = null)
     {
         var (path, key) = certificate ?? Make();
-        return new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Journal = NodeOptions.NoJournal, Certificate = path,
-            CertificateKey = key, Ca = ca ?? Ca };
+        return new NodeOptions
+        {
+            Port = 0,
+            TensorPort = 0,
+            ApiPort = 0,
+            Journal = NodeOptions.NoJournal,
+            Certificate = path,
+            CertificateKey = key,
+            Ca = ca ?? Ca
+        };
     }
 
     public NodeTls Tls((string Certificate, string Key)? certificate = null, string? ca = null)

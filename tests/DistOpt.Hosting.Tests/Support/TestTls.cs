@@ -21,8 +21,11 @@ internal static class TestTls
     public static async ValueTask<Stream> Anonymous(Socket socket, bool accepted, CancellationToken cancellation)
     {
         var stream = new SslStream(new NetworkStream(socket, ownsSocket: true));
-        await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "",
-            RemoteCertificateValidationCallback = (_, _, _, _) => true }, cancellation);
+        await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
+        {
+            TargetHost = "",
+            RemoteCertificateValidationCallback = (_, _, _, _) => true
+        }, cancellation);
         return stream;
     }
 }
