@@ -55,13 +55,6 @@ public sealed class LocalTensorNetwork : IDisposable
         lock (_gate) boxes = _nodes.GetValueOrDefault(node);
         boxes?.Forget();
     }
-
-    internal void ForgetJob(ulong job)
-    {
-        TensorMailboxes[] all;
-        lock (_gate) all = [.. _nodes.Values];
-        foreach (var boxes in all) boxes.ForgetJob(job);
-    }
 }
 
 /// <summary>
@@ -95,5 +88,5 @@ public sealed class LocalTensorChannel : ITensorChannel
 
     public void Forget(NodeId node) => _network.Forget(node);
 
-    public void ForgetJob(ulong job) => _network.ForgetJob(job);
+    public void ForgetJob(ulong job) => _own.ForgetJob(job);
 }

@@ -67,8 +67,10 @@ public sealed class ChaosTests
                 await harness.KillAsync(victim);
                 if (!joinsFirst) Replace(victim);
             }
-            var (end, _) = await run;
+            var (end, sink) = await run;
             Assert.True(end.Summary.Status == RunStatus.Completed, $"seed {seed}: {end.Summary.Error}{Environment.NewLine}{string.Join(Environment.NewLine, harness.Trace.TakeLast(100))}");
+            // going on after the limit hides that somebody was not told what to do
+            Assert.True(!sink.Lines.Any(l => l.Text.Contains("no progress")), $"seed {seed}: {string.Join(Environment.NewLine, sink.Lines.Select(l => l.Text).Concat(harness.Trace))}");
             Assert.True(expected.WeightsSha256 == end.Summary.WeightsSha256, $"seed {seed}: other bits");
             Assert.Equal(expected.Validation, end.Summary.Validation);
             Assert.Equal(expected.Test, end.Summary.Test);
