@@ -23,6 +23,9 @@ internal sealed partial class ParameterServerActor
     // numbers of what was sent to the backup and what it holds; 0 is the state that it begins with
     private int _sent;
     private int _acknowledged;
+
+    // version with which the backup was seeded, without the one before it
+    private long _seedVersion = -1;
     private Action? _held;
 
     private WirePeer? Backup => Place.Backup;
@@ -97,7 +100,8 @@ internal sealed partial class ParameterServerActor
     private bool OnReplicated(TensorHeader header)
     {
         _acknowledged = Math.Max(_acknowledged, header.Part);
-        if (!_isStrict && Backup is not null && _acknowledged >= _sent)
+        // it must hold the version before too: others may still be at that step, and whoever recomputes it fetches it here
+        if (!_isStrict && Backup is not null && _acknowledged >= _sent && header.Step > _seedVersion)
         {
             _isStrict = true;
             ToTraining(new BackupSeeded(_setup.Index, _placement.JobEpoch, Backup.Node));
@@ -132,7 +136,7 @@ internal sealed partial class ParameterServerActor
         var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Backup, _setup.Index);
         var state = State();
         bool selected = state.HasSelected && _shard.SelectedVersion >= 0;
-        _acknowledged = -1;
+        (_acknowledged, _seedVersion) = (-1, _shard.Version);
         Send(Copy(selected), TensorKind.Restore, backup, to, new StateMeta(WireState.From(state), 0));
     }
 

@@ -69,6 +69,9 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private StepPlan? _nextPlan;
     private StepPlan? _plan;
 
+    // the barrier of a step whose weights are still under way here was passed without this node
+    private StepPlan? _passed;
+
     public ReplicaActor(ReplicaSetup setup, NodeServices services)
     {
         (_setup, _services, _tree, _placement) = (setup, services, setup.Tree, setup.Placement);
@@ -180,7 +183,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         if (_nextPlan is { } plan && plan.Step == _gate.Version)
         {
             if (plan.Assignment == _placement.Assignment) _mayBeOrphaned = false;
-            Follow(plan);
+            Follow(plan.Evaluate && _passed?.Step == plan.Step ? _passed : plan);
         }
         else OpenGate(); // published weights have no plan
         if (_pendingFinal is { } final) StartFinal(final);
@@ -329,6 +332,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         {
             _isRedoDue = true;
             _assignments.Clear();
+            _passed = null;
             Volatile.Write(ref _epoch, placement.JobEpoch);
             StopRecovery();
         }
@@ -371,6 +375,9 @@ internal sealed partial class ReplicaActor : ReceiveActor
                 break;
             case Proceed proceed when proceed.Plan.Step == _gate.Version && _plan?.Step == proceed.Plan.Step:
                 OnProceed(proceed.Plan.ToPlan());
+                break;
+            case Proceed proceed:
+                _passed = proceed.Plan.ToPlan();
                 break;
             case EvaluateSplits request when request.Step > _gate.Version:
                 _pendingFinal = request; // its weights are still under way
