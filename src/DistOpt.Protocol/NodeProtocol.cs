@@ -116,6 +116,7 @@ public sealed record ReplicaPlace([property: Key(0)] int Index, [property: Key(1
 /// <param name="IsFixed">
 /// Whether all of it is on one node for good: servers and workers then share memory, since whoever could lose anything loses everything.
 /// </param>
+/// <param name="StartEpoch">Epoch whose <see cref="StartJob"/> began the servers; later epochs went on with what they hold.</param>
 [MessagePackObject]
 public sealed record JobPlacement(
     [property: Key(0)] int JobEpoch,
@@ -123,7 +124,8 @@ public sealed record JobPlacement(
     [property: Key(2)] ReplicaPlace[] Replicas,
     [property: Key(3)] WirePeer Coordinator,
     [property: Key(4)] int Assignment = 0,
-    [property: Key(5)] bool IsFixed = true);
+    [property: Key(5)] bool IsFixed = true,
+    [property: Key(6)] int StartEpoch = 1);
 
 /// <summary>
 /// Training coordinator to node agent: start the servers and workers that the placement gives to this node, in place of those of lower
@@ -149,5 +151,24 @@ public sealed record JobStarted([property: Key(0)] string NodeName, [property: K
 public sealed record Assign([property: Key(0)] JobPlacement Placement) : IWireMessage;
 
 /// <summary>Training coordinator to node agent: stop everything of the job and free its memory. No answer.</summary>
+/// <param name="JobEpoch">The coordinator's; where a higher one is known, another coordinator decides.</param>
 [MessagePackObject]
-public sealed record EndJob([property: Key(0)] string Reason) : IWireMessage;
+public sealed record EndJob([property: Key(0)] string Reason, [property: Key(1)] int JobEpoch = 0) : IWireMessage;
+
+/// <summary>
+/// Training coordinator that takes over a job to the agent of every node that had part in it: what of it runs there? Answered by
+/// <see cref="JobRunning"/>.
+/// </summary>
+[MessagePackObject]
+public sealed record AskRunning : IWireMessage;
+
+/// <summary>Node agent to a training coordinator.</summary>
+/// <param name="StartEpoch">Epoch in which what runs was begun; 0 = nothing of the job runs here.</param>
+/// <param name="Begun">Whether steps had begun.</param>
+/// <param name="Spent">Whether the servers' weights are no longer the last ones, since the selected ones were published.</param>
+[MessagePackObject]
+public sealed record JobRunning(
+    [property: Key(0)] string NodeName,
+    [property: Key(1)] int StartEpoch,
+    [property: Key(2)] bool Begun,
+    [property: Key(3)] bool Spent) : IWireMessage;

@@ -11,7 +11,7 @@ public sealed record Proceed([property: Key(0)] WirePlan Plan) : IWireMessage;
 /// <paramref name="Step"/> and report to the training coordinator.
 /// </summary>
 [MessagePackObject]
-public sealed record EvaluateSplits([property: Key(0)] long Step, [property: Key(1)] int[] Splits) : IWireMessage;
+public sealed record EvaluateSplits([property: Key(0)] long Step, [property: Key(1)] int[] Splits) : ICoordinatorMessage;
 
 /// <summary>Metrics of one evaluation slice.</summary>
 [MessagePackObject]

@@ -7,28 +7,28 @@ namespace DistOpt.Protocol;
 /// key 0 with the plan; a replica computes anew what it had of the step under way.
 /// </summary>
 [MessagePackObject]
-public sealed record BeginTraining([property: Key(0)] int JobEpoch) : IWireMessage;
+public sealed record BeginTraining([property: Key(0)] int JobEpoch) : ICoordinatorMessage;
 
-/// <summary>Anyone to the server of key 0: end at the next step.</summary>
+/// <summary>Training coordinator to the server of key 0: end at the next step.</summary>
 [MessagePackObject]
-public sealed record RequestStop([property: Key(0)] int Reason) : IWireMessage;
+public sealed record RequestStop([property: Key(0)] int Reason) : ICoordinatorMessage;
 
 /// <summary>
 /// Training coordinator to a server: send weights (0), buffers (1), selected weights (2) or selected buffers (3) to the collector on its
 /// node.
 /// </summary>
 [MessagePackObject]
-public sealed record CollectParts([property: Key(0)] int[] Parts) : IWireMessage;
+public sealed record CollectParts([property: Key(0)] int[] Parts) : ICoordinatorMessage;
 
 /// <summary>
 /// Training coordinator to every server: load the selected weights and answer with them at version <paramref name="Step"/> (the run's end).
 /// </summary>
 [MessagePackObject]
-public sealed record PublishSelected([property: Key(0)] long Step) : IWireMessage;
+public sealed record PublishSelected([property: Key(0)] long Step) : ICoordinatorMessage;
 
 /// <summary>Training coordinator to a server: whom are you waiting for? Answered by <see cref="Waiting"/>.</summary>
 [MessagePackObject]
-public sealed record AskWaiting : IWireMessage;
+public sealed record AskWaiting : ICoordinatorMessage;
 
 /// <summary>A server or replica to the training coordinator: what it waits for, in words, and the step it is at. Empty if it waits for nobody.</summary>
 /// <param name="Nodes">Ids of the nodes that it waits for, each once.</param>
@@ -55,23 +55,23 @@ public sealed record BackupSeeded([property: Key(0)] int Server, [property: Key(
 
 /// <summary>Training coordinator to the server of key 0: plan a checkpoint as soon as possible. Idempotent.</summary>
 [MessagePackObject]
-public sealed record RequestCheckpoint : IWireMessage;
+public sealed record RequestCheckpoint : ICoordinatorMessage;
 
 /// <summary>Training coordinator to the server of key 0: the checkpoint of this step is on the disk (or was given up); the next may be planned.</summary>
 [MessagePackObject]
-public sealed record CheckpointDone([property: Key(0)] long Step) : IWireMessage;
+public sealed record CheckpointDone([property: Key(0)] long Step) : ICoordinatorMessage;
 
 /// <summary>
 /// Training coordinator to every server, when training has ended at <paramref name="Step"/>: send the state for a last checkpoint.
 /// </summary>
 [MessagePackObject]
-public sealed record SaveState([property: Key(0)] long Step) : IWireMessage;
+public sealed record SaveState([property: Key(0)] long Step) : ICoordinatorMessage;
 
 /// <summary>
 /// Training coordinator to the server of key 0, once every node knows the assignment: plans name it from the next one on.
 /// </summary>
 [MessagePackObject]
-public sealed record UseAssignment([property: Key(0)] int JobEpoch, [property: Key(1)] int Assignment) : IWireMessage;
+public sealed record UseAssignment([property: Key(0)] int JobEpoch, [property: Key(1)] int Assignment) : ICoordinatorMessage;
 
 /// <summary>
 /// Replica to a server: send version <paramref name="Step"/> (the current one or the one before) to the replica's recovery, which computes
@@ -82,3 +82,10 @@ public sealed record UseAssignment([property: Key(0)] int JobEpoch, [property: K
 public sealed record FetchVersion([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] WirePeer Peer,
     [property: Key(3)] int Address)
     : IWireMessage;
+
+/// <summary>
+/// Training coordinator to the server of key 0, every second and after each row: it is there, and rows up to these steps are on its disk. The
+/// server keeps those that are not.
+/// </summary>
+[MessagePackObject]
+public sealed record RowsStored([property: Key(0)] long Train, [property: Key(1)] long Validation) : ICoordinatorMessage;

@@ -14,11 +14,21 @@ public sealed record AnswerMeta([property: Key(0)] WirePlan Plan) : IWireMessage
 /// <summary>Travels with the first slice of a state that the server of key 0 sends: what belongs to it beside the vectors.</summary>
 /// <param name="CopySeconds">How long the server was held up by copying it.</param>
 [MessagePackObject]
-public sealed record StateMeta([property: Key(0)] WireState State, [property: Key(1)] double CopySeconds) : IWireMessage;
+public sealed record StateMeta([property: Key(0)] WireState State, [property: Key(1)] double CopySeconds) : IWireMessage
+{
+    /// <summary>For the backup of the server of key 0; null for others.</summary>
+    [Key(2)]
+    public RowsKept? Rows { get; init; }
+}
 
 /// <summary>Travels with a step's gradient sum to the backup of a server.</summary>
 /// <param name="Weight">Sum of the weights (samples, tokens) of the global batch.</param>
 /// <param name="State">State after the step, without the vectors.</param>
 [MessagePackObject]
 public sealed record ReplicateMeta([property: Key(0)] WirePlan Plan, [property: Key(1)] double Weight, [property: Key(2)] WireState State)
-    : IWireMessage;
+    : IWireMessage
+{
+    /// <summary>For the backup of the server of key 0; null for others.</summary>
+    [Key(3)]
+    public RowsKept? Rows { get; init; }
+}

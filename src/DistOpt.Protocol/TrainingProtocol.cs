@@ -23,6 +23,25 @@ public sealed record ValidationRow(
     [property: Key(2)] WireMetrics Metrics,
     [property: Key(3)] bool Selected) : IWireMessage;
 
+/// <summary>
+/// What the server of key 0 keeps of the rows that it has told, for whoever comes after it or after the coordinator. To the training coordinator
+/// when an epoch begins; and to the server's backup with every step.
+/// </summary>
+/// <param name="StoredTrain">Rows of training up to this step are known to be stored; -1 = none.</param>
+/// <param name="StoredValidation">Likewise for evaluations.</param>
+/// <param name="Train">The latest row of training; null = there is none.</param>
+/// <param name="Validation">The row of the selected weights, or the first one; null = there is none.</param>
+/// <param name="NewTrain">Rows that are not known to be stored, in order.</param>
+/// <param name="NewValidation">Likewise.</param>
+[MessagePackObject]
+public sealed record RowsKept(
+    [property: Key(0)] long StoredTrain,
+    [property: Key(1)] long StoredValidation,
+    [property: Key(2)] TrainRow? Train,
+    [property: Key(3)] ValidationRow? Validation,
+    [property: Key(4)] TrainRow[] NewTrain,
+    [property: Key(5)] ValidationRow[] NewValidation) : IWireMessage;
+
 /// <summary>Server of key 0 to training coordinator, at most every tenth of a second: progress between rows.</summary>
 [MessagePackObject]
 public sealed record StepProgress(

@@ -41,6 +41,10 @@ public static class WireManifests
         ["replicate-meta.1"] = typeof(ReplicateMeta),
         ["shards-redone.1"] = typeof(ShardsRedone),
         ["state-meta.1"] = typeof(StateMeta),
+        ["rows-stored.1"] = typeof(RowsStored),
+        ["rows-kept.1"] = typeof(RowsKept),
+        ["ask-running.1"] = typeof(AskRunning),
+        ["job-running.1"] = typeof(JobRunning),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

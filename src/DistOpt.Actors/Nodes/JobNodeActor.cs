@@ -24,6 +24,9 @@ internal sealed class JobNodeActor : ReceiveActor
     private NodeId _coordinator;
     private JobPlacement? _placement;
     private StartJob? _pending;
+    private int _startEpoch;
+    private bool _begun;
+    private bool _spent;
     private int _spawned;
 
     public JobNodeActor(JobId job, NodeServices services)
@@ -63,8 +66,11 @@ internal sealed class JobNodeActor : ReceiveActor
         switch (delivery.Body)
         {
             case PrepareJob prepare when delivery.Actor == NodeActors.Agent:
-                _coordinator = delivery.From;
-                Prepare(prepare);
+                if (_placement is null) _coordinator = delivery.From;
+                Prepare(prepare, delivery.From);
+                break;
+            case AskRunning when delivery.Actor == NodeActors.Agent:
+                Send(delivery.From, new JobRunning(_services.Name, _pending is null ? _startEpoch : 0, _begun, _spent));
                 break;
             case StartJob start when delivery.Actor == NodeActors.Agent:
                 OnStart(start);
@@ -72,13 +78,17 @@ internal sealed class JobNodeActor : ReceiveActor
             case Assign assign when delivery.Actor == NodeActors.Agent:
                 Guard("assign", () => OnAssign(assign.Placement));
                 break;
+            case ICoordinatorMessage when delivery.From != _coordinator:
+                break; // of one whose place another has taken
             default:
+                if (delivery.Body is BeginTraining) _begun = true;
+                if (delivery.Body is PublishSelected) _spent = true;
                 if (_actors.TryGetValue(delivery.Actor, out var actor)) actor.Tell(delivery);
                 break;
         }
     }
 
-    private void Prepare(PrepareJob prepare)
+    private void Prepare(PrepareJob prepare, NodeId asker)
     {
         try
         {
@@ -88,17 +98,17 @@ internal sealed class JobNodeActor : ReceiveActor
         catch (SpecException e)
         {
             var violations = e.Violations.Select(v => new NamedText(v.Path, v.Message)).ToArray();
-            Answer(new JobRefused(_services.Name, violations, null));
+            Send(asker, new JobRefused(_services.Name, violations, null));
             return;
         }
         catch (Exception e)
         {
             // user code (a model's or data set's constructor) threw: the job ends with its stack
-            Answer(new JobRefused(_services.Name, [new NamedText("", $"{e.GetType().FullName}: {e.Message}")], e.ToString()));
+            Send(asker, new JobRefused(_services.Name, [new NamedText("", $"{e.GetType().FullName}: {e.Message}")], e.ToString()));
             return;
         }
         var fingerprint = _handle.Runtime.Fingerprint;
-        Answer(new JobPrepared(_services.Name, Texts(fingerprint.Exact), Texts(fingerprint.Numeric), [.. _handle.Runtime.Warnings]));
+        Send(asker, new JobPrepared(_services.Name, Texts(fingerprint.Exact), Texts(fingerprint.Numeric), [.. _handle.Runtime.Warnings]));
     }
 
     private static NamedText[] Texts(IReadOnlyDictionary<string, string> values) =>
@@ -123,7 +133,8 @@ internal sealed class JobNodeActor : ReceiveActor
     private void Start(StartJob start) => Guard("start", () =>
     {
         _pending = null;
-        _placement = start.Placement;
+        Follow(start.Placement);
+        (_startEpoch, _begun, _spent) = (start.Placement.JobEpoch, false, false);
         SpawnAll(start.Placement, start.RestoreStep >= 0);
         AnswerStarted(start.Placement);
     });
@@ -137,12 +148,15 @@ internal sealed class JobNodeActor : ReceiveActor
             if (placement.JobEpoch == current.JobEpoch && placement.Assignment == current.Assignment) AnswerStarted(current);
             return;
         }
-        _placement = placement;
+        if (_startEpoch == 0) _startEpoch = placement.StartEpoch;
+        Follow(placement);
         foreach (var actor in _actors.Values) actor.Tell(new PlacementChanged(placement));
         // who joins later begins with what others send
         SpawnAll(placement, isRestored: true);
         AnswerStarted(placement);
     }
+
+    private void Follow(JobPlacement placement) => (_placement, _coordinator) = (placement, placement.Coordinator.Node);
 
     private void AnswerStarted(JobPlacement placement) => Answer(new JobStarted(_services.Name, placement.JobEpoch, placement.Assignment));
 
@@ -217,5 +231,7 @@ internal sealed class JobNodeActor : ReceiveActor
     private void ReportFailure(string actor, Exception e) =>
         Answer(new JobFailed($"{actor} on {_services.Name}", -1, e.GetType().FullName ?? e.GetType().Name, e.Message, e.StackTrace ?? ""));
 
-    private void Answer(IWireMessage body) => _services.Router.Send(_coordinator, _job, NodeActors.Training, body);
+    private void Answer(IWireMessage body) => Send(_coordinator, body);
+
+    private void Send(NodeId to, IWireMessage body) => _services.Router.Send(to, _job, NodeActors.Training, body);
 }

@@ -21,6 +21,9 @@ public sealed class NodeAgentActor : ReceiveActor
     private readonly NodeServices _services;
     private readonly Dictionary<JobId, IActorRef> _jobs = [];
     private readonly Dictionary<IActorRef, JobId> _names = [];
+
+    // latest epochs of which this node has heard: what a coordinator of a lower one says counts no more
+    private readonly Dictionary<JobId, int> _epochs = [];
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private IActorRef? _coordinator;
     private long _spawned;
@@ -39,7 +42,12 @@ public sealed class NodeAgentActor : ReceiveActor
         {
             foreach (var job in _jobs.Where(j => j.Value.Equals(gone.ActorRef)).Select(j => j.Key).ToList()) _jobs.Remove(job);
             if (!_names.Remove(gone.ActorRef, out var ended)) return;
-            _services.Channel.ForgetJob(JobKey.Of(ended));
+            if (!_jobs.ContainsKey(ended))
+            {
+                // nothing of it has begun here anew
+                _epochs.Remove(ended);
+                _services.Channel.ForgetJob(JobKey.Of(ended));
+            }
             _services.Meter.JobEnded(ended);
             _log.Of(ended).Info("job has ended on this node");
         });
@@ -78,11 +86,21 @@ public sealed class NodeAgentActor : ReceiveActor
                 _log.Of(delivery.Job).Info("job begins on this node");
                 actor.Tell(delivery);
                 break;
-            case NodeActors.Agent when delivery.Body is EndJob:
+            case NodeActors.Agent when delivery.Body is EndJob end:
+                if (end.JobEpoch < _epochs.GetValueOrDefault(delivery.Job)) break;
                 if (_jobs.Remove(delivery.Job, out var ended)) Context.Stop(ended);
                 break;
+            case NodeActors.Agent when delivery.Body is AskRunning && !_jobs.ContainsKey(delivery.Job):
+                _services.Router.Send(delivery.From, delivery.Job, NodeActors.Training, new JobRunning(_services.Name, 0, false, false));
+                break;
             default:
-                if (_jobs.TryGetValue(delivery.Job, out var job)) job.Tell(delivery);
+                if (!_jobs.TryGetValue(delivery.Job, out var job)) break;
+                if (delivery.Body is StartJob or Assign)
+                {
+                    int epoch = delivery.Body is StartJob start ? start.Placement.JobEpoch : ((Assign)delivery.Body).Placement.JobEpoch;
+                    _epochs[delivery.Job] = Math.Max(epoch, _epochs.GetValueOrDefault(delivery.Job));
+                }
+                job.Tell(delivery);
                 break;
         }
     }

@@ -28,6 +28,10 @@ internal sealed partial class ParameterServerActor
     private long _seedVersion = -1;
     private Action? _held;
 
+    // an evaluation is complete and its row is told
+    private bool _isAtBarrier;
+    private long _heardAt;
+
     private WirePeer? Backup => Place.Backup;
 
     /// <summary>
@@ -52,7 +56,7 @@ internal sealed partial class ParameterServerActor
             _nextBuffers.Memory.CopyTo(next.Memory);
             ToBackup(TensorKind.ReplicateBuffers, plan.Step, new KeyRange(0, next.Memory.Length), null, next);
         }
-        var meta = new ReplicateMeta(WirePlan.From(plan), weight, WireState.From(State()));
+        var meta = new ReplicateMeta(WirePlan.From(plan), weight, WireState.From(State())) { Rows = RowsForBackup };
         _sent++;
         if (!_isStrict)
         {
@@ -80,22 +84,35 @@ internal sealed partial class ParameterServerActor
         if (Backup is not null)
         {
             _sent++;
-            ToBackup(TensorKind.ReplicateState, plan.Step, default, new StateMeta(WireState.From(State()), 0), new TensorLease(default));
+            ToBackup(TensorKind.ReplicateState, plan.Step, default, new StateMeta(WireState.From(State()), 0) { Rows = RowsForBackup }, new TensorLease(default));
         }
+        _isAtBarrier = true;
         Hold(() => ProceedWith(plan));
     }
+
+    private RowsKept? RowsForBackup => _setup.Planner is null ? null : _rows.Wire;
 
     private void Hold(Action go)
     {
         if (!MustWait())
         {
+            _isAtBarrier = false;
             go();
             return;
         }
         _held = go;
     }
 
-    private bool MustWait() => Backup is not null && (_isStrict ? _acknowledged < _sent : _sent - _acknowledged > SeedingWindow);
+    private bool MustWait() => AwaitsBackup || AwaitsCoordinator;
+
+    private bool AwaitsBackup => Backup is not null && (_isStrict ? _acknowledged < _sent : _sent - _acknowledged > SeedingWindow);
+
+    /// <summary>
+    /// At a barrier until its rows are stored; at any step once the coordinator has been silent for too long. Where it shares this process for good
+    /// there is nobody left to go on without it.
+    /// </summary>
+    private bool AwaitsCoordinator => _setup.Planner is not null && !_placement.IsFixed && ((_isAtBarrier && !_rows.AreStored)
+        || _services.Time.GetElapsedTime(_heardAt).TotalSeconds > _setup.Spec.Training.CoordinatorGrace);
 
     private bool OnReplicated(TensorHeader header)
     {
@@ -113,7 +130,7 @@ internal sealed partial class ParameterServerActor
     private void Release()
     {
         if (_held is not { } go || MustWait()) return;
-        _held = null;
+        (_held, _isAtBarrier) = (null, false);
         go();
     }
 
@@ -121,6 +138,11 @@ internal sealed partial class ParameterServerActor
     private void OnBackupChanged(ServerPlace before)
     {
         if (_isBackup) return;
+        if (_isStrict && Backup is not null && !Place.BackupIsSeeded)
+        {
+            // whoever coordinates now has not heard of it
+            ToTraining(new BackupSeeded(_setup.Index, _placement.JobEpoch, Backup.Node));
+        }
         if (Backup?.Node != before.Backup?.Node || Place.Peer.Node != before.Peer.Node)
         {
             _isStrict = false;
@@ -137,7 +159,7 @@ internal sealed partial class ParameterServerActor
         var state = State();
         bool selected = state.HasSelected && _shard.SelectedVersion >= 0;
         (_acknowledged, _seedVersion) = (-1, _shard.Version);
-        Send(Copy(selected), TensorKind.Restore, backup, to, new StateMeta(WireState.From(state), 0));
+        Send(Copy(selected), TensorKind.Restore, backup, to, new StateMeta(WireState.From(state), 0) { Rows = RowsForBackup });
     }
 
     private bool OnReplicate(TensorArrived frame)
@@ -164,11 +186,11 @@ internal sealed partial class ParameterServerActor
                     break;
                 case TensorKind.Replicate when frame.Meta is ReplicateMeta meta && header.Range == Range:
                     ApplyTo(meta.Plan.ToPlan(), payload.Memory.Span, meta.Weight, _nextBuffers.Memory);
-                    Adopt(meta.State.ToState());
+                    Adopt(meta.State.ToState(), meta.Rows);
                     Acknowledge(header.Part);
                     break;
                 case TensorKind.ReplicateState when frame.Meta is StateMeta meta:
-                    Adopt(meta.State.ToState());
+                    Adopt(meta.State.ToState(), meta.Rows);
                     Acknowledge(header.Part);
                     break;
             }

@@ -17,6 +17,7 @@ internal sealed partial class ParameterServerActor
     private readonly Dictionary<int, long> _missing = [];
     private bool _restoring;
     private TrainingState? _restoredState;
+    private RowsKept? _restoredRows;
 
     /// <summary>What belongs to the vectors. On servers other than that of key 0 only the versions count.</summary>
     private TrainingState State() => _setup.Planner is { } planner
@@ -63,7 +64,7 @@ internal sealed partial class ParameterServerActor
     {
         if (!_restoring) return false;
         var header = frame.Header;
-        if (frame.Meta is StateMeta meta) ExpectState(meta.State.ToState());
+        if (frame.Meta is StateMeta meta) ExpectState(meta.State.ToState(), meta.Rows);
         if (_restoredState is not { } state || header.Step != state.Step || !_missing.TryGetValue(header.Part, out long missing)) return false;
         var target = RestoreTarget(header.Part);
         long offset = header.Range.Begin - (CheckpointPart.IsBuffers(header.Part) ? 0 : Range.Begin);
@@ -74,9 +75,9 @@ internal sealed partial class ParameterServerActor
         return false; // copied
     }
 
-    private void ExpectState(TrainingState state)
+    private void ExpectState(TrainingState state, RowsKept? rows)
     {
-        _restoredState = state;
+        (_restoredState, _restoredRows) = (state, rows);
         _missing.Clear();
         // the state of key 0 speaks of the selection; the others know by their version whether they kept anything
         bool selected = state.HasSelected;
@@ -101,7 +102,8 @@ internal sealed partial class ParameterServerActor
         _restoring = false;
         _shard.Restore(state.Step, state.HasSelected ? state.SelectedStep!.Value : -1);
         Volatile.Write(ref _expected, _shard.Version);
-        Adopt(state);
+        if (_restoredRows is null) _rows.Restore(state);
+        Adopt(state, _restoredRows);
         if (!_isBackup && _setup.Planner is { Current.Evaluate: true } planner && _sinceRow.Count > 0) ReportRow(planner, planner.Before(), planner.Current);
         if (!_isBackup || _isSeededByCoordinator) ToTraining(new ServerRestored(_setup.Index, _placement.JobEpoch, _shard.Version, _isBackup));
         if (!_isBackup) return;
@@ -110,9 +112,10 @@ internal sealed partial class ParameterServerActor
     }
 
     /// <summary>Takes over the planner's part of a state.</summary>
-    private void Adopt(TrainingState state)
+    private void Adopt(TrainingState state, RowsKept? rows)
     {
         if (_setup.Planner is not { } planner) return;
+        if (rows is not null) _rows.Restore(rows);
         planner.Restore(state);
         _lastEpoch = state.LastEpoch;
         _sinceRow.Clear();

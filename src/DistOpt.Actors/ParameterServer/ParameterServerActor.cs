@@ -53,6 +53,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private readonly FlatBuffer _previousBuffers;
     private readonly FlatBuffer _selectedBuffers;
     private readonly MetricSums _sinceRow = new();
+    private readonly KeptRows _rows = new();
     private JobPlacement _placement;
     private int _epoch;
     private int _since;
@@ -66,6 +67,9 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private bool _begun;
     private long _expected;
     private long _lastProgress;
+
+    // replicas that came while the server was held up and have not had an answer
+    private readonly HashSet<int> _newcomers = [];
 
     public ParameterServerActor(ServerSetup setup, NodeServices services)
     {
@@ -212,6 +216,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void AnswerAll(StepPlan? plan)
     {
+        _newcomers.Clear();
         foreach (var replica in _placement.Replicas) Answer(replica, _shard.Version, plan);
     }
 
@@ -246,7 +251,9 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void ReportRow(StepPlanner planner, StepPlan done, StepPlan next)
     {
-        ToTraining(new TrainRow(next.Step, done.Epoch, WireMetrics.From(_sinceRow), done.LearningRate, done.BatchSize, planner.Samples));
+        var row = new TrainRow(next.Step, done.Epoch, WireMetrics.From(_sinceRow), done.LearningRate, done.BatchSize, planner.Samples);
+        _rows.Add(row);
+        ToTraining(row);
         _sinceRow.Clear();
     }
 
@@ -275,6 +282,12 @@ internal sealed partial class ParameterServerActor : ReceiveActor
                 break;
             case EvaluationSlices slices when _ledger is { Complete: false } ledger && slices.Step == ledger.Step:
                 OnSlices(ledger, slices);
+                break;
+            case RowsStored stored:
+                _rows.Stored(stored.Train, stored.Validation);
+                _heardAt = _services.Time.GetTimestamp();
+                Release();
+                ApplyIfComplete();
                 break;
             case RequestStop stop:
                 _setup.Planner?.RequestStop((StopReason)stop.Reason);
@@ -316,6 +329,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         if (_begun) return;
         _begun = true;
+        _heardAt = _services.Time.GetTimestamp();
+        if (_setup.Planner is not null) ToTraining(_rows.Wire);
         Hold(() =>
         {
             AnswerAll(_setup.Planner?.Current);
@@ -332,7 +347,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         {
             Volatile.Write(ref _epoch, placement.JobEpoch);
             _begun = false;
-            _held = null;
+            (_held, _isAtBarrier) = (null, false);
             _ledger = null;
             if (_setup.Planner is { } planner) (planner.Assignment, planner.CheckpointUnderWay) = (placement.Assignment, false);
         }
@@ -340,11 +355,16 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         Volatile.Write(ref _since, Place.Since);
         if (_isBackup && isHere) TakeOver();
         OnBackupChanged(before.Servers[_setup.Index]);
-        if (!_begun || _isBackup || _held is not null) return;
+        if (!_begun || _isBackup) return;
         // whoever is new gets the version that is current here; where others are a step ahead or behind it gets theirs too, until they agree
-        var known = before.Replicas.Select(r => r.Index).ToHashSet();
-        foreach (var replica in placement.Replicas)
-            if (!known.Contains(replica.Index)) Answer(replica, _shard.Version, _setup.Planner?.Current);
+        _newcomers.UnionWith(placement.Replicas.Select(r => r.Index).Except(before.Replicas.Select(r => r.Index)));
+        if (_held is null) AnswerNewcomers();
+    }
+
+    private void AnswerNewcomers()
+    {
+        foreach (var replica in _placement.Replicas)
+            if (_newcomers.Remove(replica.Index)) Answer(replica, _shard.Version, _setup.Planner?.Current);
     }
 
     private void OnSlices(EvaluationLedger ledger, EvaluationSlices slices)
@@ -354,12 +374,15 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         _ledger = null;
         var total = ledger.Total();
         var outcome = _setup.Planner!.Evaluated(total);
-        ToTraining(new ValidationRow(outcome.Plan.Step, _lastEpoch, WireMetrics.From(total), outcome.Selected));
+        var row = new ValidationRow(outcome.Plan.Step, _lastEpoch, WireMetrics.From(total), outcome.Selected);
+        _rows.Add(row);
+        ToTraining(row);
         ProceedOnceProtected(outcome.Plan);
     }
 
     private void ProceedWith(StepPlan plan)
     {
+        AnswerNewcomers();
         foreach (var replica in _placement.Replicas)
             _services.Router.Send(replica.Peer.Node, _setup.Job, NodeActors.Replica, new Proceed(WirePlan.From(plan)));
         Reached(plan);
@@ -367,6 +390,11 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private IEnumerable<(string Whom, string? Node)> WaitingFor()
     {
+        if (_held is not null && !AwaitsBackup)
+        {
+            yield return ($"the coordinator (rows of step {_shard.Version})", null);
+            yield break;
+        }
         if (_held is not null)
         {
             yield return ($"the backup of server {_setup.Index} on {Backup?.Node} (step {_shard.Version - 1})", Backup?.Node.Value);

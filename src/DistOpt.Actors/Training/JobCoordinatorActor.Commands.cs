@@ -121,21 +121,12 @@ public sealed partial class JobCoordinatorActor
         });
     }
 
-    private void OnRaiseEpoch(RaiseEpoch raise)
-    {
-        if (Find(raise.Job) is not { } job || _ledger.Find(raise.Job.Value) is not { } entry) return;
-        var sender = Sender;
-        // one that is being stored counts already
-        int epoch = job.Epoch = Math.Max(job.Epoch, entry.Epoch) + 1;
-        Store(entry.IsDurable, [new JobEvent.EpochRaised(raise.Job.Value, epoch)], () => sender.Tell(new EpochRaised(raise.Job, epoch)));
-    }
-
     private void OnStorePlacement(StorePlacement placed)
     {
         if (_ledger.Find(placed.Job.Value) is not { } entry) return;
         var sender = Sender;
         Store(entry.IsDurable, [new JobEvent.Placed(placed.Job.Value, placed.Epoch, placed.Placement)],
-            () => sender.Tell(new PlacementStored(placed.Job, placed.Epoch)));
+            () => sender.Tell(new PlacementStored(placed.Job, placed.Epoch, placed.Assignment)));
     }
 
     private void OnStoreCheckpoint(StoreCheckpoint checkpoint)

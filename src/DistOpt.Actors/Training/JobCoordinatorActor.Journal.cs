@@ -106,7 +106,7 @@ public sealed partial class JobCoordinatorActor
     private void StartAgain(JobEntry entry)
     {
         var id = new JobId(entry.Job);
-        var recovery = new JobRecovery(entry.Restarts, entry.Epoch, entry.Placement, entry.Checkpoint);
+        var recovery = new JobRecovery(entry.Restarts, entry.Placement, entry.Checkpoint);
         TrainingSpec spec;
         try
         {

@@ -78,9 +78,6 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 
         public JobStatus? Latest { get; set; }
 
-        /// <summary>Latest job epoch that was asked for.</summary>
-        public int Epoch { get; set; }
-
         /// <summary>Its end is being stored.</summary>
         public bool Ending { get; set; }
     }
@@ -101,7 +98,6 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
             foreach (var job in _jobs.Values) job.Actor?.Tell(output);
         });
         Receive<JobStatus>(status => Find(status.Job)?.Latest = status);
-        Receive<RaiseEpoch>(OnRaiseEpoch);
         Receive<StorePlacement>(OnStorePlacement);
         Receive<StoreCheckpoint>(OnStoreCheckpoint);
         Receive<FindJob>(OnFindJob);

@@ -35,10 +35,9 @@ public sealed record SubmitJob(
 
 /// <summary>What the journal knows of a job that is taken up again.</summary>
 /// <param name="Restarts">How often it has been taken up, this time included: <c>coordinator_restarts</c>.</param>
-/// <param name="Epoch">Latest job epoch; 0 = none.</param>
-/// <param name="Placement">The latest placement that was stored.</param>
-/// <param name="Checkpoint">The newest checkpoint that was stored.</param>
-public sealed record JobRecovery(int Restarts, int Epoch, JobEvent.Placed? Placement, JobEvent.CheckpointWritten? Checkpoint);
+/// <param name="Placement">The latest placement that was stored; null = it had none.</param>
+/// <param name="Checkpoint">The newest checkpoint that was stored; null = none was complete.</param>
+public sealed record JobRecovery(int Restarts, JobEvent.Placed? Placement, JobEvent.CheckpointWritten? Checkpoint);
 
 /// <summary>
 /// To the job coordinator: run this job as soon as there is room for it, whatever becomes of this process; its results go to a run directory
@@ -122,17 +121,14 @@ public sealed record NodeStatus(NodeId Node, string Name, IReadOnlyList<string> 
 
 public sealed record NodeList(IReadOnlyList<NodeStatus> Nodes) : INoSerializationVerificationNeeded;
 
-/// <summary>Training coordinator to job coordinator: the next job epoch; answered by <see cref="EpochRaised"/> once it is stored.</summary>
-internal sealed record RaiseEpoch(JobId Job) : INoSerializationVerificationNeeded;
-
-/// <param name="Epoch">From 1.</param>
-internal sealed record EpochRaised(JobId Job, int Epoch) : INoSerializationVerificationNeeded;
-
-/// <summary>Training coordinator to job coordinator: who does what in an epoch; answered by <see cref="PlacementStored"/>.</summary>
+/// <summary>
+/// Training coordinator to job coordinator: who does what from now on; answered by <see cref="PlacementStored"/>, before which no node hears of it.
+/// </summary>
+/// <param name="Assignment">Which one of the epoch.</param>
 /// <param name="Placement">In a form that only the sender reads.</param>
-internal sealed record StorePlacement(JobId Job, int Epoch, ImmutableArray<byte> Placement) : INoSerializationVerificationNeeded;
+internal sealed record StorePlacement(JobId Job, int Epoch, int Assignment, ImmutableArray<byte> Placement) : INoSerializationVerificationNeeded;
 
-internal sealed record PlacementStored(JobId Job, int Epoch) : INoSerializationVerificationNeeded;
+internal sealed record PlacementStored(JobId Job, int Epoch, int Assignment) : INoSerializationVerificationNeeded;
 
 /// <summary>Training coordinator to job coordinator: a checkpoint is complete; answered by <see cref="CheckpointStored"/>.</summary>
 internal sealed record StoreCheckpoint(JobId Job, long Step, string Path) : INoSerializationVerificationNeeded;

@@ -1,5 +1,3 @@
-using DistOpt.Core.Checkpoints;
-
 namespace DistOpt.Actors.Training;
 
 /// <summary>Step, speed and age of a job as its coordinator sees them.</summary>
@@ -27,12 +25,14 @@ internal sealed class JobProgress(TimeProvider time)
     /// <summary>How long nothing has been heard of the job.</summary>
     public TimeSpan Silence => time.GetElapsedTime(_movedAt);
 
-    /// <param name="resumed">What the run goes on from; null at its beginning.</param>
-    public void Start(long totalSteps, CheckpointManifest? resumed)
+    /// <param name="step">Steps that are done; 0 at the beginning of a run.</param>
+    /// <param name="samples">Trained on until then.</param>
+    /// <param name="seconds">That it took.</param>
+    public void Start(long totalSteps, long step, long samples, double seconds)
     {
         TotalSteps = totalSteps;
         _startedAt = _movedAt = time.GetTimestamp();
-        (CurrentStep, Samples, _secondsBefore) = resumed is null ? (0, 0, 0) : (resumed.Step, resumed.State.Samples, resumed.Run.WallSeconds);
+        (CurrentStep, Samples, _secondsBefore) = (step, samples, seconds);
         _speedMark = (_startedAt, Samples);
     }
 

@@ -123,7 +123,7 @@ internal sealed partial class TrainingCoordinatorActor
         _latestCheckpoint = written.Step;
         (_copySeconds, _writeSeconds) = (written.CopySeconds, written.WriteSeconds);
         Note("debug", $"checkpoint of step {written.Step} written in {written.WriteSeconds:0.000} s, copied in {written.CopySeconds:0.000} s: {written.Path}");
-        CheckpointIsOver(written.Step);
+        Context.Parent.Tell(new StoreCheckpoint(_submission.Job, written.Step, written.Path));
     }
 
     /// <summary>Training goes on: what was written before is still there. The next interval tries again.</summary>
@@ -137,6 +137,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void CheckpointIsOver(long step)
     {
+        if (_ended) return;
         TellStatus();
         if (_state == "saving" && _training?.Step == step)
         {

@@ -90,8 +90,8 @@ internal sealed partial class TrainingCoordinatorActor
     {
         if (_ended) return;
         _pendingStop ??= reason;
-        if (_state == "training") Send(FirstServer.Peer.Node, NodeActors.Server(0), new RequestStop((int)reason));
-        else if (!_sinkStarted) End(reason == StopReason.Cancelled ? RunStatus.Cancelled : RunStatus.Interrupted, reason, null, null);
+        if (_state == "training" && _begunEpoch == _epoch) Send(FirstServer.Peer.Node, NodeActors.Server(0), new RequestStop((int)reason));
+        else if (!_sinkStarted && _state is not ("adopting" or "training")) End(reason == StopReason.Cancelled ? RunStatus.Cancelled : RunStatus.Interrupted, reason, null, null);
     }
 
     private void OnTrainingEnded(TrainingEnded ended)
@@ -193,6 +193,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         if (_ended || Timers.IsTimerActive("give-up") || _wirePlacement is null || _topology is null) return;
         CheckTime();
+        TellStored();
         double silence = _progress.Silence.TotalSeconds;
         if (silence < Math.Min(AskAfter, Spec.Training.WorkerTimeout)) return;
         _late.Clear();
@@ -240,7 +241,7 @@ internal sealed partial class TrainingCoordinatorActor
         foreach (string node in late)
         {
             _refused[new NodeId(node)] = "it made no progress";
-            Send(new NodeId(node), NodeActors.Agent, new EndJob("it made no progress"));
+            Send(new NodeId(node), NodeActors.Agent, new EndJob("it made no progress", _epoch));
         }
         _progress.Moved();
         _waiting = null;
@@ -256,7 +257,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended) return;
         _ended = true;
         Timers.CancelAll();
-        foreach (var node in _asked) Send(node, NodeActors.Agent, new EndJob(status.ToString()));
+        foreach (var node in _asked) Send(node, NodeActors.Agent, new EndJob(status.ToString(), _epoch));
         var summary = Summary(status, reason, error);
         if (_sinkStarted)
         {

@@ -3,6 +3,7 @@ using DistOpt.Actors.Nodes;
 using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
+using DistOpt.Protocol.Journal;
 
 namespace DistOpt.Actors.Training;
 
@@ -20,6 +21,7 @@ internal sealed partial class TrainingCoordinatorActor
     private JobTopology? _lostTopology;
     private Checkpoint? _restoring;
     private IActorRef? _restorer;
+    private Action? _onceStored;
     private int _epoch;
     private int _workerFailures;
     private int _serverFailures;
@@ -42,8 +44,28 @@ internal sealed partial class TrainingCoordinatorActor
         _restoring = OpenToRestore();
         _restorer = null;
         var start = new StartJob(_wirePlacement!, _restoring?.Step ?? -1);
-        // also to nodes that have no part in it: they end what they had in the epoch before
-        foreach (var node in _asked) Send(node, NodeActors.Agent, start);
+        Store(() =>
+        {
+            // also to nodes that have no part in it: they end what they had in the epoch before
+            foreach (var node in _asked) Send(node, NodeActors.Agent, start);
+        });
+    }
+
+    /// <summary>Stores the placement, and goes on once that is done, unless it is no longer the placement then.</summary>
+    private void Store(Action then)
+    {
+        _onceStored = then;
+        var begun = _sinkStarted ? _services.Time.GetUtcNow() - TimeSpan.FromSeconds(_progress.WallSeconds) : _begunAt;
+        var record = new PlacementRecord(_wirePlacement!, begun.ToUnixTimeMilliseconds(), _workerFailures, _serverFailures, _rollbacks, _stepsRedone, _shardsRedone);
+        Context.Parent.Tell(new StorePlacement(_submission.Job, _topology!.Epoch, _topology.Assignment, record.Write()));
+    }
+
+    private void OnPlacementStored(PlacementStored stored)
+    {
+        if (_ended || _topology is not { } topology || (stored.Epoch, stored.Assignment) != (topology.Epoch, topology.Assignment)) return;
+        var then = _onceStored;
+        _onceStored = null;
+        then?.Invoke();
     }
 
     /// <summary>Sends the checkpoint once servers of the new epoch listen: those of the one before would refuse it.</summary>
@@ -117,6 +139,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void TellBegin(int epoch)
     {
+        TellStored();
         foreach (var server in _wirePlacement!.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new BeginTraining(epoch));
         foreach (var replica in _wirePlacement.Replicas) Send(replica.Peer.Node, NodeActors.Replica, new BeginTraining(epoch));
     }
@@ -128,6 +151,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (server.Backup != seeded.Backup.Value || server.Since > seeded.JobEpoch) return;
         _topology = topology.WithSeeded(seeded.Server);
         _wirePlacement = ToWire(_topology);
+        if (_onceStored is null) Store(() => { });
         Note("information", $"server {server.Index} on {NameOf(server.Node)} is protected by a backup on {NameOf(server.Backup)}");
         TellStatus();
     }
@@ -137,6 +161,8 @@ internal sealed partial class TrainingCoordinatorActor
         _offered.Remove(gone.Node.Value);
         _asked.Remove(gone.Node);
         _prepared.Remove(gone.Node);
+        _leftBehind.Remove(gone.Node.Value);
+        if (_found is not null) OnRunning(gone.Node, new JobRunning(gone.Node.Value, 0, false, false));
         Lose(new HashSet<string>(StringComparer.Ordinal) { gone.Node.Value }, gone.Why);
     }
 
@@ -147,10 +173,7 @@ internal sealed partial class TrainingCoordinatorActor
         var recovery = topology.After(lost);
         if (recovery == Recovery.None) return;
         foreach (string node in lost) Note("warning", $"node {NameOf(node)} was lost ({why}) at step {_progress.CurrentStep}");
-        int workers = topology.Replicas.Count(r => lost.Contains(r.Node)), servers = topology.Servers.Count(s => lost.Contains(s.Node));
-        (_workerFailures, _serverFailures) = (_workerFailures + workers, _serverFailures + servers);
-        _services.Meter.Failure(FailureKind.Worker, workers);
-        _services.Meter.Failure(FailureKind.Server, servers);
+        CountLost(topology, lost);
         if (topology.IsFixed)
         {
             Fail($"node {string.Join(", ", lost.Select(NameOf))} was lost ({why}) at step {_progress.CurrentStep}");
@@ -166,6 +189,14 @@ internal sealed partial class TrainingCoordinatorActor
         }
         if (recovery == Recovery.Promote) BackToTraining();
         Assign(next);
+    }
+
+    private void CountLost(JobTopology topology, HashSet<string> lost)
+    {
+        int workers = topology.Replicas.Count(r => lost.Contains(r.Node)), servers = topology.Servers.Count(s => lost.Contains(s.Node));
+        (_workerFailures, _serverFailures) = (_workerFailures + workers, _serverFailures + servers);
+        _services.Meter.Failure(FailureKind.Worker, workers);
+        _services.Meter.Failure(FailureKind.Server, servers);
     }
 
     /// <summary>Everyone returns to the last checkpoint, on the nodes that are there.</summary>
@@ -207,7 +238,11 @@ internal sealed partial class TrainingCoordinatorActor
         _wirePlacement = ToWire(next);
         _acknowledged.Clear();
         if (isNewEpoch) _writer?.Tell(new CollectInEpoch(_epoch));
-        foreach (string node in next.Nodes) Send(new NodeId(node), NodeActors.Agent, new Assign(_wirePlacement));
+        var assign = new Assign(_wirePlacement);
+        Store(() =>
+        {
+            foreach (string node in next.Nodes) Send(new NodeId(node), NodeActors.Agent, assign);
+        });
         TellPlaced();
         TellStatus();
     }
@@ -238,6 +273,6 @@ internal sealed partial class TrainingCoordinatorActor
     {
         _refused[node] = why;
         Note("warning", $"node {NameOf(node.Value)} cannot take part: {why}");
-        Send(node, NodeActors.Agent, new EndJob("refused"));
+        Send(node, NodeActors.Agent, new EndJob("refused", _epoch));
     }
 }

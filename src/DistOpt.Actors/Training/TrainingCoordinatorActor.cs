@@ -39,6 +39,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private JobRuntimes.Handle? _handle;
     private IRunSink? _sink;
     private bool _sinkStarted;
+    private readonly List<string> _warnings = [];
+    private DateTimeOffset _begunAt;
     private WeightCollector? _collector;
     private IDisposable? _listening;
     private JobTopology? _topology;
@@ -51,6 +53,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     {
         (_submission, _services) = (submission, services);
         _progress = new JobProgress(services.Time);
+        _begunAt = services.Time.GetUtcNow();
         Receive<OfferedNodes>(offered => Guard(() => OnOffered(offered.Nodes)));
         Receive<NodeDelivery>(delivery => Guard(() => OnDelivery(delivery)));
         Receive<PartArrived>(part => Guard(() => OnPart(part)));
@@ -64,6 +67,12 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<CheckpointGathered>(gathered => Guard(() => OnGathered(gathered)));
         Receive<CheckpointWritten>(written => Guard(() => OnWritten(written)));
         Receive<CheckpointFailed>(failed => Guard(() => OnCheckpointFailed(failed)));
+        Receive<CheckpointStored>(stored => Guard(() => CheckpointIsOver(stored.Step)));
+        Receive<PlacementStored>(stored => Guard(() => OnPlacementStored(stored)));
+        Receive<AdoptionTimeIsUp>(_ => Guard(() =>
+        {
+            if (_found is { } found) Adopt(found);
+        }));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -82,6 +91,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             _sink = _submission.Sink(_handle.Runtime);
             OpenCheckpoints();
             Enter("placing");
+            OpenRecovery();
             Context.Parent.Tell(new JobOpened(_submission.Job));
         });
     }
@@ -113,14 +123,16 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         foreach (var node in nodes) _offered[node.Peer.Node.Value] = node;
         if (!_ended)
         {
-            if (_topology is null) Place();
+            EndLeftBehind();
+            if (_found is { } found) AskRunning(found);
+            else if (_topology is null) Place();
             else Grow();
         }
         TellPlaced();
     }
 
     private void TellPlaced() => Context.Parent.Tell(new OfferAnswered(_submission.Job,
-        _topology?.Replicas.ToDictionary(r => new NodeId(r.Node), r => r.Workers.Length)));
+        (_topology ?? _found)?.Replicas.ToDictionary(r => new NodeId(r.Node), r => r.Workers.Length)));
 
     /// <summary>Places servers and workers in a new epoch on the nodes that are there; waits where they do not suffice.</summary>
     private void Place()
@@ -165,22 +177,16 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         }
     }
 
-    private JobPlacement ToWire(JobTopology topology)
-    {
-        WirePeer Peer(string node) => _peers.TryGetValue(node, out var peer) ? peer : _peers[node] = _offered[node].Peer;
-        return new JobPlacement(topology.Epoch,
-            [.. topology.Servers.Select(s => new ServerPlace(s.Index, Peer(s.Node), s.Range.Begin, s.Range.End,
-                s.Backup is null ? null : Peer(s.Backup), s.Seeded, s.Since))],
-            [.. topology.Replicas.Select(r => new ReplicaPlace(r.Index, Peer(r.Node), [.. r.Workers.Select(w => new WorkerPlace(w.Index,
-                w.ShardBegin, w.ShardEnd))]))],
-            _services.Channel.Self.ToWire(), topology.Assignment, topology.IsFixed);
-    }
+    private JobPlacement ToWire(JobTopology topology) => TopologyWire.ToWire(topology,
+        node => _peers.TryGetValue(node, out var peer) ? peer : _peers[node] = _offered[node].Peer, _services.Channel.Self.ToWire());
 
     private void OnDelivery(NodeDelivery delivery)
     {
         if (_ended) return;
         // what somebody waits for is no progress, nor is what user code writes
         if (delivery.Body is not (Waiting or LogLines)) _progress.Moved();
+        // told again with what the server has kept
+        if (!_sinkStarted && delivery.Body is (StepProgress or TrainRow or ValidationRow or TrainingEnded)) return;
         switch (delivery.Body)
         {
             case JobPrepared prepared:
@@ -191,6 +197,12 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 break;
             case JobStarted started:
                 OnStarted(delivery.From, started);
+                break;
+            case JobRunning running:
+                OnRunning(delivery.From, running);
+                break;
+            case RowsKept kept:
+                OnRowsKept(kept);
                 break;
             case ServerRestored restored:
                 OnRestored(restored);
@@ -210,10 +222,12 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 break;
             case TrainRow row:
                 OnTrainRow(row);
+                TellStored();
                 CheckTime();
                 break;
             case ValidationRow row:
                 OnValidationRow(row);
+                TellStored();
                 break;
             case TrainingEnded ended:
                 OnTrainingEnded(ended);
@@ -259,12 +273,15 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             EndBadInput(new SpecException(differences));
             return;
         }
-        if (_listening is null)
-        {
-            _collector = new WeightCollector(Self, _handle.Runtime.Layout);
-            _listening = _services.Channel.Listen(new TensorAddress(JobKey.Of(_submission.Job), TensorTarget.Collector, 0), _collector);
-        }
+        ListenForWeights();
         StartEpoch();
+    }
+
+    private void ListenForWeights()
+    {
+        if (_listening is not null) return;
+        _collector = new WeightCollector(Self, _handle!.Runtime.Layout);
+        _listening = _services.Channel.Listen(new TensorAddress(JobKey.Of(_submission.Job), TensorTarget.Collector, 0), _collector);
     }
 
     private void OnRefused(NodeId node, JobRefused refused)
@@ -288,25 +305,33 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         _begunEpoch = _epoch;
         _waiting = null;
         Enter("training");
-        if (!_sinkStarted) StartSink();
+        if (!_sinkStarted)
+        {
+            if (_resumed is { } resumed)
+                StartSink(new RunResumed(resumed.Step, _lastRows[DataSplit.Train], _lastRows[DataSplit.Validation]), resumed.State.Samples, resumed.Run.WallSeconds);
+            else StartSink(null, 0, 0);
+        }
         TellBegin(_epoch);
         if (_pendingStop is { } reason) Stop(reason);
         ScheduleCheckpoint();
         Grow();
     }
 
-    private void StartSink()
+    /// <param name="samples">Trained on before.</param>
+    /// <param name="seconds">That the run has taken before.</param>
+    private void StartSink(RunResumed? resumed, long samples, double seconds)
     {
         var runtime = _handle!.Runtime;
         int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
         long perEpoch = (runtime.Data.Train + batch - 1) / batch;
-        _progress.Start(Math.Min(perEpoch * Spec.Training.Epochs, Spec.Stop.MaxSteps ?? long.MaxValue), _resumed);
-        var warnings = _prepared.Values.SelectMany(p => p.Warnings).Concat(runtime.Warnings).Concat(_skipped.Select(s => s.ToString()))
+        _progress.Start(Math.Min(perEpoch * Spec.Training.Epochs, Spec.Stop.MaxSteps ?? long.MaxValue), resumed?.Step ?? 0, samples, seconds);
+        var warnings = _prepared.Values.SelectMany(p => p.Warnings).Concat(runtime.Warnings).Concat(_skipped.Select(s => s.ToString())).Concat(_warnings)
             .Distinct(StringComparer.Ordinal).ToList();
         _sinkStarted = true;
         _sink!.Started(new RunStarted(_submission.Job.Value, Spec, runtime.Data, _progress.TotalSteps, runtime.Layout,
             [.. _topology!.Nodes.Select(NameOf)], warnings)
-        { Resumed = _resumed is null ? null : new RunResumed(_resumed.Step, _resumed.State.Evaluated) });
+        { Resumed = resumed });
+        _begunAt = _services.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds);
     }
 
     private void Enter(string state)

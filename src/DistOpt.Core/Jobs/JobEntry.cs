@@ -21,8 +21,8 @@ public sealed record JobEntry(JobEvent.Submitted Submission)
     /// <summary>Whether another process could go on with it: its results have a place that does not depend on the submitter.</summary>
     public bool IsDurable => Submission.Directory is not null;
 
-    /// <summary>Latest job epoch; 0 = none yet.</summary>
-    public int Epoch { get; init; }
+    /// <summary>Latest job epoch, below which frames are refused; 0 = none yet.</summary>
+    public int Epoch => Placement?.Epoch ?? 0;
 
     /// <summary>The latest placement; null = none yet.</summary>
     public JobEvent.Placed? Placement { get; init; }

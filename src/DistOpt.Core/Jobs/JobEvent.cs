@@ -22,12 +22,9 @@ public abstract record JobEvent(string Job)
         : JobEvent(Job);
 
     /// <summary>Servers and workers were given to nodes.</summary>
-    /// <param name="Epoch">Job epoch of the placement.</param>
+    /// <param name="Epoch">Job epoch of the placement: frames of lower ones are refused from now on.</param>
     /// <param name="Placement">The placement, in a form that only its writer reads.</param>
     public sealed record Placed(string Job, int Epoch, ImmutableArray<byte> Placement) : JobEvent(Job);
-
-    /// <summary>Frames of lower job epochs are refused from now on.</summary>
-    public sealed record EpochRaised(string Job, int Epoch) : JobEvent(Job);
 
     /// <summary>A checkpoint is complete on disk.</summary>
     /// <param name="Path">Its directory.</param>

@@ -52,10 +52,7 @@ public sealed class JobLedger(JobLedgerLimits? limits = null)
                 Add(submitted);
                 break;
             case JobEvent.Placed placed:
-                Change(e.Job, j => placed.Epoch < j.Epoch ? j : j with { Placement = placed, Epoch = placed.Epoch });
-                break;
-            case JobEvent.EpochRaised raised:
-                Change(e.Job, j => j with { Epoch = Math.Max(j.Epoch, raised.Epoch) });
+                Change(e.Job, j => placed.Epoch < j.Epoch ? j : j with { Placement = placed });
                 break;
             case JobEvent.CheckpointWritten checkpoint:
                 Change(e.Job, j => j.Checkpoint is { } newest && newest.Step > checkpoint.Step ? j : j with { Checkpoint = checkpoint });
@@ -87,7 +84,6 @@ public sealed class JobLedger(JobLedgerLimits? limits = null)
         {
             events.Add(job.Submission);
             if (job.Placement is { } placement) events.Add(placement);
-            if (job.Epoch > (job.Placement?.Epoch ?? 0)) events.Add(new JobEvent.EpochRaised(job.Job, job.Epoch));
             if (job.Checkpoint is { } checkpoint) events.Add(checkpoint);
             if (job.Stop is { } reason) events.Add(new JobEvent.StopRequested(job.Job, reason));
             events.AddRange(Enumerable.Repeat(new JobEvent.Restarted(job.Job), job.Restarts));

@@ -7,11 +7,11 @@ namespace DistOpt.Core.Runs;
 /// <summary>Files of lines that a run goes on writing: what does not belong to it any more is taken out first.</summary>
 internal static class ResumedLines
 {
-    /// <summary>Whether a row belongs to the course up to the checkpoint; the evaluation at its step does if the checkpoint was made after it.</summary>
+    /// <summary>Whether a row belongs to the course up to where the run goes on.</summary>
     public static bool IsBefore(RunResumed resumed, MetricRow row) => row.Split switch
     {
-        DataSplit.Train => row.Step <= resumed.Step,
-        DataSplit.Validation => row.Step < resumed.Step || (row.Step == resumed.Step && resumed.Evaluated),
+        DataSplit.Train => row.Step <= resumed.TrainRows,
+        DataSplit.Validation => row.Step <= resumed.ValidationRows,
         _ => false,
     };
 

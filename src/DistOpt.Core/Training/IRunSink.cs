@@ -13,14 +13,15 @@ namespace DistOpt.Core.Training;
 public sealed record RunStarted(string Job, TrainingSpec Spec, DataCounts Data, long TotalSteps, ParameterLayout Layout,
     IReadOnlyList<string> Nodes, IReadOnlyList<string> Warnings)
 {
-    /// <summary>Set when the run goes on from a checkpoint: rows after it will be told again.</summary>
+    /// <summary>Set when the run goes on from a checkpoint or under another coordinator.</summary>
     public RunResumed? Resumed { get; init; }
 }
 
 /// <summary>Where a run goes on.</summary>
 /// <param name="Step">Updates applied.</param>
-/// <param name="Evaluated">Whether the evaluation at that step is done.</param>
-public sealed record RunResumed(long Step, bool Evaluated);
+/// <param name="TrainRows">Training rows up to this step, inclusive, stay; later ones are told again.</param>
+/// <param name="ValidationRows">Likewise for rows of evaluations.</param>
+public sealed record RunResumed(long Step, long TrainRows, long ValidationRows);
 
 /// <summary>Progress between rows: cheap, many a second, may be dropped.</summary>
 /// <param name="Step">Updates applied so far.</param>

@@ -45,6 +45,9 @@ public sealed record JobTopology(
     int NextReplica,
     bool IsFixed)
 {
+    /// <summary>Epoch that the servers began; later ones went on with what they hold.</summary>
+    public int StartEpoch { get; init; } = Epoch;
+
     public int Workers => Replicas.Sum(r => r.Workers.Length);
 
     /// <summary>Every node that has something of the job.</summary>
@@ -83,19 +86,26 @@ public sealed record JobTopology(
     /// The topology without the lost nodes, for <see cref="Recovery.Reassign"/> and <see cref="Recovery.Promote"/>; null where nobody is left to
     /// compute.
     /// </summary>
-    public JobTopology? Without(IReadOnlySet<string> lost)
+    public JobTopology? Without(IReadOnlySet<string> lost) => Without(lost, Servers.Any(s => lost.Contains(s.Node)) ? Epoch + 1 : Epoch);
+
+    /// <summary>
+    /// The topology by which another coordinator goes on with what runs, in a new epoch, so that what the former one still says is refused; null
+    /// where everyone must go back to a checkpoint.
+    /// </summary>
+    /// <param name="lost">Nodes that do not run any more what the topology gives to them; may be empty.</param>
+    public JobTopology? TakenOver(IReadOnlySet<string> lost) => After(lost) == Recovery.Rollback ? null : Without(lost, Epoch + 1);
+
+    private JobTopology? Without(IReadOnlySet<string> lost, int epoch)
     {
         var replicas = Replicas.Where(r => !lost.Contains(r.Node)).ToImmutableArray();
         if (replicas.IsEmpty) return null;
-        bool promotes = Servers.Any(s => lost.Contains(s.Node));
-        int epoch = promotes ? Epoch + 1 : Epoch;
         var servers = Servers.Select(s =>
             lost.Contains(s.Node) ? s with { Node = s.Backup!, Backup = null, Seeded = false, Since = epoch }
             : s.Backup is { } backup && lost.Contains(backup) ? s with { Backup = null, Seeded = false } : s);
         return this with
         {
             Epoch = epoch,
-            Assignment = promotes ? 0 : Assignment + 1,
+            Assignment = epoch > Epoch ? 0 : Assignment + 1,
             Servers = [.. servers],
             Replicas = Share(replicas, GradientShards),
         };

@@ -26,7 +26,7 @@ public static class JournalCodec
 
     public const string SnapshotManifest = "job-ledger.1";
 
-    private static readonly MessagePackSerializerOptions Options = MessagePackSerializerOptions.Standard
+    internal static readonly MessagePackSerializerOptions Options = MessagePackSerializerOptions.Standard
         .WithResolver(StandardResolver.Instance)
         .WithSecurity(MessagePackSecurity.UntrustedData.WithMaximumObjectGraphDepth(WireCodec.MaximumDepth));
 
@@ -35,7 +35,6 @@ public static class JournalCodec
         ["job-submitted.1"] = bytes => As<JournalSubmitted>(bytes, r =>
             new JobEvent.Submitted(r.Job, r.IdempotencyKey, r.Name, r.SpecYaml, r.SpecHash, r.Directory, Time(r.UnixMilliseconds))),
         ["job-placed.1"] = bytes => As<JournalPlaced>(bytes, r => new JobEvent.Placed(r.Job, r.Epoch, [.. r.Placement])),
-        ["job-epoch.1"] = bytes => As<JournalEpochRaised>(bytes, r => new JobEvent.EpochRaised(r.Job, r.Epoch)),
         ["job-checkpoint.1"] = bytes => As<JournalCheckpoint>(bytes, r => new JobEvent.CheckpointWritten(r.Job, r.Step, r.Path)),
         ["command-applied.1"] = bytes => As<JournalCommand>(bytes, r => new JobEvent.CommandApplied(r.Job, r.IdempotencyKey, r.Command)),
         ["job-stop.1"] = bytes => As<JournalStopRequested>(bytes, r => new JobEvent.StopRequested(r.Job, Named<StopReason>(r.Reason))),
@@ -52,7 +51,6 @@ public static class JournalCodec
         JobEvent.Submitted s => Entry("job-submitted.1",
             new JournalSubmitted(s.Job, s.Key, s.Name, s.SpecYaml, s.SpecHash, s.Directory, s.At.ToUnixTimeMilliseconds())),
         JobEvent.Placed p => Entry("job-placed.1", new JournalPlaced(p.Job, p.Epoch, ImmutableCollectionsMarshal.AsArray(p.Placement) ?? [])),
-        JobEvent.EpochRaised r => Entry("job-epoch.1", new JournalEpochRaised(r.Job, r.Epoch)),
         JobEvent.CheckpointWritten c => Entry("job-checkpoint.1", new JournalCheckpoint(c.Job, c.Step, c.Path)),
         JobEvent.CommandApplied c => Entry("command-applied.1", new JournalCommand(c.Job, c.Key, c.Command)),
         JobEvent.StopRequested s => Entry("job-stop.1", new JournalStopRequested(s.Job, RunJson.Name(s.Reason))),
@@ -82,7 +80,7 @@ public static class JournalCodec
     private static TResult As<T, TResult>(ReadOnlyMemory<byte> bytes, Func<T, TResult> convert) =>
         convert(MessagePackSerializer.Deserialize<T>(bytes, Options) ?? throw new MessagePackSerializationException("nil"));
 
-    private static T Guarded<T>(string manifest, ReadOnlyMemory<byte> bytes, Func<T> read)
+    internal static T Guarded<T>(string manifest, ReadOnlyMemory<byte> bytes, Func<T> read)
     {
         try
         {

@@ -17,9 +17,6 @@ public sealed record JournalSubmitted(
 public sealed record JournalPlaced([property: Key(0)] string Job, [property: Key(1)] int Epoch, [property: Key(2)] byte[] Placement);
 
 [MessagePackObject]
-public sealed record JournalEpochRaised([property: Key(0)] string Job, [property: Key(1)] int Epoch);
-
-[MessagePackObject]
 public sealed record JournalCheckpoint([property: Key(0)] string Job, [property: Key(1)] long Step, [property: Key(2)] string Path);
 
 [MessagePackObject]

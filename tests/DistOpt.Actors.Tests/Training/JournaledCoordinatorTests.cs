@@ -138,24 +138,6 @@ public sealed class JournaledCoordinatorTests
     }
 
     [Fact]
-    public async Task Job_epochs_are_stored_and_none_is_given_twice()
-    {
-        await using var harness = new JournalHarness(new JournalSwitch());
-        var first = await harness.ReadyAsync();
-        await harness.SubmitAsync(first, "a", workers: TooMany);
-        var raise = new RaiseEpoch(new JobId("a"));
-        var together = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => first.Ask<EpochRaised>(raise, TimeSpan.FromSeconds(30), Token)));
-        Assert.Equal([1, 2, 3], together.Select(e => e.Epoch).Order());
-        await first.Ask<PlacementStored>(new StorePlacement(new JobId("a"), 3, [1, 2]), TimeSpan.FromSeconds(30), Token);
-        await first.Ask<CheckpointStored>(new StoreCheckpoint(new JobId("a"), 200, "checkpoints/200"), TimeSpan.FromSeconds(30), Token);
-
-        first.Tell(Kill.Instance);
-        var second = await harness.ReadyAsync();
-
-        Assert.Equal(4, (await second.Ask<EpochRaised>(raise, TimeSpan.FromSeconds(30), Token)).Epoch);
-    }
-
-    [Fact]
     public async Task A_run_whose_end_was_written_but_not_stored_is_not_run_again()
     {
         await using var harness = new JournalHarness(new JournalSwitch());

@@ -36,7 +36,7 @@ public class JobLedgerTests
     public void Epochs_and_checkpoints_only_go_up()
     {
         var ledger = JobLedger.From([
-            Submit("a"), new JobEvent.Placed("a", 2, [1, 2]), new JobEvent.EpochRaised("a", 5), new JobEvent.EpochRaised("a", 4), new JobEvent.Placed("a", 3, [9]),
+            Submit("a"), new JobEvent.Placed("a", 2, [9]), new JobEvent.Placed("a", 5, [1, 2]), new JobEvent.Placed("a", 3, [9]),
             new JobEvent.CheckpointWritten("a", 200, "c200"), new JobEvent.CheckpointWritten("a", 100, "c100")]);
 
         Assert.Equal(5, ledger.LatestEpoch("a"));
@@ -112,15 +112,14 @@ public class JobLedgerTests
     private static JobEvent Any(Random random)
     {
         string job = $"job-{random.Next(25)}";
-        return random.Next(9) switch
+        return random.Next(8) switch
         {
             0 or 1 => Submit(job, random.Next(2) == 0 ? null : $"key-{job}"),
             2 => new JobEvent.Placed(job, random.Next(5), [1]),
-            3 => new JobEvent.EpochRaised(job, random.Next(5)),
-            4 => new JobEvent.CheckpointWritten(job, random.Next(500), "path"),
-            5 => new JobEvent.CommandApplied(job, $"command-{random.Next(30)}", KeyUse.Cancel),
-            6 => new JobEvent.StopRequested(job, StopReason.Cancelled),
-            7 => new JobEvent.Restarted(job),
+            3 => new JobEvent.CheckpointWritten(job, random.Next(500), "path"),
+            4 => new JobEvent.CommandApplied(job, $"command-{random.Next(30)}", KeyUse.Cancel),
+            5 => new JobEvent.StopRequested(job, StopReason.Cancelled),
+            6 => new JobEvent.Restarted(job),
             _ => Ended(job),
         };
     }
