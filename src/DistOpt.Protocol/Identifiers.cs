@@ -7,7 +7,8 @@ namespace DistOpt.Protocol;
 public readonly record struct NodeId([property: Key(0)] string Value)
 {
     /// <summary>Whether this is another incarnation of that node: the same address, another process.</summary>
-    public bool Succeeds(NodeId other) => this != other && Value.LastIndexOf('#') is > 0 and var at && other.Value.StartsWith(Value[..(at + 1)], StringComparison.Ordinal);
+    public bool Succeeds(NodeId other) => this != other && Value.LastIndexOf('#') is > 0 and var at
+        && other.Value.StartsWith(Value[..(at + 1)], StringComparison.Ordinal);
 
     public override string ToString() => Value;
 }

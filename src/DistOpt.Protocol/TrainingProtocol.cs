@@ -54,6 +54,7 @@ public sealed record StepProgress(
 /// <param name="SelectedStep">Version of the selected weights; equal to <paramref name="Step"/> where nothing was selected before.</param>
 /// <param name="SelectedValue">Value of the selecting metric there; NaN where none was measured.</param>
 /// <param name="KeepLast">Whether the last weights are the selected ones.</param>
+/// <param name="JobEpoch">Epoch in which it ended; where another has begun since, steps may have to be done again.</param>
 [MessagePackObject]
 public sealed record TrainingEnded(
     [property: Key(0)] long Step,
@@ -62,7 +63,8 @@ public sealed record TrainingEnded(
     [property: Key(3)] long Samples,
     [property: Key(4)] long SelectedStep,
     [property: Key(5)] double SelectedValue,
-    [property: Key(6)] bool KeepLast) : IWireMessage;
+    [property: Key(6)] bool KeepLast,
+    [property: Key(7)] int JobEpoch = 0) : IWireMessage;
 
 /// <summary>Any actor of a job to the training coordinator: user code or the job itself failed.</summary>
 /// <param name="Who">Actor and node, for people.</param>

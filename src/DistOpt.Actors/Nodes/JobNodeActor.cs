@@ -54,7 +54,7 @@ internal sealed class JobNodeActor : ReceiveActor
         var self = Self;
         return new OneForOneStrategy(error =>
         {
-            self.Tell(new ChildFailed(Sender.Path.Name, error));
+            self.Tell(new ChildFailed(Sender.Path.Name, error is ActorInitializationException { InnerException: { } inner } ? inner : error));
             return Directive.Stop;
         });
     }

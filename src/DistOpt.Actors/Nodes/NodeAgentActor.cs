@@ -24,6 +24,9 @@ public sealed class NodeAgentActor : ReceiveActor
 
     // latest epochs of which this node has heard: what a coordinator of a lower one says counts no more
     private readonly Dictionary<JobId, int> _epochs = [];
+
+    // messages for a job that begins here anew while what ran of it before is still ending
+    private readonly Dictionary<JobId, List<NodeDelivery>> _waiting = [];
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private IActorRef? _coordinator;
     private long _spawned;
@@ -49,6 +52,7 @@ public sealed class NodeAgentActor : ReceiveActor
                 _services.Channel.ForgetJob(JobKey.Of(ended));
             }
             _services.Meter.JobEnded(ended);
+            if (_waiting.Remove(ended, out var waiting)) waiting.ForEach(Deliver);
             _log.Of(ended).Info("job has ended on this node");
         });
     }
@@ -75,6 +79,14 @@ public sealed class NodeAgentActor : ReceiveActor
         {
             case NodeActors.Jobs or NodeActors.Training:
                 _coordinator?.Tell(delivery);
+                break;
+            case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job) && _names.ContainsValue(delivery.Job):
+                _waiting.TryAdd(delivery.Job, []);
+                _waiting[delivery.Job].Add(delivery);
+                break;
+            case var _ when _waiting.TryGetValue(delivery.Job, out var waiting):
+                if (delivery.Body is EndJob) _waiting.Remove(delivery.Job);
+                else waiting.Add(delivery);
                 break;
             case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job):
                 // a name of its own: the job's former actor may still be stopping

@@ -84,7 +84,8 @@ internal sealed partial class ParameterServerActor
         if (Backup is not null)
         {
             _sent++;
-            ToBackup(TensorKind.ReplicateState, plan.Step, default, new StateMeta(WireState.From(State()), 0) { Rows = RowsForBackup }, new TensorLease(default));
+            var meta = new StateMeta(WireState.From(State()), 0) { Rows = RowsForBackup };
+            ToBackup(TensorKind.ReplicateState, plan.Step, default, meta, new TensorLease(default));
         }
         _isAtBarrier = true;
         Hold(() => ProceedWith(plan));

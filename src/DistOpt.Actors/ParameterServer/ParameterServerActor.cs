@@ -270,7 +270,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         var planner = _setup.Planner!;
         ToTraining(new TrainingEnded(plan.Step, _lastEpoch, (int)reason, planner.Samples, planner.SelectedStep ?? plan.Step,
-            planner.SelectedValue, plan.Keep || planner.SelectedStep is null));
+            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch));
     }
 
     private void OnDelivery(NodeDelivery delivery)

@@ -93,6 +93,10 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<FailJob>(fail => Find(fail.Job)?.Actor?.Tell(fail));
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);
+        Receive<NodesPresent>(present =>
+        {
+            foreach (var job in _jobs.Values) job.Actor?.Tell(present);
+        });
         Receive<OutsideOutput>(output =>
         {
             foreach (var job in _jobs.Values) job.Actor?.Tell(output);
@@ -145,7 +149,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         {
             if (Find(id) is not { Ending: false, Actor: { } actor }) continue;
             _answerOf = id;
-            var taken = _jobs.Values.Where(j => j is { Workers: not null })
+            var taken = _jobs.Values.Where(j => j is { Workers: not null } && j.Id != id)
                 .SelectMany(j => j.Workers!).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
             actor.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, n.Roles.Contains("server"),
                 n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0))]));

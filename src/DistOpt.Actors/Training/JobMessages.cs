@@ -85,6 +85,9 @@ public sealed record OutsideOutput(WireLogLine Line) : INoSerializationVerificat
 /// <summary>From the host: a node has left or was lost.</summary>
 public sealed record NodeGone(NodeId Node, string Why) : INoSerializationVerificationNeeded;
 
+/// <summary>From the host, once the coordinator has read its journal: these nodes are there, and no other that may have been.</summary>
+public sealed record NodesPresent(IReadOnlySet<NodeId> Nodes) : INoSerializationVerificationNeeded;
+
 /// <summary>To the job coordinator: answered by <see cref="JobList"/>.</summary>
 public sealed record ListJobs : INoSerializationVerificationNeeded;
 

@@ -96,7 +96,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void OnTrainingEnded(TrainingEnded ended)
     {
-        if (_training is not null) return;
+        if (_training is not null || ended.JobEpoch != _epoch) return;
         _training = ended;
         _progress.Step(ended.Step, ended.Samples, null);
         if (!SaveAtEnd(ended)) CollectLast();

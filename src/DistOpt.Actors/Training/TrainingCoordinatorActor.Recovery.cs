@@ -18,7 +18,7 @@ internal sealed partial class TrainingCoordinatorActor
     private readonly Dictionary<string, WirePeer> _peers = new(StringComparer.Ordinal);
     private readonly Dictionary<NodeId, string> _refused = [];
     private readonly HashSet<(int Server, bool IsBackup)> _restored = [];
-    private JobTopology? _lostTopology;
+    private int _nextReplica;
     private Checkpoint? _restoring;
     private IActorRef? _restorer;
     private Action? _onceStored;
@@ -56,7 +56,8 @@ internal sealed partial class TrainingCoordinatorActor
     {
         _onceStored = then;
         var begun = _sinkStarted ? _services.Time.GetUtcNow() - TimeSpan.FromSeconds(_progress.WallSeconds) : _begunAt;
-        var record = new PlacementRecord(_wirePlacement!, begun.ToUnixTimeMilliseconds(), _workerFailures, _serverFailures, _rollbacks, _stepsRedone, _shardsRedone);
+        var record = new PlacementRecord(_wirePlacement!, begun.ToUnixTimeMilliseconds(), _workerFailures, _serverFailures, _rollbacks, _stepsRedone,
+            _shardsRedone);
         Context.Parent.Tell(new StorePlacement(_submission.Job, _topology!.Epoch, _topology.Assignment, record.Write()));
     }
 
@@ -184,7 +185,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_state == "testing" && recovery == Recovery.Promote) next = null;
         if (next is null)
         {
-            GoBack(topology, lost);
+            GoBack(topology);
             return;
         }
         if (recovery == Recovery.Promote) BackToTraining();
@@ -200,7 +201,7 @@ internal sealed partial class TrainingCoordinatorActor
     }
 
     /// <summary>Everyone returns to the last checkpoint, on the nodes that are there.</summary>
-    private void GoBack(JobTopology topology, HashSet<string> lost)
+    private void GoBack(JobTopology topology)
     {
         if (_sinkStarted)
         {
@@ -210,8 +211,7 @@ internal sealed partial class TrainingCoordinatorActor
         }
         if (_restorer is not null) Context.Stop(_restorer);
         BackToTraining();
-        // nodes that are left hold on to nothing of the former epoch
-        _lostTopology = topology with { Replicas = [.. topology.Replicas.Where(r => !lost.Contains(r.Node))] };
+        _nextReplica = topology.NextReplica;
         _topology = null;
         Enter("placing");
         Timers.StartSingleTimer(NodesTimer, new GiveUp(), TimeSpan.FromSeconds(Spec.Training.NodeTimeout));
@@ -253,19 +253,15 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended || _state != "training" || _topology is not { IsFixed: false } topology) return;
         if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
         var nodes = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node)).ToList();
-        var capacities = nodes.Select(n => new NodeCapacity(n.Peer.Node.Value, n.FreeSlots, n.Server)).ToList();
+        var own = topology.Replicas.ToDictionary(r => new NodeId(r.Node), r => r.Workers.Length);
+        var capacities = nodes.Select(n =>
+            new NodeCapacity(n.Peer.Node.Value, Math.Max(0, n.Slots - own.GetValueOrDefault(n.Peer.Node)), n.Server)).ToList();
         if (topology.Grown(capacities, Spec.Training.Workers, Spec.Training.Replicas) is not { } wanted) return;
         var unknown = wanted.Nodes.Where(n => !_prepared.ContainsKey(new NodeId(n))).ToList();
         PrepareNodes(unknown);
         var ready = capacities.Where(c => _prepared.ContainsKey(new NodeId(c.Node))).ToList();
         if (topology.Grown(ready, Spec.Training.Workers, Spec.Training.Replicas) is not { } next) return;
         foreach (string node in next.Nodes.Except(topology.Nodes)) Note("information", $"node {NameOf(node)} takes part from step {_progress.CurrentStep + 1} or soon after");
-        foreach (var (node, count) in next.Replicas.Select(r => (r.Node, r.Workers.Length)))
-        {
-            // until the job coordinator offers anew, these slots are taken
-            int before = topology.Replicas.FirstOrDefault(r => r.Node == node)?.Workers.Length ?? 0;
-            if (_offered.TryGetValue(node, out var offered)) _offered[node] = offered with { FreeSlots = Math.Max(0, offered.FreeSlots - (count - before)) };
-        }
         Assign(next);
     }
 

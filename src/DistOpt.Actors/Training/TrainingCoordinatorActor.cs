@@ -11,12 +11,12 @@ using DistOpt.Protocol;
 namespace DistOpt.Actors.Training;
 
 /// <summary>
-/// Job coordinator to training coordinator: the nodes that the job may use, as they are now, with the slots that no job has. Answered by
+/// Job coordinator to training coordinator: the nodes that the job may use, as they are now, with the slots that no other job has. Answered by
 /// <see cref="OfferAnswered"/>.
 /// </summary>
 internal sealed record OfferedNodes(IReadOnlyList<OfferedNode> Nodes) : INoSerializationVerificationNeeded;
 
-internal sealed record OfferedNode(WirePeer Peer, string Name, bool Server, int FreeSlots) : INoSerializationVerificationNeeded;
+internal sealed record OfferedNode(WirePeer Peer, string Name, bool Server, int Slots) : INoSerializationVerificationNeeded;
 
 /// <summary>Training coordinator to job coordinator: what the job has now; null while it could not be placed.</summary>
 internal sealed record OfferAnswered(JobId Job, IReadOnlyDictionary<NodeId, int>? Workers) : INoSerializationVerificationNeeded;
@@ -60,6 +60,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<StopJob>(stop => Guard(() => Stop(stop.Reason)));
         Receive<FailJob>(fail => Guard(() => Fail(fail.Why)));
         Receive<NodeGone>(gone => Guard(() => OnNodeGone(gone)));
+        Receive<NodesPresent>(present => Guard(() => OnPresent(present.Nodes)));
         Receive<OutsideOutput>(o => Guard(() => Log(new LogLine(o.Line.Node, o.Line.Source, o.Line.Level, o.Line.Text, _progress.WallSeconds))));
         Receive<CheckProgress>(_ => Guard(CheckWhetherItMoves));
         Receive<GiveUp>(_ => Guard(OnGiveUp));
@@ -138,11 +139,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private void Place()
     {
         bool isFirst = _epoch == 0;
-        // slots that the job itself had are not among those that are free
-        var own = _lostTopology?.Replicas.ToDictionary(r => r.Node, r => r.Workers.Length) ?? [];
         var capacities = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node))
-            .Select(n => new NodeCapacity(n.Peer.Node.Value, Math.Min(n.FreeSlots,
-                int.MaxValue / 2) + own.GetValueOrDefault(n.Peer.Node.Value), n.Server)).ToList();
+            .Select(n => new NodeCapacity(n.Peer.Node.Value, n.Slots, n.Server)).ToList();
         int slots = (int)Math.Min(int.MaxValue, capacities.Sum(c => (long)c.WorkerSlots));
         // what was lost need not come back before the job goes on
         int workers = isFirst ? Spec.Training.WorkersMin ?? Spec.Training.Workers : 1;
@@ -157,8 +155,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             return;
         }
         bool isFixed = _services.IsAlone && placement.Nodes.Take(2).Count() == 1;
-        _topology = JobTopology.Begin(++_epoch, placement, capacities, shards, Spec.Training.Replicas, _lostTopology?.NextReplica ?? 0, isFixed);
-        _lostTopology = null;
+        _topology = JobTopology.Begin(++_epoch, placement, capacities, shards, Spec.Training.Replicas, _nextReplica, isFixed);
         Timers.Cancel(NodesTimer);
         _wirePlacement = ToWire(_topology);
         Enter("preparing");
@@ -308,8 +305,14 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         if (!_sinkStarted)
         {
             if (_resumed is { } resumed)
-                StartSink(new RunResumed(resumed.Step, _lastRows[DataSplit.Train], _lastRows[DataSplit.Validation]), resumed.State.Samples, resumed.Run.WallSeconds);
-            else StartSink(null, 0, 0);
+            {
+                var rows = new RunResumed(resumed.Step, _lastRows[DataSplit.Train], _lastRows[DataSplit.Validation]);
+                StartSink(rows, resumed.State.Samples, resumed.Run.WallSeconds);
+            }
+            else
+            {
+                StartSink(null, 0, 0);
+            }
         }
         TellBegin(_epoch);
         if (_pendingStop is { } reason) Stop(reason);

@@ -80,6 +80,7 @@ internal sealed class CoordinatorRelayActor : ReceiveActor
     {
         _local = ready.Coordinator;
         Context.Watch(_local);
+        _local.Tell(new NodesPresent(_members.Keys.Select(MembershipActor.IdOf).ToHashSet()));
         while (_waiting.TryDequeue(out var waiting)) _local.Tell(waiting.Message, waiting.Sender);
         TellPlace();
     }

@@ -24,13 +24,21 @@ internal sealed class JobHarness : IAsyncDisposable
     private TaskCompletionSource _news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly int _slots;
     private readonly bool _isAlone;
+    private readonly DurableSinks? _durable;
+    private readonly HashSet<int> _dead = [];
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _coordinatorNode;
 
     /// <param name="roles">Roles of each node; null = worker and server for all.</param>
-    public JobHarness(IReadOnlyList<LinearRuntime> runtimes, int slots = 100, string hocon = "", bool isAlone = false, IReadOnlyList<string[]>? roles = null)
+    /// <param name="isJournaled">Whether the coordinator remembers its jobs in a journal (in memory), so that another can go on with them.</param>
+    public JobHarness(IReadOnlyList<LinearRuntime> runtimes, int slots = 100, string hocon = "", bool isAlone = false, IReadOnlyList<string[]>? roles = null,
+        bool isJournaled = false)
     {
         (_slots, _isAlone) = (slots, isAlone);
+        if (isJournaled) _durable = new DurableSinks();
         _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(
-            "akka { stdout-loglevel = OFF\n loglevel = OFF\n loggers = [] }\n" + hocon).WithFallback(NodeServices.Hocon));
+            "akka { stdout-loglevel = OFF\n loglevel = OFF\n loggers = []\n persistence { journal.plugin = akka.persistence.journal.inmem\n "
+            + "snapshot-store.plugin = akka.persistence.snapshot-store.inmem } }\n" + hocon).WithFallback(NodeServices.Hocon));
         _local = new LocalNodes
         {
             OnDelivery = (to, delivery) =>
@@ -41,7 +49,7 @@ internal sealed class JobHarness : IAsyncDisposable
             },
         };
         for (int i = 0; i < runtimes.Count; i++) Add(runtimes[i], roles?[i]);
-        for (int i = 0; i < runtimes.Count; i++) Offer(i);
+        BeginCoordinator(0);
     }
 
     /// <summary>Every control message so far.</summary>
@@ -65,10 +73,59 @@ internal sealed class JobHarness : IAsyncDisposable
     public async Task KillAsync(int index)
     {
         var node = _nodes[index];
+        await StopAsync(index);
+        Coordinator.Tell(new NodeGone(node.Id, "it was killed"), ActorRefs.NoSender);
+    }
+
+    private async Task StopAsync(int index)
+    {
+        var node = _nodes[index];
+        _dead.Add(index);
         _local.Remove(node.Id);
         Trace.Enqueue($"KILL {node.Id}");
         await node.Agent.GracefulStop(TimeSpan.FromSeconds(10));
-        Coordinator.Tell(new NodeGone(node.Id, "it was killed"), ActorRefs.NoSender);
+    }
+
+    /// <summary>The coordinator's node dies at once; what it had sent and not stored is lost.</summary>
+    public async Task KillCoordinatorAsync()
+    {
+        var node = _nodes[_coordinatorNode];
+        _local.Remove(node.Id);
+        await Coordinator.GracefulStop(TimeSpan.FromSeconds(10));
+        await StopAsync(_coordinatorNode);
+    }
+
+    /// <summary>Another node takes the coordinator's place and reads the journal. Returns its number.</summary>
+    public int RestartCoordinator(LinearRuntime runtime, params string[] roles)
+    {
+        int index = Add(runtime, roles);
+        BeginCoordinator(index);
+        return index;
+    }
+
+    private void BeginCoordinator(int index)
+    {
+        _coordinatorNode = index;
+        var node = _nodes[index];
+        if (_durable is null)
+        {
+            Coordinator = _system.ActorOf(JobCoordinatorActor.Props(node.Services), $"jobs-{index}");
+            Ready(Coordinator);
+            return;
+        }
+        Action<IActorRef> onReady = Ready;
+        var ready = _system.ActorOf(Props.Create(() => new Relay(onReady)));
+        Coordinator = _system.ActorOf(JobCoordinatorActor.Props(node.Services, null,
+            new JobCoordinatorSetup { Journal = _durable, Sinks = _durable, Relay = ready }), $"jobs-{index}");
+
+        void Ready(IActorRef coordinator)
+        {
+            node.Agent.Tell(new CoordinatorHere(coordinator));
+            var alive = Enumerable.Range(0, _nodes.Count).Where(i => !_dead.Contains(i)).ToList();
+            coordinator.Tell(new NodesPresent(alive.Select(i => _nodes[i].Id).ToHashSet()), ActorRefs.NoSender);
+            foreach (int i in alive) Offer(i);
+            _ready.TrySetResult();
+        }
     }
 
     /// <summary>Waits until every server of the job that is running has a backup which can take over.</summary>
@@ -82,6 +139,21 @@ internal sealed class JobHarness : IAsyncDisposable
             await news.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
         }
     }
+
+    /// <summary>Waits until so many messages of a kind have been delivered.</summary>
+    public async Task HeardAsync(Func<NodeDelivery, bool> isMeant, int count, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var news = Volatile.Read(ref _news).Task;
+            if (Wires.Count(isMeant) >= count) return;
+            await news.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
+        }
+    }
+
+    /// <summary>A message that a node, dead or alive, has sent.</summary>
+    public void SendAs(int from, int to, string actor, IWireMessage body, string job = "job-1") =>
+        _nodes[from].Services.Router.Send(_nodes[to].Id, new JobId(job), actor, body);
 
     private sealed record Node(NodeId Id, NodeServices Services, IActorRef Agent, string[] Roles);
 
@@ -103,11 +175,6 @@ internal sealed class JobHarness : IAsyncDisposable
         var agent = _system.ActorOf(NodeAgentActor.Props(services), $"agent-{i}");
         _local.Add(id, agent);
         _nodes.Add(new Node(id, services, agent, roles ?? ["worker", "server"]));
-        if (i == 0)
-        {
-            Coordinator = _system.ActorOf(JobCoordinatorActor.Props(services), "jobs");
-            agent.Tell(new CoordinatorHere(Coordinator));
-        }
         return i;
     }
 
@@ -115,10 +182,10 @@ internal sealed class JobHarness : IAsyncDisposable
     {
         var node = _nodes[index];
         var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current);
-        node.Services.Router.Send(_nodes[0].Id, default, NodeActors.Jobs, offer);
+        node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
     }
 
-    public IActorRef Coordinator { get; private set; } = null!;
+    public IActorRef Coordinator { get; private set; } = ActorRefs.Nobody;
 
     public TrainingSpec Spec { get; private set; } = new();
 
@@ -143,6 +210,18 @@ internal sealed class JobHarness : IAsyncDisposable
         return (await ended.Task.WaitAsync(TimeSpan.FromSeconds(60), cancellationToken), sink);
     }
 
+    /// <summary>Runs a job that outlives its coordinator.</summary>
+    public async Task<(RunSummary Summary, RecordingSink Sink)> RunDurableAsync(TrainingSpec spec, string directory, CancellationToken cancellationToken,
+        string job = "job-1")
+    {
+        Spec = spec;
+        var id = new JobId(job);
+        await _ready.Task.WaitAsync(TimeSpan.FromSeconds(10), cancellationToken);
+        await Coordinator.Ask<JobAccepted>(new SubmitDurableJob(id, spec, directory, null), TimeSpan.FromSeconds(10), cancellationToken);
+        await _durable!.EndOf(id).WaitAsync(TimeSpan.FromSeconds(60), cancellationToken);
+        return (_durable.Sink.Summary!, _durable.Sink);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _system.Terminate();
@@ -163,5 +242,36 @@ internal sealed class JobHarness : IAsyncDisposable
             Receive<SubmitJob>(submit => coordinator.Tell(submit));
             Receive<JobEnded>(end => ended.TrySetResult(end));
         }
+    }
+
+    private sealed class Relay : ReceiveActor
+    {
+        public Relay(Action<IActorRef> ready) => Receive<CoordinatorReady>(r => ready(r.Coordinator));
+    }
+
+    /// <summary>The run directory of one durable job, which stays when coordinators go.</summary>
+    private sealed class DurableSinks : IJobSinks, IJobJournal
+    {
+        private readonly System.Collections.Concurrent.ConcurrentDictionary<JobId, TaskCompletionSource> _ends = new();
+
+        public RecordingSink Sink { get; } = new();
+
+        public Task EndOf(JobId job) => _ends.GetOrAdd(job, _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
+
+        public IRunSink Open(JobId job, TrainingSpec spec, string directory, IJobRuntime runtime, bool recovered) => Sink;
+
+        public RunSummary? FindEnd(JobId job, string directory) => Sink.Summary;
+
+        public void Ended(JobId job)
+        {
+            _ = EndOf(job);
+            _ends[job].TrySetResult();
+        }
+
+        public Task TakeAsync() => Task.CompletedTask;
+
+        public Task<bool> IsHeldAsync() => Task.FromResult(true);
+
+        public void Release() { }
     }
 }

@@ -23,7 +23,12 @@ internal sealed class RecordingSink : IRunSink
 
     public Action<RunProgress>? OnProgress { get; init; }
 
-    public void Started(RunStarted run) => Start = run;
+    public void Started(RunStarted run)
+    {
+        Start = run;
+        if (run.Resumed is not { } resumed) return;
+        Rows.RemoveAll(r => r.Step > r.Split switch { DataSplit.Train => resumed.TrainRows, DataSplit.Validation => resumed.ValidationRows, _ => -1 });
+    }
 
     public void Progress(RunProgress progress) => OnProgress?.Invoke(progress);
 

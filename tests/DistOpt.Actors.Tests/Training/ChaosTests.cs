@@ -6,7 +6,7 @@ using DistOpt.Core.Training;
 namespace DistOpt.Actors.Tests.Training;
 
 /// <summary>
-/// Random nodes die at random moments and others join, by a seed: the run ends by itself with the bits of the undisturbed one. More seeds:
+/// Random nodes and coordinators die at random moments and others join, by a seed: the run ends by itself with the bits of the undisturbed one. More seeds:
 /// the environment variable <c>DISTOPT_CHAOS_SEEDS</c>, as in <c>1000-1999</c>.
 /// </summary>
 public sealed class ChaosTests
@@ -25,7 +25,7 @@ public sealed class ChaosTests
     {
         ulong drawn = 0;
         int servers = 1 + Next(3), shards = 1 + Next(7), workers = 1 + Next(Math.Min(4, shards)), kills = 1 + Next(5);
-        bool hasBackups = Next(2) == 1, evaluatesOften = Next(2) == 1;
+        bool hasBackups = Next(2) == 1, evaluatesOften = Next(2) == 1, losesCoordinators = Next(2) == 1;
         var spec = JobHarness.SpecOf(workers, servers, shards, epochs: 8);
         spec = spec with
         {
@@ -54,27 +54,68 @@ public sealed class ChaosTests
         LinearRuntime Runtime() => new(buffers: true) { BeforeLeaf = Count };
         try
         {
-            var harness = new JobHarness([.. roles.Select(_ => Runtime())], slots: 2, roles: roles) { CheckpointDirectory = folder };
+            var harness = new JobHarness([.. roles.Select(_ => Runtime())], slots: 2, roles: roles, isJournaled: losesCoordinators)
+            {
+                CheckpointDirectory = losesCoordinators ? null : folder,
+            };
             await using var owned = harness;
-            var run = harness.RunAsync(spec, Token);
+            var run = losesCoordinators ? harness.RunDurableAsync(spec, folder, Token) : RunAsync();
             var alive = Enumerable.Range(1, roles.Count - 1).ToList();
             for (int k = 0; k < kills; k++)
             {
-                if (await Task.WhenAny(reached[k].Task, run) == run) break;
+                await MovesAsync(Task.WhenAny(reached[k].Task, run));
+                if (run.IsCompleted) break;
+                bool losesCoordinator = losesCoordinators && Next(3) > 0;
+                if (losesCoordinator)
+                {
+                    await harness.KillCoordinatorAsync();
+                    // alone, or with somebody else at once
+                    if (Next(2) == 1)
+                    {
+                        Restart();
+                        continue;
+                    }
+                }
                 int victim = alive[Next(alive.Count)];
                 bool joinsFirst = Next(2) == 1;
                 if (joinsFirst) Replace(victim);
                 await harness.KillAsync(victim);
                 if (!joinsFirst) Replace(victim);
+                if (losesCoordinator) Restart();
             }
+            await MovesAsync(run);
             var (end, sink) = await run;
-            Assert.True(end.Summary.Status == RunStatus.Completed, $"seed {seed}: {end.Summary.Error}{Environment.NewLine}{string.Join(Environment.NewLine, harness.Trace.TakeLast(100))}");
+            Assert.True(end.Status == RunStatus.Completed, $"seed {seed}: {end.Error}{Environment.NewLine}{string.Join(Environment.NewLine, harness.Trace.TakeLast(100))}");
             // going on after the limit hides that somebody was not told what to do
             Assert.True(!sink.Lines.Any(l => l.Text.Contains("no progress")), $"seed {seed}: {string.Join(Environment.NewLine, sink.Lines.Select(l => l.Text).Concat(harness.Trace))}");
-            Assert.True(expected.WeightsSha256 == end.Summary.WeightsSha256, $"seed {seed}: other bits");
-            Assert.Equal(expected.Validation, end.Summary.Validation);
-            Assert.Equal(expected.Test, end.Summary.Test);
-            Assert.Equal(expected.Train, end.Summary.Train);
+            Assert.True(expected.WeightsSha256 == end.WeightsSha256, $"seed {seed}: other bits");
+            Assert.Equal(expected.Validation, end.Validation);
+            Assert.Equal(expected.Test, end.Test);
+            Assert.Equal(expected.Train, end.Train);
+
+            async Task<(RunSummary, RecordingSink)> RunAsync()
+            {
+                var (ended, recorded) = await harness.RunAsync(spec, Token);
+                return (ended.Summary, recorded);
+            }
+
+            async Task MovesAsync(Task what)
+            {
+                try
+                {
+                    await what.WaitAsync(TimeSpan.FromSeconds(35), Token);
+                }
+                catch (TimeoutException)
+                {
+                    Assert.Fail($"seed {seed}: it hangs{Environment.NewLine}{string.Join(Environment.NewLine, harness.Trace)}");
+                }
+            }
+
+            void Restart()
+            {
+                harness.RestartCoordinator(Runtime());
+                roles.Add([]);
+            }
 
             void Replace(int victim)
             {

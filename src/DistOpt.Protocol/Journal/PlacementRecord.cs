@@ -1,0 +1,27 @@
+using System.Collections.Immutable;
+using MessagePack;
+
+namespace DistOpt.Protocol.Journal;
+
+/// <summary>
+/// The content of <see cref="Core.Jobs.JobEvent.Placed"/>: who does what, and what the run had lost until then. What another coordinator needs to
+/// go on with what runs.
+/// </summary>
+/// <param name="UnixMilliseconds">When the run began, less the time that it had run before it was resumed.</param>
+/// <param name="ShardsRedone">Gradient shards that were computed again.</param>
+[MessagePackObject]
+public sealed record PlacementRecord(
+    [property: Key(0)] JobPlacement Placement,
+    [property: Key(1)] long UnixMilliseconds,
+    [property: Key(2)] int WorkerFailures,
+    [property: Key(3)] int ServerFailures,
+    [property: Key(4)] int Rollbacks,
+    [property: Key(5)] long StepsRedone,
+    [property: Key(6)] long ShardsRedone)
+{
+    public ImmutableArray<byte> Write() => [.. MessagePackSerializer.Serialize(this, JournalCodec.Options)];
+
+    /// <exception cref="JournalException">The bytes are no such record.</exception>
+    public static PlacementRecord Read(ImmutableArray<byte> bytes) => JournalCodec.Guarded("placement", bytes.AsMemory(),
+        () => MessagePackSerializer.Deserialize<PlacementRecord>(bytes.AsMemory(), JournalCodec.Options) ?? throw new MessagePackSerializationException("nil"));
+}

@@ -1,0 +1,163 @@
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>The coordinator dies while servers and workers go on: whoever comes after it adopts them.</summary>
+public sealed class LossOfCoordinatorTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Steps_go_on_to_the_next_barrier_and_the_next_coordinator_adopts_what_runs(bool replicated)
+    {
+        var spec = Spec(replicated ? 1 : 0);
+        var (expected, rows) = await Undisturbed(spec);
+        await using var harness = Harness(out var runtimes);
+        var gate = new StepGate(step: 25);
+        var later = new StepGate(step: 28);
+        runtimes[1].BeforeLeaf = (plan, shard) =>
+        {
+            gate.Pass(plan, shard);
+            later.Pass(plan, shard);
+        };
+
+        var run = harness.RunDurableAsync(spec, _folder, Token);
+        await gate.Reached(Token);
+        await harness.KillCoordinatorAsync();
+        gate.Release();
+        // without anybody who leads it
+        await later.Reached(Token);
+        later.Release();
+        harness.RestartCoordinator(new LinearRuntime(buffers: true));
+        var (summary, sink) = await run;
+
+        AssertSame(expected, summary);
+        Assert.Equal((1, 0, 0, 0), (summary.CoordinatorRestarts, summary.Rollbacks, summary.WorkerFailures, summary.ServerFailures));
+        Assert.Equal(rows, Rows(sink));
+    }
+
+    [Fact]
+    public async Task Coordinators_are_lost_one_after_the_other_and_every_row_is_written_once()
+    {
+        var spec = Spec(replicas: 1);
+        var (expected, rows) = await Undisturbed(spec);
+        await using var harness = Harness(out var runtimes);
+        var gates = Enumerable.Range(1, 6).Select(i => new StepGate(step: 12 * i)).ToList();
+        runtimes[1].BeforeLeaf = (plan, shard) => gates.ForEach(g => g.Pass(plan, shard));
+
+        var run = harness.RunDurableAsync(spec, _folder, Token);
+        foreach (var gate in gates)
+        {
+            await gate.Reached(Token);
+            await harness.KillCoordinatorAsync();
+            gate.Release();
+            harness.RestartCoordinator(new LinearRuntime(buffers: true));
+        }
+        var (summary, sink) = await run;
+
+        AssertSame(expected, summary);
+        Assert.Equal((6, 0), (summary.CoordinatorRestarts, summary.Rollbacks));
+        Assert.Equal(rows, Rows(sink));
+        // at most the step under way is done again by each
+        Assert.InRange(summary.StepsComputed, summary.Steps, summary.Steps + 6);
+    }
+
+    [Theory]
+    [InlineData(1, 0)]
+    [InlineData(0, 1)]
+    public async Task A_server_that_dies_with_the_coordinator_is_replaced_by_its_backup_or_everyone_goes_back(int replicas, int rollbacks)
+    {
+        var spec = Spec(replicas) with { Checkpoint = new CheckpointSection { EverySteps = 5 } };
+        var (expected, rows) = await Undisturbed(spec);
+        await using var harness = Harness(out var runtimes);
+        var gate = new StepGate(step: 25);
+        runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.RunDurableAsync(spec, _folder, Token);
+        await gate.Reached(Token);
+        if (replicas > 0) await harness.SeededAsync(Token);
+        await harness.KillCoordinatorAsync();
+        // the server of key 0: the first server node that was offered
+        await harness.KillAsync(3);
+        gate.Release();
+        harness.RestartCoordinator(new LinearRuntime(buffers: true));
+        var (summary, sink) = await run;
+
+        AssertSame(expected, summary);
+        Assert.Equal((1, rollbacks), (summary.CoordinatorRestarts, summary.Rollbacks));
+        Assert.True(summary.ServerFailures > 0);
+        Assert.Equal(rows, Rows(sink));
+    }
+
+    [Fact]
+    public async Task A_coordinator_that_was_replaced_is_not_listened_to()
+    {
+        var spec = Spec(replicas: 0);
+        var (expected, _) = await Undisturbed(spec);
+        await using var harness = Harness(out var runtimes);
+        var gate = new StepGate(step: 25);
+        runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.RunDurableAsync(spec, _folder, Token);
+        await gate.Reached(Token);
+        await harness.KillCoordinatorAsync();
+        int next = harness.RestartCoordinator(new LinearRuntime(buffers: true));
+        await harness.HeardAsync(d => d.Body is JobStarted { JobEpoch: 2 }, 4, Token);
+        // what the first one might still have on its way
+        foreach (int node in new[] { 1, 2, 3, 4 })
+        {
+            harness.SendAs(0, node, NodeActors.Agent, new EndJob("it was given up", 1));
+            harness.SendAs(0, node, NodeActors.Server(0), new RequestStop((int)StopReason.Cancelled));
+            harness.SendAs(0, node, NodeActors.Server(0), new PublishSelected(26));
+        }
+        gate.Release();
+        var (summary, _) = await run;
+
+        Assert.Equal(5, next);
+        AssertSame(expected, summary);
+    }
+
+    private static TrainingSpec Spec(int replicas)
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 8);
+        return spec with { Training = spec.Training with { Replicas = replicas, WorkerTimeout = 15 } };
+    }
+
+    /// <summary>A coordinator that takes no part, two workers, two servers.</summary>
+    private static JobHarness Harness(out IReadOnlyList<LinearRuntime> runtimes)
+    {
+        string[][] roles = [[], ["worker"], ["worker"], ["server"], ["server"]];
+        runtimes = [.. roles.Select(_ => new LinearRuntime(buffers: true))];
+        return new JobHarness(runtimes, roles: roles, isJournaled: true);
+    }
+
+    private static async Task<(RunSummary Summary, IReadOnlyList<string> Rows)> Undisturbed(TrainingSpec spec)
+    {
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
+        var (end, sink) = await harness.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token);
+        return (end.Summary, Rows(sink));
+    }
+
+    private static List<string> Rows(RecordingSink sink) =>
+        [.. sink.Rows.Select(r => $"{r.Split} {r.Step} {r.Epoch} {string.Join(" ", r.Metrics.Select(m => $"{m.Key}={m.Value:R}"))}")];
+
+    private static void AssertSame(RunSummary expected, RunSummary actual)
+    {
+        Assert.True(actual.Status == RunStatus.Completed, actual.Error);
+        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
+        Assert.Equal(expected.Steps, actual.Steps);
+        Assert.Equal(expected.Selected, actual.Selected);
+        Assert.Equal(expected.Validation, actual.Validation);
+        Assert.Equal(expected.Test, actual.Test);
+        Assert.Equal(expected.Train, actual.Train);
+    }
+}
