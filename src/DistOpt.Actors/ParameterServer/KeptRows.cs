@@ -22,20 +22,21 @@ internal sealed class KeptRows
 
     public RowsKept Wire => _wire ??= new RowsKept(_storedTrain, _storedValidation, _train, _validation, [.. _newTrain], [.. _newValidation]);
 
-    /// <summary>Keeps the row, unless it is one that was told before: some steps are done again after a loss.</summary>
+    /// <summary>
+    /// A row is told. It is kept unless it was told before: some steps are done again after a loss, while the coordinator may know more than the
+    /// state that was gone back to.
+    /// </summary>
     public void Add(TrainRow row)
     {
-        if (row.Step <= Math.Max(_storedTrain, _train?.Step ?? -1)) return;
-        _newTrain.Add(row);
-        _train = row;
+        if (row.Step > Math.Max(_storedTrain, _newTrain.Count > 0 ? _newTrain[^1].Step : -1)) _newTrain.Add(row);
+        if (row.Step > (_train?.Step ?? -1)) _train = row;
         _wire = null;
     }
 
     /// <inheritdoc cref="Add(TrainRow)"/>
     public void Add(ValidationRow row)
     {
-        if (row.Step <= Math.Max(_storedValidation, _newValidation.Count > 0 ? _newValidation[^1].Step : -1)) return;
-        _newValidation.Add(row);
+        if (row.Step > Math.Max(_storedValidation, _newValidation.Count > 0 ? _newValidation[^1].Step : -1)) _newValidation.Add(row);
         if (row.Selected || _validation is null) _validation = row;
         _wire = null;
     }

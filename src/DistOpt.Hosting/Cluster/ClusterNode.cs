@@ -151,7 +151,7 @@ public sealed class ClusterNode : IAsyncDisposable
             var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             var meter = telemetry.Meter;
             var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined, meter)), "membership");
-            if (coordinates) system.ActorOf(Props.Create(() => new EndedProcessActor(time)), "ended-processes");
+            system.ActorOf(Props.Create(() => new EndedProcessActor(time)), "ended-processes");
             // whoever has it has taken this node for dead
             if (journal is not null) journal.OnLost = () => cluster.Down(cluster.SelfAddress);
             if (coordinates)

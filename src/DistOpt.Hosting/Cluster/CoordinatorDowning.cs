@@ -13,8 +13,14 @@ public sealed class CoordinatorDowning(ActorSystem system, Akka.Cluster.Cluster 
     /// <summary>Key of <see cref="NodeOptions.CoordinatorTimeout"/>.</summary>
     public const string Timeout = "distopt.coordinator-timeout";
 
-    /// <summary>What was on the other side has had as long to notice it.</summary>
-    public TimeSpan DownRemovalMargin => StableAfter;
+    /// <summary>Key of whether the coordinator's journal lets one of two write, whatever the cluster makes of them.</summary>
+    public const string Fenced = "distopt.coordinator-is-fenced";
+
+    /// <summary>
+    /// What was on the other side has had as long to notice it. With a journal nobody need wait for that: whoever takes it keeps the other
+    /// from writing, and nodes listen to the one with the later epoch.
+    /// </summary>
+    public TimeSpan DownRemovalMargin => system.Settings.Config.GetBoolean(Fenced) ? TimeSpan.Zero : StableAfter;
 
     public Props DowningActorProps
     {

@@ -30,4 +30,13 @@ public static class DowningRule
         bool goesOn = reachable * 2 > all || (reachable * 2 == all && (hasOldest || all == 2));
         return goesOn ? DowningDecision.DownUnreachable : DowningDecision.DownSelf;
     }
+
+    /// <summary>
+    /// Whether this node may take members without the coordinator role for gone whose machine says that their process has ended. A coordinator
+    /// may, and where there is none, anyone: members that are missing keep a coordinator that comes back from joining. Coordinators are never taken
+    /// for gone by this: a wall that answers in their place must not split the cluster.
+    /// </summary>
+    /// <param name="coordinates">Whether this node has the role.</param>
+    /// <param name="coordinators">The others that have it: whether each can be reached.</param>
+    public static bool MayDownEnded(bool coordinates, IEnumerable<bool> coordinators) => coordinates || !coordinators.Any(isReachable => isReachable);
 }

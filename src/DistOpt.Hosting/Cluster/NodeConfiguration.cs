@@ -29,7 +29,8 @@ internal static class NodeConfiguration
     {
         var config = CoordinatorSingleton.Roles(options, journal.Id).WithFallback(overlay is null ? Hocon(options) : overlay.WithFallback(Hocon(options)))
             .WithFallback(CoordinatorSingleton.Defaults());
-        if (journal.Journal is not null) config = config.WithFallback(SqlJournal.Hocon);
+        if (journal.Journal is not null)
+            config = ConfigurationFactory.ParseString($"{CoordinatorDowning.Fenced} = on").WithFallback(config).WithFallback(SqlJournal.Hocon);
         // small frames on purpose: a tensor in a message would be refused
         var transport = new ControlTransportSetup(bind, options.Port, options.AdvertisedHost, options.ControlFrameBytes, options.ControlConnections,
             options.ControlHandshakes, tls, logger);
@@ -51,6 +52,8 @@ internal static class NodeConfiguration
           }
           remote {
             log-remote-lifecycle-events = off
+            # a coordinator that is started again on its address is reached as soon as it listens
+            retry-gate-closed-for = 1s
             # nothing is reached by path but what is listed, and nothing is deployed or killed from afar
             untrusted-mode = on
             trusted-selection-paths = [{{string.Join(", ", TrustedPaths.All.Select(path => $"\"{path}\""))}}]
@@ -63,6 +66,8 @@ internal static class NodeConfiguration
           cluster {
             roles = [{{string.Join(", ", options.Roles)}}]
             log-info = off
+            seed-node-timeout = 2s
+            retry-unsuccessful-join-after = 2s
             failure-detector {
               acceptable-heartbeat-pause = 5s
               threshold = 10
@@ -92,6 +97,7 @@ internal static class NodeConfiguration
             run-by-actor-system-terminate = off
           }
         }
+        {{CoordinatorDowning.Fenced}} = off
         {{CoordinatorDowning.Timeout}} = {{options.CoordinatorTimeout.ToString(CultureInfo.InvariantCulture)}}s
         """).WithFallback(ConfigurationFactory.ParseString(NodeServices.Hocon)).WithFallback(ConfigurationFactory.ParseString(WireSerializer.Hocon))
         .WithFallback(ConfigurationFactory.ParseString(GuardedSerializers.Hocon));

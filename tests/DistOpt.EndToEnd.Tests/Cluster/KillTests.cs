@@ -1,0 +1,124 @@
+using System.Globalization;
+using System.Text.Json;
+using DistOpt.Core.Runs;
+using DistOpt.EndToEnd.Tests.Support;
+
+namespace DistOpt.EndToEnd.Tests.Cluster;
+
+/// <summary>
+/// Processes of a cluster are killed one after the other, and sometimes two at once, while a job runs: it ends by itself with the bits of the
+/// undisturbed run. Many more kills: <c>DISTOPT_KILLS=200</c> and the trait <c>Category=Long</c>.
+/// </summary>
+public sealed class KillTests
+{
+    /// <summary>Steps of the job for each kill, so that all fall between 10 and 90 % of them.</summary>
+    private const int StepsAKill = 700;
+
+    private const int StepsAnEpoch = 21;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(0)]
+    public Task The_job_ends_by_itself_with_the_bits_of_the_undisturbed_run(int replicas) => RunAsync(replicas, kills: 6);
+
+    [Theory]
+    [Trait("Category", "Long")]
+    [InlineData(1)]
+    [InlineData(0)]
+    public Task The_job_ends_by_itself_however_often_processes_are_killed(int replicas) =>
+        RunAsync(replicas, int.Parse(Environment.GetEnvironmentVariable("DISTOPT_KILLS") ?? "200", CultureInfo.InvariantCulture));
+
+    private static async Task RunAsync(int replicas, int kills)
+    {
+        int epochs = StepsAKill * kills / StepsAnEpoch;
+        string spec = string.Create(CultureInfo.InvariantCulture, $$"""
+            training: { epochs: {{epochs}}, workers: 3, servers: 2, gradient_shards: 6, replicas: {{replicas}} }
+            evaluate: { every_epochs: 50 }
+            checkpoint: { every_steps: 200, keep: 2 }
+            """);
+        await using var cluster = new KillableCluster(workers: 3, servers: 2 + replicas);
+        var calm = (await cluster.Folder.RunAsync("train", cluster.Folder.Write("spec.yaml", spec), "--workers", "1", "--servers", "1",
+            "--set", "training.replicas=0", "--format", "json")).Json;
+        int nodes = cluster.Processes.Count;
+        await cluster.JoinedAsync(nodes);
+        string id = await cluster.SubmitAsync(spec);
+        long total = calm.GetProperty("steps").GetInt64();
+
+        var done = new Dictionary<NodeKind, int>();
+        long step = total / 10;
+        int rollbacks = 0;
+        for (int kill = 0; kill < kills;)
+        {
+            var kind = (NodeKind)(kill % 3);
+            // it steps again, with everybody who was there before, and nothing could be lost that has a replica
+            var job = await cluster.JobAsync(id, j => IsWhole(j, step, replicas), $"steps after {step}, after {kill} kills");
+            Assert.True(!job.TryGetProperty("summary", out _), $"it ended after {kill} of {kills} kills: {job}\n{cluster.Describe()}");
+            Assert.InRange(job.GetProperty("step").GetInt64(), total / 10, total * 9 / 10);
+            rollbacks = job.GetProperty("rollbacks").GetInt32();
+            var victim = Victim(cluster, job, kind);
+            // every seventh during the recovery from the one before it
+            bool isDouble = kill % 7 == 3 && kill + 1 < kills;
+            var second = isDouble ? Victim(cluster, job, kind == NodeKind.Worker ? NodeKind.Coordinator : NodeKind.Worker) : null;
+            TestContext.Current.TestOutputHelper?.WriteLine($"{DateTime.UtcNow:HH:mm:ss} kill {kill}: {kind} {second?.Kind}, {job}");
+            cluster.Kill(victim);
+            if (second is not null)
+            {
+                cluster.Kill(second);
+                Count(second.Kind);
+            }
+            Count(kind);
+            step = job.GetProperty("step").GetInt64() + 20;
+
+            void Count(NodeKind killed)
+            {
+                done[killed] = done.GetValueOrDefault(killed) + 1;
+                kill++;
+            }
+        }
+        var ended = await cluster.JobAsync(id, _ => false, "end of the job");
+
+        var summary = ended.GetProperty("summary");
+        Assert.True(summary.GetProperty("status").GetString() == "completed", $"{ended}\n{cluster.Describe()}");
+        var run = RunDirectoryReader.Open(Path.Combine(cluster.Folder.In("coordinator"), ended.GetProperty("run").GetString()!));
+        var undisturbed = RunDirectoryReader.Open(calm.GetProperty("run").GetString()!);
+        var (expected, actual) = (undisturbed.Summary()!, run.Summary()!);
+        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
+        Assert.Equal((expected.Steps, expected.Selected), (actual.Steps, actual.Selected));
+        Assert.Equal(expected.Train, actual.Train);
+        Assert.Equal(expected.Validation, actual.Validation);
+        Assert.Equal(expected.Test, actual.Test);
+        Assert.Equal(done[NodeKind.Coordinator], summary.GetProperty("coordinator_restarts").GetInt32());
+        Assert.True(summary.GetProperty("worker_failures").GetInt32() >= done[NodeKind.Worker], $"{summary}");
+        double goodput = summary.GetProperty("steps").GetDouble() / summary.GetProperty("steps_computed").GetDouble();
+        TestContext.Current.TestOutputHelper?.WriteLine($"{string.Join(", ", done.Select(d => $"{d.Value} {d.Key}"))}: {summary}");
+        if (replicas > 0)
+        {
+            Assert.Equal(0, summary.GetProperty("rollbacks").GetInt32());
+            Assert.True(goodput >= 0.9, $"goodput {goodput}");
+        }
+        else
+        {
+            Assert.InRange(summary.GetProperty("rollbacks").GetInt32(), rollbacks, done[NodeKind.Server] * 2);
+        }
+        Assert.Equal(Rows(undisturbed), Rows(run));
+    }
+
+    private static bool IsWhole(JsonElement job, long step, int replicas) => job.GetProperty("status").GetString() == "training"
+        && job.GetProperty("step").GetInt64() > step && job.GetProperty("workers").GetInt32() == 3
+        && !(replicas > 0 && job.TryGetProperty("unprotected", out _));
+
+    /// <summary>One that has part in the job.</summary>
+    private static ClusterProcess Victim(KillableCluster cluster, JsonElement job, NodeKind kind)
+    {
+        var nodes = job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).ToHashSet();
+        var victim = cluster.Processes.Where(p => p.Kind == kind && (kind == NodeKind.Coordinator || nodes.Contains(p.Name))).MinBy(p => p.Number);
+        Assert.True(victim is not null, $"no {kind} has part in {job}\n{cluster.Describe()}");
+        return victim;
+    }
+
+    /// <summary>Rows of the metrics without what time has put into them.</summary>
+    private static List<string> Rows(RunDirectoryReader run) => [.. run.Rows()
+        .Select(r => $"{r.Split} {r.Step} {r.Epoch} {string.Join(" ", r.Metrics.Select(m => $"{m.Key}={m.Value:R}"))}")];
+}

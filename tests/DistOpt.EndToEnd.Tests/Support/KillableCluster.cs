@@ -1,0 +1,155 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+namespace DistOpt.EndToEnd.Tests.Support;
+
+internal enum NodeKind
+{
+    Worker,
+    Server,
+    Coordinator,
+}
+
+/// <summary>A process of the cluster under test.</summary>
+/// <param name="Number">Counts the processes that were started.</param>
+internal sealed record ClusterProcess(NodeKind Kind, int Number, ProgramProcess Process)
+{
+    /// <summary>Its name in the cluster, once it has told it.</summary>
+    public string? Name => KillableCluster.NameOf(Process.Out);
+}
+
+/// <summary>
+/// A coordinator, servers and workers as processes that a supervisor (the test) starts anew whenever they have ended, as systemd would: the
+/// coordinator with its ports and its folder, the others as new nodes.
+/// </summary>
+internal sealed partial class KillableCluster : IAsyncDisposable
+{
+    private const string Token = "the-token-of-the-tests";
+    private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
+
+    private readonly int[] _ports = FreePorts(3);
+    private readonly List<ClusterProcess> _processes = [];
+    private readonly HttpClient _http;
+    private int _started;
+
+    public KillableCluster(int workers, int servers)
+    {
+        _http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_ports[2]}"), Timeout = TimeSpan.FromSeconds(5) };
+        _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
+        Start(NodeKind.Coordinator);
+        for (int i = 0; i < servers; i++) Start(NodeKind.Server);
+        for (int i = 0; i < workers; i++) Start(NodeKind.Worker);
+    }
+
+    public TestFolder Folder { get; } = new();
+
+    public IReadOnlyList<ClusterProcess> Processes => _processes;
+
+    /// <summary>Kills the process, and starts another in its place at once.</summary>
+    public void Kill(ClusterProcess victim)
+    {
+        victim.Process.KillHard();
+        Replace(victim);
+    }
+
+    /// <summary>Starts another in the place of one that has ended or is about to.</summary>
+    public void Replace(ClusterProcess ended)
+    {
+        _processes.Remove(ended);
+        _gone.Add(ended);
+        Start(ended.Kind);
+    }
+
+    private readonly List<ClusterProcess> _gone = [];
+
+    /// <summary>Waits until so many nodes are there.</summary>
+    public Task JoinedAsync(int nodes) => UntilAsync("/api/v1/nodes", json => json.GetProperty("nodes").GetArrayLength() >= nodes, $"{nodes} nodes");
+
+    public async Task<string> SubmitAsync(string spec)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/jobs") { Content = new StringContent(spec, Encoding.UTF8, "application/yaml") };
+        request.Headers.Add("Idempotency-Key", "the job");
+        using var response = await _http.SendAsync(request, TestContext.Current.CancellationToken);
+        string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
+        Assert.True(response.StatusCode == HttpStatusCode.Accepted, text);
+        return JsonDocument.Parse(text).RootElement.GetProperty("id").GetString()!;
+    }
+
+    /// <summary>The job's status once it is as wanted, or once the job has ended.</summary>
+    public Task<JsonElement> JobAsync(string id, Func<JsonElement, bool> isAsWanted, string what) =>
+        UntilAsync($"/api/v1/jobs/{id}", job => job.TryGetProperty("summary", out _) || isAsWanted(job), what);
+
+    public static string? NameOf(string output) => Announcement().Match(output) is { Success: true } match ? match.Groups[1].Value : null;
+
+    public string Describe() => string.Join("\n\n", _processes.Concat(_gone.TakeLast(6)).Select(p => $"{p.Kind} {p.Number}: {p.Process.Describe()}"));
+
+    public async ValueTask DisposeAsync()
+    {
+        _http.Dispose();
+        foreach (var process in _processes.Concat(_gone)) await process.Process.DisposeAsync();
+        Folder.Dispose();
+    }
+
+    private void Start(NodeKind kind)
+    {
+        int number = ++_started;
+        string folder = Directory.CreateDirectory(Folder.In(kind == NodeKind.Coordinator ? "coordinator" : $"node-{number}")).FullName;
+        string[] args = kind switch
+        {
+            NodeKind.Coordinator => ["--roles", "coordinator", "--port", $"{_ports[0]}", "--tensor-port", $"{_ports[1]}", "--api-port", $"{_ports[2]}"],
+            NodeKind.Server => ["--roles", "server", .. Joins()],
+            _ => ["--roles", "worker", "--worker-slots", "1", .. Joins()],
+        };
+        var environment = new Dictionary<string, string> { ["DISTOPT_TOKEN"] = Token, ["DISTOPT_SECRET"] = "the secret of the tests" };
+        _processes.Add(new ClusterProcess(kind, number, ProgramProcess.Start(ProgramProcess.Cli, folder, environment, ["node", .. args, "--data-root", folder])));
+    }
+
+    private string[] Joins() => ["--join", $"127.0.0.1:{_ports[0]}", "--port", "0", "--tensor-port", "0", "--api-port", "0", "--join-timeout", "120"];
+
+    private async Task<JsonElement> UntilAsync(string path, Func<JsonElement, bool> isAsWanted, string what)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(ProgramProcess.Patience);
+        using var pause = new PeriodicTimer(PollInterval);
+        string last = "";
+        try
+        {
+            while (await pause.WaitForNextTickAsync(limit.Token))
+            {
+                try
+                {
+                    using var response = await _http.GetAsync(path, limit.Token);
+                    last = await response.Content.ReadAsStringAsync(limit.Token);
+                    if (response.StatusCode != HttpStatusCode.OK) continue;
+                    var json = JsonDocument.Parse(last).RootElement;
+                    if (isAsWanted(json)) return json;
+                }
+                catch (HttpRequestException)
+                {
+                    // the coordinator is gone for the moment
+                }
+            }
+        }
+        catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
+        {
+            Assert.Fail($"no {what} within {ProgramProcess.Patience.TotalSeconds:0} s; the last answer was {last}\n{Describe()}");
+        }
+        throw new InvalidOperationException("the timer ended");
+    }
+
+    private static int[] FreePorts(int count)
+    {
+        var probes = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToList();
+        foreach (var probe in probes) probe.Start();
+        int[] ports = [.. probes.Select(p => ((IPEndPoint)p.LocalEndpoint).Port)];
+        foreach (var probe in probes) probe.Dispose();
+        return ports;
+    }
+
+    [GeneratedRegex(@"^node (\S+) \(.*(http://\S+)$", RegexOptions.Multiline)]
+    private static partial Regex Announcement();
+}
