@@ -95,6 +95,21 @@ internal sealed class ClusterClient : IDisposable
         using var response = await SendAsync(path, address => Post(address, idempotencyKey, null), ct).ConfigureAwait(false);
     }
 
+    /// <summary>The files of a job's run directory.</summary>
+    public async Task<IReadOnlyList<RunFile>> FilesAsync(string id, CancellationToken ct)
+    {
+        using var json = await GetAsync($"/api/v1/jobs/{Uri.EscapeDataString(id)}/files", ct).ConfigureAwait(false);
+        return [.. json.RootElement.GetProperty("files").EnumerateArray()
+            .Select(f => new RunFile(f.GetProperty("path").GetString()!, f.GetProperty("bytes").GetInt64()))];
+    }
+
+    /// <summary>Writes one of them to a stream.</summary>
+    public async Task FileAsync(string id, string path, Stream to, CancellationToken ct)
+    {
+        using var response = await SendAsync($"/api/v1/jobs/{Uri.EscapeDataString(id)}/files/{Uri.EscapeDataString(path)}", Get, ct).ConfigureAwait(false);
+        await response.Content.CopyToAsync(to, ct).ConfigureAwait(false);
+    }
+
     /// <summary>Whether the API answers and says that it is ready; the text is what to show.</summary>
     public async Task<(bool Ready, string Text)> ReadyAsync(CancellationToken ct)
     {
@@ -104,24 +119,31 @@ internal sealed class ClusterClient : IDisposable
     }
 
     /// <summary>The metric rows of a job from the first on, as they come, until the job has ended (or <paramref name="follow"/> is false).</summary>
-    public IAsyncEnumerable<MetricRow> RowsAsync(string id, bool follow, CancellationToken ct) => LinesAsync(id, "rows", RunJson.ParseRow, follow, ct);
+    /// <param name="onJob">Sees how the job stands, whenever it is asked.</param>
+    public IAsyncEnumerable<MetricRow> RowsAsync(string id, bool follow, CancellationToken ct, Action<JsonElement>? onJob = null) =>
+        LinesAsync(id, "rows", RunJson.ParseRow, follow, onJob, ct);
 
     /// <summary>The log lines of a job; see <see cref="RowsAsync"/>.</summary>
-    public IAsyncEnumerable<LogLine> LogsAsync(string id, bool follow, CancellationToken ct) => LinesAsync(id, "logs", RunJson.ParseLogLine, follow, ct);
+    public IAsyncEnumerable<LogLine> LogsAsync(string id, bool follow, CancellationToken ct) => LinesAsync(id, "logs", RunJson.ParseLogLine, follow, null, ct);
 
     public void Dispose() => _requests.Dispose();
 
     /// <summary>Whether a job of this status will tell nothing more.</summary>
     public static bool IsEnd(string? status) => status is "completed" or "failed" or "cancelled" or "interrupted";
 
-    private async IAsyncEnumerable<T> LinesAsync<T>(string id, string what, Func<string, T> parse, bool follow, [EnumeratorCancellation] CancellationToken ct)
+    private async IAsyncEnumerable<T> LinesAsync<T>(string id, string what, Func<string, T> parse, bool follow, Action<JsonElement>? onJob,
+        [EnumeratorCancellation] CancellationToken ct)
     {
         long after = 0;
         while (true)
         {
             // the state is asked for before the lines, so that a job that ends in between is asked once more
             string? status;
-            using (var job = await JobAsync(id, ct).ConfigureAwait(false)) status = job.RootElement.GetProperty("status").GetString();
+            using (var job = await JobAsync(id, ct).ConfigureAwait(false))
+            {
+                status = job.RootElement.GetProperty("status").GetString();
+                onJob?.Invoke(job.RootElement);
+            }
             bool last = !follow || IsEnd(status);
             string query = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/{what}?after={after}" + (last ? "" : $"&wait={LongPollSeconds}");
             using var response = await SendAsync(query, Get, ct).ConfigureAwait(false);

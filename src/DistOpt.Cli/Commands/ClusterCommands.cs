@@ -27,7 +27,8 @@ internal static class WatchCommand
     public static async Task<int> FollowAsync(CommandInvocation invocation, ClusterClient client, string id, IReadOnlyList<Requirement> requirements)
     {
         var display = new RunDisplay(invocation.Out);
-        await foreach (var row in client.RowsAsync(id, follow: true, invocation.Interrupt).ConfigureAwait(false)) display.Row(row);
+        var changes = new JobChanges(invocation.Out);
+        await foreach (var row in client.RowsAsync(id, follow: true, invocation.Interrupt, changes.Show).ConfigureAwait(false)) display.Row(row);
         using var job = await client.JobAsync(id, invocation.Interrupt).ConfigureAwait(false);
         invocation.Write(job, writer => ShowCommand.WriteJob(writer, job.RootElement));
         string? status = job.RootElement.GetProperty("status").GetString();

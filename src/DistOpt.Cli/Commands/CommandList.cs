@@ -23,6 +23,7 @@ internal static class CommandList
         ClusterCommand.Create,
         SubmitCommand.Create,
         WatchCommand.Create,
+        DownloadCommand.Create,
         LogsCommand.Create,
         NodesCommand.Create,
     ];

@@ -72,6 +72,7 @@ public sealed class SpecBinder
                 $"is {ScalarBinder.Show(root)}, but must be fields such as '{shape.Fields[0].Name}: ...'", root.Line)]);
 
         var violations = new Violations();
+        if (typeof(T) == typeof(TrainingSpec)) mapping = WorkersForm.Expand(mapping, violations);
         mapping = new SpecOverrides(Catalogs, violations).Apply(mapping, shape, overrides ?? []);
         var record = (T)new NodeBinder(Catalogs, violations, new FieldFinder(Catalogs, shape)).BindRecord(shape, mapping, null, "");
         var found = (rules ?? []).Where(rule => !rule.Reads.Any(violations.Touches)).SelectMany(rule => rule.Check(record)).ToList();

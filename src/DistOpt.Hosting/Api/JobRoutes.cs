@@ -50,6 +50,21 @@ internal static class JobRoutes
             LinesAsync(jobs, id, directory => directory.MetricsFile, after ?? 0, wait ?? 0, ct));
         group.MapGet("/jobs/{id}/logs", (string id, long? after, double? wait, CancellationToken ct) =>
             LinesAsync(jobs, id, directory => directory.LogFile, after ?? 0, wait ?? 0, ct));
+        group.MapGet("/jobs/{id}/files", async (string id) =>
+        {
+            var job = await jobs.FindAsync(id).ConfigureAwait(false);
+            if (job.Status is null) return NotFound(id);
+            return job.Directory is { } run ? Json(RunFileList.Of(run), WriteFiles) : NoRun(id);
+        });
+        group.MapGet("/jobs/{id}/files/{**path}", async (string id, string path) =>
+        {
+            var job = await jobs.FindAsync(id).ConfigureAwait(false);
+            if (job.Status is null) return NotFound(id);
+            if (job.Directory is not { } run) return NoRun(id);
+            // only what the list names: no path leads anywhere else
+            return RunFileList.Of(run).Any(f => f.Path == path) ? Results.File(System.IO.Path.Combine(run, path), "application/octet-stream")
+                : Results.Problem($"job '{id}' has no file '{path}'", statusCode: StatusCodes.Status404NotFound);
+        });
         group.MapPost("/jobs/{id}/cancel", async (HttpContext context, string id) =>
         {
             if (KeyOf(context, out string? key) is { } wrong) return wrong;
@@ -101,6 +116,24 @@ internal static class JobRoutes
         var (job, lines) = await jobs.LinesAsync(id, file, after, limit, ct).ConfigureAwait(false);
         if (job.Status is null) return NotFound(id);
         return job.BadInput.Count > 0 ? Invalid(job.BadInput) : Results.Text(string.Concat(lines.Select(line => line + "\n")), "application/jsonl");
+    }
+
+    private static IResult NoRun(string id) =>
+        Results.Problem($"job '{id}' has no run directory on the cluster: its results went to whoever ran it", statusCode: StatusCodes.Status404NotFound);
+
+    private static void WriteFiles(Utf8JsonWriter json, IReadOnlyList<RunFile> files)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("files");
+        foreach (var file in files)
+        {
+            json.WriteStartObject();
+            json.WriteString("path", file.Path);
+            json.WriteNumber("bytes", file.Bytes);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+        json.WriteEndObject();
     }
 
     private static void WriteJobs(Utf8JsonWriter json, IReadOnlyList<JobStatus> list)

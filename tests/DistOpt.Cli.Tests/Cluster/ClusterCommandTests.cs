@@ -120,6 +120,53 @@ public sealed class ClusterCommandTests
     }
 
     [Fact]
+    public async Task Watch_tells_whom_the_job_waits_for_and_what_is_unprotected_until_it_changes()
+    {
+        string[] jobs =
+        [
+            "\"unprotected\":\"server 0 on n1\",\"limit\":\"2 gradient shards\"", "\"waiting_for\":\"worker 1 on n2 (step 5), for 6 s\"",
+            "\"waiting_for\":\"worker 1 on n2 (step 5), for 9 s\"", "\"limit\":\"2 gradient shards\"",
+        ];
+        int asked = 0;
+        using var cluster = new FakeCluster((request, _) => request.RawUrl!.Contains("/rows", StringComparison.Ordinal) ? (200, "application/x-ndjson", "")
+            : (200, Json, asked < jobs.Length ? $$"""{"id":"j","status":"training",{{jobs[asked++]}}}""" : """{"id":"j","status":"completed"}"""));
+        using var cli = new CliRun();
+        Assert.Equal(0, await cli.RunAsync("watch", "j", "--cluster", cluster.Url));
+        Assert.Equal(["without a backup: server 0 on n1", "limit: 2 gradient shards", "waits for worker 1 on n2 (step 5), for 6 s", "every server has a backup",
+            "waits no more", "limit: 2 gradient shards"],
+            cli.Out.Split('\n').Where(l => new[] { "backup", "limit", "waits" }.Any(w => l.Contains(w, StringComparison.Ordinal))));
+    }
+
+    [Theory]
+    [InlineData(false, "inference.json,metrics.jsonl,model.safetensors")]
+    [InlineData(true, "inference.json,model.safetensors")]
+    public async Task Download_copies_the_run_directory_or_the_selected_weights_alone(bool best, string expected)
+    {
+        using var cluster = new FakeCluster((request, _) => request.RawUrl!.EndsWith("/files", StringComparison.Ordinal)
+            ? (200, Json, """{"files":[{"path":"inference.json","bytes":2},{"path":"metrics.jsonl","bytes":3},{"path":"model.safetensors","bytes":4}]}""")
+            : (200, "application/octet-stream", request.RawUrl!.Split('/')[^1]));
+        using var cli = new CliRun();
+        string folder = cli.In("there");
+        Assert.Equal(0, await cli.RunAsync(["download", "j", "--out", folder, "--cluster", cluster.Url, .. best ? ["--best"] : Array.Empty<string>()]));
+        Assert.Equal(expected, string.Join(',', Directory.GetFiles(folder).Select(Path.GetFileName).Order(StringComparer.Ordinal)));
+        Assert.Equal("model.safetensors", File.ReadAllText(Path.Combine(folder, "model.safetensors")));
+        Assert.Equal(2, await cli.RunAsync("download", "j", "--out", folder, "--cluster", cluster.Url));
+        Assert.Contains("is not empty", cli.Error);
+    }
+
+    [Theory]
+    [InlineData("../x")]
+    [InlineData("/etc/x")]
+    [InlineData("..")]
+    public async Task A_cluster_that_names_a_file_elsewhere_writes_nothing(string path)
+    {
+        using var cluster = new FakeCluster((_, _) => (200, Json, $$"""{"files":[{"path":"{{path}}","bytes":2}]}"""));
+        using var cli = new CliRun();
+        Assert.Equal(2, await cli.RunAsync("download", "j", "--out", cli.In("there"), "--cluster", cluster.Url));
+        Assert.False(Directory.Exists(cli.In("there")));
+    }
+
+    [Fact]
     public async Task Nodes_are_a_table()
     {
         using var cluster = new FakeCluster((_, _) => (200, Json, """[{"name":"n1","roles":["coordinator","worker"],"slots":2},{"name":"n2","roles":["worker"],"slots":16}]"""));

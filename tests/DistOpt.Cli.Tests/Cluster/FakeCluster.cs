@@ -60,7 +60,7 @@ internal sealed class FakeCluster : IDisposable
             context.Response.StatusCode = status;
             context.Response.ContentType = type;
             foreach (var (name, value) in Headers) context.Response.Headers[name] = value;
-            context.Response.Close(Encoding.UTF8.GetBytes(text), willBlock: false);
+            context.Response.Close(Encoding.UTF8.GetBytes(text), willBlock: true);
         }
     }
 }

@@ -132,6 +132,11 @@ public sealed class SpecBinderTests
     [InlineData("training: { workers: null }", "training.workers (line 1): is null, but must be a whole number")]
     [InlineData("training: { workers: 3000000000 }", "training.workers (line 1): is 3000000000, but must be at most 2147483647")]
     [InlineData("training: { workers: 200000 }", "training.workers (line 1): is 200000, but must be at most 100000")]
+    [InlineData("training: { workers: { min: 2 } }", "training.workers (line 1): has no max: write workers: {min: 2, max: 8}, or one number")]
+    [InlineData("training: { workers: { max: 4, most: 5 } }", "training.workers.most (line 1): is no field of it; it has min and max")]
+    [InlineData("training: { workers: { min: 0, max: 4 } }", "training.workers_min (line 1): is 0, but must be at least 1")]
+    [InlineData("training: { workers: { min: 2, max: 4 }, workers_min: 3 }",
+        "training.workers_min (line 1): is set, and so is training.workers.min: leave one of them out")]
     [InlineData("training: { workers: many }", "training.workers (line 1): is 'many', but must be a whole number")]
     [InlineData("training: { gradient_shards: automatic }",
         "training.gradient_shards (line 1): is 'automatic', but must be a whole number or auto")]
@@ -179,6 +184,15 @@ public sealed class SpecBinderTests
         var csv = Binder.ParseTraining("data: { name: csv, path: 2024, label: 3 }").Data.OptionsAs<CsvOptions>();
         Assert.Equal(new CsvOptions { Path = "2024", Label = "3" }, csv);
         Assert.Equal("null", Binder.ParseTraining("data: { name: csv, path: 'null' }").Data.OptionsAs<CsvOptions>().Path);
+    }
+
+    [Fact]
+    public void Workers_that_may_come_and_go_have_a_least_and_a_most()
+    {
+        var training = Binder.ParseTraining("training: { epochs: 3, workers: { min: 2, max: 8 } }").Training;
+        Assert.Equal((3, 2, 8), (training.Epochs, training.WorkersMin!.Value, training.Workers));
+        Assert.Equal((null, 8), (Binder.ParseTraining("training: { workers: { max: 8 } }").Training.WorkersMin, training.Workers));
+        Assert.Equal(5, Binder.ParseTraining("training: { workers: { min: 2, max: 8 } }", null, ["training.workers=5"]).Training.Workers);
     }
 
     [Fact]

@@ -77,7 +77,13 @@ public sealed class KillTests
                 kill++;
             }
         }
-        var ended = await cluster.JobAsync(id, _ => false, "end of the job");
+        JsonElement ended;
+        do
+        {
+            ended = await cluster.JobAsync(id, j => j.GetProperty("step").GetInt64() > step, $"end of the job or a step after {step}");
+            step = ended.GetProperty("step").GetInt64() + StepsAnEpoch;
+        }
+        while (!ended.TryGetProperty("summary", out _));
 
         var summary = ended.GetProperty("summary");
         Assert.True(summary.GetProperty("status").GetString() == "completed", $"{ended}\n{cluster.Describe()}");

@@ -4,6 +4,15 @@ namespace DistOpt.Hosting.Tests.Cluster;
 
 public sealed class DowningRuleTests
 {
+    [Theory]
+    [InlineData(true, "", true)]
+    [InlineData(true, "reachable", true)]
+    [InlineData(false, "", true)]
+    [InlineData(false, "gone", true)]
+    [InlineData(false, "gone reachable", false)]
+    public void Whose_process_has_ended_is_taken_for_gone_by_a_coordinator_or_where_there_is_none_by_anyone(bool coordinates, string others, bool may) =>
+        Assert.Equal(may, DowningRule.MayDownEnded(coordinates, others.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(o => o == "reachable")));
+
     /// <summary>Coordinators from the oldest on: S = this node, r = can be reached, u = cannot.</summary>
     [Theory]
     [InlineData("", DowningDecision.Wait)]

@@ -1,0 +1,59 @@
+using System.CommandLine;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+
+namespace DistOpt;
+
+/// <summary><c>download ID</c>: the run directory of a job on the cluster.</summary>
+internal static class DownloadCommand
+{
+    public static Command Create(Bind bind)
+    {
+        var id = new Argument<string>("id") { Description = "Id of the job" };
+        var best = new Option<bool>("--best") { Description = "Only the selected weights and what a prediction needs beside them" };
+        var output = new Option<string>("--out") { Description = "Folder to write to (default: runs/<id>)", HelpName = "dir" };
+        var cluster = GlobalOptions.Cluster();
+        var command = new Command("download", "Copies a job's run directory from the cluster: weights, metrics, logs, spec; checkpoints stay there")
+        {
+            id, best, output, cluster,
+        };
+        bind(command, async invocation =>
+        {
+            string job = invocation.Parse.GetRequiredValue(id);
+            string folder = invocation.Parse.GetValue(output) ?? Path.Combine(invocation.Console.RunsRoot, job);
+            if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
+                throw new SpecException("--out", $"'{folder}' is not empty: give another folder");
+            using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console);
+            bool onlyBest = invocation.Parse.GetValue(best);
+            var files = (await client.FilesAsync(job, invocation.Interrupt).ConfigureAwait(false))
+                .Where(f => !onlyBest || RunFileList.IsOfBest(f.Path)).ToList();
+            if (files.Count == 0 || (onlyBest && files.All(f => f.Path != "model.safetensors")))
+                throw new SpecException("id", $"job '{job}' has no {(onlyBest ? "selected weights" : "files")} yet: watch it to its end first");
+            foreach (var file in files) await FetchAsync(client, job, file, folder, invocation.Interrupt).ConfigureAwait(false);
+            invocation.Write(
+                json =>
+                {
+                    json.WriteStartObject();
+                    json.WriteString("run", folder);
+                    json.WriteNumber("files", files.Count);
+                    json.WriteNumber("bytes", files.Sum(f => f.Bytes));
+                    json.WriteEndObject();
+                },
+                writer => writer.WriteLine($"{folder}: {Format.Plural(files.Count, "file")}, {Format.Count(files.Sum(f => f.Bytes))} bytes"));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    /// <summary>Under a temporary name until it is whole: what is there under its own name can be used.</summary>
+    private static async Task FetchAsync(ClusterClient client, string job, RunFile file, string folder, CancellationToken ct)
+    {
+        // a name from another machine: it may not lead out of the folder
+        if (Path.GetFileName(file.Path) != file.Path || file.Path is "" or "." or "..") throw new SpecException("id", $"the cluster names a file '{file.Path}', which is no file name");
+        Directory.CreateDirectory(folder);
+        string path = Path.Combine(folder, file.Path), partial = path + ".part";
+        await using (var stream = new FileStream(partial, FileMode.Create, FileAccess.Write))
+            await client.FileAsync(job, file.Path, stream, ct).ConfigureAwait(false);
+        File.Move(partial, path, overwrite: true);
+    }
+}
