@@ -13,15 +13,12 @@ public partial class ClusterFixture : IAsyncLifetime
 
     internal TestFolder Folder { get; } = new();
 
-    internal string Control { get; private set; } = "";
-
     /// <summary>What the nodes run.</summary>
     private protected virtual string Program => ProgramProcess.Fixture;
 
     public async ValueTask InitializeAsync()
     {
         var (control, url) = await NodeAsync("coordinator", "--roles", "coordinator,server");
-        Control = control;
         Folder.Environment["DISTOPT_CLUSTER"] = url;
         Folder.Environment["DISTOPT_TOKEN"] = Token;
         await NodeAsync("one", "--roles", "worker,server", "--join", control, "--worker-slots", "2");
@@ -40,8 +37,6 @@ public partial class ClusterFixture : IAsyncLifetime
         var match = Announcement().Match(await node.LineAsync(l => Announcement().IsMatch(l), "announcement of the node"));
         return (match.Groups[1].Value, match.Groups[2].Value);
     }
-
-    internal ProgramProcess LastNode => _nodes[^1];
 
     public async ValueTask DisposeAsync()
     {
@@ -125,31 +120,6 @@ public sealed class ClusterTests(ClusterFixture cluster) : IClassFixture<Cluster
         using var answer = await http.PostAsync($"/api/v1/jobs/{id}/cancel", null, TestContext.Current.CancellationToken);
         Assert.True(answer.IsSuccessStatusCode);
         while ((job = await cluster.Folder.JsonAsync("show", id)).GetProperty("status").GetString() != "cancelled") { }
-    }
-
-    [Fact]
-    public async Task A_worker_node_that_is_killed_is_left_behind_and_its_job_goes_on_to_the_same_bits()
-    {
-        string spec = cluster.Folder.Write("long.yaml", "training: { epochs: 60, workers: 4, gradient_shards: 6 }\n");
-        var calm = (await cluster.Folder.RunAsync("train", spec, "--workers", "1", "--format", "json")).Json;
-        var (control, _) = await cluster.NodeAsync("victim", "--roles", "worker", "--join", cluster.Control, "--worker-slots", "2");
-        while ((await cluster.Folder.JsonAsync("nodes")).GetProperty("nodes").GetArrayLength() < 4) { }
-        string six = cluster.Folder.Write("six.yaml", "training: { epochs: 60, workers: 6, gradient_shards: 6 }\n");
-        string id = (await cluster.Folder.RunAsync("submit", six)).Out.Trim();
-        while ((await cluster.Folder.JsonAsync("show", id)) is var job && (job.GetProperty("status").GetString() != "training" || job.GetProperty("step").GetInt64() < 40)) { }
-
-        cluster.LastNode.KillHard();
-
-        JsonElement ended;
-        while (!(ended = await cluster.Folder.JsonAsync("show", id)).TryGetProperty("summary", out _)) { }
-        Assert.Equal("completed", ended.GetProperty("status").GetString());
-        var summary = ended.GetProperty("summary");
-        Assert.Equal(1, summary.GetProperty("worker_failures").GetInt32());
-        Assert.Equal(0, summary.GetProperty("rollbacks").GetInt32());
-        Assert.Equal(calm.GetProperty("weights_sha256").GetString(), summary.GetProperty("weights_sha256").GetString());
-        Assert.Contains(control, (await cluster.Folder.RunAsync("logs", id)).Out);
-        string small = cluster.Folder.Write("after.yaml", Small);
-        Assert.Equal(0, (await cluster.Folder.RunAsync("submit", small, "--watch")).ExitCode);
     }
 
     private static string Points(int seed) =>

@@ -12,16 +12,16 @@ namespace DistOpt.EndToEnd.Tests.Cluster;
 public sealed class KillTests
 {
     /// <summary>Steps of the job for each kill, so that all fall between 10 and 90 % of them.</summary>
-    private const int StepsAKill = 700;
+    private const int StepsAKill = 1000;
 
-    private const int StepsAnEpoch = 21;
+    private const int StepsAnEpoch = 43;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(0)]
-    public Task The_job_ends_by_itself_with_the_bits_of_the_undisturbed_run(int replicas) => RunAsync(replicas, kills: 6);
+    [InlineData(1, 5)]
+    [InlineData(0, 3)]
+    public Task The_job_ends_by_itself_with_the_bits_of_the_undisturbed_run(int replicas, int kills) => RunAsync(replicas, kills);
 
     [Theory]
     [Trait("Category", "Long")]
@@ -35,7 +35,7 @@ public sealed class KillTests
         int epochs = StepsAKill * kills / StepsAnEpoch;
         string spec = string.Create(CultureInfo.InvariantCulture, $$"""
             training: { epochs: {{epochs}}, workers: 3, servers: 2, gradient_shards: 6, replicas: {{replicas}} }
-            evaluate: { every_epochs: 50 }
+            evaluate: { every_epochs: 10 }
             checkpoint: { every_steps: 200, keep: 2 }
             """);
         await using var cluster = new KillableCluster(workers: 3, servers: 2 + replicas);
