@@ -72,7 +72,12 @@ public sealed class ClusterTests(ClusterFixture cluster) : IClassFixture<Cluster
         foreach (int position in new[] { 0, 8, 16, 24 }) Assert.Contains($"step 0 position {position} in process", logs.Out);
         Assert.Contains("step 0 position 8 in process", await File.ReadAllTextAsync(Path.Combine(cluster.Folder.In("coordinator"), run, "log.jsonl"),
             TestContext.Current.CancellationToken));
-        Assert.True(File.Exists(Path.Combine(cluster.Folder.In("coordinator"), run, "model.safetensors")));
+        byte[] selected = await File.ReadAllBytesAsync(Path.Combine(cluster.Folder.In("coordinator"), run, "model.safetensors"),
+            TestContext.Current.CancellationToken);
+        var best = await cluster.Folder.JsonAsync("download", id, "--best", "--out", cluster.Folder.In("best"));
+        Assert.Equal(4, best.GetProperty("files").GetInt32());
+        Assert.Equal(selected, await File.ReadAllBytesAsync(cluster.Folder.In("best/model.safetensors"), TestContext.Current.CancellationToken));
+        Assert.Equal(0, (await cluster.Folder.RunAsync("show", cluster.Folder.In("best"))).ExitCode);
     }
 
     [Fact]

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 using DistOpt.EndToEnd.Tests.Support;
@@ -16,7 +15,7 @@ public sealed class CoordinatorFailoverTests : IAsyncLifetime
     private const string Large = "training: { workers: 50 }\n";
 
     private readonly TestFolder _folder = new();
-    private readonly int[] _ports = FreePorts(3);
+    private readonly int[] _ports = KillableCluster.FreePorts(3);
     private readonly List<ProgramProcess> _processes = [];
 
     private string Url => $"http://127.0.0.1:{_ports[2]}";
@@ -136,15 +135,6 @@ public sealed class CoordinatorFailoverTests : IAsyncLifetime
         _processes.Add(node);
         await node.LineAsync(l => l.StartsWith("node ", StringComparison.Ordinal), "announcement of the node");
         return node;
-    }
-
-    private static int[] FreePorts(int count)
-    {
-        var probes = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToList();
-        foreach (var probe in probes) probe.Start();
-        int[] ports = [.. probes.Select(p => ((IPEndPoint)p.LocalEndpoint).Port)];
-        foreach (var probe in probes) probe.Dispose();
-        return ports;
     }
 
     public async ValueTask DisposeAsync()

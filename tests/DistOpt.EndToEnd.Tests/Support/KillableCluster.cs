@@ -141,7 +141,8 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         throw new InvalidOperationException("the timer ended");
     }
 
-    private static int[] FreePorts(int count)
+    /// <summary>Ports of this machine that nobody listens on.</summary>
+    public static int[] FreePorts(int count)
     {
         var probes = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToList();
         foreach (var probe in probes) probe.Start();
