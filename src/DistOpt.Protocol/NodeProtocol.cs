@@ -62,7 +62,22 @@ public sealed record NodeOffer(
     /// <summary>Address of the node's HTTP API, by which coordinators send clients to the one that holds the jobs; null where there is none.</summary>
     [Key(5)]
     public string? ApiUrl { get; init; }
+
+    /// <summary>
+    /// Whether the node is about to leave: it gets nothing new, what it has goes to others, and when no job needs it any more it hears
+    /// <see cref="NodeReleased"/>.
+    /// </summary>
+    [Key(6)]
+    public bool Leaving { get; init; }
 }
+
+/// <summary>Job coordinator to a node: hand over what you have, and leave. The node's next offer says that it leaves. Idempotent.</summary>
+[MessagePackObject]
+public sealed record DrainNode : IWireMessage;
+
+/// <summary>Job coordinator to a node that leaves: no job needs it any more. Said again with each of its offers.</summary>
+[MessagePackObject]
+public sealed record NodeReleased : IWireMessage;
 
 /// <summary>
 /// Training coordinator to node agent: open model and data of a job. Answered by <see cref="JobPrepared"/> or <see cref="JobRefused"/>.

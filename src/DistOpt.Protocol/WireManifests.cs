@@ -45,6 +45,8 @@ public static class WireManifests
         ["rows-kept.1"] = typeof(RowsKept),
         ["ask-running.1"] = typeof(AskRunning),
         ["job-running.1"] = typeof(JobRunning),
+        ["drain-node.1"] = typeof(DrainNode),
+        ["node-released.1"] = typeof(NodeReleased),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

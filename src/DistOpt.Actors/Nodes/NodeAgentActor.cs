@@ -7,6 +7,15 @@ namespace DistOpt.Actors.Nodes;
 /// <summary>Host to node agent: where this node's job coordinator is (coordinator nodes only).</summary>
 public sealed record CoordinatorHere(IActorRef Coordinator) : INoSerializationVerificationNeeded;
 
+/// <summary>Host to node agent: who is told what concerns the node itself (<see cref="DrainNode"/>, <see cref="NodeReleased"/>), as deliveries.</summary>
+public sealed record HostHere(IActorRef Host) : INoSerializationVerificationNeeded;
+
+/// <summary>Host to node agent: answered by <see cref="NodeLoad"/>.</summary>
+public sealed record AskLoad : INoSerializationVerificationNeeded;
+
+/// <param name="Jobs">Jobs that have something on this node.</param>
+public sealed record NodeLoad(int Jobs) : INoSerializationVerificationNeeded;
+
 /// <summary>Host to node agent: lines that user code or the node wrote; they reach every job that runs here.</summary>
 public sealed record NodeOutput(IReadOnlyList<WireLogLine> Lines) : INoSerializationVerificationNeeded;
 
@@ -29,12 +38,15 @@ public sealed class NodeAgentActor : ReceiveActor
     private readonly Dictionary<JobId, List<NodeDelivery>> _waiting = [];
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private IActorRef? _coordinator;
+    private IActorRef? _host;
     private long _spawned;
 
     public NodeAgentActor(NodeServices services)
     {
         _services = services;
         Receive<CoordinatorHere>(here => _coordinator = here.Coordinator);
+        Receive<AskLoad>(_ => Sender.Tell(new NodeLoad(_jobs.Count)));
+        Receive<HostHere>(here => _host = here.Host);
         Receive<NodeDelivery>(Deliver);
         Receive<NodeEnvelope>(Open);
         Receive<NodeOutput>(output =>
@@ -79,6 +91,9 @@ public sealed class NodeAgentActor : ReceiveActor
         {
             case NodeActors.Jobs or NodeActors.Training:
                 _coordinator?.Tell(delivery);
+                break;
+            case NodeActors.Agent when delivery.Body is DrainNode or NodeReleased:
+                _host?.Tell(delivery);
                 break;
             case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job) && _names.ContainsValue(delivery.Job):
                 _waiting.TryAdd(delivery.Job, []);

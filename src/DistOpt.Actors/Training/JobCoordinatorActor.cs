@@ -76,6 +76,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 
         public IReadOnlyDictionary<NodeId, int>? Workers { get; set; }
 
+        /// <summary>Nodes that may not leave yet without disturbing the job; null while that is not known.</summary>
+        public IReadOnlySet<NodeId>? Holding { get; set; }
+
         public JobStatus? Latest { get; set; }
 
         /// <summary>Its end is being stored.</summary>
@@ -106,6 +109,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<StoreCheckpoint>(OnStoreCheckpoint);
         Receive<FindJob>(OnFindJob);
         Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _ledger.Jobs.Select(StatusOf)])));
+        Receive<DrainNodeNamed>(OnDrain);
         Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Select(Status)])));
         Receive<EventsStored>(OnStored);
         Receive<CheckJournal>(OnCheckJournal);
@@ -151,8 +155,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
             _answerOf = id;
             var taken = _jobs.Values.Where(j => j is { Workers: not null } && j.Id != id)
                 .SelectMany(j => j.Workers!).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
-            actor.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, n.Roles.Contains("server"),
-                n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0))]));
+            actor.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, !n.Leaving && n.Roles.Contains("server"),
+                !n.Leaving && n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0, n.Leaving))]));
             return;
         }
     }
@@ -161,8 +165,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         if (Find(answer.Job) is not { Ending: false } job) return;
         bool wasWaiting = job.Workers is null;
-        job.Workers = answer.Workers;
+        (job.Workers, job.Holding) = (answer.Workers, answer.Holding);
         Count();
+        ReleaseLeaving();
         if (_answerOf == answer.Job) OfferNext();
         // another one may wait behind it
         if (wasWaiting && answer.Workers is not null && _answerOf is null) OfferNodes();
@@ -172,6 +177,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         if (Find(ended.Job) is not { Ending: false } job) return;
         (job.Ending, job.Workers) = (true, null);
+        ReleaseLeaving();
         if (ended.Summary.Status == RunStatus.Failed) _services.Meter.Failure(FailureKind.Job);
         _log.Of(ended.Job).Info("job ended: {State}", RunJson.Name(ended.Summary.Status));
         if (job.Actor is not null) Context.Stop(job.Actor);
@@ -194,9 +200,10 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
             case NodeOffer offer when _gone.Contains(offer.Peer.Node):
                 break;
             case NodeOffer offer:
-                bool isNew = !_nodes.ContainsKey(offer.Peer.Node.Value);
+                bool isNew = !_nodes.TryGetValue(offer.Peer.Node.Value, out var before) || before.Leaving != offer.Leaving;
                 _nodes[offer.Peer.Node.Value] = offer;
                 if (isNew) OfferNodes();
+                if (offer.Leaving) ReleaseLeaving();
                 break;
             default:
                 Find(delivery.Job)?.Actor?.Tell(delivery);
@@ -224,7 +231,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     private NodeStatus Status(NodeOffer node)
     {
         int running = _jobs.Values.Where(j => j is { Workers: not null }).Sum(j => j.Workers!.GetValueOrDefault(node.Peer.Node));
-        return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version);
+        return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version, node.Leaving);
     }
 
     private void Count()

@@ -116,10 +116,20 @@ public sealed record JobStatus(JobId Job, string Name, string State, long Step, 
 
 public sealed record JobList(IReadOnlyList<JobStatus> Jobs) : INoSerializationVerificationNeeded;
 
+/// <summary>
+/// To the job coordinator: the node with that name (<c>host:port</c>) shall hand over what it has and leave. Answered by
+/// <see cref="DrainAnswer"/> at once. Idempotent.
+/// </summary>
+public sealed record DrainNodeNamed(string Name) : INoSerializationVerificationNeeded;
+
+/// <param name="Known">Whether there is such a node.</param>
+public sealed record DrainAnswer(string Name, bool Known) : INoSerializationVerificationNeeded;
+
 /// <summary>To the job coordinator: answered by <see cref="NodeList"/>.</summary>
 public sealed record ListNodes : INoSerializationVerificationNeeded;
 
-public sealed record NodeStatus(NodeId Node, string Name, IReadOnlyList<string> Roles, int WorkerSlots, int WorkersRunning, string Version)
+/// <param name="Leaving">Whether it is handing over what it has, to leave then.</param>
+public sealed record NodeStatus(NodeId Node, string Name, IReadOnlyList<string> Roles, int WorkerSlots, int WorkersRunning, string Version, bool Leaving)
     : INoSerializationVerificationNeeded;
 
 public sealed record NodeList(IReadOnlyList<NodeStatus> Nodes) : INoSerializationVerificationNeeded;

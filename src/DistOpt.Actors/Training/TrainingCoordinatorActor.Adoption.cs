@@ -109,6 +109,7 @@ internal sealed partial class TrainingCoordinatorActor
         _state = "training";
         Assign(next);
         EndLeftBehind();
+        TellPlaced();
     }
 
     /// <summary>Nodes that are there and do nothing for the job any more may forget it; they can be asked to join it anew.</summary>
@@ -117,6 +118,8 @@ internal sealed partial class TrainingCoordinatorActor
         foreach (string node in _leftBehind.Where(_offered.ContainsKey).ToList())
         {
             _leftBehind.Remove(node);
+            _asked.Remove(new NodeId(node));
+            _prepared.Remove(new NodeId(node));
             Send(new NodeId(node), NodeActors.Agent, new EndJob("the job goes on without what ran here", _epoch));
         }
     }

@@ -132,6 +132,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended) return;
         _log.Error(failed.Error, "Job [{0}]: the checkpoint of step {1} could not be written", _submission.Job, failed.Step);
         Note("error", $"the checkpoint of step {failed.Step} could not be written: {failed.Error.Message}");
+        _awaitCheckpoint = null;
         CheckpointIsOver(failed.Step);
     }
 
@@ -139,6 +140,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         if (_ended) return;
         TellStatus();
+        ReleaseAfterCheckpoint();
         if (_state == "saving" && _training?.Step == step)
         {
             CollectLast();

@@ -135,6 +135,11 @@ internal sealed partial class TrainingCoordinatorActor
         {
             Send(FirstServer.Peer.Node, NodeActors.Server(0), new UseAssignment(topology.Epoch, topology.Assignment));
         }
+        if (_leftBehind.Count > 0)
+        {
+            EndLeftBehind();
+            TellPlaced();
+        }
         Grow();
     }
 
@@ -155,6 +160,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_onceStored is null) Store(() => { });
         Note("information", $"server {server.Index} on {NameOf(server.Node)} is protected by a backup on {NameOf(server.Backup)}");
         TellStatus();
+        Grow();
     }
 
     private void OnNodeGone(NodeGone gone)
@@ -225,6 +231,7 @@ internal sealed partial class TrainingCoordinatorActor
         _training = null;
         _collectingSelected = false;
         _final.Clear();
+        _awaitCheckpoint = null;
         Timers.Cancel("give-up");
         Timers.Cancel(CheckpointTimer);
         if (_state is not ("preparing" or "starting")) Enter("training");
@@ -247,21 +254,30 @@ internal sealed partial class TrainingCoordinatorActor
         TellStatus();
     }
 
-    /// <summary>Gives room on other nodes to the job, if it wants more than it has and nothing else is under way.</summary>
+    /// <summary>
+    /// Gives room on other nodes to the job, if it wants more than it has, and takes it off nodes that leave, unless something else is under way.
+    /// </summary>
     private void Grow()
     {
         if (_ended || _state != "training" || _topology is not { IsFixed: false } topology) return;
         if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
         var nodes = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node)).ToList();
+        var leaving = Leaving();
         var own = topology.Replicas.ToDictionary(r => new NodeId(r.Node), r => r.Workers.Length);
         var capacities = nodes.Select(n =>
             new NodeCapacity(n.Peer.Node.Value, Math.Max(0, n.Slots - own.GetValueOrDefault(n.Peer.Node)), n.Server)).ToList();
-        if (topology.Grown(capacities, Spec.Training.Workers, Spec.Training.Replicas) is not { } wanted) return;
+        if (topology.Improved(capacities, leaving, Spec.Training.Workers, Spec.Training.Replicas) is not { } wanted)
+        {
+            if (leaving.Count > 0) SaveForLeaving(topology, leaving);
+            return;
+        }
         var unknown = wanted.Nodes.Where(n => !_prepared.ContainsKey(new NodeId(n))).ToList();
         PrepareNodes(unknown);
         var ready = capacities.Where(c => _prepared.ContainsKey(new NodeId(c.Node))).ToList();
-        if (topology.Grown(ready, Spec.Training.Workers, Spec.Training.Replicas) is not { } next) return;
+        if (topology.Improved(ready, leaving, Spec.Training.Workers, Spec.Training.Replicas) is not { } next) return;
         foreach (string node in next.Nodes.Except(topology.Nodes)) Note("information", $"node {NameOf(node)} takes part from step {_progress.CurrentStep + 1} or soon after");
+        foreach (string node in topology.Nodes.Except(next.Nodes)) LeaveBehind(node);
+        if (next.Epoch != topology.Epoch) BackToTraining();
         Assign(next);
     }
 

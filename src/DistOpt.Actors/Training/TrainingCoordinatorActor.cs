@@ -16,10 +16,14 @@ namespace DistOpt.Actors.Training;
 /// </summary>
 internal sealed record OfferedNodes(IReadOnlyList<OfferedNode> Nodes) : INoSerializationVerificationNeeded;
 
-internal sealed record OfferedNode(WirePeer Peer, string Name, bool Server, int Slots) : INoSerializationVerificationNeeded;
+/// <param name="Leaving">Whether it is about to leave: it has no slots and holds no server of a new placement.</param>
+internal sealed record OfferedNode(WirePeer Peer, string Name, bool Server, int Slots, bool Leaving) : INoSerializationVerificationNeeded;
 
-/// <summary>Training coordinator to job coordinator: what the job has now; null while it could not be placed.</summary>
-internal sealed record OfferAnswered(JobId Job, IReadOnlyDictionary<NodeId, int>? Workers) : INoSerializationVerificationNeeded;
+/// <summary>Training coordinator to job coordinator: what the job has now.</summary>
+/// <param name="Workers">Its workers by node; null while it could not be placed.</param>
+/// <param name="Holding">Nodes that may not leave yet without disturbing the job.</param>
+internal sealed record OfferAnswered(JobId Job, IReadOnlyDictionary<NodeId, int>? Workers, IReadOnlySet<NodeId> Holding)
+    : INoSerializationVerificationNeeded;
 
 /// <summary>
 /// Leads one job from preparation to its end: opens it on every node, compares the nodes' fingerprints, starts servers and workers, writes
@@ -133,7 +137,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     }
 
     private void TellPlaced() => Context.Parent.Tell(new OfferAnswered(_submission.Job,
-        (_topology ?? _found)?.Replicas.ToDictionary(r => new NodeId(r.Node), r => r.Workers.Length)));
+        (_topology ?? _found)?.Replicas.ToDictionary(r => new NodeId(r.Node), r => r.Workers.Length), Holding()));
 
     /// <summary>Places servers and workers in a new epoch on the nodes that are there; waits where they do not suffice.</summary>
     private void Place()

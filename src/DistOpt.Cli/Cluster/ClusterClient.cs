@@ -82,6 +82,13 @@ internal sealed class ClusterClient : IDisposable
 
     public Task<JsonDocument> NodesAsync(CancellationToken ct) => GetAsync("/api/v1/nodes", ct);
 
+    /// <summary>Asks a node, by its name, to hand over what it has and to leave.</summary>
+    public async Task DrainAsync(string node, string idempotencyKey, CancellationToken ct)
+    {
+        string path = $"/api/v1/nodes/{Uri.EscapeDataString(node)}/drain";
+        using var response = await SendAsync(path, address => Post(address, idempotencyKey, null), ct).ConfigureAwait(false);
+    }
+
     /// <summary>What the node of this address tells of itself.</summary>
     public Task<JsonDocument> NodeAsync(CancellationToken ct) => GetAsync("/api/v1/node", ct);
 

@@ -26,5 +26,6 @@ internal static class CommandList
         DownloadCommand.Create,
         LogsCommand.Create,
         NodesCommand.Create,
+        DrainCommand.Create,
     ];
 }

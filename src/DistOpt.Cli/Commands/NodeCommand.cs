@@ -34,6 +34,7 @@ internal static class NodeCommand
             (Text("--token-file", "file", $"File with the API's token; default: {ClusterClient.TokenVariable}"), "token_file", false),
             (Text("--join-timeout", "seconds", "Give up joining after so long (exit code 4); default: 30"), "join_timeout", false),
             (Text("--coordinator-timeout", "seconds", "End after so long without any coordinator (exit code 3); default: 3600"), "coordinator_timeout", false),
+            (Text("--leave-timeout", "seconds", "When stopped, hand over work to other nodes for so long at most; default: 60"), "leave_timeout", false),
         ];
         var config = Text("--config", "file", $"A node.yaml with the same settings; environment (DISTOPT_PORT, ...) and options win over it; default: {NodeSettings.ConfigVariable}");
         var check = new Option<bool>("--check") { Description = "Start nothing: ask the node with these settings whether it is alive; exit code 0 or 1" };
@@ -78,11 +79,13 @@ internal static class NodeCommand
             await console.Out.FlushAsync(CancellationToken.None).ConfigureAwait(false);
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             using (stop.Token.Register(() => stopped.TrySetResult()))
-                await Task.WhenAny(node.Ended, stopped.Task).ConfigureAwait(false);
+                await Task.WhenAny(node.Ended, stopped.Task, node.DrainAsked).ConfigureAwait(false);
+            if (node.Ended.IsCompleted) return Code(await node.Ended.ConfigureAwait(false));
             // a child's whole cluster ends with its parent: nobody is left to take leave of
-            if (isChild && !node.Ended.IsCompleted) await node.StopAsync(leave: false).ConfigureAwait(false);
-            else if (node.Ended.IsCompleted) return Code(await node.Ended.ConfigureAwait(false));
-            return ExitCode.Done;
+            if (isChild) await node.StopAsync(leave: false).ConfigureAwait(false);
+            // while the API still answers
+            else await node.HandOverAsync().ConfigureAwait(false);
+            return node.Ended.IsCompleted ? Code(await node.Ended.ConfigureAwait(false)) : ExitCode.Done;
 
             void Capture(string source, string text)
             {

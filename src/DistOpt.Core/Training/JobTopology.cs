@@ -36,7 +36,7 @@ public enum Recovery
 /// <param name="GradientShards">G, which limits how many workers have work.</param>
 /// <param name="NextReplica">Index of the next replica.</param>
 /// <param name="IsFixed">Whether it is one node's alone for good.</param>
-public sealed record JobTopology(
+public sealed partial record JobTopology(
     int Epoch,
     int Assignment,
     int GradientShards,
@@ -68,7 +68,7 @@ public sealed record JobTopology(
             .Select((group, i) => new TopologyReplica(nextReplica + i, group.Key, [.. group])).ToImmutableArray();
         var topology = new JobTopology(epoch, 0, gradientShards, servers, replicas, nextReplica + replicas.Length, isFixed);
         if (backups == 0) return topology;
-        topology = topology.WithBackups(nodes);
+        topology = topology.WithBackups(nodes, _ => true);
         // they begin with the state that their servers begin with
         return topology with { Servers = [.. topology.Servers.Select(s => s with { Seeded = s.Backup is not null })] };
     }
@@ -134,7 +134,7 @@ public sealed record JobTopology(
             wanted--;
             more = true;
         }
-        var withBackups = backups > 0 ? WithBackups(nodes) : this;
+        var withBackups = backups > 0 ? WithBackups(nodes, _ => true) : this;
         if (!more && withBackups == this) return null;
         int next = NextReplica;
         var replicas = Replicas.Concat(counts.Keys.Except(Replicas.Select(r => r.Node)).Order(StringComparer.Ordinal)
@@ -155,15 +155,15 @@ public sealed record JobTopology(
         Servers = [.. Servers.Select(s => s.Index == server ? s with { Seeded = true } : s)],
     };
 
-    /// <summary>Gives each unprotected server a backup on the server node that has fewest servers and backups, other than its own.</summary>
-    private JobTopology WithBackups(IReadOnlyList<NodeCapacity> nodes)
+    /// <summary>Gives each unprotected server that is meant a backup on the server node that has fewest servers and backups, other than its own.</summary>
+    private JobTopology WithBackups(IReadOnlyList<NodeCapacity> nodes, Func<TopologyServer, bool> isMeant)
     {
         var servers = Servers.ToBuilder();
         bool changed = false;
         for (int i = 0; i < servers.Count; i++)
         {
             var server = servers[i];
-            if (server.Backup is not null) continue;
+            if (server.Backup is not null || !isMeant(server)) continue;
             var node = nodes.Where(n => n.Server && n.Node != server.Node)
                 .MinBy(n => servers.Count(s => s.Node == n.Node) + servers.Count(s => s.Backup == n.Node));
             if (node is null) continue;

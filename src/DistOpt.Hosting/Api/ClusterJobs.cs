@@ -38,6 +38,9 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
 
     public async Task<IReadOnlyList<NodeStatus>> NodesAsync() => (await AskAsync<NodeList>(new ListNodes()).ConfigureAwait(false)).Nodes;
 
+    /// <summary>Asks a node, by its name, to hand over what it has and to leave; answered at once.</summary>
+    public Task<DrainAnswer> DrainAsync(string node) => AskAsync<DrainAnswer>(new DrainNodeNamed(node));
+
     /// <summary>Asks for the job's end at its next step; answered when that is stored.</summary>
     public Task<StopAnswer> CancelAsync(string id, string? idempotencyKey) =>
         AskAsync<StopAnswer>(new StopJob(new JobId(id), StopReason.Cancelled) { Key = idempotencyKey });

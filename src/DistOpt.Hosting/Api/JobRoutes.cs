@@ -71,6 +71,11 @@ internal static class JobRoutes
             var answer = await jobs.CancelAsync(id, key).ConfigureAwait(false);
             return !answer.Known ? NotFound(id) : answer.KeyReused is { } why ? Refused(why) : Results.Accepted();
         });
+        group.MapPost("/nodes/{name}/drain", async (string name) =>
+        {
+            var answer = await jobs.DrainAsync(name).ConfigureAwait(false);
+            return answer.Known ? Results.Accepted() : Results.Problem($"there is no node '{name}'", statusCode: StatusCodes.Status404NotFound);
+        });
         group.MapGet("/nodes", async () => Json(await jobs.NodesAsync().ConfigureAwait(false), WriteNodes));
     }
 
@@ -197,6 +202,7 @@ internal static class JobRoutes
             json.WriteNumber("worker_slots", node.WorkerSlots);
             json.WriteNumber("workers_running", node.WorkersRunning);
             json.WriteString("protocol", node.Version);
+            if (node.Leaving) json.WriteBoolean("leaving", true);
             json.WriteEndObject();
         }
         json.WriteEndArray();

@@ -50,12 +50,14 @@ public sealed class ClusterNode : IAsyncDisposable
     private readonly TaskCompletionSource<NodeEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly IActorRef _membership;
     private readonly StrongBox<CoordinatorPlace> _place;
+    private readonly NodeSignals _signals;
     private volatile bool _stopping;
+    private volatile bool _leaving;
 
     private ClusterNode(NodeOptions options, NodeTls? tls, ActorSystem system, ITensorChannel channel, NodeTelemetry telemetry, NodeId id,
-        NodeActorRefs actors, RunDirectorySinks sinks, StrongBox<CoordinatorPlace> place)
+        NodeActorRefs actors, RunDirectorySinks sinks, StrongBox<CoordinatorPlace> place, NodeSignals signals)
     {
-        (Telemetry, Sinks, _place) = (telemetry, sinks, place);
+        (Telemetry, Sinks, _place, _signals) = (telemetry, sinks, place, signals);
         (Options, Tls, _system, _channel, Id) = (options, tls, system, channel, id);
         (Agent, Coordinator, _membership) = actors;
         system.WhenTerminated.ContinueWith(_ => _ended.TrySetResult(EndOf(system)), TaskScheduler.Default);
@@ -95,6 +97,11 @@ public sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>Completes when the node has ended, for whatever reason.</summary>
     public Task<NodeEnd> Ended => _ended.Task;
+
+    /// <summary>Completes when somebody wants the node to leave (<c>distopt drain</c>): its host then stops it.</summary>
+    public Task DrainAsked => _signals.Drain.Task;
+
+    private TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Starts the node and waits until it is a member of the cluster.</summary>
     /// <exception cref="SpecException">Settings out of bounds, or a port in use.</exception>
@@ -148,17 +155,19 @@ public sealed class ClusterNode : IAsyncDisposable
             var self = channel.Self;
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
                 options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current);
-            var joined = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var signals = new NodeSignals();
             var meter = telemetry.Meter;
-            var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, coordinator, joined, meter)), "membership");
+            var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, agent, coordinator, signals, meter)), "membership");
+            agent.Tell(new HostHere(membership), ActorRefs.NoSender);
             system.ActorOf(Props.Create(() => new EndedProcessActor(time)), "ended-processes");
             // whoever has it has taken this node for dead
             if (journal is not null) journal.OnLost = () => cluster.Down(cluster.SelfAddress);
             if (coordinates)
                 CoordinatorSingleton.Start(system, services, options, new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Relay = coordinator });
-            await JoinAsync(cluster, options, peers?.Load() ?? [], joined.Task, time, cancellationToken).ConfigureAwait(false);
+            await JoinAsync(cluster, options, peers?.Load() ?? [], signals.Joined.Task, time, cancellationToken).ConfigureAwait(false);
             if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal).ConfigureAwait(false);
-            return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place);
+            return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place, signals)
+            { Time = time };
         }
         catch
         {
@@ -220,7 +229,7 @@ public sealed class ClusterNode : IAsyncDisposable
     public async Task<string?> ReadinessAsync()
     {
         if (Ended.IsCompleted) return "the node has ended";
-        if (_stopping) return "the node is stopping";
+        if (_leaving || _stopping) return "the node is leaving";
         var status = Akka.Cluster.Cluster.Get(_system).SelfMember.Status;
         if (status != MemberStatus.Up) return $"the node is {status.ToString().ToLowerInvariant()} in the cluster, not up";
         if (Coordinator is null) return null;
@@ -239,13 +248,36 @@ public sealed class ClusterNode : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Takes no new work and hands over what the node has to others, at most for <see cref="NodeOptions.LeaveTimeout"/>; work goes on meanwhile.
+    /// </summary>
+    /// <returns>Whether nobody needs the node any more; false where that took too long or the node ended.</returns>
+    public async Task<bool> HandOverAsync(CancellationToken cancellationToken = default)
+    {
+        _leaving = true;
+        if (Ended.IsCompleted) return false;
+        _membership.Tell(new MembershipActor.BeginLeaving(), ActorRefs.NoSender);
+        try
+        {
+            var first = await Task.WhenAny(_signals.Released.Task, Ended)
+                .WaitAsync(TimeSpan.FromSeconds(Options.LeaveTimeout), Time, cancellationToken).ConfigureAwait(false);
+            return first == _signals.Released.Task;
+        }
+        catch (TimeoutException)
+        {
+            _system.Log.Warning("The node leaves, though jobs may still need it: they could not go on elsewhere within {0} s (leave_timeout)", Options.LeaveTimeout);
+            return false;
+        }
+    }
+
     /// <summary>Stops everything.</summary>
     /// <param name="leave">
-    /// Whether to leave the cluster in good order first, which takes seconds when others cannot be reached; false where the whole cluster
-    /// ends.
+    /// Whether to hand over and leave the cluster in good order first, which takes seconds when others cannot be reached; false where the whole
+    /// cluster ends.
     /// </param>
     public async Task StopAsync(bool leave = true)
     {
+        if (leave && !_leaving) await HandOverAsync().ConfigureAwait(false);
         _stopping = true;
         if (leave) await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
         else await _system.Terminate().ConfigureAwait(false);

@@ -7,6 +7,19 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Hosting.Cluster;
 
+/// <summary>What the node's host waits for.</summary>
+internal sealed class NodeSignals
+{
+    /// <summary>The node is a member of the cluster.</summary>
+    public TaskCompletionSource Joined { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Somebody wants the node to leave.</summary>
+    public TaskCompletionSource Drain { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>No job needs the node, which leaves, any more.</summary>
+    public TaskCompletionSource Released { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
+
 /// <summary>
 /// Turns cluster events into what the actors know of: offers this node to every coordinator (at once and every few seconds, since messages may
 /// be lost), and tells the local job coordinator of nodes that are gone.
@@ -16,21 +29,23 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
     public const string CoordinatorRole = NodeOptions.Coordinator;
 
     private static readonly TimeSpan OfferInterval = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan LeavingInterval = TimeSpan.FromSeconds(0.5);
 
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly ClusterNodeRouter _router;
     private readonly ITensorChannel _channel;
+    private readonly IActorRef _agent;
     private readonly IActorRef? _coordinator;
     private NodeOffer _offer;
-    private readonly TaskCompletionSource _joined;
+    private readonly NodeSignals _signals;
 
-    public MembershipActor(ClusterNodeRouter router, ITensorChannel channel, NodeOffer offer, IActorRef? coordinator, TaskCompletionSource joined,
+    public MembershipActor(ClusterNodeRouter router, ITensorChannel channel, NodeOffer offer, IActorRef agent, IActorRef? coordinator, NodeSignals signals,
         TrainingMeter meter)
     {
-        (_router, _channel, _offer, _coordinator, _joined) = (router, channel, offer, coordinator, joined);
+        (_router, _channel, _offer, _agent, _coordinator, _signals) = (router, channel, offer, agent, coordinator, signals);
         Receive<ClusterEvent.MemberUp>(up =>
         {
-            if (up.Member.UniqueAddress.Equals(_cluster.SelfUniqueAddress)) _joined.TrySetResult();
+            if (up.Member.UniqueAddress.Equals(_cluster.SelfUniqueAddress)) _signals.Joined.TrySetResult();
             Offer();
         });
         Receive<ClusterEvent.MemberRemoved>(gone =>
@@ -42,6 +57,21 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
         Receive<ClusterEvent.MemberDowned>(gone => Gone(gone.Member, "it was downed"));
         Receive<ClusterEvent.IMemberEvent>(_ => { });
         Receive<OfferTick>(_ => Offer());
+        Receive<BeginLeaving>(_ =>
+        {
+            _offer = _offer with { Leaving = true };
+            Timers.StartPeriodicTimer("offer", new OfferTick(), LeavingInterval);
+            Offer();
+        });
+        Receive<NodeLoad>(load =>
+        {
+            if (load.Jobs == 0) _signals.Released.TrySetResult();
+        });
+        Receive<NodeDelivery>(delivery =>
+        {
+            if (delivery.Body is DrainNode) _signals.Drain.TrySetResult();
+            if (delivery.Body is NodeReleased && _offer.Leaving) _signals.Released.TrySetResult();
+        });
         Receive<AnnounceApi>(api =>
         {
             _offer = _offer with { ApiUrl = api.Url };
@@ -50,6 +80,9 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
     }
 
     private sealed record OfferTick;
+
+    /// <summary>Host to this actor: the coordinators shall hear that the node leaves.</summary>
+    public sealed record BeginLeaving;
 
     /// <summary>Host to this actor: the node's HTTP API listens here.</summary>
     public sealed record AnnounceApi(string Url);
@@ -68,7 +101,10 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
 
     private void Offer()
     {
-        foreach (var member in _cluster.State.Members)
+        var state = _cluster.State;
+        // nobody is there who could say that nobody needs this node: it sees for itself
+        if (_offer.Leaving && !state.Members.Any(m => m.HasRole(CoordinatorRole) && !state.Unreachable.Contains(m))) _agent.Tell(new AskLoad());
+        foreach (var member in state.Members)
         {
             if (member.Status != MemberStatus.Up || !member.HasRole(CoordinatorRole)) continue;
             _router.Send(IdOf(member.UniqueAddress), default, NodeActors.Jobs, _offer);

@@ -142,6 +142,13 @@ public sealed record NodeOptions
     [Range(10.0, 604_800.0)]
     public double CoordinatorTimeout { get; init; } = 3600;
 
+    /// <summary>
+    /// Seconds within which a node that leaves hands over what it has of jobs; after that it leaves nevertheless. Whoever stops it must have
+    /// more patience.
+    /// </summary>
+    [Range(0.0, 86_400.0)]
+    public double LeaveTimeout { get; init; } = 60;
+
     /// <summary>Largest message of the control plane, in bytes. A job's spec must fit.</summary>
     [Range(32_000, 16 << 20)]
     public int ControlFrameBytes { get; init; } = 128_000;

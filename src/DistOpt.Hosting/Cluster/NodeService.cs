@@ -23,13 +23,27 @@ public sealed class NodeService(NodeOptions options, JobParts parts, ISpecReader
         Node = await ClusterNode.StartAsync(options, parts, loggers, time, cancellationToken).ConfigureAwait(false);
         _api = await ApiServer.StartAsync(Node, specs, loggers, time, cancellationToken).ConfigureAwait(false);
         // a node that the cluster has downed can only come back as a new process
-        _ = Node.Ended.ContinueWith(_ => lifetime.StopApplication(), TaskScheduler.Default);
+        _ = Task.WhenAny(Node.Ended, Node.DrainAsked).ContinueWith(_ => lifetime.StopApplication(), TaskScheduler.Default);
     }
 
     public async Task StopAsync(CancellationToken cancellationToken)
     {
+        // while the API still answers
+        if (Node is not null) await HandOverAsync(Node, cancellationToken).ConfigureAwait(false);
         if (_api is not null) await _api.DisposeAsync().ConfigureAwait(false);
         if (Node is not null) await Node.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static async Task HandOverAsync(ClusterNode node, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await node.HandOverAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // the host's own patience has ended before the node's
+        }
     }
 }
 

@@ -77,6 +77,18 @@ internal sealed class JobHarness : IAsyncDisposable
         Coordinator.Tell(new NodeGone(node.Id, "it was killed"), ActorRefs.NoSender);
     }
 
+    /// <summary>A node wants to leave: it hands over, hears that nobody needs it any more, and only then ends.</summary>
+    public async Task LeaveAsync(int index, CancellationToken cancellationToken)
+    {
+        var node = _nodes[index];
+        var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        node.Agent.Tell(new HostHere(_system.ActorOf(Props.Create(() => new Host(released)))), ActorRefs.NoSender);
+        Offer(index, leaving: true);
+        await released.Task.WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+        await StopAsync(index);
+        Coordinator.Tell(new NodeGone(node.Id, "it left"), ActorRefs.NoSender);
+    }
+
     private async Task StopAsync(int index)
     {
         var node = _nodes[index];
@@ -178,10 +190,10 @@ internal sealed class JobHarness : IAsyncDisposable
         return i;
     }
 
-    private void Offer(int index)
+    private void Offer(int index, bool leaving = false)
     {
         var node = _nodes[index];
-        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current);
+        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current) { Leaving = leaving };
         node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
     }
 
@@ -242,6 +254,14 @@ internal sealed class JobHarness : IAsyncDisposable
             Receive<SubmitJob>(submit => coordinator.Tell(submit));
             Receive<JobEnded>(end => ended.TrySetResult(end));
         }
+    }
+
+    private sealed class Host : ReceiveActor
+    {
+        public Host(TaskCompletionSource released) => Receive<NodeDelivery>(d =>
+        {
+            if (d.Body is NodeReleased) released.TrySetResult();
+        });
     }
 
     private sealed class Relay : ReceiveActor

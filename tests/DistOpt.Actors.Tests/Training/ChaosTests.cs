@@ -79,7 +79,10 @@ public sealed class ChaosTests
                 int victim = alive[Next(alive.Count)];
                 bool joinsFirst = Next(2) == 1;
                 if (joinsFirst) Replace(victim);
-                await harness.KillAsync(victim);
+                // some go in good order: with whatever died before not yet replaced, and nobody to hand over to but who is there
+                bool inOrder = !losesCoordinator && new CounterRandom(seed, RandomPurpose.Shuffle, k).NextInt64(3) == 0;
+                if (inOrder) await MovesAsync(harness.LeaveAsync(victim, Token));
+                else await harness.KillAsync(victim);
                 if (!joinsFirst) Replace(victim);
                 if (losesCoordinator) Restart();
             }

@@ -79,4 +79,76 @@ public sealed class JobTopologyTests
     [Fact]
     public void With_nobody_left_to_compute_there_is_no_topology() =>
         Assert.Null(ShardWorkTests.Topology(shards: 4, nodes: 2).Without(new HashSet<string> { "n0", "n1" }));
+
+    [Fact]
+    public void A_server_that_leaves_is_given_a_backup_and_replaced_once_that_has_caught_up()
+    {
+        // servers on n0 and n1, workers on n0, n1, n2
+        var topology = ShardWorkTests.Topology(shards: 6, nodes: 3, servers: 2);
+        var leaving = new HashSet<string> { "n0" };
+        NodeCapacity[] nodes = [new("n0", 0, false), new("n1", 0, true), new("n2", 1, true)];
+
+        var seeding = topology.Improved(nodes, leaving, workersMax: 3, backups: 0)!;
+        Assert.Equal((1, 1), (seeding.Epoch, seeding.Assignment));
+        Assert.Equal(("n0", "n2", false), (seeding.Servers[0].Node, seeding.Servers[0].Backup, seeding.Servers[0].Seeded));
+        Assert.Null(seeding.Servers[1].Backup);
+        Assert.Equal([("n1", 1), ("n2", 2)], seeding.Replicas.Select(r => (r.Node, r.Workers.Length)));
+        Assert.Equal(6, seeding.Replicas.SelectMany(r => r.Workers).Sum(w => w.ShardEnd - w.ShardBegin));
+        Assert.True(seeding.IsHandingOver(leaving));
+        NodeCapacity[] full = [new("n0", 0, false), new("n1", 0, true), new("n2", 0, true)];
+        Assert.Null(seeding.Improved(full, leaving, workersMax: 3, backups: 0));
+
+        var gone = seeding.WithSeeded(0).Improved(full, leaving, workersMax: 3, backups: 0)!;
+        Assert.Equal((2, 0), (gone.Epoch, gone.Assignment));
+        Assert.Equal(("n2", null, 2), (gone.Servers[0].Node, gone.Servers[0].Backup, gone.Servers[0].Since));
+        Assert.Equal(1, gone.Servers[1].Since);
+        Assert.DoesNotContain("n0", gone.Nodes);
+        Assert.False(gone.IsHandingOver(leaving));
+        Assert.Null(gone.Improved(full, leaving, workersMax: 3, backups: 0));
+    }
+
+    [Fact]
+    public void A_backup_on_a_node_that_leaves_moves_and_one_that_has_caught_up_takes_over_at_once()
+    {
+        var topology = ShardWorkTests.Topology(shards: 4, nodes: 4, servers: 1, backups: 1);
+        var (server, backup) = (topology.Servers[0].Node, topology.Servers[0].Backup!);
+        NodeCapacity[] nodes = [.. topology.Nodes.Select(n => new NodeCapacity(n, 0, true))];
+
+        var moved = topology.Improved(nodes, new HashSet<string> { backup }, workersMax: 4, backups: 1)!;
+        Assert.Equal(1, moved.Epoch);
+        Assert.Equal(server, moved.Servers[0].Node);
+        Assert.DoesNotContain(backup, moved.Nodes);
+        Assert.NotNull(moved.Servers[0].Backup);
+        Assert.False(moved.Servers[0].Seeded);
+
+        var taken = topology.Improved(nodes, new HashSet<string> { server }, workersMax: 4, backups: 1)!;
+        Assert.Equal((2, backup), (taken.Epoch, taken.Servers[0].Node));
+        Assert.NotNull(taken.Servers[0].Backup);
+        Assert.DoesNotContain(server, taken.Nodes);
+    }
+
+    [Fact]
+    public void Where_no_other_node_has_room_the_last_workers_and_servers_stay()
+    {
+        var topology = ShardWorkTests.Topology(shards: 4, nodes: 1);
+        var leaving = new HashSet<string> { "n0" };
+
+        Assert.Null(topology.Improved([new("n0", 0, false)], leaving, workersMax: 1, backups: 0));
+        Assert.False(topology.IsHandingOver(leaving));
+        // workers can go, the server can not
+        var next = topology.Improved([new("n0", 0, false), new("n5", 2, false)], leaving, workersMax: 1, backups: 0)!;
+        Assert.Equal(["n5"], next.Replicas.Select(r => r.Node));
+        Assert.Equal("n0", next.Servers[0].Node);
+        Assert.Null(next.Improved([new("n0", 0, false), new("n5", 1, false)], leaving, workersMax: 1, backups: 0));
+    }
+
+    [Fact]
+    public void Without_nodes_that_leave_improving_is_growing()
+    {
+        var topology = ShardWorkTests.Topology(shards: 5, nodes: 2);
+        NodeCapacity[] free = [new("n0", 0, false), new("n7", 10, false)];
+
+        Assert.Equivalent(topology.Grown(free, 4, 0), topology.Improved(free, new HashSet<string>(), 4, 0));
+        Assert.Null(topology.Improved([], new HashSet<string> { "n9" }, 2, 0));
+    }
 }
