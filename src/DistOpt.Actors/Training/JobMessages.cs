@@ -104,6 +104,9 @@ public sealed record JobStatus(JobId Job, string Name, string State, long Step, 
 
     public int Workers { get; init; }
 
+    /// <summary>Who holds which part of the weights, once the job is placed.</summary>
+    public IReadOnlyList<ServerStatus> Servers { get; init; } = [];
+
     /// <summary>Why more workers would not help; null where they would.</summary>
     public string? Limit { get; init; }
 
@@ -113,6 +116,12 @@ public sealed record JobStatus(JobId Job, string Name, string State, long Step, 
 
     public int Rollbacks { get; init; }
 }
+
+/// <param name="Index">Number of the parameter server within the job.</param>
+/// <param name="Node">Its node's name.</param>
+/// <param name="Backup">Name of its backup's node; null where it has none.</param>
+/// <param name="IsProtected">Whether the backup could take its place now.</param>
+public sealed record ServerStatus(int Index, string Node, string? Backup, bool IsProtected) : INoSerializationVerificationNeeded;
 
 public sealed record JobList(IReadOnlyList<JobStatus> Jobs) : INoSerializationVerificationNeeded;
 

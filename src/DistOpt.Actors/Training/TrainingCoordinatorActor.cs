@@ -363,6 +363,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             Unprotected = unprotected.Count == 0 ? null : string.Join(", ", unprotected),
             Checkpoint = _latestCheckpoint,
             Workers = topology?.Workers ?? 0,
+            Servers = topology is null ? [] : [.. topology.Servers.Select(s =>
+                new ServerStatus(s.Index, NameOf(s.Node), s.Backup is null ? null : NameOf(s.Backup), s.Seeded))],
             Limit = topology is not null && topology.Workers >= shards && Spec.Training.Workers >= shards
                 ? $"{shards} gradient shards, one for each worker: more workers would have nothing to do" : null,
             WorkerFailures = _workerFailures,

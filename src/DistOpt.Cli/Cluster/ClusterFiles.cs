@@ -131,9 +131,9 @@ internal sealed class ClusterFiles(string folder, int port, int days, TimeProvid
         Restart=on-failure
         RestartPreventExitStatus=2
         RestartSec=5
-        # SIGTERM leaves the cluster in good order and ends with 0
+        # SIGTERM hands over work to other nodes (leave_timeout, 60 s), leaves the cluster in good order and ends with 0
         KillSignal=SIGTERM
-        TimeoutStopSec=60
+        TimeoutStopSec=150
         LimitNOFILE=65536
         NoNewPrivileges=true
         ProtectSystem=strict

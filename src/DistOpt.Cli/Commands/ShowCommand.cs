@@ -36,7 +36,7 @@ internal static class ShowCommand
             string? text = property.Value.ValueKind switch
             {
                 JsonValueKind.Object or JsonValueKind.Null => null,
-                JsonValueKind.Array => string.Join(", ", property.Value.EnumerateArray().Select(v => v.ToString())),
+                JsonValueKind.Array => string.Join(", ", property.Value.EnumerateArray().Select(Cell)),
                 _ => property.Value.ToString(),
             };
             if (!string.IsNullOrEmpty(text)) rows.Add([property.Name.Replace('_', ' '), text]);
@@ -45,6 +45,9 @@ internal static class ShowCommand
         if (job.TryGetProperty("summary", out var summary) && summary.ValueKind == JsonValueKind.Object)
             SummaryText.Write(writer, RunJson.ParseSummary(summary), null);
     }
+
+    private static string Cell(JsonElement value) => value.ValueKind != JsonValueKind.Object ? value.ToString()
+        : string.Join(' ', value.EnumerateObject().Select(p => $"{p.Name} {(p.Value.ValueKind is JsonValueKind.True or JsonValueKind.False ? p.Value.GetRawText() : p.Value.ToString())}"));
 
     private static bool IsLocal(string name, string root)
     {

@@ -180,6 +180,17 @@ internal static class JobRoutes
     private static void WriteLive(Utf8JsonWriter json, JobStatus status)
     {
         json.WriteNumber("workers", status.Workers);
+        json.WriteStartArray("servers");
+        foreach (var server in status.Servers)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("index", server.Index);
+            json.WriteString("node", server.Node);
+            if (server.Backup is { } backup) json.WriteString("backup", backup);
+            json.WriteBoolean("protected", server.IsProtected);
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
         if (status.Limit is { } limit) json.WriteString("limit", limit);
         if (status.Unprotected is { } unprotected) json.WriteString("unprotected", unprotected);
         if (status.Checkpoint is { } checkpoint) json.WriteNumber("checkpoint_step", checkpoint);

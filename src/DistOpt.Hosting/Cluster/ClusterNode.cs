@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Akka.Actor;
 using Akka.Cluster;
+using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;

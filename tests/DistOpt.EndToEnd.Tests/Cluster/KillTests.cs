@@ -39,8 +39,10 @@ public sealed class KillTests
             checkpoint: { every_steps: 200, keep: 2 }
             """);
         await using var cluster = new KillableCluster(workers: 3, servers: 2 + replicas);
-        var calm = (await cluster.Folder.RunAsync("train", cluster.Folder.Write("spec.yaml", spec), "--workers", "1", "--servers", "1",
-            "--set", "training.replicas=0", "--format", "json")).Json;
+        // a program of its own: the long form takes longer than a command in this process may
+        var calm = await ProgramProcess.JsonAsync(ProgramProcess.Cli, cluster.Folder.Path, "train", cluster.Folder.Write("spec.yaml", spec),
+            "--workers", "1", "--servers", "1", "--set", "training.replicas=0", "--out", cluster.Folder.In("calm"));
+        Assert.Equal("completed", calm.GetProperty("status").GetString());
         int nodes = cluster.Processes.Count;
         await cluster.JoinedAsync(nodes);
         string id = await cluster.SubmitAsync(spec);
@@ -115,10 +117,14 @@ public sealed class KillTests
         && job.GetProperty("step").GetInt64() > step && job.GetProperty("workers").GetInt32() == 3
         && !(replicas > 0 && job.TryGetProperty("unprotected", out _));
 
-    /// <summary>One that has part in the job.</summary>
+    /// <summary>
+    /// One with unfinished work: a worker's process (all of them have gradient shards of every step, since there are no more workers than shards and
+    /// the job has all its workers), the server of a part of the weights, the coordinator of the running job.
+    /// </summary>
     private static ClusterProcess Victim(KillableCluster cluster, JsonElement job, NodeKind kind)
     {
-        var nodes = job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).ToHashSet();
+        var nodes = kind == NodeKind.Server ? job.GetProperty("servers").EnumerateArray().Select(s => s.GetProperty("node").GetString()).ToHashSet()
+            : job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).ToHashSet();
         var victim = cluster.Processes.Where(p => p.Kind == kind && (kind == NodeKind.Coordinator || nodes.Contains(p.Name))).MinBy(p => p.Number);
         Assert.True(victim is not null, $"no {kind} has part in {job}\n{cluster.Describe()}");
         return victim;

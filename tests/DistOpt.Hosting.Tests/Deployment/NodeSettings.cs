@@ -21,7 +21,7 @@ internal static partial class NodeSettings
         return new SpecBinder(new SpecCatalogs()).Bind<NodeOptions>(nodeYaml, "node.yaml", [.. overrides]);
     }
 
-    /// <summary>The most that leaving the cluster can take: every phase of Akka's coordinated shutdown to its limit, and the last export of metrics.</summary>
+    /// <summary>The most that leaving the cluster can take: handing over, every phase of Akka's coordinated shutdown to its limit, and the last export of metrics.</summary>
     public static TimeSpan LongestLeave(string? akka = null)
     {
         var config = NodeConfiguration.Hocon(new NodeOptions()).WithFallback(AkkaOverlay.Reference);
@@ -29,7 +29,7 @@ internal static partial class NodeSettings
         var usual = config.GetTimeSpan("akka.coordinated-shutdown.default-phase-timeout");
         var phases = config.GetConfig("akka.coordinated-shutdown.phases").Root.GetObject().Items.Keys.ToList();
         Assert.Contains("cluster-exiting", phases);
-        return phases.Aggregate(TimeSpan.FromSeconds(5), (sum, phase) =>
+        return phases.Aggregate(TimeSpan.FromSeconds(5 + new NodeOptions().LeaveTimeout), (sum, phase) =>
             sum + config.GetTimeSpan($"akka.coordinated-shutdown.phases.{phase}.timeout", usual));
     }
 
