@@ -89,6 +89,14 @@ internal sealed class JobHarness : IAsyncDisposable
         Coordinator.Tell(new NodeGone(node.Id, "it left"), ActorRefs.NoSender);
     }
 
+    /// <summary>The coordinator takes a node for dead that is not: it goes on and reaches everybody.</summary>
+    public void Suspect(int index) => Coordinator.Tell(new NodeGone(_nodes[index].Id, "it was thought dead"), ActorRefs.NoSender);
+
+    public NodeId IdOf(int index) => _nodes[index].Id;
+
+    /// <summary>Sees every tensor frame before it is sent, with the channel of its sender.</summary>
+    public Action<ITensorChannel, TensorPeer, TensorHeader, IWireMessage?, TensorLease>? OnFrame { get; set; }
+
     private async Task StopAsync(int index)
     {
         var node = _nodes[index];
@@ -177,7 +185,7 @@ internal sealed class JobHarness : IAsyncDisposable
         {
             Name = $"name-{i}",
             Router = new LocalNodeRouter(id, _local),
-            Channel = _network.Open(id),
+            Channel = new WatchedChannel(_network.Open(id), this),
             IsAlone = _isAlone,
             Runtimes = new JobRuntimes(runtime),
             Specs = new SameSpec(this),
@@ -254,6 +262,23 @@ internal sealed class JobHarness : IAsyncDisposable
             Receive<SubmitJob>(submit => coordinator.Tell(submit));
             Receive<JobEnded>(end => ended.TrySetResult(end));
         }
+    }
+
+    private sealed class WatchedChannel(ITensorChannel inner, JobHarness owner) : ITensorChannel
+    {
+        public TensorPeer Self => inner.Self;
+
+        public IDisposable Listen(TensorAddress address, ITensorReceiver receiver) => inner.Listen(address, receiver);
+
+        public void Send(TensorPeer to, in TensorHeader header, IWireMessage? meta, TensorLease payload)
+        {
+            owner.OnFrame?.Invoke(inner, to, header, meta, payload);
+            inner.Send(to, header, meta, payload);
+        }
+
+        public void Forget(NodeId node) => inner.Forget(node);
+
+        public void ForgetJob(ulong job) => inner.ForgetJob(job);
     }
 
     private sealed class Host : ReceiveActor

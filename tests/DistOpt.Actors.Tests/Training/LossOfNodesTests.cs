@@ -1,4 +1,5 @@
 using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Tensors;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -81,6 +82,44 @@ public sealed class LossOfNodesTests : IDisposable
         AssertSame(expected, end.Summary);
         Assert.Equal(0, end.Summary.Rollbacks);
         Assert.InRange(end.Summary.ServerFailures, 1, servers);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_server_that_is_only_thought_dead_answers_nobody_though_it_gets_every_push_as_before(int servers)
+    {
+        var spec = Replicated(JobHarness.SpecOf(workers: 2, servers: servers, shards: 4, epochs: 10));
+        var expected = await Undisturbed(spec);
+        await using var harness = Harness(6, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
+        var former = harness.Jobs.IdOf(2);
+        var answers = new System.Collections.Concurrent.ConcurrentQueue<(NodeId Server, long Begin, int Epoch, long Step)>();
+        var twins = 0;
+        harness.Jobs.OnFrame = (channel, to, header, meta, payload) =>
+        {
+            if (header.Kind == TensorKind.Answer) answers.Enqueue((channel.Self.Node, header.Range.Begin, header.JobEpoch, header.Step));
+            if (header.Kind is not (TensorKind.Push or TensorKind.PushBuffers) || header.JobEpoch < 2 || header.Range.Begin > 0) return;
+            // a worker that has heard nothing of the new epoch would still send this to the former server of key 0
+            Interlocked.Increment(ref twins);
+            channel.Send(new TensorPeer(former, "", 0), header with { JobEpoch = 1 }, meta, new TensorLease(payload.Memory.ToArray()));
+        };
+        var gate = new StepGate(step: 23);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        harness.Jobs.Suspect(2);
+        gate.Release();
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(0, end.Summary.Rollbacks);
+        Assert.True(twins > 2 * 80, $"only {twins} pushes were doubled");
+        long begun = answers.Where(a => a.Epoch == 2).Min(a => a.Step);
+        var late = answers.Where(a => a.Server == former && a.Step > begun).ToList();
+        Assert.True(late.Count == 0, $"the former server answered {string.Join(", ", late)}, though the new epoch began with step {begun}");
+        // within an epoch nobody else ever answers for the same keys
+        Assert.All(answers.GroupBy(a => (a.Epoch, a.Begin)), keys => Assert.Single(keys.Select(k => k.Server).Distinct()));
     }
 
     [Fact]

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using DistOpt.Core.Runs;
 using DistOpt.EndToEnd.Tests.Support;
 
 namespace DistOpt.EndToEnd.Tests.Cluster;
@@ -39,10 +38,7 @@ public sealed class KillTests
             checkpoint: { every_steps: 200, keep: 2 }
             """);
         await using var cluster = new KillableCluster(workers: 3, servers: 2 + replicas);
-        // a program of its own: the long form takes longer than a command in this process may
-        var calm = await ProgramProcess.JsonAsync(ProgramProcess.Cli, cluster.Folder.Path, "train", cluster.Folder.Write("spec.yaml", spec),
-            "--workers", "1", "--servers", "1", "--set", "training.replicas=0", "--out", cluster.Folder.In("calm"));
-        Assert.Equal("completed", calm.GetProperty("status").GetString());
+        var calm = await SameRun.UndisturbedAsync(cluster.Folder, spec);
         int nodes = cluster.Processes.Count;
         await cluster.JoinedAsync(nodes);
         string id = await cluster.SubmitAsync(spec);
@@ -79,24 +75,9 @@ public sealed class KillTests
                 kill++;
             }
         }
-        JsonElement ended;
-        do
-        {
-            ended = await cluster.JobAsync(id, j => j.GetProperty("step").GetInt64() > step, $"end of the job or a step after {step}");
-            step = ended.GetProperty("step").GetInt64() + StepsAnEpoch;
-        }
-        while (!ended.TryGetProperty("summary", out _));
-
+        var ended = await cluster.EndAsync(id);
         var summary = ended.GetProperty("summary");
-        Assert.True(summary.GetProperty("status").GetString() == "completed", $"{ended}\n{cluster.Describe()}");
-        var run = RunDirectoryReader.Open(Path.Combine(cluster.Folder.In("coordinator"), ended.GetProperty("run").GetString()!));
-        var undisturbed = RunDirectoryReader.Open(calm.GetProperty("run").GetString()!);
-        var (expected, actual) = (undisturbed.Summary()!, run.Summary()!);
-        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
-        Assert.Equal((expected.Steps, expected.Selected), (actual.Steps, actual.Selected));
-        Assert.Equal(expected.Train, actual.Train);
-        Assert.Equal(expected.Validation, actual.Validation);
-        Assert.Equal(expected.Test, actual.Test);
+        SameRun.Assert(calm, Path.Combine(cluster.Folder.In("coordinator"), ended.GetProperty("run").GetString()!));
         Assert.Equal(done[NodeKind.Coordinator], summary.GetProperty("coordinator_restarts").GetInt32());
         Assert.True(summary.GetProperty("worker_failures").GetInt32() >= done[NodeKind.Worker], $"{summary}");
         double goodput = summary.GetProperty("steps").GetDouble() / summary.GetProperty("steps_computed").GetDouble();
@@ -110,7 +91,6 @@ public sealed class KillTests
         {
             Assert.InRange(summary.GetProperty("rollbacks").GetInt32(), rollbacks, done[NodeKind.Server] * 2);
         }
-        Assert.Equal(Rows(undisturbed), Rows(run));
     }
 
     private static bool IsWhole(JsonElement job, long step, int replicas) => job.GetProperty("status").GetString() == "training"
@@ -129,8 +109,4 @@ public sealed class KillTests
         Assert.True(victim is not null, $"no {kind} has part in {job}\n{cluster.Describe()}");
         return victim;
     }
-
-    /// <summary>Rows of the metrics without what time has put into them.</summary>
-    private static List<string> Rows(RunDirectoryReader run) => [.. run.Rows()
-        .Select(r => $"{r.Split} {r.Step} {r.Epoch} {string.Join(" ", r.Metrics.Select(m => $"{m.Key}={m.Value:R}"))}")];
 }

@@ -83,6 +83,23 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     public Task<JsonElement> JobAsync(string id, Func<JsonElement, bool> isAsWanted, string what) =>
         UntilAsync($"/api/v1/jobs/{id}", job => job.TryGetProperty("summary", out _) || isAsWanted(job), what);
 
+    /// <summary>The job's status once it has ended by itself and completed; it may take as long as it likes while it moves.</summary>
+    public async Task<JsonElement> EndAsync(string id)
+    {
+        long step = -1;
+        while (true)
+        {
+            long before = step;
+            var job = await JobAsync(id, j => j.GetProperty("step").GetInt64() > before, $"end of the job or a step after {before}");
+            if (job.TryGetProperty("summary", out var summary))
+            {
+                Assert.True(summary.GetProperty("status").GetString() == "completed", $"{job}\n{Describe()}");
+                return job;
+            }
+            step = job.GetProperty("step").GetInt64() + 43;
+        }
+    }
+
     public static string? NameOf(string output) => Announcement().Match(output) is { Success: true } match ? match.Groups[1].Value : null;
 
     public string Describe() => string.Join("\n\n", _processes.Concat(_gone.TakeLast(6)).Select(p => $"{p.Kind} {p.Number}: {p.Process.Describe()}"));

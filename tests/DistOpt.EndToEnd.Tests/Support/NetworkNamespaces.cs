@@ -62,6 +62,12 @@ internal sealed class NetworkNamespaces : IDisposable
     /// <summary>What runs a program on the machine of that address.</summary>
     public string[] On(string address) => ["ip", "netns", "exec", _prefix + address];
 
+    /// <summary>Unplugs the machine: nothing passes any more, in either direction, and nobody is told.</summary>
+    public void Cut(string address) => Ip("-n", _prefix + "hub", "link", "set", "p" + address.Split('.')[^1], "nomaster");
+
+    /// <summary>Plugs it in again.</summary>
+    public void Mend(string address) => Ip("-n", _prefix + "hub", "link", "set", "p" + address.Split('.')[^1], "master", "switch");
+
     /// <summary>TCP ports that something on the machine listens on, at its address or any.</summary>
     public int[] ListeningPorts(string address)
     {

@@ -149,6 +149,9 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits for its end, however long that takes.</summary>
+    public Task EndAsync() => _process.WaitForExitAsync(TestContext.Current.CancellationToken);
+
     /// <summary>Waits for its end, and for the end of its output.</summary>
     public async Task<int> WaitForExitAsync()
     {
@@ -170,6 +173,12 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
     /// <summary>SIGTERM, as a service manager sends it.</summary>
     public void Terminate() => Signal(15);
+
+    /// <summary>SIGSTOP: it stands still, with all connections open, until <see cref="Continue"/>.</summary>
+    public void Pause() => Signal(19);
+
+    /// <summary>SIGCONT.</summary>
+    public void Continue() => Signal(18);
 
     /// <summary>SIGKILL to this process alone.</summary>
     public void KillHard() => Signal(9);

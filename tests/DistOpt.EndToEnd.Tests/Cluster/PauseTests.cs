@@ -1,0 +1,106 @@
+using System.Text.Json;
+using DistOpt.EndToEnd.Tests.Support;
+
+namespace DistOpt.EndToEnd.Tests.Cluster;
+
+/// <summary>
+/// Processes of a cluster stand still (SIGSTOP: a machine that swaps, a debugger, a hypervisor that moves it), with all their connections open.
+/// Shortly: nobody is thrown out. For long: whoever it was is thrown out, the job goes on without it, and it ends with exit code 3 once it runs again.
+/// </summary>
+public sealed class PauseTests
+{
+    private const int StepsAnEpoch = 43;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Whoever_stands_still_for_three_seconds_is_not_thrown_out()
+    {
+        await using var cluster = new KillableCluster(workers: 2, servers: 2);
+        var (id, calm) = await BeginAsync(cluster, steps: 5_000);
+        string names = NodesOf(await cluster.JobAsync(id, IsWhole, "protected servers"));
+
+        foreach (var kind in (NodeKind[])[NodeKind.Worker, NodeKind.Server, NodeKind.Coordinator])
+        {
+            var job = await cluster.JobAsync(id, IsWhole, "protected servers");
+            Assert.True(!job.TryGetProperty("summary", out _), $"it ended before the {kind} stood still: {job}");
+            await StandStillAsync(Holder(cluster, job, kind), TimeSpan.FromSeconds(3));
+            long step = job.GetProperty("step").GetInt64();
+            job = await cluster.JobAsync(id, j => IsWhole(j) && j.GetProperty("step").GetInt64() > step + 100, $"steps after {step}");
+            if (!job.TryGetProperty("summary", out _)) Assert.Equal(names, NodesOf(job));
+        }
+        var ended = await cluster.EndAsync(id);
+
+        SameRun.Assert(calm, RunOf(cluster, ended));
+        var summary = ended.GetProperty("summary");
+        foreach (string count in (string[])["worker_failures", "server_failures", "rollbacks", "coordinator_restarts"]) Assert.Equal(0, summary.GetProperty(count).GetInt32());
+        Assert.All(cluster.Processes, p => Assert.False(p.Process.HasExited, p.Process.Describe()));
+    }
+
+    [Fact]
+    [Trait("Category", "Long")]
+    public async Task Whoever_stands_still_for_thirty_seconds_is_thrown_out_and_ends_with_exit_code_3()
+    {
+        await using var cluster = new KillableCluster(workers: 3, servers: 3);
+        var (id, calm) = await BeginAsync(cluster, steps: 120_000);
+
+        foreach (var kind in (NodeKind[])[NodeKind.Worker, NodeKind.Server])
+        {
+            var job = await cluster.JobAsync(id, IsWhole, "protected servers");
+            var victim = Holder(cluster, job, kind);
+            string name = victim.Name!;
+            await StandStillAsync(victim, TimeSpan.FromSeconds(30));
+            int code = await victim.Process.WaitForExitAsync();
+            Assert.True(code == 3, victim.Process.Describe());
+            cluster.Replace(victim);
+            job = await cluster.JobAsync(id, IsWhole, "protected servers");
+            Assert.True(!job.TryGetProperty("summary", out _), $"it ended before the {kind} was thrown out: {job}");
+            Assert.DoesNotContain(name, NodesOf(job));
+        }
+        // nobody else decides while the only coordinator stands still, and so nobody is thrown out
+        var before = await cluster.JobAsync(id, IsWhole, "protected servers");
+        await StandStillAsync(Holder(cluster, before, NodeKind.Coordinator), TimeSpan.FromSeconds(30));
+        var ended = await cluster.EndAsync(id);
+
+        SameRun.Assert(calm, RunOf(cluster, ended));
+        var summary = ended.GetProperty("summary");
+        Assert.Equal(0, summary.GetProperty("rollbacks").GetInt32());
+        Assert.Equal(1, summary.GetProperty("worker_failures").GetInt32());
+        Assert.InRange(summary.GetProperty("server_failures").GetInt32(), 1, 2);
+        Assert.All(cluster.Processes, p => Assert.False(p.Process.HasExited, p.Process.Describe()));
+    }
+
+    private static async Task<(string Id, JsonElement Calm)> BeginAsync(KillableCluster cluster, int steps)
+    {
+        string spec = $$"""
+            training: { epochs: {{steps / StepsAnEpoch}}, workers: 2, servers: 1, gradient_shards: 4, replicas: 1 }
+            evaluate: { every_epochs: 20 }
+            checkpoint: { every_steps: 1000, keep: 2 }
+            """;
+        var calm = await SameRun.UndisturbedAsync(cluster.Folder, spec);
+        await cluster.JoinedAsync(cluster.Processes.Count);
+        return (await cluster.SubmitAsync(spec), calm);
+    }
+
+    private static async Task StandStillAsync(ClusterProcess process, TimeSpan time)
+    {
+        process.Process.Pause();
+        using var pause = new PeriodicTimer(time);
+        await pause.WaitForNextTickAsync(Token);
+        process.Process.Continue();
+    }
+
+    private static bool IsWhole(JsonElement job) => job.GetProperty("status").GetString() == "training" && job.GetProperty("workers").GetInt32() == 2
+        && !job.TryGetProperty("unprotected", out _) && job.GetProperty("step").GetInt64() > 100;
+
+    private static ClusterProcess Holder(KillableCluster cluster, JsonElement job, NodeKind kind)
+    {
+        var nodes = kind == NodeKind.Server ? job.GetProperty("servers").EnumerateArray().Select(s => s.GetProperty("node").GetString()).ToHashSet()
+            : job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).ToHashSet();
+        return cluster.Processes.First(p => p.Kind == kind && (kind == NodeKind.Coordinator || nodes.Contains(p.Name)));
+    }
+
+    private static string NodesOf(JsonElement job) => string.Join(" ", job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).Order(StringComparer.Ordinal));
+
+    private static string RunOf(KillableCluster cluster, JsonElement job) => Path.Combine(cluster.Folder.In("coordinator"), job.GetProperty("run").GetString()!);
+}
