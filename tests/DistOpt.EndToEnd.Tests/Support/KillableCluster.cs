@@ -100,6 +100,10 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         }
     }
 
+    /// <summary>Runs a command of the client against the cluster.</summary>
+    public Task<ProgramProcess> CommandAsync(params string[] args) => ProgramProcess.RunAsync(ProgramProcess.Cli, Folder.Path,
+        new Dictionary<string, string> { ["DISTOPT_CLUSTER"] = _http.BaseAddress!.ToString().TrimEnd('/'), ["DISTOPT_TOKEN"] = Token }, args);
+
     public static string? NameOf(string output) => Announcement().Match(output) is { Success: true } match ? match.Groups[1].Value : null;
 
     public string Describe() => string.Join("\n\n", _processes.Concat(_gone.TakeLast(6)).Select(p => $"{p.Kind} {p.Number}: {p.Process.Describe()}"));
