@@ -10,5 +10,6 @@ internal static class BenchmarkRows
         new AdamRow(),
         new PushPullRow(),
         new TrainingRow(),
+        new CheckpointRow(),
     ];
 }

@@ -1,8 +1,4 @@
-using System.ComponentModel.DataAnnotations;
 using System.Diagnostics;
-using System.Runtime.InteropServices;
-using DistOpt.Core.Datasets;
-using DistOpt.Core.Randomness;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Torch;
@@ -27,7 +23,7 @@ internal sealed class TrainingRow : IBenchmarkRow
 
     public IEnumerable<BenchmarkLine> Run(BenchmarkContext context)
     {
-        var app = DistOptApp.Define(builder => builder.AddDataset<NoOptions, SupervisedBatch>("images-in-memory", (_, _) => new ImagesInMemory()));
+        var app = DistOptApp.Define(builder => builder.AddDataset<ImagesInMemory.NoOptions, SupervisedBatch>("images-in-memory", (_, _) => new ImagesInMemory(Samples)));
         var (hand, one, weak, strong) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
         for (int round = -1; round < Math.Min(context.Rounds, 9); round++)
         {
@@ -72,7 +68,7 @@ internal sealed class TrainingRow : IBenchmarkRow
     {
         set_num_threads(1);
         using var all = NewDisposeScope();
-        using var data = new ImagesInMemory();
+        using var data = new ImagesInMemory(Samples);
         using var model = nn.Sequential(
             ("0", nn.Linear(784, 512)), ("1", nn.ReLU()), ("2", nn.Linear(512, 256)), ("3", nn.ReLU()), ("4", nn.Linear(256, 10)));
         using var optimizer = optim.Adam(model.parameters(), lr: 1e-3);
@@ -94,39 +90,5 @@ internal sealed class TrainingRow : IBenchmarkRow
             }
         }
         return Samples * (Epochs - 1) / Stopwatch.GetElapsedTime(start).TotalSeconds;
-    }
-
-    private sealed record NoOptions;
-
-    /// <summary>Made-up images as MNIST has them, in memory.</summary>
-    private sealed class ImagesInMemory : Dataset<SupervisedBatch>
-    {
-        private readonly float[] _pixels = new float[Samples * 784];
-
-        public ImagesInMemory() => RandomKey.Of(5, RandomPurpose.Data).FillUniform(_pixels);
-
-        public override long Count => Samples;
-
-        public override DataInfo Info => new()
-        {
-            Name = "images-in-memory",
-            Task = TaskKind.Classification,
-            InputShape = [1, 28, 28],
-            Classes = [.. Enumerable.Range(0, 10).Select(i => i.ToString())],
-        };
-
-        public override SupervisedBatch Load(ReadOnlySpan<long> indices, DataContext context)
-        {
-            var input = empty([indices.Length, 1, 28, 28], ScalarType.Float32);
-            var target = empty([indices.Length], ScalarType.Int64);
-            var pixels = MemoryMarshal.Cast<byte, float>(input.bytes);
-            var classes = MemoryMarshal.Cast<byte, long>(target.bytes);
-            for (int i = 0; i < indices.Length; i++)
-            {
-                _pixels.AsSpan((int)indices[i] * 784, 784).CopyTo(pixels[(i * 784)..]);
-                classes[i] = indices[i] % 10;
-            }
-            return new SupervisedBatch(input, target);
-        }
     }
 }
