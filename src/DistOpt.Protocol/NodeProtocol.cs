@@ -86,7 +86,12 @@ public sealed record NodeReleased : IWireMessage;
 /// <param name="SpecYaml">The resolved spec.</param>
 /// <param name="Coordinator">Node of the training coordinator.</param>
 [MessagePackObject]
-public sealed record PrepareJob([property: Key(0)] string SpecYaml, [property: Key(1)] WirePeer Coordinator) : IWireMessage;
+public sealed record PrepareJob([property: Key(0)] string SpecYaml, [property: Key(1)] WirePeer Coordinator) : IWireMessage
+{
+    /// <summary>Of nodes that may hold servers: prove that this file of the coordinator is seen on shared storage; null where there is none.</summary>
+    [Key(2)]
+    public string? Proof { get; init; }
+}
 
 /// <summary>Node agent to training coordinator: model and data are open, and this is what they are.</summary>
 [MessagePackObject]
@@ -94,7 +99,12 @@ public sealed record JobPrepared(
     [property: Key(0)] string NodeName,
     [property: Key(1)] NamedText[] Exact,
     [property: Key(2)] NamedText[] Numeric,
-    [property: Key(3)] string[] Warnings) : IWireMessage;
+    [property: Key(3)] string[] Warnings) : IWireMessage
+{
+    /// <summary>What the node has read on shared storage where <see cref="PrepareJob.Proof"/> asked for it; it has written a file beside that.</summary>
+    [Key(4)]
+    public string? Proof { get; init; }
+}
 
 /// <summary>Node agent to training coordinator: the job cannot run here, for these reasons. <paramref name="Stack"/> where it was no bad input.</summary>
 [MessagePackObject]

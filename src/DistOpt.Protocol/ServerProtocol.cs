@@ -62,10 +62,33 @@ public sealed record RequestCheckpoint : ICoordinatorMessage;
 public sealed record CheckpointDone([property: Key(0)] long Step) : ICoordinatorMessage;
 
 /// <summary>
-/// Training coordinator to every server, when training has ended at <paramref name="Step"/>: send the state for a last checkpoint.
+/// Training coordinator to every server, when training has ended at <paramref name="Step"/>: send (or write) the state for a last checkpoint.
 /// </summary>
 [MessagePackObject]
 public sealed record SaveState([property: Key(0)] long Step) : ICoordinatorMessage;
+
+/// <summary>
+/// Server to training coordinator: what it holds of a state lies flushed in the unfinished checkpoint on shared storage, or could not be written.
+/// </summary>
+/// <param name="Seconds">From the copy to the flush.</param>
+/// <param name="Slices">Empty where it could not be written.</param>
+/// <param name="Meta">From the server of key 0; null from others.</param>
+/// <param name="Error">Why it could not be written; null where it was.</param>
+[MessagePackObject]
+public sealed record StateWritten(
+    [property: Key(0)] int JobEpoch,
+    [property: Key(1)] long Step,
+    [property: Key(2)] int Server,
+    [property: Key(3)] double Seconds,
+    [property: Key(4)] WireSlice[] Slices,
+    [property: Key(5)] StateMeta? Meta,
+    [property: Key(6)] string? Error) : IWireMessage;
+
+/// <summary>A range of a vector that lies in a file.</summary>
+/// <param name="Part">Number of the vector, as in checkpoints.</param>
+/// <param name="Sha256">Of the range's bytes, lower-case hex.</param>
+[MessagePackObject]
+public sealed record WireSlice([property: Key(0)] int Part, [property: Key(1)] long Begin, [property: Key(2)] long End, [property: Key(3)] string Sha256);
 
 /// <summary>
 /// Training coordinator to the server of key 0, once every node knows the assignment: plans name it from the next one on.

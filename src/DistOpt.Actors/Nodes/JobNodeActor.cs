@@ -2,6 +2,7 @@ using Akka.Actor;
 using DistOpt.Actors.ParameterServer;
 using DistOpt.Actors.Workers;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -90,9 +91,11 @@ internal sealed class JobNodeActor : ReceiveActor
 
     private void Prepare(PrepareJob prepare, NodeId asker)
     {
+        string? proof = null;
         try
         {
             _spec ??= _services.Specs.Read(prepare.SpecYaml);
+            if (prepare.Proof is { } name) proof = Prove(_spec, name);
             _handle ??= _services.Runtimes.Acquire(_job, _spec);
         }
         catch (SpecException e)
@@ -108,7 +111,14 @@ internal sealed class JobNodeActor : ReceiveActor
             return;
         }
         var fingerprint = _handle.Runtime.Fingerprint;
-        Send(asker, new JobPrepared(_services.Name, Texts(fingerprint.Exact), Texts(fingerprint.Numeric), [.. _handle.Runtime.Warnings]));
+        Send(asker, new JobPrepared(_services.Name, Texts(fingerprint.Exact), Texts(fingerprint.Numeric), [.. _handle.Runtime.Warnings]) { Proof = proof });
+    }
+
+    /// <exception cref="SpecException">Shared storage is not seen here, or may not be written.</exception>
+    private string Prove(TrainingSpec spec, string name)
+    {
+        string root = _services.SharedFolder(spec.Storage.Path!);
+        return SharedFolderProof.Answer(root, CheckpointStore.SharedFolder(root, _job.Value), name, Here.Value);
     }
 
     private static NamedText[] Texts(IReadOnlyDictionary<string, string> values) =>

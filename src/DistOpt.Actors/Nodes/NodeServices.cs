@@ -30,6 +30,9 @@ public sealed record NodeServices
     /// </summary>
     public bool IsAlone { get; init; }
 
+    /// <summary>Where this node finds a folder that a spec names as <c>storage.path</c>: under that path, unless the host says otherwise.</summary>
+    public Func<string, string> SharedFolder { get; init; } = path => path;
+
     public TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Where the actors record times, bytes and failures; a host that exports them gives its own.</summary>

@@ -1,7 +1,9 @@
+using Akka.Actor;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Parameters;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
 
@@ -18,6 +20,7 @@ internal sealed partial class ParameterServerActor
     private bool _restoring;
     private TrainingState? _restoredState;
     private RowsKept? _restoredRows;
+    private IActorRef? _writer;
 
     /// <summary>What belongs to the vectors. On servers other than that of key 0 only the versions count.</summary>
     private TrainingState State() => _setup.Planner is { } planner
@@ -37,15 +40,25 @@ internal sealed partial class ParameterServerActor
         return copy;
     }
 
-    /// <summary>Copies the state at once and sends it to the coordinator, slice by slice, while steps go on.</summary>
+    /// <summary>
+    /// Copies the state at once and sends it to the coordinator, slice by slice, while steps go on; or writes it to shared storage on another
+    /// thread.
+    /// </summary>
     private void SendSnapshot()
     {
         long begin = _services.Time.GetTimestamp();
         var state = State();
         var copy = Copy(withSelected: true);
-        var meta = new StateMeta(WireState.From(state), _services.Time.GetElapsedTime(begin).TotalSeconds);
+        var meta = _setup.Planner is null ? null : new StateMeta(WireState.From(state), _services.Time.GetElapsedTime(begin).TotalSeconds);
+        if (_setup.Spec.Storage.Kind == StorageSection.Shared)
+        {
+            _writer ??= Context.ActorOf(StateWriterActor.Props(_setup, _services));
+            var slices = copy.Slices(StateSlices.Length(_setup.Layout.ParameterCount)).ToList();
+            _writer.Tell(new WriteState(_placement.JobEpoch, _shard.Version, _placement.Coordinator.Node, begin, meta, slices));
+            return;
+        }
         var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Collector, CheckpointCollector);
-        Send(copy, TensorKind.Snapshot, _placement.Coordinator, to, _setup.Planner is null ? null : meta);
+        Send(copy, TensorKind.Snapshot, _placement.Coordinator, to, meta);
     }
 
     private void Send(StateCopy copy, TensorKind kind, WirePeer peer, TensorAddress to, IWireMessage? firstMeta)

@@ -26,9 +26,14 @@ internal sealed record CheckpointFailed(long Step, Exception Error) : INoSeriali
 /// <summary>Training coordinator to checkpoint writer: servers have been placed anew; what was begun before is given up.</summary>
 internal sealed record CollectInEpoch(int JobEpoch) : INoSerializationVerificationNeeded;
 
+/// <summary>Training coordinator to checkpoint writer: what a server says of its part of a checkpoint on shared storage.</summary>
+/// <param name="Who">The server and its node, for people.</param>
+internal sealed record PartWritten(string Who, StateWritten State) : INoSerializationVerificationNeeded;
+
 /// <summary>
 /// Gathers the slices of a state that servers send into a checkpoint on the coordinator's disk, on a thread of its own. A slice's memory is
-/// given back once it is written, and with it the credit to send the next: a slow disk slows the stream, not the steps.
+/// given back once it is written, and with it the credit to send the next: a slow disk slows the stream, not the steps. On shared storage servers
+/// write; their slices are counted, and read once more when all are there.
 /// </summary>
 internal sealed class CheckpointWriterActor : ReceiveActor
 {
@@ -45,6 +50,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
     private long _step = -1;
     private long _begunAt;
     private double _copySeconds;
+    private double _serverSeconds;
     private bool _isTold;
 
     /// <param name="template">Everything in a manifest that does not change during the job.</param>
@@ -54,6 +60,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
         var pools = new System.Collections.Concurrent.ConcurrentDictionary<long, ReceiveBuffers>();
         _buffers = length => pools.GetOrAdd(length, l => new ReceiveBuffers(l));
         Receive<TensorArrived>(OnTensor);
+        Receive<PartWritten>(OnPartWritten);
         Receive<CommitCheckpoint>(OnCommit);
         Receive<CollectInEpoch>(collect =>
         {
@@ -75,23 +82,39 @@ internal sealed class CheckpointWriterActor : ReceiveActor
     {
         using var payload = frame.Payload;
         var header = frame.Header;
-        if (header.JobEpoch != _epoch || header.Step < _step || (header.Step == _step && _draft is null)) return;
+        Take(header.JobEpoch, header.Step, frame.Meta as StateMeta, draft => draft.Write(header.Part, header.Range, payload.Memory.Span));
+    }
+
+    private void OnPartWritten(PartWritten part)
+    {
+        var state = part.State;
+        Take(state.JobEpoch, state.Step, state.Meta, draft =>
+        {
+            if (state.Error is { } error) throw new IOException($"{part.Who}: {error}");
+            _serverSeconds = Math.Max(_serverSeconds, state.Seconds);
+            foreach (var slice in state.Slices) draft.Written(new WrittenSlice(slice.Part, new KeyRange(slice.Begin, slice.End), slice.Sha256));
+        });
+    }
+
+    private void Take(int jobEpoch, long step, StateMeta? meta, Action<CheckpointDraft> take)
+    {
+        if (jobEpoch != _epoch || step < _step || (step == _step && _draft is null)) return;
         try
         {
-            if (header.Step > _step) Begin(header.Step);
-            if (frame.Meta is StateMeta meta)
+            if (step > _step) Begin(step);
+            if (meta is not null)
             {
                 _copySeconds = meta.CopySeconds;
                 _draft!.Describe(_template.With(meta.State.ToState()));
             }
-            _draft!.Write(header.Part, header.Range, payload.Memory.Span);
+            take(_draft!);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
             Fail(e);
             return;
         }
-        if (_isTold || !_draft.IsComplete) return;
+        if (_isTold || !_draft!.IsComplete) return;
         _isTold = true;
         Context.Parent.Tell(new CheckpointGathered(_step));
     }
@@ -99,7 +122,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
     private void Begin(long step)
     {
         GiveUp();
-        (_step, _begunAt, _isTold) = (step, _services.Time.GetTimestamp(), false);
+        (_step, _begunAt, _isTold, _serverSeconds) = (step, _services.Time.GetTimestamp(), false, 0);
         _draft = _store.Begin(_epoch, step, _layout, _template.Slots);
     }
 
@@ -110,7 +133,8 @@ internal sealed class CheckpointWriterActor : ReceiveActor
         {
             string path = draft.Commit(commit.Run);
             _store.Prune(_step, _keep);
-            Context.Parent.Tell(new CheckpointWritten(_step, path, _copySeconds, _services.Time.GetElapsedTime(_begunAt).TotalSeconds));
+            double seconds = _serverSeconds + _services.Time.GetElapsedTime(_begunAt).TotalSeconds;
+            Context.Parent.Tell(new CheckpointWritten(_step, path, _copySeconds, seconds));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

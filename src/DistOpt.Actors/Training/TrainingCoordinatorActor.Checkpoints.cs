@@ -25,9 +25,10 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void OpenCheckpoints()
     {
-        if (_submission.CheckpointDirectory is not { } directory) return;
+        _store = Spec.Storage.Kind == StorageSection.Shared ? OpenShared()
+            : _submission.CheckpointDirectory is { } directory ? new CheckpointStore(directory) : null;
+        if (_store is null) return;
         var runtime = _handle!.Runtime;
-        _store = new CheckpointStore(directory);
         var template = new CheckpointManifest
         {
             Job = _submission.Job.Value,
@@ -53,6 +54,10 @@ internal sealed partial class TrainingCoordinatorActor
                 _resumed = newest.Manifest;
                 _latestCheckpoint = newest.Step;
                 TakeOver(newest.Manifest.Run);
+            }
+            else if (_submission.Recovery is null && Spec.Storage.Kind == StorageSection.Shared)
+            {
+                _warnings.Add($"there is no sound checkpoint in {_store.Directory}: the run begins anew");
             }
         }
         var (store, layout, keep) = (_store, runtime.Layout, Spec.Checkpoint.Keep);
@@ -155,6 +160,7 @@ internal sealed partial class TrainingCoordinatorActor
     private bool SaveAtEnd(TrainingEnded ended)
     {
         if (_store is null || (StopReason)ended.Reason is not (StopReason.Interrupted or StopReason.Cancelled)) return false;
+        if (_latestCheckpoint == ended.Step) return false; // it has one
         Enter("saving");
         foreach (var server in _wirePlacement!.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new SaveState(ended.Step));
         return true;

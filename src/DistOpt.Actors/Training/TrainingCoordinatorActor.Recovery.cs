@@ -82,6 +82,8 @@ internal sealed partial class TrainingCoordinatorActor
     private Checkpoint? OpenToRestore()
     {
         if (_store is null || (_epoch == 1 && _resumed is null)) return null;
+        // a folder that is not mounted any more is no folder without checkpoints
+        _store.CheckShared();
         var skipped = new List<SkippedCheckpoint>();
         var checkpoint = _store.OpenNewest(skipped);
         foreach (var skip in skipped) Note("warning", skip.ToString());
@@ -217,6 +219,11 @@ internal sealed partial class TrainingCoordinatorActor
         }
         if (_restorer is not null) Context.Stop(_restorer);
         BackToTraining();
+        PlaceAnew(topology);
+    }
+
+    private void PlaceAnew(JobTopology topology)
+    {
         _nextReplica = topology.NextReplica;
         _topology = null;
         Enter("placing");
@@ -279,6 +286,21 @@ internal sealed partial class TrainingCoordinatorActor
         foreach (string node in topology.Nodes.Except(next.Nodes)) LeaveBehind(node);
         if (next.Epoch != topology.Epoch) BackToTraining();
         Assign(next);
+    }
+
+    /// <summary>The job goes on without a node that cannot have part in it.</summary>
+    private void LeaveOut(NodeId node, string why)
+    {
+        bool isPlaced = _topology?.Nodes.Contains(node.Value) == true;
+        if (isPlaced && _state != "preparing")
+        {
+            // it had part in the job before this coordinator led it, and goes on; what it cannot do any more will show
+            if (_sinkStarted) Note("error", $"node {NameOf(node.Value)}: {why}");
+            else _warnings.Add($"node {NameOf(node.Value)}: {why}");
+            return;
+        }
+        Refuse(node, why);
+        if (isPlaced) PlaceAnew(_topology!);
     }
 
     private void Refuse(NodeId node, string why)

@@ -108,6 +108,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     {
         _listening?.Dispose();
         _restoring?.Dispose();
+        _proof?.Dispose();
         if (_submission.OwnsSink) (_sink as IDisposable)?.Dispose();
         _handle?.Dispose();
     }
@@ -174,7 +175,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         foreach (string id in nodes)
         {
             var node = new NodeId(id);
-            if (_asked.Add(node)) Send(node, NodeActors.Agent, prepare);
+            if (_asked.Add(node)) Send(node, NodeActors.Agent, prepare with { Proof = ProofFor(id) });
         }
     }
 
@@ -204,6 +205,9 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 break;
             case RowsKept kept:
                 OnRowsKept(kept);
+                break;
+            case StateWritten written:
+                OnStateWritten(delivery.From, written);
                 break;
             case ServerRestored restored:
                 OnRestored(restored);
@@ -252,6 +256,11 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private void OnPrepared(NodeId node, JobPrepared prepared)
     {
         if (!_asked.Contains(node)) return;
+        if (Unproven(node, prepared) is { } refused)
+        {
+            OnRefused(node, refused);
+            return;
+        }
         _prepared[node] = prepared;
         if (_state == "preparing")
         {
@@ -287,9 +296,9 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
 
     private void OnRefused(NodeId node, JobRefused refused)
     {
-        if (_state != "preparing")
+        if (_state != "preparing" || (_sinkStarted && refused.Stack is null))
         {
-            Refuse(node, refused.Violations[0].Text);
+            LeaveOut(node, refused.Violations[0].Text);
             return;
         }
         if (refused.Stack is { } stack)

@@ -1,10 +1,12 @@
+using System.Collections.Immutable;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Runs;
 
 namespace DistOpt.Core.Checkpoints;
 
 /// <summary>
-/// A checkpoint that is being gathered: slices of its vectors come in any order, and once all are there it is committed. Not thread-safe.
+/// A checkpoint that is being gathered: slices of its vectors come in any order, or are written by servers themselves, and once all are there it is
+/// committed. Not thread-safe.
 /// </summary>
 public sealed class CheckpointDraft : IDisposable
 {
@@ -55,29 +57,44 @@ public sealed class CheckpointDraft : IDisposable
         vector.File.Write(range.Begin, values);
     }
 
-    /// <summary>Counts a slice that a server has written to shared storage itself.</summary>
-    public void Written(int part, KeyRange range)
+    /// <summary>
+    /// Counts a slice that a server has written to shared storage itself and flushed (<see cref="CheckpointSlices"/>). Whether it is there is found
+    /// out by <see cref="Commit"/>.
+    /// </summary>
+    /// <exception cref="ArgumentException">The range is not within the vector.</exception>
+    public void Written(WrittenSlice slice)
     {
-        if (_vectors.TryGetValue(part, out var vector)) Claim(vector, range);
+        if (_vectors.TryGetValue(slice.Part, out var vector) && Claim(vector, slice.Range)) vector.Slices.Add(slice);
     }
 
     /// <summary>Flushes and hashes every file, writes the manifest, and puts the checkpoint in its place.</summary>
     /// <param name="run">What the run has reached by now.</param>
     /// <returns>Path of the checkpoint.</returns>
     /// <exception cref="InvalidOperationException">Slices are missing.</exception>
-    /// <exception cref="IOException">The disk is full, or fails; nothing that was complete before is lost.</exception>
+    /// <exception cref="IOException">The disk is full, or fails, or a file is not what servers have written; nothing that was complete before is
+    /// lost.</exception>
     public string Commit(ManifestRun run)
     {
         if (!IsComplete || _manifest is not { } manifest) throw new InvalidOperationException("slices of the checkpoint are missing");
         var files = new List<ManifestFile>();
         foreach (var vector in _vectors.Values)
         {
-            using var file = vector.File ?? Open(vector.Of); // of length 0, or written by servers themselves
-            vector.File = null;
-            _store.At("flush " + vector.Of.FileName);
-            file.Flush();
             string path = Path.Combine(_path, vector.Of.FileName);
-            files.Add(new ManifestFile(vector.Of.FileName, new FileInfo(path).Length, Checkpoint.HashOf(path)));
+            string hash;
+            if (vector.Slices.Count > 0)
+            {
+                _store.At("verify " + vector.Of.FileName);
+                hash = VectorFile.HashWritten(path, SectionOf(vector.Of), vector.Slices);
+            }
+            else
+            {
+                using var file = vector.File ?? Open(vector.Of); // of length 0
+                vector.File = null;
+                _store.At("flush " + vector.Of.FileName);
+                file.Flush();
+                hash = Checkpoint.HashOf(path);
+            }
+            files.Add(new ManifestFile(vector.Of.FileName, new FileInfo(path).Length, hash));
         }
         byte[] bytes = (manifest with { Files = [.. files], Run = run }).ToBytes();
         _store.At("write " + CheckpointManifest.FileName);
@@ -93,8 +110,9 @@ public sealed class CheckpointDraft : IDisposable
         foreach (var vector in _vectors.Values) vector.File?.Dispose();
     }
 
-    private VectorFile Open(CheckpointVector vector) => VectorFile.OpenToWrite(Path.Combine(_path, vector.FileName),
-        CheckpointPart.IsBuffers(vector.Part) ? _layout.Buffers : _layout.Parameters);
+    private VectorFile Open(CheckpointVector vector) => VectorFile.OpenToWrite(Path.Combine(_path, vector.FileName), SectionOf(vector));
+
+    private ImmutableArray<TensorSlot> SectionOf(CheckpointVector vector) => CheckpointPart.IsBuffers(vector.Part) ? _layout.Buffers : _layout.Parameters;
 
     private static bool Claim(Vector vector, KeyRange range)
     {
@@ -110,6 +128,7 @@ public sealed class CheckpointDraft : IDisposable
         public readonly CheckpointVector Of = of;
         public readonly long Length = length;
         public readonly HashSet<long> Begun = [];
+        public readonly List<WrittenSlice> Slices = [];
         public long Missing = length;
         public VectorFile? File;
     }

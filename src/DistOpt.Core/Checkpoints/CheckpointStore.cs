@@ -13,11 +13,15 @@ public sealed record SkippedCheckpoint(string Path, string Reason)
 /// <summary>
 /// The checkpoints of one run: directories <c>step-N</c> in one folder. A checkpoint is written under another name and renamed once it is
 /// complete and on the disk, so that whatever dies at whatever moment, a directory of that name is complete or is found to be altered.
-/// One writer at a time.
+/// One writer at a time; on shared storage servers write the files, and one coordinator completes them.
 /// </summary>
-/// <param name="directory">Folder of the checkpoints; made when the first one is written.</param>
+/// <param name="directory">Folder of the checkpoints; made when the first one is written, unless it is shared.</param>
 /// <param name="fault">For tests: called before every operation on the disk with its name; what it throws ends the writer there.</param>
-public sealed class CheckpointStore(string directory, Action<string>? fault = null)
+/// <param name="isShared">
+/// Whether the folder is one that several machines see: it is never made here, since where it is missing it is not mounted; and nothing is removed that
+/// could be a later coordinator's.
+/// </param>
+public sealed class CheckpointStore(string directory, Action<string>? fault = null, bool isShared = false)
 {
     private const string Prefix = "step-";
     private const string Unfinished = ".unfinished-";
@@ -29,6 +33,14 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
     public string Directory { get; } = directory;
 
     public string PathOf(long step) => Path.Combine(Directory, Prefix + step.ToString("D12", CultureInfo.InvariantCulture));
+
+    /// <summary>Folder of a job's checkpoints on shared storage: one for each job, named by its id.</summary>
+    /// <param name="path"><c>storage.path</c>.</param>
+    public static string SharedFolder(string path, string job) => Path.Combine(path, Uri.EscapeDataString(job));
+
+    /// <summary>The checkpoints of a job on shared storage.</summary>
+    /// <param name="path"><c>storage.path</c>.</param>
+    public static CheckpointStore Shared(string path, string job) => new(SharedFolder(path, job), isShared: true);
 
     /// <summary>Where a checkpoint of a step is gathered before it is complete; with shared storage every server writes there.</summary>
     public string UnfinishedPathOf(int jobEpoch, long step) =>
@@ -70,11 +82,33 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
     public CheckpointDraft Begin(int jobEpoch, long step, ParameterLayout layout, IReadOnlyList<string> slots)
     {
         At("create the folder");
-        System.IO.Directory.CreateDirectory(Directory);
+        if (!isShared) System.IO.Directory.CreateDirectory(Directory);
+        CheckShared();
         string path = UnfinishedPathOf(jobEpoch, step);
-        RemoveLeftOvers(except: path);
+        RemoveLeftOvers(path, isShared ? jobEpoch : int.MaxValue);
         System.IO.Directory.CreateDirectory(path);
         return new CheckpointDraft(this, path, layout, slots);
+    }
+
+    /// <summary>Begins a server's part of a checkpoint on shared storage.</summary>
+    /// <param name="slots">Names of the optimizer's slots.</param>
+    /// <exception cref="DirectoryNotFoundException">The job's folder is not there.</exception>
+    public CheckpointSlices BeginSlices(int jobEpoch, long step, ParameterLayout layout, IReadOnlyList<string> slots)
+    {
+        CheckShared();
+        string path = UnfinishedPathOf(jobEpoch, step);
+        At("create the unfinished folder");
+        System.IO.Directory.CreateDirectory(path);
+        return new CheckpointSlices(this, path, layout, slots);
+    }
+
+    /// <summary>Removes what former writers left unfinished, where it is known that none of them writes any more.</summary>
+    public void RemoveLeftOvers() => RemoveLeftOvers(null, int.MaxValue);
+
+    /// <exception cref="DirectoryNotFoundException">It is to be shared and is not there.</exception>
+    public void CheckShared()
+    {
+        if (isShared && !System.IO.Directory.Exists(Directory)) throw new DirectoryNotFoundException($"'{Directory}' is not there: is the shared folder mounted?");
     }
 
     internal void At(string operation) => fault?.Invoke(operation);
@@ -101,13 +135,15 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
 
     /// <summary>
     /// Removes all but the newest <paramref name="keep"/> checkpoints up to a step, and those of later steps: they belong to a course
-    /// that was given up because they are not sound.
+    /// that was given up because they are not sound. On shared storage later ones that are sound stay: they are those of another coordinator, which has
+    /// taken this one's place.
     /// </summary>
     public void Prune(long newest, int keep)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(keep, 1);
         var steps = Steps();
-        foreach (long step in steps.Where(s => s > newest).Concat(steps.Where(s => s <= newest).Skip(keep))) Discard(PathOf(step));
+        var later = steps.Where(s => s > newest && !(isShared && IsSound(PathOf(s))));
+        foreach (long step in later.Concat(steps.Where(s => s <= newest).Skip(keep))) Discard(PathOf(step));
     }
 
     private static bool IsSound(string path)
@@ -133,14 +169,25 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
         System.IO.Directory.Delete(aside, recursive: true);
     }
 
-    private void RemoveLeftOvers(string except)
+    /// <param name="latestEpoch">What belongs to later job epochs stays.</param>
+    private void RemoveLeftOvers(string? except, int latestEpoch)
     {
         foreach (string path in System.IO.Directory.EnumerateDirectories(Directory, ".*").ToList())
         {
             string name = Path.GetFileName(path);
             if (path == except || !(name.StartsWith(Unfinished, StringComparison.Ordinal) || name.StartsWith(Discarded, StringComparison.Ordinal))) continue;
+            if (EpochOf(name) > latestEpoch) continue;
             At("delete what was left over");
             System.IO.Directory.Delete(path, recursive: true);
         }
+    }
+
+    /// <summary>Job epoch of an unfinished checkpoint; 0 where the name tells none.</summary>
+    private static int EpochOf(string name)
+    {
+        if (!name.StartsWith(Unfinished, StringComparison.Ordinal)) return 0;
+        var rest = name.AsSpan(Unfinished.Length);
+        int end = rest.IndexOf('-');
+        return end > 0 && int.TryParse(rest[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int epoch) ? epoch : 0;
     }
 }

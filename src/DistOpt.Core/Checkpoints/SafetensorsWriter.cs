@@ -54,8 +54,9 @@ public static class SafetensorsWriter
     }
 
     /// <summary>Length and JSON of a header whose tensors lie in the given order, without gaps.</summary>
+    /// <param name="alignment">The header's length is a multiple of it, and of 8: blanks follow the JSON.</param>
     internal static byte[] HeaderInOrder(IReadOnlyList<(string Name, SafetensorsType Type, ImmutableArray<long> Shape, long ByteLength)> tensors,
-        IReadOnlyDictionary<string, string>? metadata = null)
+        IReadOnlyDictionary<string, string>? metadata = null, int alignment = 8)
     {
         using var buffer = new MemoryStream();
         buffer.Write(stackalloc byte[8]);
@@ -84,7 +85,7 @@ public static class SafetensorsWriter
             }
             json.WriteEndObject();
         }
-        while (buffer.Length % 8 != 0) buffer.WriteByte((byte)' ');
+        while (buffer.Length % alignment != 0) buffer.WriteByte((byte)' ');
         byte[] header = buffer.ToArray();
         BinaryPrimitives.WriteInt64LittleEndian(header, header.Length - 8);
         return header;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using DistOpt.Core.Parameters;
 using Microsoft.Win32.SafeHandles;
 
@@ -11,6 +12,12 @@ namespace DistOpt.Core.Checkpoints;
 /// </summary>
 public sealed class VectorFile : IDisposable
 {
+    /// <summary>
+    /// Where the vector begins in the file is a multiple of this, as key ranges are: two servers that write to one file over a network never write to
+    /// the same page, of which the one would overwrite the other's part.
+    /// </summary>
+    private const int PageSize = 4096;
+
     private readonly SafeFileHandle _handle;
     private readonly long _dataStart;
 
@@ -20,9 +27,9 @@ public sealed class VectorFile : IDisposable
     /// <param name="tensors">Tensors of the vector's section of the layout.</param>
     public static VectorFile OpenToWrite(string path, ImmutableArray<TensorSlot> tensors)
     {
-        byte[] header = SafetensorsWriter.HeaderInOrder([.. tensors.Select(t => (t.Name, TypeOf(t), t.Shape, 4 * t.Length))]);
-        long length = header.Length + 4 * tensors.Sum(t => t.Length);
-        var handle = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite);
+        byte[] header = Header(tensors);
+        long length = LengthOf(header, tensors);
+        var handle = File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite);
         try
         {
             RandomAccess.Write(handle, header, 0);
@@ -68,6 +75,49 @@ public sealed class VectorFile : IDisposable
         }
         if (!same) throw new InvalidDataException($"{file.Path} holds other tensors than the model has");
     }
+
+    /// <summary>
+    /// Hashes a file that others have written, as it is seen here, and finds on the way whether it is what they say they have written.
+    /// </summary>
+    /// <param name="slices">The whole vector, in any order.</param>
+    /// <returns>SHA-256 of the file, lower-case hex.</returns>
+    /// <exception cref="IOException">It is missing, or holds something else; the message says what.</exception>
+    internal static string HashWritten(string path, ImmutableArray<TensorSlot> tensors, IEnumerable<WrittenSlice> slices)
+    {
+        byte[] header = Header(tensors);
+        string name = Path.GetFileName(path);
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 0, FileOptions.SequentialScan);
+        long length = LengthOf(header, tensors);
+        if (stream.Length != length) throw new IOException($"{name} has {stream.Length} bytes here instead of {length}");
+        using var whole = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        using var part = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = new byte[1 << 20];
+        if (!Next(header.Length).AsSpan().SequenceEqual(SHA256.HashData(header))) throw new IOException($"the header of {name} is not what was written");
+        foreach (var slice in slices.OrderBy(s => s.Range.Begin))
+        {
+            if (Convert.ToHexStringLower(Next(4 * slice.Range.Length)) != slice.Sha256)
+                throw new IOException($"{name} does not hold at {slice.Range} what was written there");
+        }
+        return Convert.ToHexStringLower(whole.GetHashAndReset());
+
+        byte[] Next(long bytes)
+        {
+            while (bytes > 0)
+            {
+                var piece = buffer.AsSpan(0, (int)Math.Min(buffer.Length, bytes));
+                stream.ReadExactly(piece);
+                whole.AppendData(piece);
+                part.AppendData(piece);
+                bytes -= piece.Length;
+            }
+            return part.GetHashAndReset();
+        }
+    }
+
+    private static byte[] Header(ImmutableArray<TensorSlot> tensors) =>
+        SafetensorsWriter.HeaderInOrder([.. tensors.Select(t => (t.Name, TypeOf(t), t.Shape, 4 * t.Length))], alignment: PageSize);
+
+    private static long LengthOf(byte[] header, ImmutableArray<TensorSlot> tensors) => header.Length + 4 * tensors.Sum(t => t.Length);
 
     private static SafetensorsType TypeOf(TensorSlot slot) => slot.Type == ElementType.Int64 ? SafetensorsType.I64 : SafetensorsType.F32;
 }

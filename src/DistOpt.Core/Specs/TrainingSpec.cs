@@ -293,10 +293,13 @@ public sealed record CheckpointSection
 /// <summary><c>storage:</c>.</summary>
 public sealed record StorageSection
 {
-    [Description("coordinator = the coordinator's disk, to which servers stream")]
-    [AllowedValues("coordinator")]
-    public string Kind { get; init; } = "coordinator";
+    public const string Coordinator = "coordinator";
+    public const string Shared = "shared";
 
-    [Description("Reserved for shared storage")]
+    [Description("coordinator = the coordinator's disk, to which servers stream; shared = a folder that every server node sees and writes to itself")]
+    [AllowedValues(Coordinator, Shared)]
+    public string Kind { get; init; } = Coordinator;
+
+    [Description("With kind shared: a folder that coordinator and server nodes see under this path; a job's checkpoints lie in <path>/<job id>")]
     public string? Path { get; init; }
 }

@@ -113,7 +113,7 @@ public static partial class TrainingSpecRules
 
     private static IEnumerable<SpecViolation> Storage(TrainingSpec spec)
     {
-        bool isShared = spec.Storage.Kind == "shared";
+        bool isShared = spec.Storage.Kind == StorageSection.Shared;
         if (isShared && string.IsNullOrWhiteSpace(spec.Storage.Path))
             yield return new("storage.path", "is not set, but storage.kind is shared; name a folder that every node sees under this path");
         else if (isShared && !Path.IsPathRooted(spec.Storage.Path!))
