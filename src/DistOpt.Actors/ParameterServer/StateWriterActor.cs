@@ -23,13 +23,11 @@ internal sealed class StateWriterActor : ReceiveActor
 {
     private readonly ServerSetup _setup;
     private readonly NodeServices _services;
-    private readonly CheckpointStore _store;
     private StateWritten? _latest;
 
     public StateWriterActor(ServerSetup setup, NodeServices services)
     {
         (_setup, _services) = (setup, services);
-        _store = CheckpointStore.Shared(services.SharedFolder(setup.Spec.Storage.Path!), setup.Job.Value);
         Receive<WriteState>(OnWrite);
     }
 
@@ -58,7 +56,8 @@ internal sealed class StateWriterActor : ReceiveActor
 
     private StateWritten Write(WriteState write)
     {
-        using var files = _store.BeginSlices(write.JobEpoch, write.Step, _setup.Layout, _setup.Optimizer.Slots);
+        var store = CheckpointStore.Shared(_services.SharedFolder(_setup.Spec.Storage.Path!), _setup.Job.Value);
+        using var files = store.BeginSlices(write.JobEpoch, write.Step, _setup.Layout, _setup.Optimizer.Slots);
         foreach (var (part, range, values) in write.Slices) files.Write(part, range, values.Memory.Span);
         var written = files.Complete().Select(s => new WireSlice(s.Part, s.Range.Begin, s.Range.End, s.Sha256)).ToArray();
         return new StateWritten(write.JobEpoch, write.Step, _setup.Index, Seconds(write), written, write.Meta, null);

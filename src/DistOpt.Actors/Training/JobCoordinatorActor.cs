@@ -93,6 +93,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<OfferAnswered>(OnAnswered);
         Receive<JobEnded>(OnEnded);
         Receive<StopJob>(OnStop);
+        Receive<AskCheckpoint>(ask => Find(ask.Job)?.Actor?.Tell(ask));
         Receive<FailJob>(fail => Find(fail.Job)?.Actor?.Tell(fail));
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);

@@ -68,6 +68,12 @@ public sealed record StopJob(JobId Job, StopReason Reason) : INoSerializationVer
 /// <param name="KeyReused">Why the idempotency key cannot stand for this command; null where it can.</param>
 public sealed record StopAnswer(JobId Job, bool Known, string? KeyReused = null) : INoSerializationVerificationNeeded;
 
+/// <summary>
+/// To the job coordinator: write a checkpoint after the next step that is not planned yet, beside those that are due. No answer. Asked again before it is
+/// written, it is one.
+/// </summary>
+public sealed record AskCheckpoint(JobId Job) : INoSerializationVerificationNeeded;
+
 /// <summary>To the job coordinator: answered by <see cref="JobFound"/>.</summary>
 public sealed record FindJob(JobId Job) : INoSerializationVerificationNeeded;
 

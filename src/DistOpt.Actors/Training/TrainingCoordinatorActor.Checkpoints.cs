@@ -21,6 +21,9 @@ internal sealed partial class TrainingCoordinatorActor
     private double _copySeconds;
     private double _writeSeconds;
 
+    // somebody asked for a checkpoint: the step since which none has been written; null = nobody did
+    private long? _askedSince;
+
     private sealed record CheckpointDue : INoSerializationVerificationNeeded;
 
     private void OpenCheckpoints()
@@ -104,9 +107,23 @@ internal sealed partial class TrainingCoordinatorActor
         StepsComputed = StepsComputed(step),
     };
 
+    private void OnAsked()
+    {
+        if (_ended) return;
+        if (_store is null)
+        {
+            Note("warning", "a checkpoint was asked for, but the run has no folder for checkpoints: give it a run directory");
+            return;
+        }
+        _askedSince ??= _progress.CurrentStep;
+        OnCheckpointDue();
+    }
+
     private void ScheduleCheckpoint()
     {
         if (_store is null) return;
+        // whom it was asked of may be gone
+        if (_askedSince is not null) OnCheckpointDue();
         double seconds = Spec.Checkpoint.EverySeconds ?? double.PositiveInfinity;
         if (Spec.Checkpoint is { Auto: true, EverySteps: null, EverySeconds: null })
             seconds = CheckpointInterval.Auto(_copySeconds, _writeSeconds, _progress.WallSeconds, _workerFailures + _serverFailures);
@@ -126,6 +143,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended) return;
         _progress.Moved();
         _latestCheckpoint = written.Step;
+        if (written.Step > _askedSince) _askedSince = null;
         (_copySeconds, _writeSeconds) = (written.CopySeconds, written.WriteSeconds);
         Note("debug", $"checkpoint of step {written.Step} written in {written.WriteSeconds:0.000} s, copied in {written.CopySeconds:0.000} s: {written.Path}");
         Context.Parent.Tell(new StoreCheckpoint(_submission.Job, written.Step, written.Path));

@@ -87,6 +87,7 @@ internal sealed partial class TrainingCoordinatorActor
         var skipped = new List<SkippedCheckpoint>();
         var checkpoint = _store.OpenNewest(skipped);
         foreach (var skip in skipped) Note("warning", skip.ToString());
+        _latestCheckpoint = checkpoint?.Step;
         return checkpoint;
     }
 

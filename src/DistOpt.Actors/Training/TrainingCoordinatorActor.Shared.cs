@@ -45,7 +45,8 @@ internal sealed partial class TrainingCoordinatorActor
     /// <summary>Why the node has not proven that it sees shared storage; null where it has, or need not.</summary>
     private JobRefused? Unproven(NodeId node, JobPrepared prepared)
     {
-        if (ProofFor(node.Value) is null || _proof!.Check(node.Value, prepared.Proof) is not { } why) return null;
+        // the proof is good for one look
+        if (_prepared.ContainsKey(node) || ProofFor(node.Value) is null || _proof!.Check(node.Value, prepared.Proof) is not { } why) return null;
         return new JobRefused(prepared.NodeName, [new NamedText("storage.path", why)], null);
     }
 

@@ -68,6 +68,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<OutsideOutput>(o => Guard(() => Log(new LogLine(o.Line.Node, o.Line.Source, o.Line.Level, o.Line.Text, _progress.WallSeconds))));
         Receive<CheckProgress>(_ => Guard(CheckWhetherItMoves));
         Receive<GiveUp>(_ => Guard(OnGiveUp));
+        Receive<AskCheckpoint>(_ => Guard(OnAsked));
         Receive<CheckpointDue>(_ => Guard(OnCheckpointDue));
         Receive<CheckpointGathered>(gathered => Guard(() => OnGathered(gathered)));
         Receive<CheckpointWritten>(written => Guard(() => OnWritten(written)));

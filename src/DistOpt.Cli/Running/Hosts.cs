@@ -39,7 +39,7 @@ internal static class Hosts
         spec => app.Optimizers.Get(spec.Optimizer.Kind)(spec.Optimizer.OptionsAs<object>()),
         spec => app.Schedules.Get(spec.Schedule.Kind)(spec.Schedule.OptionsAs<object>()));
 
-    private static JobStorage Storage(TrainingRequest request) => new(request.CheckpointDirectory, request.Resumes);
+    private static JobStorage Storage(TrainingRequest request) => new(request.CheckpointDirectory, request.Resumes) { Requests = request.Checkpoints };
 
     private static (CancellationToken, StopReason)[] Stops(TrainingRequest request, CancellationToken interrupt) =>
         [(interrupt, StopReason.Interrupted), (request.ObserverStop, StopReason.Observer)];

@@ -1,5 +1,6 @@
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Local;
 
 namespace DistOpt;
 
@@ -13,6 +14,9 @@ public sealed record TrainingRequest(string Job, TrainingSpec Spec, DistOptAppDe
 {
     /// <summary>Cancelled when an observer asks for a stop: the run ends regularly, with <see cref="StopReason.Observer"/>.</summary>
     public CancellationToken ObserverStop { get; init; }
+
+    /// <summary>By which observers ask for checkpoints.</summary>
+    public CheckpointRequests Checkpoints { get; init; } = new();
 
     /// <summary>Processes that share the work; 1 = this one alone.</summary>
     public int Processes { get; init; } = 1;

@@ -23,8 +23,14 @@ public interface ITrainingObserver
 }
 
 /// <summary>What an observer may ask for.</summary>
-public sealed class TrainingContext(Action stop)
+public sealed class TrainingContext(Action stop, Action checkpoint)
 {
     /// <summary>Asks that training ends at the next step that is not planned yet; the run ends regularly, with stop reason <c>observer</c>.</summary>
     public void RequestStop() => stop();
+
+    /// <summary>
+    /// Asks for a checkpoint after the next step that is not planned yet, beside those that are due. One that is asked for while another is being
+    /// written follows it; several at once are one. Of a run without a directory and without shared storage there are none: its log says so.
+    /// </summary>
+    public void RequestCheckpoint() => checkpoint();
 }

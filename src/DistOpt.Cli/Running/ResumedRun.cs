@@ -27,10 +27,13 @@ internal sealed record ResumedRun(string Job, TrainingSpec Spec, RunDirectory Di
             foreach (string line in Changed(SpecIdentity.Text(own), SpecIdentity.Text(spec)))
                 violations.Add("--set", $"{line}: this changes the bits of the run; a resumed run can only change workers, servers, paths and limits. Begin a new run for it");
         }
+        // what is where is known of the kind that wrote it
+        if (spec.Storage.Kind != own.Storage.Kind)
+            violations.Add("storage.kind", $"is '{spec.Storage.Kind}', but the run's checkpoints are in storage of kind '{own.Storage.Kind}'; a resumed run keeps it, storage.path may change");
         var summary = reader.Summary();
         if (summary?.Status == RunStatus.Completed) violations.Add("--resume", $"'{reader.Directory.Path}' is complete ({RunJson.Name(summary.StopReason ?? StopReason.Epochs)} after {summary.Steps} steps): there is nothing left to do");
         violations.ThrowIfAny();
-        return new ResumedRun(summary?.Job ?? Path.GetFileName(Path.GetFullPath(reader.Directory.Path)), spec, reader.Directory);
+        return new ResumedRun(summary?.Job ?? reader.SharedJob() ?? Path.GetFileName(Path.GetFullPath(reader.Directory.Path)), spec, reader.Directory);
     }
 
     private static IEnumerable<string> Changed(string before, string after)

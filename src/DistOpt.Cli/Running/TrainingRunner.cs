@@ -1,6 +1,7 @@
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Local;
 
 namespace DistOpt;
 
@@ -56,13 +57,15 @@ internal static class TrainingRunner
                 (path, parameters, buffers) => runtimes.Runtime.SaveModel(path, parameters, buffers),
                 path => runtimes.Runtime.SaveInference(path)), plan.Time)
             : null;
-        var context = new TrainingContext(observerStop.Cancel);
+        var checkpoints = new CheckpointRequests();
+        var context = new TrainingContext(observerStop.Cancel, checkpoints.Ask);
         IRunSink[] own = writer is null ? [] : [writer];
         var sinks = new RunSinks([.. own, .. plan.App.Observers.Concat(plan.Observers).Select(o => new ObserverSink(o, context)), .. plan.Sinks]);
         long begin = plan.Time.GetTimestamp();
         var request = new TrainingRequest(plan.Job, plan.Spec, plan.App, runtimes, sinks)
         {
             ObserverStop = observerStop.Token,
+            Checkpoints = checkpoints,
             Processes = plan.Processes,
             Time = plan.Time,
             CheckpointDirectory = plan.Directory?.CheckpointFolder,

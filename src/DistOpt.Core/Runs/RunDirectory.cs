@@ -35,6 +35,9 @@ public sealed class RunDirectory
     /// <summary>Folder of the run's checkpoints.</summary>
     public string CheckpointFolder => In(Checkpoints.CheckpointStore.FolderName);
 
+    /// <summary>Names the job whose checkpoints are on shared storage, which is how they are found again; absent where they are here.</summary>
+    public string SharedJobFile => System.IO.Path.Combine(CheckpointFolder, "shared-job.txt");
+
     /// <summary>Held open by the process that writes the run, so that no two do.</summary>
     public string LockFile => In(".lock");
 

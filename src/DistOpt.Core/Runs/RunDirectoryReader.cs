@@ -45,6 +45,9 @@ public sealed class RunDirectoryReader
         }
     }
 
+    /// <summary>Id of the job whose checkpoints are on shared storage; null where they are in the run directory.</summary>
+    public string? SharedJob() => File.Exists(Directory.SharedJobFile) ? File.ReadAllText(Directory.SharedJobFile).Trim() : null;
+
     /// <summary>All metric rows so far. A last line without its end is being written and is left out.</summary>
     /// <exception cref="SpecException">A line is damaged; the message names it.</exception>
     public IEnumerable<MetricRow> Rows() => Lines(Directory.MetricsFile, RunJson.ParseRow);

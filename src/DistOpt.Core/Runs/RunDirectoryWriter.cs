@@ -37,6 +37,11 @@ public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, T
         _startedAt = time.GetUtcNow();
         directory.Create();
         AtomicFile.Write(directory.SpecFile, Encoding.UTF8.GetBytes(files.SpecText(run.Spec)));
+        if (run.Spec.Storage.Kind == StorageSection.Shared)
+        {
+            System.IO.Directory.CreateDirectory(directory.CheckpointFolder);
+            AtomicFile.Write(directory.SharedJobFile, Encoding.UTF8.GetBytes(run.Job + "\n"));
+        }
         if (run.Resumed is { } resumed)
         {
             // what it measured after the checkpoint is measured again; how it ended is no longer true

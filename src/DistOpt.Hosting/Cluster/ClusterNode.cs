@@ -187,7 +187,7 @@ public sealed class ClusterNode : IAsyncDisposable
         params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
     {
         var coordinator = Coordinator ?? throw new InvalidOperationException("jobs run from a node with the coordinator role");
-        return JobSubmission.RunAsync(_system, coordinator, new SubmitJob(job, spec, sink, storage.CheckpointDirectory, storage.Resumes), stops);
+        return JobSubmission.RunAsync(_system, coordinator, new SubmitJob(job, spec, sink, storage.CheckpointDirectory, storage.Resumes), stops, storage.Requests);
     }
 
     /// <summary>Passes lines that user code wrote on this node to the jobs that run here.</summary>

@@ -11,11 +11,12 @@ internal static class JobSubmission
     /// <exception cref="SpecException">Bad input.</exception>
     /// <exception cref="InvalidOperationException">The coordinator rejects the job.</exception>
     public static async Task<RunSummary> RunAsync(ActorSystem system, IActorRef coordinator, SubmitJob submit,
-        IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
+        IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops, CheckpointRequests? requests = null)
     {
         var ended = new TaskCompletionSource<JobEnded>(TaskCreationOptions.RunContinuationsAsynchronously);
         var submitter = system.ActorOf(Props.Create(() => new SubmitterActor(coordinator, ended)));
         submitter.Tell(submit);
+        requests?.Listen(() => submitter.Tell(new AskCheckpoint(submit.Job)));
         var registrations = stops.Select(s => s.Token.Register(() => coordinator.Tell(new StopJob(submit.Job, s.Reason)))).ToList();
         try
         {
@@ -24,6 +25,7 @@ internal static class JobSubmission
         }
         finally
         {
+            requests?.Listen(null);
             foreach (var registration in registrations) await registration.DisposeAsync().ConfigureAwait(false);
             system.Stop(submitter);
         }
@@ -34,6 +36,7 @@ internal static class JobSubmission
         public SubmitterActor(IActorRef coordinator, TaskCompletionSource<JobEnded> ended)
         {
             Receive<SubmitJob>(submit => coordinator.Tell(submit));
+            Receive<AskCheckpoint>(ask => coordinator.Tell(ask));
             Receive<JobAccepted>(_ => { });
             Receive<JobRejected>(rejected => ended.TrySetException(new InvalidOperationException(rejected.Reason)));
             Receive<JobEnded>(end => ended.TrySetResult(end));

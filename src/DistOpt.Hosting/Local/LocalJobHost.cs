@@ -26,6 +26,39 @@ public sealed record JobParts(
 public sealed record JobStorage(string? CheckpointDirectory, bool Resumes = false)
 {
     public static JobStorage None { get; } = new(null, false);
+
+    /// <summary>By which the caller asks for checkpoints beside those that are due; null = it never does.</summary>
+    public CheckpointRequests? Requests { get; init; }
+}
+
+/// <summary>Asks a running job for checkpoints. What is asked before the job runs is asked when it does. Thread-safe.</summary>
+public sealed class CheckpointRequests
+{
+    private readonly Lock _lock = new();
+    private Action? _listener;
+    private bool _isAsked;
+
+    /// <summary>Asks for a checkpoint after the next step that is not planned yet; several at once are one.</summary>
+    public void Ask()
+    {
+        lock (_lock)
+        {
+            if (_listener is { } listener) listener();
+            else _isAsked = true;
+        }
+    }
+
+    /// <param name="listener">Called for each; must not block.</param>
+    internal void Listen(Action? listener)
+    {
+        lock (_lock)
+        {
+            _listener = listener;
+            if (!_isAsked || listener is null) return;
+            _isAsked = false;
+            listener();
+        }
+    }
 }
 
 /// <summary>
@@ -82,7 +115,7 @@ public static class LocalJobHost
             services.Router.Send(self, default, NodeActors.Jobs, offer);
 
             return await JobSubmission.RunAsync(system, coordinator, new SubmitJob(job, spec, _ => sink, storage.CheckpointDirectory,
-                storage.Resumes), stops).ConfigureAwait(false);
+                storage.Resumes), stops, storage.Requests).ConfigureAwait(false);
         }
         finally
         {
