@@ -61,6 +61,9 @@ internal sealed class JobHarness : IAsyncDisposable
 
     public bool Resumes { get; set; }
 
+    /// <summary>How nodes see a path of shared storage, by node number and path.</summary>
+    public Func<int, string, string> SharedFolder { get; set; } = (_, path) => path;
+
     /// <summary>A node joins. Returns its number.</summary>
     public int Join(LinearRuntime runtime, params string[] roles)
     {
@@ -186,6 +189,7 @@ internal sealed class JobHarness : IAsyncDisposable
             Name = $"name-{i}",
             Router = new LocalNodeRouter(id, _local),
             Channel = new WatchedChannel(_network.Open(id), this),
+            SharedFolder = path => SharedFolder(i, path),
             IsAlone = _isAlone,
             Runtimes = new JobRuntimes(runtime),
             Specs = new SameSpec(this),

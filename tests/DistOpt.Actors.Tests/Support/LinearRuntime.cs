@@ -33,6 +33,9 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
     /// <summary>Called before each leaf; may throw as user code may.</summary>
     public Action<StepPlan, int>? BeforeLeaf { get; set; }
 
+    /// <summary>Called before each slice of an evaluation.</summary>
+    public Action? BeforeEvaluation { get; set; }
+
     /// <summary>Whether each visit is logged as a metric, which then travels with the gradient: what is applied can be counted.</summary>
     public bool LogsSamples { get; init; }
 
@@ -106,6 +109,7 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
 
         public MetricSums Evaluate(DataSplit split, PositionRange slice, ReadOnlySpan<float> buffers)
         {
+            runtime.BeforeEvaluation?.Invoke();
             var metrics = new MetricSums();
             long offset = split switch { DataSplit.Train => 0, DataSplit.Validation => runtime.Data.Train, _ => runtime.Data.Train + runtime.Data.Validation };
             for (long i = slice.Begin; i < slice.End; i++)

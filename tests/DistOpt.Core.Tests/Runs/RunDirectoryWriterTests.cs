@@ -121,6 +121,16 @@ public sealed class RunDirectoryWriterTests : IDisposable
     }
 
     [Fact]
+    public void Of_a_run_with_checkpoints_on_shared_storage_the_job_is_known_though_it_died()
+    {
+        using (var writer = Writer("run")) writer.Started(Started with { Spec = Started.Spec with { Storage = new StorageSection { Kind = "shared", Path = "/mnt" } } });
+        using (var writer = Writer("other")) writer.Started(Started);
+
+        Assert.Equal(Started.Job, RunDirectoryReader.Open(_folder.In("run")).SharedJob());
+        Assert.Null(RunDirectoryReader.Open(_folder.In("other")).SharedJob());
+    }
+
+    [Fact]
     public void Weights_go_to_the_two_model_files_and_inference_is_written_at_the_start()
     {
         using var writer = Writer("run");

@@ -34,6 +34,13 @@ public sealed class TrainingSpecRulesTests
     [InlineData("stop: { patience: { evaluations: 0 } }", "stop.patience.evaluations (line 1): is 0, but must be at least 1")]
     [InlineData("evaluate: { every_epochs: null }\nstop: { patience: { evaluations: 3 } }",
         "evaluate.every_epochs (line 1): is null like every_steps, but stop.patience waits for evaluations; set one of the two")]
+    [InlineData("storage: { kind: shared }",
+        "storage.path: is not set, but storage.kind is shared; name a folder that every node sees under this path")]
+    [InlineData("storage: { kind: shared, path: checkpoints }",
+        "storage.path (line 1): is 'checkpoints', but must begin at the root, since nodes run in different folders")]
+    [InlineData("storage: { path: /mnt/dist }",
+        "storage.path (line 1): is '/mnt/dist', but storage.kind is coordinator; set storage.kind to shared or leave the path away")]
+    [InlineData("storage: { kind: s3 }", "storage.kind (line 1): is 's3', but must be one of: coordinator, shared")]
     public void A_contradiction_between_fields_is_one_clear_line(string yaml, string expected) => Assert.Equal([expected], Errors(yaml));
 
     [Theory]
@@ -43,6 +50,7 @@ public sealed class TrainingSpecRulesTests
     [InlineData("select: { metric: validation.top_5_accuracy, direction: maximize }")]
     [InlineData("select: { metric: validation.my-score/x, direction: maximize }")]
     [InlineData("training: { workers: 4, gradient_shards: 4 }")]
+    [InlineData("storage: { kind: shared, path: /mnt/dist }")]
     [InlineData("stop: { target: { metric: train.loss, at_most: 0.1 }, max_steps: 100, max_seconds: 0.5 }")]
     public void What_a_user_may_want_is_no_contradiction(string yaml) => Assert.NotNull(Binder.ParseTraining(yaml));
 

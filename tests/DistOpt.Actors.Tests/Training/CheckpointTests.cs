@@ -1,0 +1,135 @@
+using Akka.Actor;
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Training;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>When checkpoints are written: asked for, due, and at an interrupted end. On the coordinator's disk and on shared storage.</summary>
+public sealed class CheckpointTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_checkpoint_that_is_asked_for_is_written_after_one_of_the_next_steps(bool isShared)
+    {
+        var (spec, store) = Spec(isShared, new CheckpointSection { Auto = false, Keep = 10 });
+        var runtime = new LinearRuntime(buffers: true);
+        await using var harness = new JobHarness([runtime]) { CheckpointDirectory = isShared ? null : _folder };
+        StepGate gate = new(step: 7), later = new(step: 15);
+        runtime.BeforeLeaf = (plan, shard) =>
+        {
+            gate.Pass(plan, shard);
+            later.Pass(plan, shard);
+        };
+
+        var run = harness.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        harness.Coordinator.Tell(new AskCheckpoint(new JobId("job-1")), ActorRefs.NoSender);
+        harness.Coordinator.Tell(new AskCheckpoint(new JobId("job-1")), ActorRefs.NoSender);
+        await harness.HeardAsync(w => w.Body is RequestCheckpoint, 2, Token);
+        gate.Release();
+        await harness.HeardAsync(w => w.Body is CheckpointDone, 1, Token);
+        later.Release();
+        var (end, _) = await run;
+
+        Assert.Equal(RunStatus.Completed, end.Summary.Status);
+        // the step under way was planned before
+        Assert.InRange(Assert.Single(store.Steps()), 9, 15);
+        using var checkpoint = store.OpenNewest([]);
+        Assert.NotNull(checkpoint);
+    }
+
+    [Fact]
+    public async Task A_checkpoint_that_was_asked_of_a_server_which_is_lost_is_written_by_its_successor()
+    {
+        var (spec, store) = Spec(false, new CheckpointSection { Auto = false, Keep = 10 });
+        var runtimes = new[] { new LinearRuntime(buffers: true), new LinearRuntime(buffers: true), new LinearRuntime(buffers: true) };
+        await using var harness = new JobHarness(runtimes, roles: [["worker"], ["server"], ["server"]]) { CheckpointDirectory = _folder };
+        StepGate gate = new(step: 7), later = new(step: 15);
+        runtimes[0].BeforeLeaf = (plan, shard) =>
+        {
+            gate.Pass(plan, shard);
+            later.Pass(plan, shard);
+        };
+
+        var run = harness.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        harness.Coordinator.Tell(new AskCheckpoint(new JobId("job-1")), ActorRefs.NoSender);
+        await harness.HeardAsync(w => w.Body is RequestCheckpoint, 1, Token);
+        await harness.KillAsync(1);
+        gate.Release();
+        await harness.HeardAsync(w => w.Body is CheckpointDone, 1, Token);
+        later.Release();
+        var (end, _) = await run;
+
+        Assert.Equal((RunStatus.Completed, 1), (end.Summary.Status, end.Summary.Rollbacks));
+        Assert.Single(store.Steps());
+    }
+
+    [Fact]
+    public async Task A_run_without_a_folder_says_that_it_has_no_place_for_the_checkpoint_that_was_asked_for()
+    {
+        var runtime = new LinearRuntime();
+        await using var harness = new JobHarness([runtime]);
+        var gate = new StepGate(step: 7);
+        runtime.BeforeLeaf = gate.Pass;
+
+        var run = harness.RunAsync(JobHarness.SpecOf(), Token);
+        await gate.Reached(Token);
+        harness.Coordinator.Tell(new AskCheckpoint(new JobId("job-1")), ActorRefs.NoSender);
+        gate.Release();
+        var (end, sink) = await run;
+
+        Assert.Equal(RunStatus.Completed, end.Summary.Status);
+        Assert.Contains(sink.Lines, l => l.Text.Contains("no folder for checkpoints"));
+    }
+
+    /// <summary>The last step's checkpoint has been written by then: there is nothing to wait for.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_run_that_is_interrupted_at_the_step_of_a_checkpoint_ends_with_that_one(bool isShared)
+    {
+        var (spec, store) = Spec(isShared, new CheckpointSection { EverySteps = 11 });
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 10 } };
+        var runtime = new LinearRuntime(buffers: true);
+        await using var harness = new JobHarness([runtime]) { CheckpointDirectory = isShared ? null : _folder };
+        var evaluates = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var released = new ManualResetEventSlim();
+        runtime.BeforeEvaluation = () =>
+        {
+            evaluates.TrySetResult();
+            released.Wait(TimeSpan.FromSeconds(30));
+        };
+
+        var run = harness.RunAsync(spec, Token);
+        await evaluates.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await harness.HeardAsync(w => w.Body is CheckpointDone { Step: 11 }, 1, Token);
+        harness.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
+        await harness.HeardAsync(w => w.Body is RequestStop, 1, Token);
+        released.Set();
+        var (end, _) = await run;
+
+        Assert.True(end.Summary.Status == RunStatus.Interrupted, end.Summary.Error);
+        Assert.Equal(11, end.Summary.Steps);
+        Assert.Equal([11], store.Steps());
+    }
+
+    private (TrainingSpec Spec, CheckpointStore Store) Spec(bool isShared, CheckpointSection checkpoint)
+    {
+        var spec = JobHarness.SpecOf(workers: 1, shards: 2) with { Checkpoint = checkpoint };
+        return isShared
+            ? (spec with { Storage = new StorageSection { Kind = StorageSection.Shared, Path = _folder } }, CheckpointStore.Shared(_folder, "job-1"))
+            : (spec, new CheckpointStore(_folder));
+    }
+}
