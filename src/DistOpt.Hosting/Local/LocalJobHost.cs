@@ -48,8 +48,9 @@ public sealed class CheckpointRequests
         }
     }
 
+    /// <summary>For hosts: hears what is asked, until null is given.</summary>
     /// <param name="listener">Called for each; must not block.</param>
-    internal void Listen(Action? listener)
+    public void Listen(Action? listener)
     {
         lock (_lock)
         {

@@ -52,6 +52,8 @@ public sealed class ChaosTests
                 if (now >= moments[i]) reached[i].TrySetResult();
         }
         LinearRuntime Runtime() => new(buffers: true) { BeforeLeaf = Count };
+        // with a coordinator's disk, or on storage to which servers write
+        if (seed % 2 == 1) spec = spec with { Storage = new StorageSection { Kind = StorageSection.Shared, Path = folder } };
         try
         {
             var harness = new JobHarness([.. roles.Select(_ => Runtime())], slots: 2, roles: roles, isJournaled: losesCoordinators)

@@ -213,6 +213,40 @@ public sealed partial class TrainCommandTests
         Assert.Contains("completed (observer)", cli.Out);
     }
 
+    [Fact]
+    public async Task An_observer_can_ask_for_a_checkpoint()
+    {
+        int asked = 0;
+        var host = new TestHost { Middle = request => request.Checkpoints.Listen(() => asked++) };
+        using var cli = new CliRun { Host = host, Configure = app => app.AddObserver(new AskingObserver()) };
+
+        Assert.Equal(0, await cli.RunAsync("train"));
+
+        Assert.Equal(2, asked);
+    }
+
+    [Fact]
+    public async Task A_resumed_run_keeps_where_its_checkpoints_are()
+    {
+        using var cli = new CliRun();
+        await cli.RunAsync("train", "--out", cli.In("run"));
+        File.Delete(Path.Combine(cli.In("run"), "summary.json"));
+
+        Assert.Equal(2, await cli.RunAsync("train", "--resume", cli.In("run"), "--set", "storage.kind=shared", "--set", "storage.path=/mnt/dist"));
+
+        Assert.Contains("storage.kind: is 'shared', but the run's checkpoints are in storage of kind 'coordinator'", cli.Error);
+    }
+
+    private sealed class AskingObserver : ITrainingObserver
+    {
+        public void Step(RunProgress progress, TrainingContext context) => context.RequestCheckpoint();
+
+        public void Evaluated(MetricRow row, TrainingContext context)
+        {
+            if (row.Split == DataSplit.Validation) context.RequestCheckpoint();
+        }
+    }
+
     [GeneratedRegex(@"\d{10}")]
     private static partial Regex EventTime();
 
