@@ -155,7 +155,8 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended) return;
         _log.Error(failed.Error, "Job [{0}]: the checkpoint of step {1} could not be written", _submission.Job, failed.Step);
         Note("error", $"the checkpoint of step {failed.Step} could not be written: {failed.Error.Message}");
-        _awaitCheckpoint = null;
+        // nor is one that was asked for tried again at every step
+        (_awaitCheckpoint, _askedSince) = (null, null);
         CheckpointIsOver(failed.Step);
     }
 
