@@ -23,7 +23,10 @@ internal sealed partial class TrainingCoordinatorActor
             // it is made by whoever mounts it: a folder made here would hide that it is not mounted
             if (!Directory.Exists(root)) throw new DirectoryNotFoundException($"'{root}' does not exist");
             if (_submission is { Resumes: false, Recovery: null } && store.Steps().Count > 0)
-                throw new SpecException("storage.path", $"is '{root}', but '{store.Directory}' in it holds checkpoints of another job '{_submission.Job}'; name another folder");
+            {
+                throw new SpecException("storage.path",
+                    $"is '{root}', but '{store.Directory}' in it holds checkpoints of another job '{_submission.Job}'; name another folder");
+            }
             Directory.CreateDirectory(store.Directory);
             string nonce = string.Create(CultureInfo.InvariantCulture, $"{_submission.Job} {_services.Router.Self} {_services.Time.GetUtcNow():O}");
             _proof = SharedFolderProof.Begin(root, store.Directory, nonce);

@@ -29,7 +29,10 @@ internal sealed record ResumedRun(string Job, TrainingSpec Spec, RunDirectory Di
         }
         // what is where is known of the kind that wrote it
         if (spec.Storage.Kind != own.Storage.Kind)
-            violations.Add("storage.kind", $"is '{spec.Storage.Kind}', but the run's checkpoints are in storage of kind '{own.Storage.Kind}'; a resumed run keeps it, storage.path may change");
+        {
+            violations.Add("storage.kind", $"is '{spec.Storage.Kind}', but the run's checkpoints are in storage of kind '{own.Storage.Kind}'; "
+                + "a resumed run keeps it, storage.path may change");
+        }
         var summary = reader.Summary();
         if (summary?.Status == RunStatus.Completed) violations.Add("--resume", $"'{reader.Directory.Path}' is complete ({RunJson.Name(summary.StopReason ?? StopReason.Epochs)} after {summary.Steps} steps): there is nothing left to do");
         violations.ThrowIfAny();

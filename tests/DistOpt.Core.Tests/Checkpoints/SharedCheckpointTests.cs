@@ -76,7 +76,7 @@ public sealed class SharedCheckpointTests : IDisposable
     {
         var operations = new List<string>();
         WriteAll(Path.Combine(_folder, "counted"), operations.Add);
-        Assert.InRange(operations.Count, 100, 1000);
+        Assert.InRange(operations.Count, 100, 300);
         Assert.Contains("flush optimizer-exp_avg.safetensors", operations);
         for (int kill = 0; kill < operations.Count; kill++)
         {
@@ -179,10 +179,10 @@ public sealed class SharedCheckpointTests : IDisposable
     private static void WriteAll(string folder, Action<string> fault)
     {
         var store = new CheckpointStore(Directory.CreateDirectory(folder).FullName, fault, isShared: true);
-        foreach (long step in new[] { 10, 20, 30 })
+        foreach (long step in new[] { 10, 20 })
         {
             Write(store, step);
-            store.Prune(step, 2);
+            store.Prune(step, 1);
         }
     }
 

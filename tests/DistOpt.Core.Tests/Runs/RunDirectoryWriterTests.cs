@@ -123,7 +123,8 @@ public sealed class RunDirectoryWriterTests : IDisposable
     [Fact]
     public void Of_a_run_with_checkpoints_on_shared_storage_the_job_is_known_though_it_died()
     {
-        using (var writer = Writer("run")) writer.Started(Started with { Spec = Started.Spec with { Storage = new StorageSection { Kind = "shared", Path = "/mnt" } } });
+        var spec = Started.Spec with { Storage = new StorageSection { Kind = StorageSection.Shared, Path = "/mnt" } };
+        using (var writer = Writer("run")) writer.Started(Started with { Spec = spec });
         using (var writer = Writer("other")) writer.Started(Started);
 
         Assert.Equal(Started.Job, RunDirectoryReader.Open(_folder.In("run")).SharedJob());

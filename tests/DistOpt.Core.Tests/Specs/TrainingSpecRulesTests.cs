@@ -35,12 +35,12 @@ public sealed class TrainingSpecRulesTests
     [InlineData("evaluate: { every_epochs: null }\nstop: { patience: { evaluations: 3 } }",
         "evaluate.every_epochs (line 1): is null like every_steps, but stop.patience waits for evaluations; set one of the two")]
     [InlineData("storage: { kind: shared }",
-        "storage.path: is not set, but storage.kind is shared; name a folder that every node sees under this path")]
+        "storage.path (line 1): is not set, but storage.kind is shared; name a folder that every node sees under this path")]
     [InlineData("storage: { kind: shared, path: checkpoints }",
         "storage.path (line 1): is 'checkpoints', but must begin at the root, since nodes run in different folders")]
     [InlineData("storage: { path: /mnt/dist }",
         "storage.path (line 1): is '/mnt/dist', but storage.kind is coordinator; set storage.kind to shared or leave the path away")]
-    [InlineData("storage: { kind: s3 }", "storage.kind (line 1): is 's3', but must be one of: coordinator, shared")]
+    [InlineData("storage: { kind: s3 }", "storage.kind (line 1): is 's3', but must be one of coordinator, shared")]
     public void A_contradiction_between_fields_is_one_clear_line(string yaml, string expected) => Assert.Equal([expected], Errors(yaml));
 
     [Theory]
