@@ -70,6 +70,47 @@ public sealed class PauseTests
         Assert.All(cluster.Processes, p => Assert.False(p.Process.HasExited, p.Process.Describe()));
     }
 
+    [Fact]
+    [Trait("Category", "Long")]
+    public async Task With_a_slow_server_memory_stays_within_the_limits()
+    {
+        // 8.3 M parameters: a push is 33 MB
+        const string spec = """
+            model: { kind: mlp, hidden: [4000, 2000] }
+            optimizer: { kind: sgd, learning_rate: 0.01 }
+            training: { epochs: 100000, workers: 2, servers: 1, gradient_shards: 4 }
+            checkpoint: { every_steps: 1000000 }
+            """;
+        await using var cluster = new KillableCluster(workers: 2, servers: 1);
+        await cluster.JoinedAsync(4);
+        string id = await cluster.SubmitAsync(spec);
+        long Step(JsonElement job) => job.GetProperty("step").GetInt64();
+        var job = await cluster.JobAsync(id, j => Step(j) >= 40, "step 40");
+        var server = Holder(cluster, job, NodeKind.Server);
+        long[] usual = [.. cluster.Processes.Select(p => p.Process.ResidentBytes())];
+        long[] most = [.. usual];
+        long begin = Step(job);
+
+        // it runs for a tenth of the time
+        for (int i = 0; i < 60; i++)
+        {
+            await StandStillAsync(server, TimeSpan.FromMilliseconds(450));
+            using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
+            await pause.WaitForNextTickAsync(Token);
+            for (int p = 0; p < most.Length; p++) most[p] = Math.Max(most[p], cluster.Processes[p].Process.ResidentBytes());
+        }
+        job = await cluster.JobAsync(id, j => Step(j) > begin + 5, "more steps");
+
+        // what one sender may have on the way (tensor_window_bytes), and as much again for what the runtime does not give back at once
+        const long limit = 2 * (64L << 20);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{Step(job) - begin} steps; MiB before and at most: "
+            + string.Join(", ", cluster.Processes.Select((p, i) => $"{p.Kind} {usual[i] >> 20} {most[i] >> 20}")));
+        for (int p = 0; p < most.Length; p++)
+            Assert.True(most[p] - usual[p] < limit, $"{cluster.Processes[p].Kind}: {usual[p] >> 20} MiB before, {most[p] >> 20} MiB with a slow server");
+        Assert.Equal(0, job.GetProperty("worker_failures").GetInt32());
+        Assert.Equal(0, job.GetProperty("rollbacks").GetInt32());
+    }
+
     private static async Task<(string Id, JsonElement Calm)> BeginAsync(KillableCluster cluster, int steps)
     {
         string spec = $$"""

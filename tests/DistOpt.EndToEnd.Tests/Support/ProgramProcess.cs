@@ -168,6 +168,13 @@ internal sealed class ProgramProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>Physical memory that it has.</summary>
+    public long ResidentBytes()
+    {
+        string line = File.ReadLines($"/proc/{Pid}/status").First(l => l.StartsWith("VmRSS:", StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture) * 1024;
+    }
+
     /// <summary>SIGINT, as Ctrl-C sends it to this process alone.</summary>
     public void Interrupt() => Signal(2);
 
