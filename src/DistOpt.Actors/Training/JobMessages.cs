@@ -91,8 +91,13 @@ public sealed record OutsideOutput(WireLogLine Line) : INoSerializationVerificat
 /// <summary>From the host: a node has left or was lost. Told again where more is known.</summary>
 public sealed record NodeGone(NodeId Node, string Why) : INoSerializationVerificationNeeded
 {
-    /// <summary>The last lines that its process wrote and did not send itself, oldest first, where somebody saw them.</summary>
-    public IReadOnlyList<string> LastLines { get; init; } = [];
+    /// <summary>
+    /// The last lines that its process wrote and did not send itself, oldest first; possibly none. Null where nobody saw how it ended.
+    /// </summary>
+    public IReadOnlyList<string>? LastLines { get; init; }
+
+    /// <summary>Exception and stack trace that ended it; null where none is known.</summary>
+    public string? Stack { get; init; }
 }
 
 /// <summary>From the host, once the coordinator has read its journal: these nodes are there, and no other that may have been.</summary>

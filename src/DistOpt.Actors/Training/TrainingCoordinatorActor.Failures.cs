@@ -81,7 +81,7 @@ internal sealed partial class TrainingCoordinatorActor
     /// <summary>Whoever saw the process end may come later than others who only saw that it is gone.</summary>
     private void Amend(NodeGone gone)
     {
-        if (gone.LastLines.Count == 0 || _ended || !_failures.Amend(gone.Node.Value, gone.Why, gone.LastLines)) return;
+        if (gone.LastLines is not { } lines || _ended || !_failures.Amend(gone.Node.Value, gone.Why, lines, gone.Stack)) return;
         if (_onceStored is null && _topology is not null) Store(() => { });
         TellStatus();
     }

@@ -43,15 +43,16 @@ public sealed class NodeFailures
     /// all of that is known.
     /// </summary>
     /// <param name="lines">What it wrote outside of the job (before it joined, or while it died).</param>
-    public bool Amend(string id, string why, IReadOnlyCollection<string> lines)
+    /// <param name="stack">Stack trace where an exception ended it; else null.</param>
+    public bool Amend(string id, string why, IReadOnlyCollection<string> lines, string? stack)
     {
         int index = _all.FindLastIndex(f => f.Id == id && f.Failure.Stack is null);
         if (index < 0) return false;
         var known = _all[index].Failure;
         var all = new LastLines();
         foreach (string line in known.LastLines.Concat(lines.Where(l => !known.LastLines.Contains(LastLines.Bounded(l))))) all.Add(line);
-        var amended = Bounded(known with { Why = why, LastLines = all.Snapshot() });
-        if (amended.Why == known.Why && amended.LastLines.SequenceEqual(known.LastLines)) return false;
+        var amended = Bounded(known with { Why = why, LastLines = all.Snapshot(), Stack = stack });
+        if (stack is null && amended.Why == known.Why && amended.LastLines.SequenceEqual(known.LastLines)) return false;
         _all[index] = (id, amended);
         All = [.. _all.Select(f => f.Failure)];
         return true;

@@ -214,20 +214,19 @@ public sealed class UserCodeTests
         spec = spec with { Evaluate = new EvaluateSection { EveryEpochs = null, EverySteps = 1 + seed, BatchSize = 3 } };
         var expected = await Undisturbed(spec);
         var runtimes = Runtimes(3);
-        var once = new ConcurrentDictionary<(object, long), bool>();
+        var once = new ConcurrentDictionary<string, bool>();
         foreach (var runtime in runtimes)
         {
-            runtime.BeforeLeaf = (plan, shard) => ThrowIf((plan.Step * 31 + shard) % (17 + seed) == 0 && once.TryAdd((shard, plan.Step), true), $"step {plan.Step}");
-            runtime.BeforeSlice = (split, slice) => ThrowIf((slice.Begin + seed) % 13 == 0 && once.TryAdd((split, slice.Begin), true), $"slice {slice.Begin}");
+            runtime.BeforeLeaf = (plan, shard) => ThrowIf((plan.Step * 31 + shard) % (7 + seed) == 0 && once.TryAdd($"{plan.Step}", true), $"step {plan.Step}");
+            runtime.BeforeSlice = (split, slice) => ThrowIf((slice.Begin + seed) % 5 == 0 && once.TryAdd($"{split}", true), $"slice {slice.Begin}");
         }
         await using var harness = new JobHarness(runtimes);
 
         var (end, _) = await harness.RunAsync(spec, Token);
 
-        // a piece of work may hold several that throw: then the job fails, but it never hangs nor has other bits
-        if (end.Summary.Status == RunStatus.Failed) Assert.Contains("the second try", end.Summary.Error);
-        else AssertSame(expected, end.Summary);
-        Assert.NotEmpty(_thrown);
+        AssertSame(expected, end.Summary);
+        Assert.True(_thrown.Count > 5, $"{_thrown.Count} thrown");
+        Assert.NotEmpty(end.Summary.Failures);
     }
 
     private void ThrowIf(bool throws, string what)
