@@ -193,8 +193,6 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>From the host, to the coordinator.</summary>
     public void Tell(NodeGone gone) => Coordinator.Tell(gone, ActorRefs.NoSender);
 
-    public NodeId IdOf(int index) => _nodes[index].Id;
-
     /// <summary>A message that a node, dead or alive, has sent.</summary>
     public void SendAs(int from, int to, string actor, IWireMessage body, string job = "job-1") =>
         _nodes[from].Services.Router.Send(_nodes[to].Id, new JobId(job), actor, body);
