@@ -64,7 +64,8 @@ internal sealed partial class ReplicaActor
 
     private bool IsDue(FailedWork work) => work.Split switch
     {
-        null => (work.Step == _gate.Version && _plan is { Evaluate: false, Stop: null } plan && plan.Step == work.Step) || work.Step == _gate.Straggling(Slices),
+        null => (work.Step == _gate.Version && _plan is { Evaluate: false, Stop: null } plan && plan.Step == work.Step)
+            || work.Step == _gate.Straggling(Slices),
         DataSplit.Validation => work.Step == _gate.Version && _plan is { Evaluate: true } plan && plan.Step == work.Step,
         _ => work.Step == _gate.Version && _final is not null,
     };

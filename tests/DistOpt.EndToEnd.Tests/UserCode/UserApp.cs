@@ -11,7 +11,8 @@ internal static class UserApp
     public static void Configure(DistOptAppBuilder app) => app
         .AddModel<NormNetOptions>("norm-net", (options, data) => new NormNet(options, data.Classes.Length))
         .AddModel<TalkerOptions, Talker, SupervisedBatch>("talker", (_, data) => new Talker(data.InputLength, data.Classes.Length), Talker.Step)
-        .AddModel<CrasherOptions, Crasher, SupervisedBatch>("crasher", (options, data) => new Crasher(options, data.InputLength, data.Classes.Length), Crasher.Step);
+        .AddModel<CrasherOptions, Crasher, SupervisedBatch>("crasher", (options, data) => new Crasher(options, data.InputLength, data.Classes.Length),
+            Crasher.Step);
 }
 
 /// <summary>Options of <see cref="NormNet"/>.</summary>
@@ -99,7 +100,8 @@ public sealed class Crasher : nn.Module<Tensor, Tensor>
     {
         var options = module._options;
         if (context is { Training: true, Epoch: 0, Step: 0, Rows: > 0 }) Console.WriteLine($"process {Environment.ProcessId} has begun");
-        if (context is { Training: true, Epoch: 0, Step: > 0, Rows: > 0 } && context.FirstPosition == options.AtPosition && IsMine(options.Once)) Fail(options.How);
+        bool isThere = context is { Training: true, Epoch: 0, Step: > 0, Rows: > 0 } && context.FirstPosition == options.AtPosition;
+        if (isThere && IsMine(options.Once)) Fail(options.How);
         return new StepResult(nn.functional.cross_entropy(module.forward(batch.Input), batch.Target, reduction: nn.Reduction.Sum), context.Rows);
     }
 
