@@ -33,6 +33,97 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
     /// <summary>Called before each leaf; may throw as user code may.</summary>
     public Action<StepPlan, int>? BeforeLeaf { get; set; }
 
+    /// <summary>Called before each slice of an evaluation.</summary>
+    public Action? BeforeEvaluation { get; set; }
+
+    /// <summary>Called before each slice of an evaluation with what is evaluated; may throw as user code may.</summary>
+    public Action<DataSplit, PositionRange>? BeforeSlice { get; set; }
+
+    /// <summary>Called when a job opens it; may throw as user code may.</summary>
+    public Action? BeforeOpen { get; set; }
+
+    /// <summary>Called before each worker is built; may throw as user code may.</summary>
+    public Action? BeforeWorker { get; set; }
+
+    /// <summary>Whether each visit is logged as a metric, which then travels with the gradient: what is applied can be counted.</summary>
+    public bool LogsSamples { get; init; }
+
+    public ParameterLayout Layout { get; }
+
+    public DataCounts Data { get; }
+
+    public JobFingerprint Fingerprint { get; init; } = new(new Dictionary<string, string> { ["user code"] = "a1" }, new Dictionary<string, string> { ["CPU"] = "x" });
+
+    public IReadOnlyList<string> Warnings => [];
+
+    public int Opened { get; private set; }
+
+    public int Disposed { get; private set; }
+
+    public IJobRuntime Open(TrainingSpec spec)
+    {
+        BeforeOpen?.Invoke();
+        Opened++;
+        return this;
+    }
+
+    public void Dispose() => Disposed++;
+
+    public void WriteInitialWeights(Span<float> parameters, Span<float> buffers)
+    {
+        for (int i = 0; i < parameters.Length; i++) parameters[i] = MathF.Cos(i) * 0.01f;
+        buffers.Clear();
+    }
+
+    public IGradientWorker CreateWorker(FlatBuffer weights)
+    {
+        BeforeWorker?.Invoke();
+        return new Worker(this, weights);
+    }
+
+    public void SaveModel(string path, ReadOnlyMemory<float> parameters, ReadOnlyMemory<float> buffers) =>
+        File.WriteAllBytes(path, System.Runtime.InteropServices.MemoryMarshal.AsBytes(parameters.Span));
+
+    public void SaveInference(string path) => File.WriteAllText(path, "{}");
+
+    private float Predict(ReadOnlySpan<float> weights, long sample)
+    {
+        float sum = 0;
+        var x = _inputs[sample];
+        for (int i = 0; i < x.Length; i++) sum += weights[i] * x[i];
+        return sum;
+    }
+
+    private sealed class Worker(LinearRuntime runtime, FlatBuffer weights) : IGradientWorker
+    {
+        private bool LogsSamples => runtime.LogsSamples;
+
+        public LeafResult ComputeLeaf(StepPlan plan, PositionRange shard, int shardIndex, FlatBuffer gradient,
+            ReadOnlySpan<float> buffersIn, Span<float> buffersOut)
+        {
+            runtime.BeforeLeaf?.Invoke(plan, shardIndex);
+            gradient.Span.Clear();
+            var metrics = new MetricSums();
+            double loss = 0;
+            var order = runtime._order.Order(plan.Epoch);
+            for (long p = shard.Begin; p < shard.End; p++)
+            {
+                long sample = order.Span[(int)(plan.BatchStart + p)];
+                runtime.Visits.Add((plan.Step, sample));
+                float error = runtime.Predict(weights.Span, sample) - runtime._targets[sample];
+                loss += error * error / 2;
+                if (LogsSamples) metrics.Add($"sample-{sample}", 1, 1);
+                var x = runtime._inputs[sample];
+                for (int i = 0; i < x.Length; i++) gradient.Span[i] += error * x[i];
+            }
+            metrics.Add(MetricSums.Loss, loss, shard.Length);
+            if (buffersOut.Length > 0) (buffersOut[0], buffersOut[1]) = (buffersIn[0] + shard.Length, plan.Step);
+            return new LeafResult(shard.Length, metrics);
+        }
+
+        public MetricSums Evaluate(DataSplit split, PositionRange slice, ReadOnlySpan<float> buffers)
+        {
+            runtime.BeforeEvaluation?.Invoke();
             runtime.BeforeSlice?.Invoke(split, slice);
             var metrics = new MetricSums();
             long offset = split switch { DataSplit.Train => 0, DataSplit.Validation => runtime.Data.Train, _ => runtime.Data.Train + runtime.Data.Validation };

@@ -93,13 +93,13 @@ public sealed class LastLinesTests : IDisposable
     {
         var runtimes = Runtimes(2);
         JobHarness? harness = null;
-        runtimes[1].BeforeWorker = () => harness!.Write(1, "building the model");
+        runtimes[1].BeforeOpen = () => harness!.Write(1, "opening the data");
         await using (harness = new JobHarness(runtimes))
         {
             var (end, sink) = await harness.RunAsync(JobHarness.SpecOf(), Token);
 
             Assert.Equal(RunStatus.Completed, end.Summary.Status);
-            Assert.Single(sink.Lines, l => l is { Node: "name-1", Text: "building the model" });
+            Assert.Single(sink.Lines, l => l is { Node: "name-1", Text: "opening the data" });
         }
     }
 

@@ -185,6 +185,23 @@ public sealed class UserCodeTests
     }
 
     [Fact]
+    public async Task A_job_that_cannot_be_opened_on_a_node_fails_with_the_stack_and_shows_it()
+    {
+        var runtimes = Runtimes(2);
+        runtimes[1].BeforeOpen = () => ThrowIf(true, "the data are gone");
+        await using var harness = new JobHarness(runtimes);
+
+        var (end, _) = await harness.RunAsync(JobHarness.SpecOf(), Token);
+
+        Assert.Equal(RunStatus.Failed, end.Summary.Status);
+        Assert.Contains("name-1", end.Summary.Error);
+        Assert.Contains("System.InvalidOperationException: the data are gone", end.Summary.Error);
+        Assert.Contains(nameof(ThrowIf), end.Summary.Error);
+        Assert.Contains(nameof(ThrowIf), Assert.Single(end.Summary.Failures).Stack);
+        Assert.Single(_thrown);
+    }
+
+    [Fact]
     public async Task A_lone_worker_tries_once_more_itself()
     {
         var spec = JobHarness.SpecOf(workers: 1, shards: 4, epochs: 2);
