@@ -300,6 +300,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private void OnRefused(NodeId node, JobRefused refused)
     {
         if (refused.Stack is not null) AddFailure(node.Value, 0, $"{refused.Violations[0].Text} (opening the job)", refused.Stack);
+        if (_state != "preparing" || (_sinkStarted && refused.Stack is null))
         {
             LeaveOut(node, refused.Violations[0].Text);
             return;
