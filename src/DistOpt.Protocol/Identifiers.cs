@@ -6,6 +6,10 @@ namespace DistOpt.Protocol;
 [MessagePackObject]
 public readonly record struct NodeId([property: Key(0)] string Value)
 {
+    /// <summary>The id without what tells incarnations apart, for people.</summary>
+    [IgnoreMember]
+    public string Address => Value.LastIndexOf('#') is > 0 and var at ? Value[..at] : Value;
+
     /// <summary>Whether this is another incarnation of that node: the same address, another process.</summary>
     public bool Succeeds(NodeId other) => this != other && Value.LastIndexOf('#') is > 0 and var at
         && other.Value.StartsWith(Value[..(at + 1)], StringComparison.Ordinal);

@@ -1,3 +1,4 @@
+using DistOpt.Core.Training;
 using MessagePack;
 
 namespace DistOpt.Protocol;
@@ -76,11 +77,54 @@ public sealed record JobFailed(
     [property: Key(1)] long Step,
     [property: Key(2)] string Type,
     [property: Key(3)] string Message,
-    [property: Key(4)] string Stack) : IWireMessage;
+    [property: Key(4)] string Stack) : IWireMessage
+{
+    /// <summary>What was not done, where somebody else may try it once more; null where the job cannot go on.</summary>
+    [Key(5)]
+    public WireWork? Work { get; init; }
 
-/// <summary>Node to training coordinator: lines that user code or the node wrote.</summary>
+    /// <summary>Index of the worker that failed; -1 = it was none.</summary>
+    [Key(6)]
+    public int Worker { get; init; } = -1;
+}
+
+/// <summary><see cref="FailedWork"/> on the wire.</summary>
+/// <param name="Split">Part of the data whose slices are meant; -1 = gradient shards.</param>
 [MessagePackObject]
-public sealed record LogLines([property: Key(0)] WireLogLine[] Lines) : IWireMessage;
+public sealed record WireWork([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] int Split, [property: Key(3)] int[] Parts)
+{
+    public static WireWork From(FailedWork work) => new(work.JobEpoch, work.Step, work.Split is { } split ? (int)split : -1, [.. work.Parts]);
+
+    public FailedWork ToWork() => new(JobEpoch, Step, Split < 0 ? null : (DataSplit)Split, Parts);
+}
+
+/// <summary>
+/// Training coordinator to a replica: user code failed at this work elsewhere, or by another worker here; try it once. The results go where
+/// they always go, a failure is answered by <see cref="JobFailed"/>.
+/// </summary>
+/// <param name="Avoid">Index of the worker that failed: another one tries it where there is one.</param>
+[MessagePackObject]
+public sealed record TryWork([property: Key(0)] WireWork Work, [property: Key(1)] int Avoid) : ICoordinatorMessage;
+
+/// <summary>
+/// Node to training coordinator: lines that user code or the node wrote. The node keeps the latest ones until <see cref="LinesSeen"/> says that
+/// they are logged, and sends them again to a coordinator that takes over.
+/// </summary>
+[MessagePackObject]
+public sealed record LogLines([property: Key(0)] WireLogLine[] Lines) : IWireMessage
+{
+    /// <summary>Number of the first of the lines, which count up from 1; 0 = they are not numbered, nor kept.</summary>
+    [Key(1)]
+    public long First { get; init; }
+
+    /// <summary>Whose numbers they are: a node that has part in a job a second time counts anew.</summary>
+    [Key(2)]
+    public long Stream { get; init; }
+}
+
+/// <summary>Training coordinator to a node: the lines up to this number are in the job's log.</summary>
+[MessagePackObject]
+public sealed record LinesSeen([property: Key(0)] long Stream, [property: Key(1)] long Last) : IWireMessage;
 
 [MessagePackObject]
 public sealed record WireLogLine(

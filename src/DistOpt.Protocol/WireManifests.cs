@@ -48,6 +48,8 @@ public static class WireManifests
         ["drain-node.1"] = typeof(DrainNode),
         ["node-released.1"] = typeof(NodeReleased),
         ["state-written.1"] = typeof(StateWritten),
+        ["try-work.1"] = typeof(TryWork),
+        ["lines-seen.1"] = typeof(LinesSeen),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

@@ -20,6 +20,7 @@ internal sealed class JobNodeActor : ReceiveActor
     private readonly NodeServices _services;
     private readonly Dictionary<string, IActorRef> _actors = new(StringComparer.Ordinal);
     private readonly HashSet<IActorRef> _stopping = [];
+    private readonly KeptLines _lines;
     private JobRuntimes.Handle? _handle;
     private TrainingSpec? _spec;
     private NodeId _coordinator;
@@ -30,11 +31,12 @@ internal sealed class JobNodeActor : ReceiveActor
     private bool _spent;
     private int _spawned;
 
-    public JobNodeActor(JobId job, NodeServices services)
+    /// <param name="number">Of this actor among those of the node.</param>
+    public JobNodeActor(JobId job, NodeServices services, long number)
     {
-        (_job, _services) = (job, services);
+        (_job, _services, _lines) = (job, services, new KeptLines(number));
         Receive<NodeDelivery>(OnDelivery);
-        Receive<NodeOutput>(output => Answer(new LogLines([.. output.Lines])));
+        Receive<NodeOutput>(output => Answer(_lines.Add(output.Lines)));
         Receive<ChildFailed>(failed => ReportFailure(failed.Name, failed.Error));
         Receive<Terminated>(gone =>
         {
@@ -46,8 +48,8 @@ internal sealed class JobNodeActor : ReceiveActor
 
     private NodeId Here => _services.Channel.Self.Node;
 
-    public static Props Props(JobId job, NodeServices services) =>
-        Akka.Actor.Props.Create(() => new JobNodeActor(job, services)).WithDispatcher(services.ComputeDispatcher);
+    public static Props Props(JobId job, NodeServices services, long number) =>
+        Akka.Actor.Props.Create(() => new JobNodeActor(job, services, number)).WithDispatcher(services.ComputeDispatcher);
 
     /// <summary>A job's actors hold state that a restart would lose: they are stopped, and the job hears of it.</summary>
     protected override SupervisorStrategy SupervisorStrategy()
@@ -78,6 +80,9 @@ internal sealed class JobNodeActor : ReceiveActor
                 break;
             case Assign assign when delivery.Actor == NodeActors.Agent:
                 Guard("assign", () => OnAssign(assign.Placement));
+                break;
+            case LinesSeen seen:
+                _lines.Seen(seen);
                 break;
             case ICoordinatorMessage when delivery.From != _coordinator:
                 break; // of one whose place another has taken
@@ -166,7 +171,13 @@ internal sealed class JobNodeActor : ReceiveActor
         AnswerStarted(placement);
     }
 
-    private void Follow(JobPlacement placement) => (_placement, _coordinator) = (placement, placement.Coordinator.Node);
+    private void Follow(JobPlacement placement)
+    {
+        bool isNewEpoch = placement.JobEpoch != _placement?.JobEpoch;
+        (_placement, _coordinator) = (placement, placement.Coordinator.Node);
+        // another coordinator may be behind it, whose predecessor may have lost them
+        if (isNewEpoch && _lines.Unseen is { } lines) Answer(lines);
+    }
 
     private void AnswerStarted(JobPlacement placement) => Answer(new JobStarted(_services.Name, placement.JobEpoch, placement.Assignment));
 

@@ -105,7 +105,7 @@ public sealed class NodeAgentActor : ReceiveActor
                 break;
             case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job):
                 // a name of its own: the job's former actor may still be stopping
-                var actor = Context.ActorOf(JobNodeActor.Props(delivery.Job, _services), $"job-{++_spawned}");
+                var actor = Context.ActorOf(JobNodeActor.Props(delivery.Job, _services, ++_spawned), $"job-{_spawned}");
                 Context.Watch(actor);
                 _jobs[delivery.Job] = actor;
                 _names[actor] = delivery.Job;

@@ -88,8 +88,17 @@ public sealed record FailJob(JobId Job, string Why) : INoSerializationVerificati
 /// <summary>From the host: a line written outside of any job (a child process before it joined, say); every live job logs it.</summary>
 public sealed record OutsideOutput(WireLogLine Line) : INoSerializationVerificationNeeded;
 
-/// <summary>From the host: a node has left or was lost.</summary>
-public sealed record NodeGone(NodeId Node, string Why) : INoSerializationVerificationNeeded;
+/// <summary>From the host: a node has left or was lost. Told again where more is known.</summary>
+public sealed record NodeGone(NodeId Node, string Why) : INoSerializationVerificationNeeded
+{
+    /// <summary>
+    /// The last lines that its process wrote and did not send itself, oldest first; possibly none. Null where nobody saw how it ended.
+    /// </summary>
+    public IReadOnlyList<string>? LastLines { get; init; }
+
+    /// <summary>Exception and stack trace that ended it; null where none is known.</summary>
+    public string? Stack { get; init; }
+}
 
 /// <summary>From the host, once the coordinator has read its journal: these nodes are there, and no other that may have been.</summary>
 public sealed record NodesPresent(IReadOnlySet<NodeId> Nodes) : INoSerializationVerificationNeeded;
@@ -121,6 +130,9 @@ public sealed record JobStatus(JobId Job, string Name, string State, long Step, 
     public int ServerFailures { get; init; }
 
     public int Rollbacks { get; init; }
+
+    /// <summary>The latest losses of nodes and exceptions of user code, oldest first.</summary>
+    public IReadOnlyList<NodeFailure> Failures { get; init; } = [];
 }
 
 /// <param name="Index">Number of the parameter server within the job.</param>

@@ -34,6 +34,7 @@ internal sealed partial class TrainingCoordinatorActor
         var record = PlacementRecord.Read(placed.Placement);
         (_workerFailures, _serverFailures, _rollbacks) = (record.WorkerFailures, record.ServerFailures, record.Rollbacks);
         (_stepsRedone, _shardsRedone) = (record.StepsRedone, record.ShardsRedone);
+        RestoreFailures(record);
         _begunAt = DateTimeOffset.FromUnixTimeMilliseconds(record.UnixMilliseconds);
         _epoch = placed.Epoch;
         foreach (var peer in TopologyWire.Peers(record.Placement)) _peers[peer.Node.Value] = peer;
@@ -86,7 +87,7 @@ internal sealed partial class TrainingCoordinatorActor
         Timers.Cancel(AdoptionTimer);
         bool Runs(string node) => _running.TryGetValue(node, out var r) && r.StartEpoch == found.StartEpoch;
         var lost = found.Nodes.Where(n => !Runs(n)).ToHashSet(StringComparer.Ordinal);
-        CountLost(found, lost);
+        CountLost(found, lost, $"it no longer ran the job when the coordinator on {_services.Name} took over");
         bool hasBegun = found.Nodes.Any(n => Runs(n) && _running[n].Begun), isSpent = found.Nodes.Any(n => Runs(n) && _running[n].Spent);
         var next = hasBegun && !isSpent && !found.IsFixed ? found.TakenOver(lost) : null;
         _leftBehind.UnionWith(next is null ? found.Nodes : found.Nodes.Except(next.Nodes));
@@ -107,6 +108,7 @@ internal sealed partial class TrainingCoordinatorActor
         ListenForWeights();
         WatchProgress();
         _state = "training";
+        _atWork.UnionWith(next.Replicas.Select(r => r.Node));
         Assign(next);
         EndLeftBehind();
         TellPlaced();

@@ -307,6 +307,7 @@ internal sealed partial class TrainingCoordinatorActor
             CoordinatorRestarts = _submission.Recovery?.Restarts ?? 0,
             Rollbacks = _rollbacks,
             StepsComputed = StepsComputed(steps),
+            Failures = _failures.All,
             WeightsSha256 = _weightsHash,
         };
     }

@@ -38,6 +38,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         Enter("starting");
         _acknowledged.Clear();
+        _atWork.Clear();
         _restored.Clear();
         _writer?.Tell(new CollectInEpoch(_epoch));
         _restoring?.Dispose();
@@ -57,7 +58,11 @@ internal sealed partial class TrainingCoordinatorActor
         _onceStored = then;
         var begun = _sinkStarted ? _services.Time.GetUtcNow() - TimeSpan.FromSeconds(_progress.WallSeconds) : _begunAt;
         var record = new PlacementRecord(_wirePlacement!, begun.ToUnixTimeMilliseconds(), _workerFailures, _serverFailures, _rollbacks, _stepsRedone,
-            _shardsRedone);
+            _shardsRedone)
+        {
+            Failures = [.. _failures.All.Select(JournalFailure.From)],
+            NodesOut = [.. _userFailures.Out],
+        };
         Context.Parent.Tell(new StorePlacement(_submission.Job, _topology!.Epoch, _topology.Assignment, record.Write()));
     }
 
@@ -95,6 +100,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         if (_topology is not { } topology || started.JobEpoch != topology.Epoch || started.Assignment != topology.Assignment) return;
         _acknowledged.Add(node);
+        if (topology.Replicas.Any(r => r.Node == node.Value)) _atWork.Add(node.Value);
         if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
         if (_state == "training")
         {
@@ -174,6 +180,8 @@ internal sealed partial class TrainingCoordinatorActor
         _leftBehind.Remove(gone.Node.Value);
         if (_found is not null) OnRunning(gone.Node, new JobRunning(gone.Node.Value, 0, false, false));
         Lose(new HashSet<string>(StringComparer.Ordinal) { gone.Node.Value }, gone.Why);
+        Amend(gone);
+        ForgetLines(gone.Node);
     }
 
     /// <summary>Goes on without these nodes.</summary>
@@ -183,7 +191,7 @@ internal sealed partial class TrainingCoordinatorActor
         var recovery = topology.After(lost);
         if (recovery == Recovery.None) return;
         foreach (string node in lost) Note("warning", $"node {NameOf(node)} was lost ({why}) at step {_progress.CurrentStep}");
-        CountLost(topology, lost);
+        CountLost(topology, lost, why);
         if (topology.IsFixed)
         {
             Fail($"node {string.Join(", ", lost.Select(NameOf))} was lost ({why}) at step {_progress.CurrentStep}");
@@ -201,8 +209,9 @@ internal sealed partial class TrainingCoordinatorActor
         Assign(next);
     }
 
-    private void CountLost(JobTopology topology, HashSet<string> lost)
+    private void CountLost(JobTopology topology, HashSet<string> lost, string why)
     {
+        foreach (string node in lost.Where(topology.Nodes.Contains)) AddLoss(topology, node, why);
         int workers = topology.Replicas.Count(r => lost.Contains(r.Node)), servers = topology.Servers.Count(s => lost.Contains(s.Node));
         (_workerFailures, _serverFailures) = (_workerFailures + workers, _serverFailures + servers);
         _services.Meter.Failure(FailureKind.Worker, workers);
@@ -248,6 +257,7 @@ internal sealed partial class TrainingCoordinatorActor
     private void Assign(JobTopology next)
     {
         bool isNewEpoch = next.Epoch != _epoch;
+        TryElsewhere(_topology, next);
         _epoch = next.Epoch;
         _topology = next;
         _wirePlacement = ToWire(next);
@@ -272,8 +282,8 @@ internal sealed partial class TrainingCoordinatorActor
         var nodes = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node)).ToList();
         var leaving = Leaving();
         var own = topology.Replicas.ToDictionary(r => new NodeId(r.Node), r => r.Workers.Length);
-        var capacities = nodes.Select(n =>
-            new NodeCapacity(n.Peer.Node.Value, Math.Max(0, n.Slots - own.GetValueOrDefault(n.Peer.Node)), n.Server)).ToList();
+        var capacities = nodes.Select(n => new NodeCapacity(n.Peer.Node.Value,
+            _userFailures.Out.Contains(n.Peer.Node.Value) ? 0 : Math.Max(0, n.Slots - own.GetValueOrDefault(n.Peer.Node)), n.Server)).ToList();
         if (topology.Improved(capacities, leaving, Spec.Training.Workers, Spec.Training.Replicas) is not { } wanted)
         {
             if (leaving.Count > 0) SaveForLeaving(topology, leaving);

@@ -147,6 +147,9 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         bool isFirst = _epoch == 0;
         var capacities = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node))
             .Select(n => new NodeCapacity(n.Peer.Node.Value, n.Slots, n.Server)).ToList();
+        // nodes whose user code fails are better than none
+        if (capacities.Any(c => c.WorkerSlots > 0 && !_userFailures.Out.Contains(c.Node)))
+            capacities = [.. capacities.Select(c => _userFailures.Out.Contains(c.Node) ? c with { WorkerSlots = 0 } : c)];
         int slots = (int)Math.Min(int.MaxValue, capacities.Sum(c => (long)c.WorkerSlots));
         // what was lost need not come back before the job goes on
         int workers = isFirst ? Spec.Training.WorkersMin ?? Spec.Training.Workers : 1;
@@ -242,11 +245,10 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 OnFinalSlices(slices);
                 break;
             case LogLines lines:
-                foreach (var line in lines.Lines) Log(new LogLine(line.Node, line.Source, line.Level, line.Text, _progress.WallSeconds));
+                OnLines(delivery.From, lines);
                 break;
             case JobFailed failed:
-                string at = failed.Step >= 0 ? $"{failed.Who}, step {failed.Step}" : failed.Who;
-                Fail($"{failed.Type}: {failed.Message} (at {at}){Environment.NewLine}{failed.Stack}");
+                OnFailed(delivery.From, failed);
                 break;
             case Waiting waiting:
                 OnWaiting(delivery.From, waiting);
@@ -297,6 +299,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
 
     private void OnRefused(NodeId node, JobRefused refused)
     {
+        if (refused.Stack is not null) AddFailure(node.Value, 0, $"{refused.Violations[0].Text} (opening the job)", refused.Stack);
         if (_state != "preparing" || (_sinkStarted && refused.Stack is null))
         {
             LeaveOut(node, refused.Violations[0].Text);
@@ -349,6 +352,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             [.. _topology!.Nodes.Select(NameOf)], warnings)
         { Resumed = resumed });
         _begunAt = _services.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds);
+        LogEarlyLines();
     }
 
     private void Enter(string state)
@@ -358,7 +362,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     }
 
     private string NameOf(string node) => _offered.TryGetValue(node, out var offered) ? offered.Name
-        : _prepared.TryGetValue(new NodeId(node), out var prepared) ? prepared.NodeName : node;
+        : _prepared.TryGetValue(new NodeId(node), out var prepared) ? prepared.NodeName : new NodeId(node).Address;
 
     private void TellStatus()
     {
@@ -380,12 +384,14 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             WorkerFailures = _workerFailures,
             ServerFailures = _serverFailures,
             Rollbacks = _rollbacks,
+            Failures = _failures.All,
         });
     }
 
     private void Log(LogLine line)
     {
         if (_sinkStarted) _sink!.Log(line);
+        else KeepForLater(line);
     }
 
     /// <summary>A line of the coordinator's own in the job's log.</summary>

@@ -43,8 +43,13 @@ internal sealed partial class ReplicaActor
     private void OnSlices(SlicesEvaluated done)
     {
         foreach (var (slice, metrics) in done.Results) _slices.Add(new SliceMetrics(slice, WireMetrics.From(metrics)));
-        if ((_slicesToCome -= done.Results.Count) > 0) return;
-        var report = new EvaluationSlices(done.Work.Step, (int)done.Work.Split, [.. _slices]);
+        TellOnceEvaluated(done.Work);
+    }
+
+    private void TellOnceEvaluated(EvaluateSlices done)
+    {
+        if ((_slicesToCome -= done.Slices.Count) > 0) return;
+        var report = new EvaluationSlices(done.Step, (int)done.Split, [.. _slices]);
         _slices.Clear();
         if (_final is not null)
         {

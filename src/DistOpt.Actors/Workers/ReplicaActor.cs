@@ -48,7 +48,6 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private readonly List<IActorRef> _workers = [];
     private readonly Dictionary<int, WorkerPlace[]> _assignments = [];
     private readonly HashSet<ComputeShards> _computing = new(ReferenceEqualityComparer.Instance);
-    private readonly HashSet<object> _retried = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<int> _done = [];
     private readonly List<ComputedNode> _computed = [];
     private readonly List<TensorArrived> _stash = [];
@@ -172,6 +171,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         if (!_gate.TryComplete(Slices))
         {
             RecoverOrphan();
+            DoOrders();
             return;
         }
         if (_pushed is { } pushed) _services.Meter.Phase(_setup.Job, StepPhase.Wait, _services.Time.GetElapsedTime(pushed).TotalSeconds);
@@ -187,6 +187,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         }
         else OpenGate(); // published weights have no plan
         if (_pendingFinal is { } final) StartFinal(final);
+        DoOrders();
     }
 
     private void Follow(StepPlan plan)
@@ -231,12 +232,20 @@ internal sealed partial class ReplicaActor : ReceiveActor
         }
         if (!_computing.Remove(done.Work)) return;
         _computed.AddRange(done.Nodes);
+        PushOnceComputed(done.Work.Plan);
+    }
+
+    private void PushOnceComputed(StepPlan plan)
+    {
         if (_computing.Count > 0) return;
-        long computed = _services.Time.GetTimestamp();
-        Push(done.Work.Plan, PreReduce());
-        _pushed = _services.Time.GetTimestamp();
-        _services.Meter.Phase(_setup.Job, StepPhase.Push, _services.Time.GetElapsedTime(computed, _pushed.Value).TotalSeconds);
-        _computed.Clear();
+        if (_computed.Count > 0)
+        {
+            long computed = _services.Time.GetTimestamp();
+            Push(plan, PreReduce());
+            _pushed = _services.Time.GetTimestamp();
+            _services.Meter.Phase(_setup.Job, StepPhase.Push, _services.Time.GetElapsedTime(computed, _pushed.Value).TotalSeconds);
+            _computed.Clear();
+        }
         OpenGate();
     }
 
@@ -333,6 +342,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
             _isRedoDue = true;
             _assignments.Clear();
             _passed = null;
+            _orders.Clear();
             Volatile.Write(ref _epoch, placement.JobEpoch);
             StopRecovery();
         }
@@ -375,6 +385,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
                 break;
             case Proceed proceed when proceed.Plan.Step == _gate.Version && _plan?.Step == proceed.Plan.Step:
                 OnProceed(proceed.Plan.ToPlan());
+                DoOrders();
                 break;
             case Proceed proceed:
                 _passed = proceed.Plan.ToPlan();
@@ -384,6 +395,11 @@ internal sealed partial class ReplicaActor : ReceiveActor
                 break;
             case EvaluateSplits request:
                 StartFinal(request);
+                DoOrders();
+                break;
+            case TryWork order when order.Work.JobEpoch == _placement.JobEpoch:
+                _orders.Add(order);
+                DoOrders();
                 break;
             case AskWaiting:
                 string doing = _computing.Count > 0 ? $"computes gradient shards {string.Join(", ", _computing.Select(w => $"{w.Begin}-{w.End - 1}"))}"
@@ -408,21 +424,6 @@ internal sealed partial class ReplicaActor : ReceiveActor
         {
             ComputeOwn(plan);
         }
-    }
-
-    /// <summary>User code threw: its work is tried once by another worker of this node, then the job fails with that exception.</summary>
-    private void OnFailed(WorkFailed failed)
-    {
-        _services.Meter.Failure(FailureKind.UserCode);
-        Context.GetLogger(_setup.Job).OfWorker(WorkerIndex(failed.Worker)).Error(failed.Error, "user code threw");
-        if (failed.Worker >= 0 && failed.Work is not null && _workers.Count > 1 && _retried.Add(failed.Work))
-        {
-            _workers[(failed.Worker + 1) % _workers.Count].Tell(failed.Work);
-            return;
-        }
-        var step = failed.Work is ComputeShards work ? work.Plan.Step : _gate.Version;
-        ToTraining(new JobFailed($"worker {WorkerIndex(failed.Worker)} on {_services.Name}", step, failed.Error.GetType().FullName ?? failed.Error.GetType().Name,
-            failed.Error.Message, failed.Error.StackTrace ?? ""));
     }
 
     private int WorkerIndex(int position) => OwnWorkers(_placement) is { Length: > 0 } own ? own[Math.Clamp(position, 0, own.Length - 1)].Index : position;

@@ -20,8 +20,8 @@ internal sealed record SlicesEvaluated(int Worker, EvaluateSlices Work, IReadOnl
     : INoSerializationVerificationNeeded;
 
 /// <summary>User code threw.</summary>
-/// <param name="Work">The message that led to it; null while the worker was being built.</param>
-internal sealed record WorkFailed(int Worker, object? Work, Exception Error) : INoSerializationVerificationNeeded;
+/// <param name="Work">The message that led to it.</param>
+internal sealed record WorkFailed(int Worker, object Work, Exception Error) : INoSerializationVerificationNeeded;
 
 /// <summary>What a worker shares with the other workers of its replica: the weights and the buffer section, both written between steps only.</summary>
 internal sealed record WorkerContext(
@@ -46,6 +46,7 @@ internal sealed class WorkerActor : ReceiveActor
     private readonly int _index;
     private IGradientWorker? _worker;
     private ShardComputation? _computation;
+    private Exception? _notBuilt;
     private long _announced = -1;
 
     public WorkerActor(WorkerContext context, int index)
@@ -62,16 +63,22 @@ internal sealed class WorkerActor : ReceiveActor
     {
         try
         {
-            _worker = _context.Runtime.CreateWorker(_context.Weights);
-            _computation = new ShardComputation(_worker, _context.Tree, _context.Runtime.Layout);
+            Build();
         }
         catch (Exception e)
         {
-            Context.Parent.Tell(new WorkFailed(_index, null, e));
+            // user code too: whoever gives it work hears of it
+            _notBuilt = e;
         }
     }
 
     protected override void PostStop() => _worker?.Dispose();
+
+    private void Build()
+    {
+        _worker = _context.Runtime.CreateWorker(_context.Weights);
+        _computation = new ShardComputation(_worker, _context.Tree, _context.Runtime.Layout);
+    }
 
     private void Compute(ComputeShards work)
     {
@@ -117,9 +124,16 @@ internal sealed class WorkerActor : ReceiveActor
 
     private void Guard(object work, Action act)
     {
-        if (_worker is null) return; // reported when building it failed
+        if (_notBuilt is { } error)
+        {
+            // the next work finds it built, or fails by itself
+            _notBuilt = null;
+            Context.Parent.Tell(new WorkFailed(_index, work, error));
+            return;
+        }
         try
         {
+            if (_worker is null) Build();
             act();
         }
         catch (Exception e)

@@ -27,7 +27,7 @@ internal static class ShowCommand
         return command;
     }
 
-    /// <summary>A job as the API tells it: every field that is no object, then its summary.</summary>
+    /// <summary>A job as the API tells it: every field that is no object, then its failures and its summary.</summary>
     internal static void WriteJob(TextWriter writer, JsonElement job)
     {
         var rows = new List<IReadOnlyList<string>>();
@@ -36,14 +36,19 @@ internal static class ShowCommand
             string? text = property.Value.ValueKind switch
             {
                 JsonValueKind.Object or JsonValueKind.Null => null,
+                JsonValueKind.Array when property.NameEquals(FailureJson.Field) => null,
                 JsonValueKind.Array => string.Join(", ", property.Value.EnumerateArray().Select(Cell)),
                 _ => property.Value.ToString(),
             };
             if (!string.IsNullOrEmpty(text)) rows.Add([property.Name.Replace('_', ' '), text]);
         }
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
-        if (job.TryGetProperty("summary", out var summary) && summary.ValueKind == JsonValueKind.Object)
-            SummaryText.Write(writer, RunJson.ParseSummary(summary), null);
+        FailureText.Write(writer, FailureJson.Parse(job));
+        if (!job.TryGetProperty("summary", out var json) || json.ValueKind != JsonValueKind.Object) return;
+        var summary = RunJson.ParseSummary(json);
+        SummaryText.Write(writer, summary, null);
+        FailureText.Write(writer, summary.Failures);
+        if (summary.Error is { } error) writer.WriteLine(error);
     }
 
     private static string Cell(JsonElement value) => value.ValueKind != JsonValueKind.Object ? value.ToString()
@@ -93,6 +98,7 @@ internal static class ShowCommand
                 {
                     writer.WriteLine(summary.Job);
                     SummaryText.Write(writer, summary, reader.Directory.Path);
+                    FailureText.Write(writer, summary.Failures);
                     if (summary.Error is { } error) writer.WriteLine(error);
                     writer.WriteLine(string.Create(CultureInfo.InvariantCulture,
                         $"{Format.Plural(summary.Workers, "worker")}, {Format.Plural(summary.Servers, "server")}, {Format.Plural(summary.Processes, "process", "processes")}, {Format.Plural(summary.GradientShards, "gradient shard")}; weights {summary.WeightsSha256}"));

@@ -104,6 +104,7 @@ public static class RunJson
         json.WriteNumber("rollbacks", summary.Rollbacks);
         json.WriteNumber("steps_computed", summary.StepsComputed);
         json.WriteString("weights_sha256", summary.WeightsSha256);
+        FailureJson.Write(json, summary.Failures);
     }
 
     /// <exception cref="JsonException">The text is no metric row.</exception>
@@ -168,6 +169,7 @@ public static class RunJson
         Rollbacks = Field(json, "rollbacks").GetInt32(),
         StepsComputed = Field(json, "steps_computed").GetInt64(),
         WeightsSha256 = Field(json, "weights_sha256").GetString(),
+        Failures = FailureJson.Parse(json),
     };
 
     /// <summary>An enum value as it stands in files: <c>MaxSteps</c> becomes <c>max_steps</c>.</summary>

@@ -111,6 +111,18 @@ public sealed partial record JobTopology(
         };
     }
 
+    /// <summary>The topology whose workers on that node are gone, servers stay; null where there are no others.</summary>
+    public JobTopology? WithoutWorkersOn(string node)
+    {
+        var replicas = Replicas.Where(r => r.Node != node).ToImmutableArray();
+        return replicas.IsEmpty ? null : this with { Assignment = Assignment + 1, Replicas = Share(replicas, GradientShards) };
+    }
+
+    /// <summary>What a node has of the job, for people: <c>worker 0, server 1, backup of server 0</c>.</summary>
+    public string RolesOf(string node) => string.Join(", ", Replicas.Where(r => r.Node == node).SelectMany(r => r.Workers).Select(w => $"worker {w.Index}")
+        .Concat(Servers.Where(s => s.Node == node).Select(s => $"server {s.Index}"))
+        .Concat(Servers.Where(s => s.Backup == node).Select(s => $"backup of server {s.Index}")));
+
     /// <summary>
     /// The topology with more workers and backups, as far as nodes have room and the job wants them; null where nothing can be added.
     /// </summary>

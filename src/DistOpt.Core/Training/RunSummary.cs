@@ -62,6 +62,9 @@ public sealed record RunSummary
 
     public long StepsComputed { get; init; }
 
+    /// <summary>The latest losses of nodes and exceptions of user code, oldest first.</summary>
+    public IReadOnlyList<NodeFailure> Failures { get; init; } = [];
+
     /// <summary>SHA-256 (lower-case hex) of the last weights: flat little-endian float32 in layout order.</summary>
     public string? WeightsSha256 { get; init; }
 }

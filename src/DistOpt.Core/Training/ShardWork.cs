@@ -36,4 +36,17 @@ public static class ShardWork
         }
         return work;
     }
+
+    /// <summary>The fewest ranges that hold these shards, for one worker.</summary>
+    /// <param name="shards">In any order, each once.</param>
+    public static IReadOnlyList<ShardRange> Of(int worker, IEnumerable<int> shards)
+    {
+        var work = new List<ShardRange>();
+        foreach (int shard in shards.Order())
+        {
+            if (work.Count > 0 && work[^1].End == shard) work[^1] = work[^1] with { End = shard + 1 };
+            else work.Add(new ShardRange(worker, shard, shard + 1));
+        }
+        return work;
+    }
 }

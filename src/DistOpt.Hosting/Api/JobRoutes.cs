@@ -168,6 +168,8 @@ internal static class JobRoutes
         json.WriteEndArray();
         if (status.SummaryJson is null) WriteLive(json, status);
         if (job.Directory is { } run) json.WriteString("run", run);
+        // one that has ended has them in its summary
+        if (withSummary && status.SummaryJson is null) FailureJson.Write(json, status.Failures);
         if (withSummary && status.SummaryJson is { } summary)
         {
             json.WritePropertyName("summary");

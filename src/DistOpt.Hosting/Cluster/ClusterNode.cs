@@ -160,7 +160,7 @@ public sealed class ClusterNode : IAsyncDisposable
             var meter = telemetry.Meter;
             var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, agent, coordinator, signals, meter)), "membership");
             agent.Tell(new HostHere(membership), ActorRefs.NoSender);
-            system.ActorOf(Props.Create(() => new EndedProcessActor(time)), "ended-processes");
+            system.ActorOf(Props.Create(() => new EndedProcessActor(time, coordinator)), "ended-processes");
             // whoever has it has taken this node for dead
             if (journal is not null) journal.OnLost = () => cluster.Down(cluster.SelfAddress);
             if (coordinates)
@@ -202,11 +202,11 @@ public sealed class ClusterNode : IAsyncDisposable
     /// Tells the local job coordinator, and the cluster, that a node's process has ended, sooner than the cluster would notice: members that are
     /// missing keep others from joining.
     /// </summary>
-    public void ReportGone(NodeId node, string why)
+    public void ReportGone(NodeGone gone)
     {
-        Coordinator?.Tell(new NodeGone(node, why), ActorRefs.NoSender);
+        Coordinator?.Tell(gone, ActorRefs.NoSender);
         var cluster = Akka.Cluster.Cluster.Get(_system);
-        var member = cluster.State.Members.FirstOrDefault(m => MembershipActor.IdOf(m.UniqueAddress) == node);
+        var member = cluster.State.Members.FirstOrDefault(m => MembershipActor.IdOf(m.UniqueAddress) == gone.Node);
         if (member is not null) cluster.Down(member.Address);
     }
 

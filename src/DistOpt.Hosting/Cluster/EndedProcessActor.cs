@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Cluster;
 using Akka.Event;
 using Akka.Remote;
+using DistOpt.Actors.Training;
 
 namespace DistOpt.Hosting.Cluster;
 
@@ -20,11 +21,14 @@ internal sealed class EndedProcessActor : ReceiveActor
 
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly IActorRef? _coordinator;
     private readonly HashSet<UniqueAddress> _probed = [];
     private readonly HashSet<UniqueAddress> _ended = [];
 
-    public EndedProcessActor(TimeProvider time)
+    /// <param name="coordinator">Hears why, before the cluster says that the node is gone; null where there is none here.</param>
+    public EndedProcessActor(TimeProvider time, IActorRef? coordinator)
     {
+        _coordinator = coordinator;
         Receive<AssociationEvent>(e =>
         {
             if (e is not (DisassociatedEvent or AssociationErrorEvent)) return;
@@ -73,6 +77,7 @@ internal sealed class EndedProcessActor : ReceiveActor
         foreach (var member in living.Where(m => _ended.Contains(m.UniqueAddress) && !m.HasRole(NodeOptions.Coordinator)))
         {
             _log.Info("The process of {0} has ended: its connections are closed and nobody listens on its port", member.Address);
+            _coordinator?.Tell(new NodeGone(MembershipActor.IdOf(member.UniqueAddress), "its process has ended"));
             _cluster.Down(member.Address);
         }
     }

@@ -54,7 +54,8 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
             if (!left) meter.Failure(FailureKind.Node);
             Gone(gone.Member, left ? "it left" : "it was downed");
         });
-        Receive<ClusterEvent.MemberDowned>(gone => Gone(gone.Member, "it was downed"));
+        Receive<ClusterEvent.MemberDowned>(gone => Gone(gone.Member,
+            _cluster.State.Unreachable.Contains(gone.Member) ? "it was unreachable and was downed" : "it was downed"));
         Receive<ClusterEvent.IMemberEvent>(_ => { });
         Receive<OfferTick>(_ => Offer());
         Receive<BeginLeaving>(_ =>

@@ -29,10 +29,8 @@ public sealed class NodeProcess : IAsyncDisposable
     public const string SecretVariable = "DISTOPT_SECRET";
     public const string Announcement = "distopt-node ";
 
-    private const int LastLinesKept = 20;
-
     private readonly Process _process;
-    private readonly Queue<string> _lastLines = new();
+    private readonly LastOutput _output = new();
     private readonly TaskCompletionSource<NodeId> _announced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _ending;
 
@@ -51,12 +49,23 @@ public sealed class NodeProcess : IAsyncDisposable
     /// <summary>Whether it ended although nobody asked it to.</summary>
     public bool Died => _process.HasExited && !_ending;
 
+    /// <summary>How it ended, for people; it has.</summary>
+    public string End => $"process {Index} (pid {Pid}) ended with {ExitStatus.Describe(_process.ExitCode)}";
+
+    /// <summary>
+    /// What it wrote last beside its announcement, oldest first. A child's own node passes on what user code writes, so this is what native code
+    /// wrote.
+    /// </summary>
+    public IReadOnlyList<string> LastLines => _output.Lines;
+
+    /// <summary>What the runtime said of its end: an unhandled exception with its stack, say; null where it said nothing.</summary>
+    public string? Report => _output.Report;
+
     /// <summary>What is known about its end, for people.</summary>
     public string Describe()
     {
-        string last;
-        lock (_lastLines) last = string.Join(Environment.NewLine, _lastLines);
-        return $"process {Index} (pid {Pid}) ended with exit code {_process.ExitCode}" + (last.Length == 0 ? "" : $"; its last lines:{Environment.NewLine}{last}");
+        var lines = LastLines.Concat(Report is { } report ? [report] : []).ToList();
+        return lines.Count == 0 ? End : $"{End}; its last lines:{Environment.NewLine}{string.Join(Environment.NewLine, lines)}";
     }
 
     public static NodeProcess Start(ProgramStart program, int index, IReadOnlyList<string> arguments, string secret, Action<NodeProcess, string, string> line)
@@ -124,11 +133,7 @@ public sealed class NodeProcess : IAsyncDisposable
             _announced.TrySetResult(new NodeId(text[Announcement.Length..]));
             return;
         }
-        lock (_lastLines)
-        {
-            _lastLines.Enqueue(text);
-            if (_lastLines.Count > LastLinesKept) _lastLines.Dequeue();
-        }
+        _output.Add(source == "stderr", text);
         line(this, source, text);
     }
 }

@@ -12,7 +12,7 @@ namespace DistOpt.Hosting.Processes;
 /// <param name="gone">Told the node of a child that died, and how it ended.</param>
 /// <param name="told">Told, for the log, the index of a child and what was done about it.</param>
 /// <param name="failed">Told once a child may not be started again.</param>
-internal sealed class ProcessGroup(Func<int, NodeProcess> start, int count, int maxRestarts, Action<NodeId, string> gone, Action<int, string> told,
+internal sealed class ProcessGroup(Func<int, NodeProcess> start, int count, int maxRestarts, Action<NodeId, NodeProcess> gone, Action<int, string> told,
     Action<string> failed) : IAsyncDisposable
 {
     private readonly Lock _lock = new();
@@ -52,7 +52,7 @@ internal sealed class ProcessGroup(Func<int, NodeProcess> start, int count, int 
         {
             if (_ending || !child.Died) return;
             string how = child.Describe();
-            if (child.Announced.IsCompletedSuccessfully) gone(child.Announced.Result, how);
+            if (child.Announced.IsCompletedSuccessfully) gone(child.Announced.Result, child);
             _ended.Add(child);
             if (_restarts[child.Index] >= maxRestarts)
             {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Cluster;
@@ -55,7 +56,7 @@ public static class ProcessJobHost
         NodeProcess Start(int i) => NodeProcess.Start(program, i, ChildArguments(node, i < servers, slots), secret, (child, source, text) =>
             node.OutputOf($"process {child.Index}", source, source == "stderr" ? "warning" : "information", text));
         await using var children = new ProcessGroup(Start, processes, maxRestarts,
-            (id, why) => node.ReportGone(id, why),
+            (id, child) => node.ReportGone(new NodeGone(id, child.End) { LastLines = child.LastLines, Stack = child.Report }),
             (index, why) => node.OutputOf($"process {index}", "distopt", "warning", why),
             why => node.FailJob(job, why));
         try

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DistOpt.Core.Training;
 using MessagePack;
 
 namespace DistOpt.Protocol.Journal;
@@ -19,9 +20,35 @@ public sealed record PlacementRecord(
     [property: Key(5)] long StepsRedone,
     [property: Key(6)] long ShardsRedone)
 {
+    /// <summary>Latest failures of nodes; null in records of builds that did not know them.</summary>
+    [Key(7)]
+    public JournalFailure[]? Failures { get; init; }
+
+    /// <summary>Nodes whose user code has failed too often; likewise.</summary>
+    [Key(8)]
+    public string[]? NodesOut { get; init; }
+
     public ImmutableArray<byte> Write() => [.. MessagePackSerializer.Serialize(this, JournalCodec.Options)];
 
     /// <exception cref="JournalException">The bytes are no such record.</exception>
     public static PlacementRecord Read(ImmutableArray<byte> bytes) => JournalCodec.Guarded("placement", bytes.AsMemory(),
         () => MessagePackSerializer.Deserialize<PlacementRecord>(bytes.AsMemory(), JournalCodec.Options) ?? throw new MessagePackSerializationException("nil"));
+}
+
+/// <summary>A <see cref="NodeFailure"/> as it is stored.</summary>
+[MessagePackObject]
+public sealed record JournalFailure(
+    [property: Key(0)] string Node,
+    [property: Key(1)] string Roles,
+    [property: Key(2)] long Step,
+    [property: Key(3)] long UnixMilliseconds,
+    [property: Key(4)] string Why,
+    [property: Key(5)] string[] LastLines,
+    [property: Key(6)] string? Stack)
+{
+    public static JournalFailure From(NodeFailure failure) =>
+        new(failure.Node, failure.Roles, failure.Step, failure.At.ToUnixTimeMilliseconds(), failure.Why, [.. failure.LastLines], failure.Stack);
+
+    public NodeFailure ToFailure() =>
+        new(Node, Roles, Step, DateTimeOffset.FromUnixTimeMilliseconds(UnixMilliseconds), Why, [.. LastLines], Stack);
 }

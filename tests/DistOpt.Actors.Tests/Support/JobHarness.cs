@@ -174,6 +174,25 @@ internal sealed class JobHarness : IAsyncDisposable
         }
     }
 
+    /// <summary>User code of a node writes a line.</summary>
+    public void Write(int index, string text) =>
+        _nodes[index].Agent.Tell(new NodeOutput([new WireLogLine(_nodes[index].Services.Name, "stdout", "information", text)]), ActorRefs.NoSender);
+
+    /// <summary>The status of the job that is running, once it is as wanted.</summary>
+    public async Task<JobStatus> StatusAsync(Func<JobStatus, bool> isAsWanted, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        while (true)
+        {
+            var list = await Coordinator.Ask<JobList>(new ListJobs(), limit.Token);
+            if (list.Jobs.FirstOrDefault(isAsWanted) is { } status) return status;
+        }
+    }
+
+    /// <summary>From the host, to the coordinator.</summary>
+    public void Tell(NodeGone gone) => Coordinator.Tell(gone, ActorRefs.NoSender);
+
     /// <summary>A message that a node, dead or alive, has sent.</summary>
     public void SendAs(int from, int to, string actor, IWireMessage body, string job = "job-1") =>
         _nodes[from].Services.Router.Send(_nodes[to].Id, new JobId(job), actor, body);

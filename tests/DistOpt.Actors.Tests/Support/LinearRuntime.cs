@@ -36,6 +36,15 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
     /// <summary>Called before each slice of an evaluation.</summary>
     public Action? BeforeEvaluation { get; set; }
 
+    /// <summary>Called before each slice of an evaluation with what is evaluated; may throw as user code may.</summary>
+    public Action<DataSplit, PositionRange>? BeforeSlice { get; set; }
+
+    /// <summary>Called when a job opens it; may throw as user code may.</summary>
+    public Action? BeforeOpen { get; set; }
+
+    /// <summary>Called before each worker is built; may throw as user code may.</summary>
+    public Action? BeforeWorker { get; set; }
+
     /// <summary>Whether each visit is logged as a metric, which then travels with the gradient: what is applied can be counted.</summary>
     public bool LogsSamples { get; init; }
 
@@ -53,6 +62,7 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
 
     public IJobRuntime Open(TrainingSpec spec)
     {
+        BeforeOpen?.Invoke();
         Opened++;
         return this;
     }
@@ -65,7 +75,11 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
         buffers.Clear();
     }
 
-    public IGradientWorker CreateWorker(FlatBuffer weights) => new Worker(this, weights);
+    public IGradientWorker CreateWorker(FlatBuffer weights)
+    {
+        BeforeWorker?.Invoke();
+        return new Worker(this, weights);
+    }
 
     public void SaveModel(string path, ReadOnlyMemory<float> parameters, ReadOnlyMemory<float> buffers) =>
         File.WriteAllBytes(path, System.Runtime.InteropServices.MemoryMarshal.AsBytes(parameters.Span));
@@ -110,6 +124,7 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
         public MetricSums Evaluate(DataSplit split, PositionRange slice, ReadOnlySpan<float> buffers)
         {
             runtime.BeforeEvaluation?.Invoke();
+            runtime.BeforeSlice?.Invoke(split, slice);
             var metrics = new MetricSums();
             long offset = split switch { DataSplit.Train => 0, DataSplit.Validation => runtime.Data.Train, _ => runtime.Data.Train + runtime.Data.Validation };
             for (long i = slice.Begin; i < slice.End; i++)

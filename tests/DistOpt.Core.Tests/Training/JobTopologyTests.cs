@@ -24,6 +24,21 @@ public sealed class JobTopologyTests
         Assert.Equal(Recovery.Rollback, ShardWorkTests.Topology(shards: 4, nodes: 3, servers: 2).After(new HashSet<string> { "n1" }));
 
     [Fact]
+    public void A_node_without_its_workers_keeps_its_servers_and_others_get_their_shards()
+    {
+        var topology = ShardWorkTests.Topology(shards: 8, nodes: 3, servers: 2);
+
+        var next = topology.WithoutWorkersOn("n1")!;
+
+        Assert.Equal((1, 1), (next.Epoch, next.Assignment));
+        Assert.Equal(["n0", "n2"], next.Replicas.Select(r => r.Node));
+        Assert.Equal(8, next.Replicas.SelectMany(r => r.Workers).Sum(w => w.ShardEnd - w.ShardBegin));
+        Assert.Equal(topology.Servers, next.Servers);
+        Assert.Equal("server 1", next.RolesOf("n1"));
+        Assert.Null(next.WithoutWorkersOn("n0")!.WithoutWorkersOn("n2"));
+    }
+
+    [Fact]
     public void A_backup_is_on_another_node_and_takes_over_in_a_new_epoch()
     {
         var topology = ShardWorkTests.Topology(shards: 4, nodes: 3, servers: 2, backups: 1);

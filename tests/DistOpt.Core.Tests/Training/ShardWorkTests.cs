@@ -5,6 +5,13 @@ namespace DistOpt.Core.Tests.Training;
 public sealed class ShardWorkTests
 {
     [Fact]
+    public void Shards_are_put_together_to_the_fewest_ranges()
+    {
+        Assert.Equal([new ShardRange(2, 1, 4), new ShardRange(2, 6, 7)], ShardWork.Of(2, [3, 6, 1, 2]));
+        Assert.Empty(ShardWork.Of(0, []));
+    }
+
+    [Fact]
     public void Under_one_assignment_a_node_does_what_it_owns()
     {
         ShardRange[] own = [new(0, 2, 4), new(1, 4, 7)];

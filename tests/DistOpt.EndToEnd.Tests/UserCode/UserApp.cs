@@ -10,7 +10,9 @@ internal static class UserApp
 {
     public static void Configure(DistOptAppBuilder app) => app
         .AddModel<NormNetOptions>("norm-net", (options, data) => new NormNet(options, data.Classes.Length))
-        .AddModel<TalkerOptions, Talker, SupervisedBatch>("talker", (_, data) => new Talker(data.InputLength, data.Classes.Length), Talker.Step);
+        .AddModel<TalkerOptions, Talker, SupervisedBatch>("talker", (_, data) => new Talker(data.InputLength, data.Classes.Length), Talker.Step)
+        .AddModel<CrasherOptions, Crasher, SupervisedBatch>("crasher", (options, data) => new Crasher(options, data.InputLength, data.Classes.Length),
+            Crasher.Step);
 }
 
 /// <summary>Options of <see cref="NormNet"/>.</summary>
@@ -62,5 +64,65 @@ public sealed class Talker : nn.Module<Tensor, Tensor>
         var output = module.forward(batch.Input);
         context.Log("correct", output.argmax(1).eq(batch.Target).sum(), context.Rows);
         return new StepResult(nn.functional.cross_entropy(output, batch.Target, reduction: nn.Reduction.Sum), context.Rows);
+    }
+}
+
+/// <summary>Options of <see cref="Crasher"/>.</summary>
+public sealed record CrasherOptions
+{
+    /// <summary>"throw" or "fail-fast".</summary>
+    public string How { get; init; } = "throw";
+
+    /// <summary>Position in the first epoch: the gradient shard that begins there fails. 640 = at step 20 with batches of 32.</summary>
+    [Range(0, 1_000_000)]
+    public int AtPosition { get; init; } = 640;
+
+    /// <summary>A file: whoever makes it fails, and nobody else. Empty: everyone fails at every try.</summary>
+    public string Once { get; init; } = "";
+}
+
+/// <summary>A linear model whose training step fails.</summary>
+public sealed class Crasher : nn.Module<Tensor, Tensor>
+{
+    private readonly TorchSharp.Modules.Linear linear;
+    private readonly CrasherOptions _options;
+
+    public Crasher(CrasherOptions options, int inputs, int classes) : base(nameof(Crasher))
+    {
+        _options = options;
+        linear = nn.Linear(inputs, classes);
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor input) => linear.forward(input.flatten(1));
+
+    public static StepResult Step(Crasher module, SupervisedBatch batch, StepContext context)
+    {
+        var options = module._options;
+        if (context is { Training: true, Epoch: 0, Step: 0, Rows: > 0 }) Console.WriteLine($"process {Environment.ProcessId} has begun");
+        bool isThere = context is { Training: true, Epoch: 0, Step: > 0, Rows: > 0 } && context.FirstPosition == options.AtPosition;
+        if (isThere && IsMine(options.Once)) Fail(options.How);
+        return new StepResult(nn.functional.cross_entropy(module.forward(batch.Input), batch.Target, reduction: nn.Reduction.Sum), context.Rows);
+    }
+
+    private static void Fail(string how)
+    {
+        Console.WriteLine($"process {Environment.ProcessId} fails");
+        if (how == "fail-fast") Environment.FailFast("the crasher has had enough");
+        throw new InvalidOperationException("the crasher has had enough");
+    }
+
+    private static bool IsMine(string once)
+    {
+        if (once.Length == 0) return true;
+        try
+        {
+            using var made = new FileStream(once, FileMode.CreateNew);
+            return true;
+        }
+        catch (IOException)
+        {
+            return false; // another one was first
+        }
     }
 }

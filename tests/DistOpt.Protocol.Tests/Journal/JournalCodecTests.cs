@@ -2,6 +2,7 @@ using DistOpt.Core.Jobs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol.Journal;
+using MessagePack;
 
 namespace DistOpt.Protocol.Tests.Journal;
 
@@ -73,6 +74,26 @@ public sealed class JournalCodecTests
 
         Assert.Equivalent(new JobEvent.Placed("j", 2, [9]), JournalCodec.Read("job-placed.1", placed), strict: true);
         Assert.Equal(new JobEvent.Submitted("j", null, "n", "s", "h", "d", DateTimeOffset.UnixEpoch.AddMilliseconds(1)), JournalCodec.Read("job-submitted.1", submitted));
+    }
+
+    [Fact]
+    public void A_placement_keeps_what_the_job_has_lost_and_is_read_without_it_too()
+    {
+        var placement = new JobPlacement(2, [], [], new WirePeer(new NodeId("n"), "h", 1));
+        var failure = new NodeFailure("n", "worker 0", 7, At, "it was lost", ["a", "b"], "at X");
+        var record = new PlacementRecord(placement, 5, 1, 2, 3, 4, 6) { Failures = [JournalFailure.From(failure)], NodesOut = ["n2"] };
+        byte[] body = MessagePackSerializer.Serialize(placement, JournalCodec.Options, TestContext.Current.CancellationToken);
+        // seven fields, as the first builds wrote them
+        byte[] first = [0x97, .. body, 5, 1, 2, 3, 4, 6];
+
+        var read = PlacementRecord.Read(record.Write());
+
+        Assert.Equivalent(record, read, strict: true);
+        Assert.Equivalent(failure, Assert.Single(read.Failures!).ToFailure(), strict: true);
+        var older = PlacementRecord.Read([.. first]);
+        Assert.Equal((5L, 1, 6L), (older.UnixMilliseconds, older.WorkerFailures, older.ShardsRedone));
+        Assert.Null(older.Failures);
+        Assert.Null(older.NodesOut);
     }
 
     /// <summary>Random, cut and changed bytes: an event, or a <see cref="JournalException"/>, never anything else.</summary>
