@@ -48,6 +48,7 @@ public static class WireManifests
         ["drain-node.1"] = typeof(DrainNode),
         ["node-released.1"] = typeof(NodeReleased),
         ["state-written.1"] = typeof(StateWritten),
+        ["greeting.1"] = typeof(Greeting),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);
@@ -57,5 +58,5 @@ public static class WireManifests
     /// <summary>Manifest of a message, or null if the type is not a contract.</summary>
     public static string? Of(Type type) => Names.GetValueOrDefault(type);
 
-    public static Type? TypeOf(string manifest) => Types.GetValueOrDefault(manifest);
+    public static Type? TypeOf(string? manifest) => manifest is null ? null : Types.GetValueOrDefault(manifest);
 }

@@ -190,7 +190,7 @@ public sealed class ClusterTlsTests : IDisposable
               }
             }
             """).WithFallback(ConfigurationFactory.ParseString(DistOpt.Actors.Serialization.WireSerializer.Hocon))),
-        new ControlTransportSetup(System.Net.IPAddress.Loopback, 0, "127.0.0.1", 128_000, 100, 100, tls, NullLogger.Instance)));
+        new ControlTransportSetup(System.Net.IPAddress.Loopback, 0, "127.0.0.1", 128_000, 100, 100, new VersionGate(NodeBuild.Current), tls, NullLogger.Instance)));
 
     private static async Task<ActorIdentity?> Identify(ActorSystem from, string path, TimeSpan limit)
     {
