@@ -118,7 +118,7 @@ public sealed class ClusterNode : IAsyncDisposable
         var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
         var journal = SqlJournal.Of(options);
         string journalId = journal?.Prepare() ?? $"none-{Guid.NewGuid():n}";
-        var versions = new VersionGate(NodeBuild.Current);
+        var versions = new VersionGate(options.Build);
         var setup = NodeConfiguration.Setup(options, overlay, bind, tls, versions, loggers.CreateLogger<ControlTransport>(), (journalId, journal));
         var system = ActorSystem.Create(SystemName, setup);
         TcpTensorChannel? channel = null;
@@ -158,7 +158,7 @@ public sealed class ClusterNode : IAsyncDisposable
             if (coordinator is not null) agent.Tell(new CoordinatorHere(coordinator));
             var self = channel.Self;
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
-                options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current.ToString());
+                options.WorkerSlots ?? Environment.ProcessorCount, options.Build.Version.ToString());
             var signals = new NodeSignals();
             var meter = telemetry.Meter;
             var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, agent, coordinator, signals, meter)), "membership");
