@@ -8,7 +8,7 @@ namespace DistOpt.Protocol;
 /// minor version apart work together, so that a cluster can be upgraded node by node while jobs run.
 /// <para>
 /// A new minor version may add a message, or a field at the end of one, whose absence (null, 0) means what was before. It does not write into
-/// the journal, and does not need as an answer, what the minor version before it cannot read; a field that it adds to the spec stands in a
+/// the journal, send on the tensor channel, or need as an answer what the minor version before it cannot read; a field that it adds to the spec stands in a
 /// resolved spec only where it is used. Whatever changes bits, takes away or changes a meaning is a new major version.
 /// </para>
 /// </summary>

@@ -136,7 +136,7 @@ internal sealed class JoinChecks(NodeOptions own, string host, AppConsole consol
             : ahead.Duration() >= ClockWarning ? DoctorCheck.Warning("clock", text, remedy) : DoctorCheck.Ok("clock", text);
     }
 
-    private static DoctorCheck Build(JsonElement node)
+    internal static DoctorCheck Build(JsonElement node)
     {
         string version = node.GetProperty("protocol").GetString()!;
         string there = $"{node.GetProperty("build").GetString()}, protocol {version}";
