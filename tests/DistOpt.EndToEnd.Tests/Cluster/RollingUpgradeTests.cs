@@ -11,7 +11,7 @@ namespace DistOpt.EndToEnd.Tests.Cluster;
 public sealed class RollingUpgradeTests
 {
     /// <summary>Steps of the job for each node that is replaced, so that all are while it runs.</summary>
-    private const int StepsANode = 2000;
+    private const int StepsANode = 1500;
 
     private const int StepsAnEpoch = 43;
 

@@ -120,7 +120,7 @@ public sealed class VersionTests
         {
             await probe.ConnectAsync(host, port, Token);
             probe.Client.Shutdown(SocketShutdown.Send);
-            Assert.Equal(0, await probe.GetStream().ReadAsync(new byte[1], Token));
+            Assert.Equal(0, await probe.Client.ReceiveAsync(new byte[1], Token));
         }
         Assert.Empty(Warnings("control connection from"));
         using var browser = new TcpClient();
