@@ -7,7 +7,7 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Hosting;
 
-/// <summary>Which build of DistOpt this process runs, as nodes compare it.</summary>
+/// <summary>Which build of DistOpt this process runs, for people: whether builds work together is decided by <see cref="ProtocolVersion"/>.</summary>
 public static class BuildIdentity
 {
     /// <summary>Version and the first digits of a hash over the code of Core, Protocol, Actors and Hosting.</summary>

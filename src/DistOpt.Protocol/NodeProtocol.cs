@@ -93,7 +93,10 @@ public sealed record PrepareJob([property: Key(0)] string SpecYaml, [property: K
     public string? Proof { get; init; }
 }
 
-/// <summary>Node agent to training coordinator: model and data are open, and this is what they are.</summary>
+/// <summary>
+/// Node agent to training coordinator: model and data are open, and this is what they are. What only one of two versions reports is not compared
+/// between them.
+/// </summary>
 [MessagePackObject]
 public sealed record JobPrepared(
     [property: Key(0)] string NodeName,
@@ -104,6 +107,14 @@ public sealed record JobPrepared(
     /// <summary>What the node has read on shared storage where <see cref="PrepareJob.Proof"/> asked for it; it has written a file beside that.</summary>
     [Key(4)]
     public string? Proof { get; init; }
+
+    /// <summary>Build of the code that computes; see <see cref="Core.Training.JobFingerprint.Engine"/>.</summary>
+    [Key(5)]
+    public string? Engine { get; init; }
+
+    /// <summary>Protocol version of the node.</summary>
+    [Key(6)]
+    public string? Version { get; init; }
 }
 
 /// <summary>Node agent to training coordinator: the job cannot run here, for these reasons. <paramref name="Stack"/> where it was no bad input.</summary>

@@ -27,7 +27,7 @@ public static class WireCodec
     }
 
     /// <exception cref="WireException">Unknown manifest, or bytes that are not that contract.</exception>
-    public static IWireMessage Deserialize(string manifest, ReadOnlyMemory<byte> bytes)
+    public static IWireMessage Deserialize(string? manifest, ReadOnlyMemory<byte> bytes)
     {
         var type = WireManifests.TypeOf(manifest) ?? throw new WireException($"manifest '{Shorten(manifest)}' is not known");
         try
@@ -41,5 +41,5 @@ public static class WireCodec
         }
     }
 
-    private static string Shorten(string text) => text.Length <= 40 ? text : text[..40] + "...";
+    private static string Shorten(string? text) => text is null ? "nil" : text.Length <= 40 ? text : text[..40] + "...";
 }

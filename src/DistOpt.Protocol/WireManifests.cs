@@ -50,6 +50,7 @@ public static class WireManifests
         ["state-written.1"] = typeof(StateWritten),
         ["try-work.1"] = typeof(TryWork),
         ["lines-seen.1"] = typeof(LinesSeen),
+        ["greeting.1"] = typeof(Greeting),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);
@@ -59,5 +60,5 @@ public static class WireManifests
     /// <summary>Manifest of a message, or null if the type is not a contract.</summary>
     public static string? Of(Type type) => Names.GetValueOrDefault(type);
 
-    public static Type? TypeOf(string manifest) => Types.GetValueOrDefault(manifest);
+    public static Type? TypeOf(string? manifest) => manifest is null ? null : Types.GetValueOrDefault(manifest);
 }

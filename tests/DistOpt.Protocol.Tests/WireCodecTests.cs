@@ -102,12 +102,12 @@ public sealed class WireCodecTests
     private static IComparer<Type> ByName => Comparer<Type>.Create(Names);
 
     /// <summary>All values, arrays included, as text: records compare arrays by reference.</summary>
-    private static string Text(object? value) => value switch
+    internal static string Text(object? value) => value switch
     {
         null => "null",
         string s => $"'{s}'",
         IEnumerable list => "[" + string.Join(",", list.Cast<object?>().Select(Text)) + "]",
-        _ when value.GetType().Namespace == "DistOpt.Protocol" =>
+        _ when value.GetType().Namespace!.StartsWith("DistOpt.Protocol", StringComparison.Ordinal) =>
             value.GetType().Name + "{" + string.Join(",", value.GetType().GetProperties().Select(p => p.Name + "=" + Text(p.GetValue(value)))) + "}",
         _ => Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture)!,
     };
@@ -115,7 +115,7 @@ public sealed class WireCodecTests
     private sealed record Stranger : IWireMessage;
 
     /// <summary>Makes a message with a different value in every field.</summary>
-    private static class Example
+    internal static class Example
     {
         public static object? Of(Type type, int seed)
         {

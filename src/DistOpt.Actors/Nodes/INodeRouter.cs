@@ -17,6 +17,9 @@ public interface INodeRouter
 
     /// <param name="actor">One of <see cref="NodeActors"/>.</param>
     void Send(NodeId to, JobId job, string actor, IWireMessage body);
+
+    /// <summary>Protocol version that a node runs; null where it is not known.</summary>
+    string? VersionOf(NodeId node) => null;
 }
 
 /// <summary>Routes within one process: to node agents that were added.</summary>

@@ -116,7 +116,12 @@ internal sealed class JobNodeActor : ReceiveActor
             return;
         }
         var fingerprint = _handle.Runtime.Fingerprint;
-        Send(asker, new JobPrepared(_services.Name, Texts(fingerprint.Exact), Texts(fingerprint.Numeric), [.. _handle.Runtime.Warnings]) { Proof = proof });
+        Send(asker, new JobPrepared(_services.Name, Texts(fingerprint.Exact), Texts(fingerprint.Numeric), [.. _handle.Runtime.Warnings])
+        {
+            Proof = proof,
+            Engine = fingerprint.Engine,
+            Version = ProtocolVersion.Current.ToString(),
+        });
     }
 
     /// <exception cref="SpecException">Shared storage is not seen here, or may not be written.</exception>

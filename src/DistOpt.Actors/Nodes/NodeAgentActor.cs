@@ -27,6 +27,10 @@ public sealed class NodeAgentActor : ReceiveActor
 {
     public const string Name = "node";
 
+    // what a peer can fill a log and a memory with
+    private const int UnknownMax = 100;
+    private const int UnknownLength = 40;
+
     private readonly NodeServices _services;
     private readonly Dictionary<JobId, IActorRef> _jobs = [];
     private readonly Dictionary<IActorRef, JobId> _names = [];
@@ -37,6 +41,7 @@ public sealed class NodeAgentActor : ReceiveActor
     // messages for a job that begins here anew while what ran of it before is still ending
     private readonly Dictionary<JobId, List<NodeDelivery>> _waiting = [];
     private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly HashSet<string> _unknown = new(StringComparer.Ordinal);
     private IActorRef? _coordinator;
     private IActorRef? _host;
     private long _spawned;
@@ -75,6 +80,11 @@ public sealed class NodeAgentActor : ReceiveActor
     private void Open(NodeEnvelope envelope)
     {
         if (envelope.To is { } to && to != _services.Router.Self) return; // meant for the process that was here before
+        if (WireManifests.TypeOf(envelope.Manifest) is null)
+        {
+            OnUnknown(envelope);
+            return;
+        }
         try
         {
             Deliver(new NodeDelivery(envelope.Job, envelope.Actor, envelope.From, WireCodec.Deserialize(envelope.Manifest, envelope.Body)));
@@ -83,6 +93,15 @@ public sealed class NodeAgentActor : ReceiveActor
         {
             _log.Warning("Message from [{0}] for [{1}] refused: {2}", envelope.From, envelope.Actor, e.Message);
         }
+    }
+
+    /// <summary>A newer version has messages that this one can do without; it says so once for each.</summary>
+    private void OnUnknown(NodeEnvelope envelope)
+    {
+        string manifest = envelope.Manifest is { } named ? named[..Math.Min(named.Length, UnknownLength)] : "nil";
+        if (_unknown.Count == UnknownMax || !_unknown.Add(manifest)) return;
+        _log.Warning("Message '{0}' from [{1}] (protocol {2}) is not known to this build (protocol {3}) and is dropped", manifest, envelope.From,
+            _services.Router.VersionOf(envelope.From) ?? "unknown", ProtocolVersion.Current);
     }
 
     private void Deliver(NodeDelivery delivery)

@@ -272,8 +272,13 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         }
         // a node that came later: it is left out where it differs, and the job goes on
         var differences = FingerprintCheck.Compare(_services.Name, _handle!.Runtime.Fingerprint, [prepared], Spec.Training.BitExact);
-        if (differences.Count > 0) Refuse(node, string.Join("; ", differences.Select(d => d.Message)));
-        else Grow();
+        if (differences.Count > 0)
+        {
+            Refuse(node, string.Join("; ", differences.Select(d => d.Message)));
+            return;
+        }
+        foreach (string other in FingerprintCheck.OtherBuilds(_services.Name, _handle.Runtime.Fingerprint, [prepared])) Note("warning", other);
+        Grow();
     }
 
     private void StartIfPrepared()
@@ -286,6 +291,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             EndBadInput(new SpecException(differences));
             return;
         }
+        _warnings.AddRange(FingerprintCheck.OtherBuilds(_services.Name, _handle.Runtime.Fingerprint, used));
         ListenForWeights();
         StartEpoch();
     }

@@ -64,7 +64,7 @@ internal static class NodeCommand
         {
             node = await ClusterNode.StartAsync(options, parts, loggers, console.Time, stop.Token).ConfigureAwait(false);
         }
-        catch (TimeoutException e)
+        catch (Exception e) when (e is TimeoutException or JoinRefusedException)
         {
             throw new CommandException(ExitCode.CouldNotJoin, e.Message);
         }

@@ -136,12 +136,17 @@ internal sealed class JoinChecks(NodeOptions own, string host, AppConsole consol
             : ahead.Duration() >= ClockWarning ? DoctorCheck.Warning("clock", text, remedy) : DoctorCheck.Ok("clock", text);
     }
 
-    private static DoctorCheck Build(JsonElement node)
+    internal static DoctorCheck Build(JsonElement node)
     {
-        string there = $"{node.GetProperty("build").GetString()}, protocol {node.GetProperty("protocol").GetString()}";
+        string version = node.GetProperty("protocol").GetString()!;
+        string there = $"{node.GetProperty("build").GetString()}, protocol {version}";
         string here = $"{BuildIdentity.Current}, protocol {ProtocolVersion.Current}";
-        return here == there ? DoctorCheck.Ok("build", here)
-            : DoctorCheck.Failed("build", $"{here} here, {there} there", "install the same build on both: jobs are refused between different ones");
+        if (here == there) return DoctorCheck.Ok("build", here);
+        string text = $"{here} here, {there} there";
+        return ProtocolVersion.TryParse(version, out var other) && other.WorksWith(ProtocolVersion.Current)
+            ? DoctorCheck.Warning("build", text + ": they work together", "install the same build on both once the upgrade is done")
+            : DoctorCheck.Failed("build", text + ": a join is refused, for they are more than one minor version apart",
+                "install the version of the cluster here, or upgrade the cluster by one minor version at a time");
     }
 
     /// <summary>Whether the other node reaches a port of this one; the port is opened for it where no node holds it yet.</summary>

@@ -35,9 +35,16 @@ public enum DataSplit
 /// <summary>
 /// What must be equal on every node of a job (DESIGN section 4). Values are short texts, so that an error can show both.
 /// </summary>
-/// <param name="Exact">Checks that always hold: protocol, user code, data rows and hash, layout.</param>
+/// <param name="Exact">Checks that always hold: user code, data rows and hash, layout.</param>
 /// <param name="Numeric">Checks that matter under <c>bit_exact</c>: libtorch version, CPU capability, hash of a probe gradient.</param>
-public sealed record JobFingerprint(IReadOnlyDictionary<string, string> Exact, IReadOnlyDictionary<string, string> Numeric);
+public sealed record JobFingerprint(IReadOnlyDictionary<string, string> Exact, IReadOnlyDictionary<string, string> Numeric)
+{
+    /// <summary>
+    /// Build of DistOpt's own code that computes. It may differ while a cluster is upgraded, which is told; bits are judged by
+    /// <see cref="Numeric"/>. Empty = it has none.
+    /// </summary>
+    public string Engine { get; init; } = "";
+}
 
 /// <summary>A job's model and data on one node. Thread-safe except where said; workers made from it belong to one thread each.</summary>
 public interface IJobRuntime : IDisposable

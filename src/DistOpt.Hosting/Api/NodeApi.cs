@@ -25,7 +25,7 @@ internal static class NodeApi
             foreach (string role in node.Options.Roles) json.WriteStringValue(role);
             json.WriteEndArray();
             json.WriteNumber("tensor_port", node.TensorPort);
-            json.WriteString("protocol", ProtocolVersion.Current);
+            json.WriteString("protocol", ProtocolVersion.Current.ToString());
             json.WriteString("build", BuildIdentity.Current);
             json.WriteString("time", time.GetUtcNow().ToString("O", CultureInfo.InvariantCulture));
             if (node.Tls is { } tls) json.WriteString("certificate_ends", tls.Certificate.NotAfter.ToUniversalTime().ToString("O", CultureInfo.InvariantCulture));

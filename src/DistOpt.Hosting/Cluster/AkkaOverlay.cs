@@ -21,6 +21,7 @@ internal static partial class AkkaOverlay
         ("akka.remote.trusted-selection-paths", "what others may reach is the node's own"),
         ("akka.remote.enabled-transports", "the transport is the node's own"),
         ("akka.cluster.roles", "use the node's setting roles"),
+        ("akka.cluster.app-version", "it is the version of the node's protocol"),
         ("akka.cluster.seed-nodes", "use the node's setting join"),
         ("akka.cluster.downing-provider-class", "use the node's setting split_brain"),
         ("akka.cluster.singleton", "the node places the job coordinator by itself"),

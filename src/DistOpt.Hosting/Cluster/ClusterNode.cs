@@ -107,6 +107,7 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>Starts the node and waits until it is a member of the cluster.</summary>
     /// <exception cref="SpecException">Settings out of bounds, or a port in use.</exception>
     /// <exception cref="TimeoutException">The cluster could not be joined in <see cref="NodeOptions.JoinTimeout"/>.</exception>
+    /// <exception cref="JoinRefusedException">The cluster runs a version that does not work with this one.</exception>
     public static async Task<ClusterNode> StartAsync(NodeOptions options, JobParts parts, ILoggerFactory loggers, TimeProvider time,
         CancellationToken cancellationToken)
     {
@@ -117,7 +118,8 @@ public sealed class ClusterNode : IAsyncDisposable
         var bind = await AddressOfAsync(options.Bind, cancellationToken).ConfigureAwait(false);
         var journal = SqlJournal.Of(options);
         string journalId = journal?.Prepare() ?? $"none-{Guid.NewGuid():n}";
-        var setup = NodeConfiguration.Setup(options, overlay, bind, tls, loggers.CreateLogger<ControlTransport>(), (journalId, journal));
+        var versions = new VersionGate(options.Build);
+        var setup = NodeConfiguration.Setup(options, overlay, bind, tls, versions, loggers.CreateLogger<ControlTransport>(), (journalId, journal));
         var system = ActorSystem.Create(SystemName, setup);
         TcpTensorChannel? channel = null;
         NodeTelemetry? telemetry = null;
@@ -125,6 +127,7 @@ public sealed class ClusterNode : IAsyncDisposable
         {
             AkkaLogging.Attach(system, loggers);
             var cluster = Akka.Cluster.Cluster.Get(system);
+            versions.UseMembers(() => MemberVersions.Of(cluster.State));
             var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
             string name = $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
             channel = OpenChannel(options, bind, tls, id, loggers, time);
@@ -155,7 +158,7 @@ public sealed class ClusterNode : IAsyncDisposable
             if (coordinator is not null) agent.Tell(new CoordinatorHere(coordinator));
             var self = channel.Self;
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
-                options.WorkerSlots ?? Environment.ProcessorCount, ProtocolVersion.Current);
+                options.WorkerSlots ?? Environment.ProcessorCount, options.Build.Version.ToString());
             var signals = new NodeSignals();
             var meter = telemetry.Meter;
             var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, agent, coordinator, signals, meter)), "membership");
@@ -165,7 +168,8 @@ public sealed class ClusterNode : IAsyncDisposable
             if (journal is not null) journal.OnLost = () => cluster.Down(cluster.SelfAddress);
             if (coordinates)
                 CoordinatorSingleton.Start(system, services, options, new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Relay = coordinator });
-            await JoinAsync(cluster, options, peers?.Load() ?? [], signals.Joined.Task, time, cancellationToken).ConfigureAwait(false);
+            await JoinAsync(cluster, options, peers?.Load() ?? [], signals.Joined.Task, versions, time, cancellationToken).ConfigureAwait(false);
+            await MemberVersions.CheckAsync(cluster, versions.Own).ConfigureAwait(false);
             if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal).ConfigureAwait(false);
             return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place, signals)
             { Time = time };
@@ -302,21 +306,22 @@ public sealed class ClusterNode : IAsyncDisposable
         _ => NodeEnd.Stopped,
     };
 
-    private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, IReadOnlyList<string> peers, Task joined, TimeProvider time,
-        CancellationToken cancellationToken)
+    private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, IReadOnlyList<string> peers, Task joined, VersionGate versions,
+        TimeProvider time, CancellationToken cancellationToken)
     {
         Address At(string endpoint) => Address.Parse($"{NodeConfiguration.Protocol(options)}://{SystemName}@{endpoint}");
         if (options.Join.Length > 0) cluster.JoinSeedNodes(options.Join.Select(At));
         else if (peers.Count == 0) cluster.Join(cluster.SelfAddress);
         // first in the list: where none of the others lives any more, it begins a cluster of its own
         else cluster.JoinSeedNodes([cluster.SelfAddress, .. peers.Select(At)]);
+        string whom = options.Join.Length == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
         try
         {
-            await joined.WaitAsync(TimeSpan.FromSeconds(options.JoinTimeout), time, cancellationToken).ConfigureAwait(false);
+            var first = await Task.WhenAny(joined, versions.Refused).WaitAsync(TimeSpan.FromSeconds(options.JoinTimeout), time, cancellationToken).ConfigureAwait(false);
+            if (first == versions.Refused) throw new JoinRefusedException($"could not join {whom}: {await versions.Refused.ConfigureAwait(false)}");
         }
         catch (TimeoutException)
         {
-            string whom = options.Join.Length == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
             throw new TimeoutException($"could not join {whom} within {options.JoinTimeout:0.#} s: check that a coordinator runs there and that its port is reachable");
         }
     }

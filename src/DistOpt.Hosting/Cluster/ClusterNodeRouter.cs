@@ -16,6 +16,9 @@ internal sealed class ClusterNodeRouter(NodeId self, ActorSystem system, string 
 
     public NodeId Self { get; } = self;
 
+    public string? VersionOf(NodeId node) => Akka.Cluster.Cluster.Get(system).State.Members
+        .FirstOrDefault(m => MembershipActor.IdOf(m.UniqueAddress) == node) is { } member ? MemberVersions.Of(member)?.ToString() : null;
+
     public void Attach(IActorRef agent) => _agent = agent;
 
     public void Send(NodeId to, JobId job, string actor, IWireMessage body)

@@ -43,6 +43,9 @@ public sealed record NodeOptions
     /// <summary>What <see cref="Journal"/> says where nothing is kept.</summary>
     public const string NoJournal = "none";
 
+    /// <summary>What the node says it runs: tests let nodes of one process pass for different builds.</summary>
+    internal NodeBuild Build { get; init; } = NodeBuild.Current;
+
     /// <summary>What the node does: any of coordinator, server, worker.</summary>
     public ImmutableArray<string> Roles { get; init; } = [Coordinator, Server, Worker];
 

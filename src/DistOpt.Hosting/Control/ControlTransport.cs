@@ -64,6 +64,7 @@ internal sealed class ControlTransport : Transport
             Stream stream = _setup.Tls is not { } tls ? new NetworkStream(socket, ownsSocket: true)
                 : await TlsStreams.OverAsync(tls, socket, accepted: false, tls.VerifyNames ? remoteAddress.Host : null, limit.Token).ConfigureAwait(false);
             var local = new Address(SchemeIdentifier, System.Name, _setup.AdvertisedHost, ((IPEndPoint?)_listener?.LocalEndPoint)?.Port);
+            await Handshake(local).ConnectAsync(stream, remote, limit.Token).ConfigureAwait(false);
             return Open(new ControlConnection(local, remoteAddress, remote, socket, stream, _setup, null));
         }
         catch (Exception e) when (ConnectionErrors.IsLoss(e))
@@ -71,7 +72,7 @@ internal sealed class ControlTransport : Transport
             socket.Dispose();
             string error = e is OperationCanceledException ? $"no answer within {ConnectTimeout.TotalSeconds:0} s" : e.Message;
             // a node that is not there is ordinary; one that does not belong here is not
-            if (e is AuthenticationException) _setup.Logger.NotConnected(remote, error);
+            if (e is AuthenticationException or ControlHandshakeException) _setup.Logger.NotConnected(remote, error);
             // without the cause, whose stack Akka would log with every attempt
             throw new InvalidAssociationException($"no control connection to {remote}: {error}");
         }
@@ -137,8 +138,13 @@ internal sealed class ControlTransport : Transport
         try
         {
             socket.NoDelay = true;
-            var stream = await HandshakeAsync(socket).ConfigureAwait(false);
+            var stream = await HandshakeAsync(socket, local).ConfigureAwait(false);
             Proved();
+            if (stream is null)
+            {
+                socket.Dispose();
+                return;
+            }
             var end = (IPEndPoint)socket.RemoteEndPoint!;
             var address = new Address(SchemeIdentifier, System.Name, end.Address.ToString(), end.Port);
             var certificate = _setup.Tls is { VerifyNames: true } ? (stream as SslStream)?.RemoteCertificate as X509Certificate2 : null;
@@ -171,13 +177,17 @@ internal sealed class ControlTransport : Transport
         }
     }
 
-    private async ValueTask<Stream> HandshakeAsync(Socket socket)
+    /// <returns>Null where the peer wants nothing.</returns>
+    private async ValueTask<Stream?> HandshakeAsync(Socket socket, Address local)
     {
-        if (_setup.Tls is not { } tls) return new NetworkStream(socket, ownsSocket: true);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(_closing.Token);
         limit.CancelAfter(HandshakeTimeout);
-        return await TlsStreams.OverAsync(tls, socket, accepted: true, null, limit.Token).ConfigureAwait(false);
+        Stream stream = _setup.Tls is not { } tls ? new NetworkStream(socket, ownsSocket: true)
+            : await TlsStreams.OverAsync(tls, socket, accepted: true, null, limit.Token).ConfigureAwait(false);
+        return await Handshake(local).AcceptAsync(stream, limit.Token).ConfigureAwait(false) ? stream : null;
     }
+
+    private ControlHandshake Handshake(Address local) => new(_setup.Versions, $"{local.Host}:{local.Port}");
 
     private ControlConnection Open(ControlConnection connection)
     {

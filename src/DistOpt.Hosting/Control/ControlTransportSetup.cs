@@ -12,10 +12,11 @@ namespace DistOpt.Hosting.Control;
 /// <param name="frameBytes">Largest frame.</param>
 /// <param name="connections">Most connections from others.</param>
 /// <param name="handshakes">Most of them that have not yet proved who they are.</param>
+/// <param name="versions">Decides which builds may connect.</param>
 /// <param name="tls">Null for plain TCP.</param>
 /// <param name="logger">Gets a line for whatever is refused.</param>
 internal sealed class ControlTransportSetup(
-    IPAddress bind, int port, string advertisedHost, int frameBytes, int connections, int handshakes, NodeTls? tls, ILogger logger) : Setup
+    IPAddress bind, int port, string advertisedHost, int frameBytes, int connections, int handshakes, VersionGate versions, NodeTls? tls, ILogger logger) : Setup
 {
     public IPAddress Bind => bind;
 
@@ -28,6 +29,8 @@ internal sealed class ControlTransportSetup(
     public int Connections => connections;
 
     public int Handshakes => handshakes;
+
+    public VersionGate Versions => versions;
 
     public NodeTls? Tls => tls;
 

@@ -112,7 +112,7 @@ public static class LocalJobHost
             var coordinator = system.ActorOf(JobCoordinatorActor.Props(services), JobCoordinatorActor.Name);
             nodes.Add(self, agent);
             agent.Tell(new CoordinatorHere(coordinator));
-            var offer = new NodeOffer(new WirePeer(self, "", 0), "local", ["coordinator", "server", "worker"], int.MaxValue, ProtocolVersion.Current);
+            var offer = new NodeOffer(new WirePeer(self, "", 0), "local", ["coordinator", "server", "worker"], int.MaxValue, ProtocolVersion.Current.ToString());
             services.Router.Send(self, default, NodeActors.Jobs, offer);
 
             return await JobSubmission.RunAsync(system, coordinator, new SubmitJob(job, spec, _ => sink, storage.CheckpointDirectory,

@@ -21,6 +21,7 @@ internal readonly record struct TensorPeerIdentity(NodeId Node, ulong Instance);
 /// <param name="verify">Holds the peer's node id against its certificate, before anything is proved.</param>
 internal sealed class TensorHandshake(byte[] secret, NodeId self, ulong instance, TensorPeerVerifier? verify = null)
 {
+    /// <summary>Of the handshake and of the frames that follow it: the same for all minor versions of the protocol that have one major.</summary>
     public const ushort ProtocolVersion = 1;
 
     private const uint Magic = 0x48544F44; // "DOTH"

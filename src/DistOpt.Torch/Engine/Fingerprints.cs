@@ -17,13 +17,15 @@ internal static class Fingerprints
     private const int HashedSamples = 64;
     private const int ShortHash = 16;
 
+    /// <summary>What is DistOpt's own: in another build of it the models of the catalogue are the same by its version's promise.</summary>
+    private static readonly Assembly[] s_own = [typeof(Fingerprints).Assembly, typeof(ParameterLayout).Assembly];
+
     public static JobFingerprint Of(TorchJobState job)
     {
         var counts = job.Splits.Counts;
         var exact = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            ["engine"] = CodeOf([typeof(Fingerprints).Assembly, typeof(ParameterLayout).Assembly]),
-            ["user code"] = CodeOf(job.Code),
+            ["user code"] = CodeOf(job.Code.Except(s_own)) is { Length: > 0 } code ? code : "none",
             ["data rows"] = string.Create(CultureInfo.InvariantCulture,
                 $"{job.Dataset.Count} (train {counts.Train}, validation {counts.Validation}, test {counts.Test})"),
             ["data hash"] = Short(job.Dataset.ContentHash ?? SampleHash(job)),
@@ -36,7 +38,7 @@ internal static class Fingerprints
             ["initial weights"] = Short(Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(job.Weights.Span)))),
             ["probe gradient"] = Short(job.Probe.GradientHash),
         };
-        return new JobFingerprint(exact, numeric);
+        return new JobFingerprint(exact, numeric) { Engine = CodeOf(s_own) };
     }
 
     /// <summary>What libtorch and MKL pick their kernels by: the environment's wish, else the widest vectors.</summary>

@@ -224,7 +224,7 @@ internal sealed class JobHarness : IAsyncDisposable
     private void Offer(int index, bool leaving = false)
     {
         var node = _nodes[index];
-        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current) { Leaving = leaving };
+        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current.ToString()) { Leaving = leaving };
         node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
     }
 

@@ -53,7 +53,7 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
         };
         var agent = _system.ActorOf(NodeAgentActor.Props(services), "agent");
         local.Add(id, agent);
-        var offer = new NodeOffer(new WirePeer(id, "", 0), "node", ["worker", "server"], slots, ProtocolVersion.Current);
+        var offer = new NodeOffer(new WirePeer(id, "", 0), "node", ["worker", "server"], slots, ProtocolVersion.Current.ToString());
         Action<IActorRef> onReady = ready =>
         {
             agent.Tell(new CoordinatorHere(ready));

@@ -188,6 +188,20 @@ public sealed class TrainingTests
     }
 
     [Fact]
+    public async Task A_node_with_another_build_of_the_engine_takes_part_and_is_told_of()
+    {
+        var other = new LinearRuntime();
+        other = new LinearRuntime { Fingerprint = other.Fingerprint with { Engine = "Core 2" } };
+        var own = new LinearRuntime { Fingerprint = other.Fingerprint with { Engine = "Core 1" } };
+        await using var harness = new JobHarness([own, other]);
+
+        var (end, sink) = await harness.RunAsync(JobHarness.SpecOf(), Token);
+
+        Assert.Equal(RunStatus.Completed, end.Summary.Status);
+        Assert.Contains(sink.Start!.Warnings, w => w.Contains("name-1") && w.Contains("Core 2 there") && w.Contains("Core 1 here"));
+    }
+
+    [Fact]
     public async Task Without_bit_exact_only_the_exact_part_of_the_fingerprint_counts()
     {
         var other = new LinearRuntime

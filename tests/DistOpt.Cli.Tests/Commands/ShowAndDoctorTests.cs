@@ -1,7 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Text.Json;
 using DistOpt.Cli.Tests.Cluster;
 using DistOpt.Cli.Tests.Support;
+using DistOpt.Protocol;
 
 namespace DistOpt.Cli.Tests.Commands;
 
@@ -114,5 +116,21 @@ public sealed class ShowAndDoctorTests
             return cli.Json().GetProperty("checks").EnumerateArray()
                 .ToDictionary(c => c.GetProperty("name").GetString()!, c => (c.GetProperty("status").GetString()!, c.GetProperty("text").GetString()!));
         }
+    }
+
+    [Theory]
+    [InlineData(0, 1, "Warning", "they work together")]
+    [InlineData(0, 2, "Failed", "a join is refused")]
+    [InlineData(1, 0, "Failed", "a join is refused")]
+    public void Doctor_judges_another_build_as_a_join_would(int majors, int minors, string status, string what)
+    {
+        var own = ProtocolVersion.Current;
+        var other = new ProtocolVersion(own.Major + majors, own.Minor + minors);
+        using var node = JsonDocument.Parse($$"""{"build": "0.2.0 abc", "protocol": "{{other}}"}""");
+
+        var check = JoinChecks.Build(node.RootElement);
+
+        Assert.Equal((status, "build"), (check.Status.ToString(), check.Name));
+        Assert.Contains($"protocol {own} here, 0.2.0 abc, protocol {other} there: {what}", check.Text);
     }
 }

@@ -199,6 +199,20 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Contains("format version 99", Assert.Single(skipped).Reason);
     }
 
+    /// <summary>As a build may that is one minor version on.</summary>
+    [Fact]
+    public void Fields_of_a_newer_build_within_the_same_format_are_passed_over()
+    {
+        string manifest = System.Text.Encoding.UTF8.GetString(CheckpointFixture.Template.With(CheckpointFixture.State(10)).ToBytes());
+        string newer = manifest.Replace("\"format_version\": 1,", "\"format_version\": 1,\n\"later\": { \"a\": [1] },")
+            .Replace("\"evaluated\": true,", "\"evaluated\": true,\n\"later\": 1,");
+        Assert.Equal(2, newer.Split("\"later\"").Length - 1);
+
+        var read = CheckpointManifest.Parse(System.Text.Encoding.UTF8.GetBytes(newer));
+
+        Assert.Equal(manifest, System.Text.Encoding.UTF8.GetString(read.ToBytes()));
+    }
+
     [Fact]
     public void A_model_with_other_tensors_is_refused()
     {

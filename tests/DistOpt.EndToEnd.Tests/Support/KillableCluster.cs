@@ -36,12 +36,10 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     private readonly HttpClient _http;
     private int _started;
 
-    private readonly string _program;
-
     /// <param name="program">What the nodes run; null = the tool.</param>
     public KillableCluster(int workers, int servers, string? program = null)
     {
-        _program = program ?? ProgramProcess.Cli;
+        if (program is not null) Program = program;
         _http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_ports[2]}"), Timeout = TimeSpan.FromSeconds(5) };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
         Start(NodeKind.Coordinator);
@@ -50,6 +48,9 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     }
 
     public TestFolder Folder { get; } = new();
+
+    /// <summary>What is started from now on.</summary>
+    public string Program { get; set; } = ProgramProcess.Cli;
 
     public IReadOnlyList<ClusterProcess> Processes => _processes;
 
@@ -75,7 +76,27 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         Start(ended.Kind);
     }
 
+    /// <summary>Asks the process to leave as a service manager does, waits for its end, and starts another in its place.</summary>
+    public async Task<ClusterProcess> RestartAsync(ClusterProcess old)
+    {
+        old.Process.Terminate();
+        Assert.True(await old.Process.WaitForExitAsync() == 0, old.Process.Describe());
+        Replace(old);
+        return _processes[^1];
+    }
+
+    /// <summary>Starts a node that wants to join, beside those who are there.</summary>
+    public ClusterProcess Add(NodeKind kind)
+    {
+        Start(kind);
+        return _processes[^1];
+    }
+
     private readonly List<ClusterProcess> _gone = [];
+
+    /// <summary>What the coordinator says of its nodes, once it is as wanted.</summary>
+    public async Task<JsonElement> NodesAsync(Func<JsonElement, bool> isAsWanted, string what) =>
+        (await UntilAsync("/api/v1/nodes", json => isAsWanted(json.GetProperty("nodes")), what)).GetProperty("nodes");
 
     /// <summary>Waits until so many nodes are there.</summary>
     public Task JoinedAsync(int nodes) => UntilAsync("/api/v1/nodes", json => json.GetProperty("nodes").GetArrayLength() >= nodes, $"{nodes} nodes");
@@ -113,7 +134,7 @@ internal sealed partial class KillableCluster : IAsyncDisposable
 
     /// <summary>Runs a command of the client against the cluster.</summary>
     public Task<ProgramProcess> CommandAsync(params string[] args) => ProgramProcess.RunAsync(ProgramProcess.Cli, Folder.Path,
-        new Dictionary<string, string> { ["DISTOPT_CLUSTER"] = _http.BaseAddress!.ToString().TrimEnd('/'), ["DISTOPT_TOKEN"] = Token }, args);
+        ClientEnvironment, args);
 
     public static string? NameOf(string output) => Announcement().Match(output) is { Success: true } match ? match.Groups[1].Value : null;
 
@@ -137,7 +158,7 @@ internal sealed partial class KillableCluster : IAsyncDisposable
             _ => ["--roles", "worker", "--worker-slots", "1", .. Joins()],
         };
         var environment = new Dictionary<string, string> { ["DISTOPT_TOKEN"] = Token, ["DISTOPT_SECRET"] = "the secret of the tests" };
-        _processes.Add(new ClusterProcess(kind, number, ProgramProcess.Start(_program, folder, environment, ["node", .. args, "--data-root", folder])));
+        _processes.Add(new ClusterProcess(kind, number, ProgramProcess.Start(Program, folder, environment, ["node", .. args, "--data-root", folder])));
     }
 
     private string[] Joins() => ["--join", $"127.0.0.1:{_ports[0]}", "--port", "0", "--tensor-port", "0", "--api-port", "0", "--join-timeout", "120"];

@@ -1,12 +1,12 @@
 using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
-using Akka.Configuration;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Local;
+using DistOpt.Hosting.Tests.Security;
 using DistOpt.Hosting.Tests.Support;
 using DistOpt.Protocol;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -71,17 +71,7 @@ public sealed class ClusterNodeTests
     {
         await using var node = await Start("coordinator,server,worker");
         Poison.Created = 0;
-        var attacker = ActorSystem.Create("attacker", ConfigurationFactory.ParseString("""
-            akka {
-              loglevel = OFF
-              stdout-loglevel = OFF
-              actor.provider = remote
-              remote.dot-netty.tcp {
-                hostname = 127.0.0.1
-                port = 0
-              }
-            }
-            """));
+        var attacker = ClusterTlsTests.Attacker(null, isFaithful: false);
         try
         {
             // Akka's own JSON writes the CLR type as $type and would create it on the other side

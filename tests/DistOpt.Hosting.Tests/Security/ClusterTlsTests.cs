@@ -176,7 +176,8 @@ public sealed class ClusterTlsTests : IDisposable
         Assert.Equal(RunStatus.Completed, summary.Status);
     }
 
-    internal static ActorSystem Attacker(DistOpt.Hosting.Security.NodeTls? tls, string name = "attacker") => ActorSystem.Create(name, ActorSystemSetup.Create(
+    /// <param name="isFaithful">Whether it sends contracts alone, or whatever Akka can write.</param>
+    internal static ActorSystem Attacker(DistOpt.Hosting.Security.NodeTls? tls, string name = "attacker", bool isFaithful = true) => ActorSystem.Create(name, ActorSystemSetup.Create(
         BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString("""
             akka {
               loglevel = OFF
@@ -189,8 +190,8 @@ public sealed class ClusterTlsTests : IDisposable
                 applied-adapters = []
               }
             }
-            """).WithFallback(ConfigurationFactory.ParseString(DistOpt.Actors.Serialization.WireSerializer.Hocon))),
-        new ControlTransportSetup(System.Net.IPAddress.Loopback, 0, "127.0.0.1", 128_000, 100, 100, tls, NullLogger.Instance)));
+            """).WithFallback(isFaithful ? ConfigurationFactory.ParseString(DistOpt.Actors.Serialization.WireSerializer.Hocon) : ConfigurationFactory.Empty)),
+        new ControlTransportSetup(System.Net.IPAddress.Loopback, 0, "127.0.0.1", 128_000, 100, 100, new VersionGate(NodeBuild.Current), tls, NullLogger.Instance)));
 
     private static async Task<ActorIdentity?> Identify(ActorSystem from, string path, TimeSpan limit)
     {

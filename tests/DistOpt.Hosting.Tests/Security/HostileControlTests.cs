@@ -175,8 +175,12 @@ public sealed class HostileControlTests : IAsyncLifetime
                     stream = await ConnectAsync(tls);
                     connections++;
                     sent = 0;
-                    // most connections begin as they should, so that what follows gets further in
-                    if (mutations.Next(4) > 0) await stream.WriteAsync(corpus[0], Token);
+                    // most connections begin as they should, with a greeting and with who is there, so that what follows gets further in
+                    if (mutations.Next(4) > 0)
+                    {
+                        await stream.WriteAsync(corpus[0], Token);
+                        await stream.WriteAsync(corpus[1], Token);
+                    }
                 }
                 byte[] frame = mutations.Of(corpus[mutations.Next(corpus.Count)]);
                 // most lengths are right, so that what they frame gets further in
