@@ -83,9 +83,9 @@ public sealed record JobFailed(
     [Key(5)]
     public WireWork? Work { get; init; }
 
-    /// <summary>Index of the worker that failed; -1 = it was none.</summary>
+    /// <summary>Index of the worker that failed; null = it was none.</summary>
     [Key(6)]
-    public int Worker { get; init; } = -1;
+    public int? Worker { get; init; }
 }
 
 /// <summary><see cref="FailedWork"/> on the wire.</summary>

@@ -52,7 +52,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (decision.Node is { } node)
         {
             Note("warning", $"user code threw, and {NameOf(node)} tries it once more: {error} (at {at}, {decision.Work})");
-            Send(new NodeId(node), NodeActors.Replica, new TryWork(WireWork.From(decision.Work), failed.Worker));
+            Send(new NodeId(node), NodeActors.Replica, new TryWork(WireWork.From(decision.Work), failed.Worker ?? -1));
         }
         if (_onceStored is null) Store(() => { });
         TellStatus();

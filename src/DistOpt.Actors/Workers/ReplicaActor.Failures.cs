@@ -41,7 +41,7 @@ internal sealed partial class ReplicaActor
         ToTraining(new JobFailed(who, step, error.GetType().FullName ?? error.GetType().Name, error.Message, error.StackTrace ?? "")
         {
             Work = WireWork.From(new FailedWork(_placement.JobEpoch, step, split, parts)),
-            Worker = failed.Worker == RecoveryWorker ? -1 : worker,
+            Worker = failed.Worker == RecoveryWorker ? null : worker,
         });
     }
 

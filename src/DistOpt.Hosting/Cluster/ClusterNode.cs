@@ -191,7 +191,8 @@ public sealed class ClusterNode : IAsyncDisposable
         params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
     {
         var coordinator = Coordinator ?? throw new InvalidOperationException("jobs run from a node with the coordinator role");
-        return JobSubmission.RunAsync(_system, coordinator, new SubmitJob(job, spec, sink, storage.CheckpointDirectory, storage.Resumes), stops, storage.Requests);
+        var submission = new SubmitJob(job, spec, sink, storage.CheckpointDirectory, storage.Resumes);
+        return JobSubmission.RunAsync(_system, coordinator, submission, stops, storage.Requests);
     }
 
     /// <summary>Passes lines that user code wrote on this node to the jobs that run here.</summary>
@@ -317,7 +318,8 @@ public sealed class ClusterNode : IAsyncDisposable
         string whom = options.Join.Length == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
         try
         {
-            var first = await Task.WhenAny(joined, versions.Refused).WaitAsync(TimeSpan.FromSeconds(options.JoinTimeout), time, cancellationToken).ConfigureAwait(false);
+            var limit = TimeSpan.FromSeconds(options.JoinTimeout);
+            var first = await Task.WhenAny(joined, versions.Refused).WaitAsync(limit, time, cancellationToken).ConfigureAwait(false);
             if (first == versions.Refused) throw new JoinRefusedException($"could not join {whom}: {await versions.Refused.ConfigureAwait(false)}");
         }
         catch (TimeoutException)

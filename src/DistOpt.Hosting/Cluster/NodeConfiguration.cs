@@ -29,7 +29,8 @@ internal static class NodeConfiguration
         (string Id, SqlJournal? Journal) journal)
     {
         var own = ConfigurationFactory.ParseString($"akka.cluster.app-version = \"{versions.Own.Version}\"");
-        var config = own.WithFallback(CoordinatorSingleton.Roles(options, journal.Id)).WithFallback(overlay is null ? Hocon(options) : overlay.WithFallback(Hocon(options)))
+        var config = own.WithFallback(CoordinatorSingleton.Roles(options, journal.Id))
+            .WithFallback(overlay is null ? Hocon(options) : overlay.WithFallback(Hocon(options)))
             .WithFallback(CoordinatorSingleton.Defaults());
         if (journal.Journal is not null)
             config = ConfigurationFactory.ParseString($"{CoordinatorDowning.Fenced} = on").WithFallback(config).WithFallback(SqlJournal.Hocon);

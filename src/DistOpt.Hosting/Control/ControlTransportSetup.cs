@@ -16,7 +16,8 @@ namespace DistOpt.Hosting.Control;
 /// <param name="tls">Null for plain TCP.</param>
 /// <param name="logger">Gets a line for whatever is refused.</param>
 internal sealed class ControlTransportSetup(
-    IPAddress bind, int port, string advertisedHost, int frameBytes, int connections, int handshakes, VersionGate versions, NodeTls? tls, ILogger logger) : Setup
+    IPAddress bind, int port, string advertisedHost, int frameBytes, int connections, int handshakes, VersionGate versions, NodeTls? tls,
+    ILogger logger) : Setup
 {
     public IPAddress Bind => bind;
 

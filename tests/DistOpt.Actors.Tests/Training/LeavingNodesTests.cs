@@ -111,7 +111,9 @@ public sealed class LeavingNodesTests : IDisposable
     {
         await using var harness = Harness(2);
         // nobody is known before its offer has come
-        await harness.Jobs.HeardAsync(d => d.Body is NodeOffer, 2, Token);
+        NodeList nodes;
+        do nodes = await harness.Jobs.Coordinator.Ask<NodeList>(new ListNodes(), Token);
+        while (nodes.Nodes.Count < 2);
         var known = await harness.Jobs.Coordinator.Ask<DrainAnswer>(new DrainNodeNamed("name-1"), Token);
         var unknown = await harness.Jobs.Coordinator.Ask<DrainAnswer>(new DrainNodeNamed("name-9"), Token);
 

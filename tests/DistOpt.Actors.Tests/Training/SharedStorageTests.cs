@@ -25,7 +25,10 @@ public sealed class SharedStorageTests : IDisposable
     [Fact]
     public async Task Servers_write_their_slices_themselves_and_no_tensor_goes_to_the_coordinator()
     {
-        var spec = Shared(JobHarness.SpecOf(workers: 2, servers: 3, shards: 4, epochs: 4)) with { Checkpoint = new CheckpointSection { EverySteps = 5, Keep = 2 } };
+        var spec = Shared(JobHarness.SpecOf(workers: 2, servers: 3, shards: 4, epochs: 4)) with
+        {
+            Checkpoint = new CheckpointSection { EverySteps = 5, Keep = 2 },
+        };
         var expected = await Undisturbed(spec);
         await using var harness = Harness([[], ["worker"], ["worker", "server"], ["server"], ["server"]], out var runtimes);
         KeepPace(harness, runtimes);
@@ -88,7 +91,10 @@ public sealed class SharedStorageTests : IDisposable
     [InlineData(1)]
     public async Task A_server_that_dies_between_its_slice_and_the_manifest_leaves_no_checkpoint(int replicas)
     {
-        var spec = Shared(JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 4)) with { Checkpoint = new CheckpointSection { EverySteps = 5, Keep = 20 } };
+        var spec = Shared(JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 4)) with
+        {
+            Checkpoint = new CheckpointSection { EverySteps = 5, Keep = 20 },
+        };
         spec = spec with { Training = spec.Training with { Replicas = replicas, WorkerTimeout = 20 } };
         var expected = await Undisturbed(spec);
         await using var harness = Harness([["worker"], ["worker"], ["server"], ["server"], ["server"]], out var runtimes);
@@ -259,7 +265,10 @@ public sealed class SharedStorageTests : IDisposable
     [Fact]
     public async Task A_disk_that_fails_on_one_server_is_told_by_name_and_the_next_checkpoint_is_written()
     {
-        var spec = Shared(JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 4)) with { Checkpoint = new CheckpointSection { EverySteps = 5, Keep = 20 } };
+        var spec = Shared(JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 4)) with
+        {
+            Checkpoint = new CheckpointSection { EverySteps = 5, Keep = 20 },
+        };
         var expected = await Undisturbed(spec);
         await using var harness = Harness([["worker"], ["server"], ["server"]], out var runtimes);
         KeepPace(harness, runtimes);

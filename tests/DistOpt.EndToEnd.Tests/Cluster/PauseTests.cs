@@ -141,7 +141,8 @@ public sealed class PauseTests
         return cluster.Processes.First(p => p.Kind == kind && (kind == NodeKind.Coordinator || nodes.Contains(p.Name)));
     }
 
-    private static string NodesOf(JsonElement job) => string.Join(" ", job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).Order(StringComparer.Ordinal));
+    private static string NodesOf(JsonElement job) =>
+        string.Join(" ", job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).Order(StringComparer.Ordinal));
 
     private static string RunOf(KillableCluster cluster, JsonElement job) => Path.Combine(cluster.Folder.In("coordinator"), job.GetProperty("run").GetString()!);
 }

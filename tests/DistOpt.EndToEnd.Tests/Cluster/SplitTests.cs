@@ -84,7 +84,8 @@ public sealed class SplitTests : IDisposable
         }
     }
 
-    private Task<ProgramProcess> UseAsync(NetworkNamespaces network, params string[] args) => ProgramProcess.RunThroughAsync(network.On(Machines[0]), ProgramProcess.Cli, _folder.Path,
+    private Task<ProgramProcess> UseAsync(NetworkNamespaces network, params string[] args) => ProgramProcess.RunThroughAsync(
+        network.On(Machines[0]), ProgramProcess.Cli, _folder.Path,
         new Dictionary<string, string>
         {
             ["DISTOPT_CLUSTER"] = $"https://{Machines[0]}:4055",

@@ -21,7 +21,10 @@ internal static partial class NodeSettings
         return new SpecBinder(new SpecCatalogs()).Bind<NodeOptions>(nodeYaml, "node.yaml", [.. overrides]);
     }
 
-    /// <summary>The most that leaving the cluster can take: handing over, every phase of Akka's coordinated shutdown to its limit, and the last export of metrics.</summary>
+    /// <summary>
+    /// The most that leaving the cluster can take: handing over, every phase of Akka's coordinated shutdown to its limit, and the last export
+    /// of metrics.
+    /// </summary>
     public static TimeSpan LongestLeave(string? akka = null)
     {
         var config = NodeConfiguration.Hocon(new NodeOptions()).WithFallback(AkkaOverlay.Reference);
