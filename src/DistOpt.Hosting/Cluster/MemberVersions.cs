@@ -16,10 +16,11 @@ internal static class MemberVersions
     {
         foreach (var member in state.Members)
         {
-            if (member.Status is MemberStatus.Exiting or MemberStatus.Down or MemberStatus.Removed) continue;
-            if (Of(member) is { } version) yield return new MemberVersion($"{member.Address.Host}:{member.Address.Port}", version);
+            if (!IsLeft(member) && Of(member) is { } version) yield return new MemberVersion($"{member.Address.Host}:{member.Address.Port}", version);
         }
     }
+
+    private static bool IsLeft(Member member) => member.Status is MemberStatus.Exiting or MemberStatus.Down or MemberStatus.Removed;
 
     /// <summary>The member's version; null where it does not tell it.</summary>
     public static ProtocolVersion? Of(Member member) =>
@@ -33,10 +34,10 @@ internal static class MemberVersions
     {
         foreach (var member in cluster.State.Members)
         {
-            if (Of(member) is not { } version || version.WorksWith(own.Version) || !member.IsOlderThan(cluster.SelfMember)) continue;
+            if (IsLeft(member) || Of(member) is not { } version || version.WorksWith(own.Version) || !member.IsOlderThan(cluster.SelfMember)) continue;
             await CoordinatedShutdown.Get(cluster.System).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
-            throw new JoinRefusedException($"could not join: this node runs {own}, but {member.Address.Host}:{member.Address.Port}, a member of the cluster, "
-                + $"protocol {version}: all nodes of one cluster are at most one minor version of the protocol apart; finish the upgrade that is under way first");
+            throw new JoinRefusedException($"could not join: this node runs {own}, but {member.Address.Host}:{member.Address.Port}, a member of the "
+                + $"cluster, protocol {version}: all nodes of one cluster are at most one minor version of the protocol apart; finish the upgrade that is under way first");
         }
     }
 }

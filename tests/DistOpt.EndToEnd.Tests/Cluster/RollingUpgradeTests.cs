@@ -39,7 +39,8 @@ public sealed class RollingUpgradeTests
         string line = Assert.Single(node.Process.ErrorLines, l => l.Contains("could not join"));
         Assert.Contains($"{coordinator.Name} runs protocol {own} (build 0.1.0 ", line);
         Assert.Contains($"this node protocol {afterNext} (build 0.1.0 ", line);
-        Assert.Contains(coordinator.Process.ErrorLines, l => l.Contains($"runs protocol {afterNext} (build 0.1.0 ") && l.Contains($"this node protocol {own} (build 0.1.0 "));
+        Assert.Contains(coordinator.Process.ErrorLines, l => l.Contains($"runs protocol {afterNext} (build 0.1.0 ")
+            && l.Contains($"this node protocol {own} (build 0.1.0 "));
         await cluster.NodesAsync(all => all.GetArrayLength() == 1, "one node");
     }
 
@@ -69,7 +70,8 @@ public sealed class RollingUpgradeTests
                 await StepsAsync($"before {node.Kind} {node.Number} is replaced", []);
                 var replacement = await cluster.RestartAsync(node);
                 string name = (await replacement.Process.LineAsync(l => KillableCluster.NameOf(l) is not null, "announcement of the node")).Split(' ')[1];
-                await cluster.NodesAsync(all => all.EnumerateArray().Any(n => n.Text("name") == name && n.Text("protocol") == version), $"{name} with {version}");
+                await cluster.NodesAsync(all => all.EnumerateArray().Any(n => n.Text("name") == name && n.Text("protocol") == version),
+                    $"{name} with {version}");
                 // workers and servers are needed where they have gone: it has part in the job
                 await StepsAsync($"with {name} of protocol {version}", replacement.Kind == NodeKind.Coordinator ? [] : [name]);
             }

@@ -177,7 +177,8 @@ public sealed class ClusterTlsTests : IDisposable
     }
 
     /// <param name="isFaithful">Whether it sends contracts alone, or whatever Akka can write.</param>
-    internal static ActorSystem Attacker(DistOpt.Hosting.Security.NodeTls? tls, string name = "attacker", bool isFaithful = true) => ActorSystem.Create(name, ActorSystemSetup.Create(
+    internal static ActorSystem Attacker(DistOpt.Hosting.Security.NodeTls? tls, string name = "attacker", bool isFaithful = true) =>
+        ActorSystem.Create(name, ActorSystemSetup.Create(
         BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString("""
             akka {
               loglevel = OFF
@@ -191,7 +192,8 @@ public sealed class ClusterTlsTests : IDisposable
               }
             }
             """).WithFallback(isFaithful ? ConfigurationFactory.ParseString(DistOpt.Actors.Serialization.WireSerializer.Hocon) : ConfigurationFactory.Empty)),
-        new ControlTransportSetup(System.Net.IPAddress.Loopback, 0, "127.0.0.1", 128_000, 100, 100, new VersionGate(NodeBuild.Current), tls, NullLogger.Instance)));
+        new ControlTransportSetup(System.Net.IPAddress.Loopback, 0, "127.0.0.1", 128_000, 100, 100, new VersionGate(NodeBuild.Current), tls,
+            NullLogger.Instance)));
 
     private static async Task<ActorIdentity?> Identify(ActorSystem from, string path, TimeSpan limit)
     {
