@@ -91,12 +91,20 @@ public sealed class LeavingNodesTests : IDisposable
         await using var harness = Harness(2, roles: [[], ["worker", "server"]]);
         harness.Jobs.CheckpointDirectory = _folder;
         var gate = new StepGate(step: 57);
-        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+        // far from the end, however fast steps are
+        var last = new StepGate(step: 2000);
+        harness.Runtimes[1].BeforeLeaf = (plan, shard) =>
+        {
+            gate.Pass(plan, shard);
+            last.Pass(plan, shard);
+        };
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
         var leaving = harness.Jobs.LeaveAsync(1, Token);
         gate.Release();
+        await harness.Jobs.HeardAsync(d => d.Body is NodeReleased, 1, Token);
+        last.Release();
         await leaving;
         harness.Jobs.Join(new LinearRuntime(buffers: true));
         var (end, sink) = await run;

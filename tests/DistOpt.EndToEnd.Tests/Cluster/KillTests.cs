@@ -19,7 +19,7 @@ public sealed class KillTests
 
     [Theory]
     [InlineData(1, 5)]
-    [InlineData(0, 3)]
+    [InlineData(0, 2)]
     public Task The_job_ends_by_itself_with_the_bits_of_the_undisturbed_run(int replicas, int kills) => RunAsync(replicas, kills);
 
     [Theory]
