@@ -1,5 +1,5 @@
-using DistOpt.Actors.Tests.Support;
 using DistOpt.Actors.Tensors;
+using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;

@@ -57,7 +57,7 @@ public sealed class SplitTests : IDisposable
             var ended = watch.Json;
 
             var summary = ended.GetProperty("summary");
-                SameRun.Assert(calm, Path.Combine(_folder.In("data-" + Machines[0]), ended.GetProperty("run").GetString()!));
+            SameRun.Assert(calm, Path.Combine(_folder.In("data-" + Machines[0]), ended.GetProperty("run").GetString()!));
             Assert.Equal(0, summary.GetProperty("rollbacks").GetInt32());
             Assert.Equal(1, summary.GetProperty("worker_failures").GetInt32());
         }
