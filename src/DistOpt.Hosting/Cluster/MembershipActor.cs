@@ -31,12 +31,16 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
     private static readonly TimeSpan OfferInterval = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan LeavingInterval = TimeSpan.FromSeconds(0.5);
 
+    /// <summary>Offers of a node that leaves after which it no longer relies on an answer.</summary>
+    private const int UnansweredMax = 6;
+
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly ClusterNodeRouter _router;
     private readonly ITensorChannel _channel;
     private readonly IActorRef _agent;
     private readonly IActorRef? _coordinator;
     private NodeOffer _offer;
+    private int _asked;
     private readonly NodeSignals _signals;
 
     public MembershipActor(ClusterNodeRouter router, ITensorChannel channel, NodeOffer offer, IActorRef agent, IActorRef? coordinator, NodeSignals signals,
@@ -103,8 +107,9 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
     private void Offer()
     {
         var state = _cluster.State;
-        // nobody is there who could say that nobody needs this node: it sees for itself
-        if (_offer.Leaving && !state.Members.Any(m => m.HasRole(CoordinatorRole) && !state.Unreachable.Contains(m))) _agent.Tell(new AskLoad());
+        // nobody says that nobody needs this node: it sees for itself whether it has anything
+        if (_offer.Leaving && (++_asked > UnansweredMax || !state.Members.Any(m => m.HasRole(CoordinatorRole) && !state.Unreachable.Contains(m))))
+            _agent.Tell(new AskLoad());
         foreach (var member in state.Members)
         {
             if (member.Status != MemberStatus.Up || !member.HasRole(CoordinatorRole)) continue;
