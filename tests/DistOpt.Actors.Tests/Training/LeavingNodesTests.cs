@@ -4,6 +4,7 @@ using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
 
 namespace DistOpt.Actors.Tests.Training;
 
@@ -25,7 +26,7 @@ public sealed class LeavingNodesTests : IDisposable
         var spec = JobHarness.SpecOf(workers: 2, servers: servers, shards: 5, epochs: 40);
         var expected = await Undisturbed(spec);
         spec = spec with { Training = spec.Training with { Replicas = replicas } };
-        await using var harness = Harness(6, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
+        await using var harness = LinearCluster.Of(6, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
         var gates = new[] { new StepGate(step: 23), new StepGate(step: 120) };
         harness.Runtimes[1].BeforeLeaf = (plan, shard) =>
         {
@@ -53,7 +54,7 @@ public sealed class LeavingNodesTests : IDisposable
     {
         var spec = JobHarness.SpecOf(workers: 3, servers: 1, shards: 6, epochs: 20);
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(4, roles: [["server"], ["worker"], ["worker"], ["worker"]], slots: 2);
+        await using var harness = LinearCluster.Of(4, roles: [["server"], ["worker"], ["worker"], ["worker"]], slots: 2);
         var gate = new StepGate(step: 30);
         harness.Runtimes[2].BeforeLeaf = gate.Pass;
 
@@ -74,7 +75,7 @@ public sealed class LeavingNodesTests : IDisposable
     public async Task A_node_that_nobody_needs_may_leave_at_once_and_gets_nothing_new()
     {
         var spec = JobHarness.SpecOf(workers: 2, servers: 1, shards: 4, epochs: 2);
-        await using var harness = Harness(3, slots: 2);
+        await using var harness = LinearCluster.Of(3, slots: 2);
 
         await harness.Jobs.LeaveAsync(1, Token);
         var (end, _) = await harness.Jobs.RunAsync(spec, Token);
@@ -88,7 +89,7 @@ public sealed class LeavingNodesTests : IDisposable
     {
         var spec = JobHarness.SpecOf(workers: 1, servers: 1, shards: 4, epochs: 300) with { Checkpoint = new CheckpointSection { EverySteps = 100_000 } };
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(2, roles: [[], ["worker", "server"]]);
+        await using var harness = LinearCluster.Of(2, roles: [[], ["worker", "server"]]);
         harness.Jobs.CheckpointDirectory = _folder;
         var gate = new StepGate(step: 57);
         // far from the end, however fast steps are
@@ -117,7 +118,7 @@ public sealed class LeavingNodesTests : IDisposable
     [Fact]
     public async Task Whoever_is_asked_to_drain_hears_it_by_its_name()
     {
-        await using var harness = Harness(2);
+        await using var harness = LinearCluster.Of(2);
         // nobody is known before its offer has come
         NodeList nodes;
         do nodes = await harness.Jobs.Coordinator.Ask<NodeList>(new ListNodes(), Token);
@@ -127,35 +128,5 @@ public sealed class LeavingNodesTests : IDisposable
 
         Assert.Equal((true, false), (known.Known, unknown.Known));
         await harness.Jobs.HeardAsync(d => d.Body is DrainNode, 1, Token);
-    }
-
-    private static async Task<RunSummary> Undisturbed(TrainingSpec spec)
-    {
-        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
-        var (end, _) = await harness.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token);
-        Assert.Equal(RunStatus.Completed, end.Summary.Status);
-        return end.Summary;
-    }
-
-    private static void AssertSame(RunSummary expected, RunSummary actual)
-    {
-        Assert.True(actual.Status == RunStatus.Completed, actual.Error);
-        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
-        Assert.Equal(expected.Steps, actual.Steps);
-        Assert.Equal(expected.Selected, actual.Selected);
-        Assert.Equal(expected.Validation, actual.Validation);
-        Assert.Equal(expected.Test, actual.Test);
-        Assert.Equal(expected.Train, actual.Train);
-    }
-
-    private static Cluster Harness(int nodes, int slots = 100, string[][]? roles = null, bool logsSamples = false)
-    {
-        var runtimes = Enumerable.Range(0, nodes).Select(_ => new LinearRuntime(buffers: true) { LogsSamples = logsSamples }).ToList();
-        return new Cluster(new JobHarness(runtimes, slots, roles: roles), runtimes);
-    }
-
-    private sealed record Cluster(JobHarness Jobs, IReadOnlyList<LinearRuntime> Runtimes) : IAsyncDisposable
-    {
-        public ValueTask DisposeAsync() => Jobs.DisposeAsync();
     }
 }

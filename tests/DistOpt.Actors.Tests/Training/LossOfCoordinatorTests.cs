@@ -2,6 +2,7 @@ using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
 
 namespace DistOpt.Actors.Tests.Training;
 
@@ -149,15 +150,4 @@ public sealed class LossOfCoordinatorTests : IDisposable
 
     private static List<string> Rows(RecordingSink sink) =>
         [.. sink.Rows.Select(r => $"{r.Split} {r.Step} {r.Epoch} {string.Join(" ", r.Metrics.Select(m => $"{m.Key}={m.Value:R}"))}")];
-
-    private static void AssertSame(RunSummary expected, RunSummary actual)
-    {
-        Assert.True(actual.Status == RunStatus.Completed, actual.Error);
-        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
-        Assert.Equal(expected.Steps, actual.Steps);
-        Assert.Equal(expected.Selected, actual.Selected);
-        Assert.Equal(expected.Validation, actual.Validation);
-        Assert.Equal(expected.Test, actual.Test);
-        Assert.Equal(expected.Train, actual.Train);
-    }
 }

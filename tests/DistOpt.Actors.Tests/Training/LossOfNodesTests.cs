@@ -3,6 +3,7 @@ using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
 
 namespace DistOpt.Actors.Tests.Training;
 
@@ -22,7 +23,7 @@ public sealed class LossOfNodesTests : IDisposable
     {
         var spec = JobHarness.SpecOf(workers: 3, servers: servers, shards: 5, epochs: 4);
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(4, roles: [["server"], ["worker"], ["worker"], ["worker"]]);
+        await using var harness = LinearCluster.Of(4, roles: [["server"], ["worker"], ["worker"], ["worker"]]);
         var gate = new StepGate(step: 9);
         harness.Runtimes[2].BeforeLeaf = gate.Pass;
 
@@ -44,7 +45,7 @@ public sealed class LossOfNodesTests : IDisposable
     {
         var spec = JobHarness.SpecOf(workers: 2, servers: 3, shards: 5, epochs: 4) with { Checkpoint = new CheckpointSection { EverySteps = 5 } };
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(4, roles: [["worker"], ["worker", "server"], ["server"], ["server"]]);
+        await using var harness = LinearCluster.Of(4, roles: [["worker"], ["worker", "server"], ["server"], ["server"]]);
         if (checkpoints) harness.Jobs.CheckpointDirectory = _folder;
         var gate = new StepGate(step: 23);
         harness.Runtimes[1].BeforeLeaf = gate.Pass;
@@ -69,7 +70,7 @@ public sealed class LossOfNodesTests : IDisposable
     {
         var spec = Replicated(JobHarness.SpecOf(workers: 2, servers: servers, shards: 5, epochs: 4));
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
+        await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
         var gate = new StepGate(step: 23);
         harness.Runtimes[1].BeforeLeaf = gate.Pass;
 
@@ -91,7 +92,7 @@ public sealed class LossOfNodesTests : IDisposable
     {
         var spec = Replicated(JobHarness.SpecOf(workers: 2, servers: servers, shards: 4, epochs: 10));
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(6, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
+        await using var harness = LinearCluster.Of(6, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
         var former = harness.Jobs.IdOf(2);
         var answers = new System.Collections.Concurrent.ConcurrentQueue<(NodeId Server, long Begin, int Epoch, long Step)>();
         var twins = 0;
@@ -127,7 +128,7 @@ public sealed class LossOfNodesTests : IDisposable
     {
         var spec = Replicated(JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 40));
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
+        await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
         var gates = Enumerable.Range(1, 3).Select(i => new StepGate(step: 100 * i)).ToList();
         harness.Runtimes[1].BeforeLeaf = (plan, shard) => gates.ForEach(g => g.Pass(plan, shard));
 
@@ -155,7 +156,7 @@ public sealed class LossOfNodesTests : IDisposable
         var spec = JobHarness.SpecOf(workers: 4, servers: 2, shards: 8, epochs: 30);
         spec = spec with { Training = spec.Training with { WorkersMin = 1 } };
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(1, slots: 2);
+        await using var harness = LinearCluster.Of(1, slots: 2);
         var gate = new StepGate(step: 10);
         harness.Runtimes[0].BeforeLeaf = gate.Pass;
         var works = new StepGate(step: 0);
@@ -179,7 +180,7 @@ public sealed class LossOfNodesTests : IDisposable
     {
         var spec = JobHarness.SpecOf(workers: 2, servers: 1, shards: 4, epochs: 4);
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(2, roles: [[], ["worker", "server"]]);
+        await using var harness = LinearCluster.Of(2, roles: [[], ["worker", "server"]]);
         harness.Jobs.CheckpointDirectory = _folder;
         var gate = new StepGate(step: 17);
         harness.Runtimes[1].BeforeLeaf = gate.Pass;
@@ -198,7 +199,7 @@ public sealed class LossOfNodesTests : IDisposable
     public async Task Every_sample_is_applied_once_an_epoch_though_workers_are_lost()
     {
         var spec = JobHarness.SpecOf(workers: 4, servers: 2, shards: 7, epochs: 6);
-        await using var harness = Harness(5, roles: [["server"], ["worker"], ["worker"], ["worker"], ["worker"]], logsSamples: true);
+        await using var harness = LinearCluster.Of(5, roles: [["server"], ["worker"], ["worker"], ["worker"], ["worker"]], logsSamples: true);
         var gates = new[] { new StepGate(step: 13), new StepGate(step: 31) };
         harness.Runtimes[1].BeforeLeaf = gates[0].Pass;
         harness.Runtimes[2].BeforeLeaf = gates[1].Pass;
@@ -229,7 +230,7 @@ public sealed class LossOfNodesTests : IDisposable
         var spec = JobHarness.SpecOf(workers: 2, shards: 4, epochs: 3);
         spec = spec with { Training = spec.Training with { WorkerTimeout = 1 } };
         var expected = await Undisturbed(spec);
-        await using var harness = Harness(2);
+        await using var harness = LinearCluster.Of(2);
         var gate = new StepGate(step: 7);
         harness.Runtimes[1].BeforeLeaf = gate.Pass;
 
@@ -242,34 +243,4 @@ public sealed class LossOfNodesTests : IDisposable
     }
 
     private static TrainingSpec Replicated(TrainingSpec spec) => spec with { Training = spec.Training with { Replicas = 1 } };
-
-    private static async Task<RunSummary> Undisturbed(TrainingSpec spec)
-    {
-        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
-        var (end, _) = await harness.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token);
-        Assert.Equal(RunStatus.Completed, end.Summary.Status);
-        return end.Summary;
-    }
-
-    private static void AssertSame(RunSummary expected, RunSummary actual)
-    {
-        Assert.True(actual.Status == RunStatus.Completed, actual.Error);
-        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
-        Assert.Equal(expected.Steps, actual.Steps);
-        Assert.Equal(expected.Selected, actual.Selected);
-        Assert.Equal(expected.Validation, actual.Validation);
-        Assert.Equal(expected.Test, actual.Test);
-        Assert.Equal(expected.Train, actual.Train);
-    }
-
-    private static Cluster Harness(int nodes, int slots = 100, string[][]? roles = null, bool logsSamples = false)
-    {
-        var runtimes = Enumerable.Range(0, nodes).Select(_ => new LinearRuntime(buffers: true) { LogsSamples = logsSamples }).ToList();
-        return new Cluster(new JobHarness(runtimes, slots, roles: roles), runtimes);
-    }
-
-    private sealed record Cluster(JobHarness Jobs, IReadOnlyList<LinearRuntime> Runtimes) : IAsyncDisposable
-    {
-        public ValueTask DisposeAsync() => Jobs.DisposeAsync();
-    }
 }

@@ -8,6 +8,7 @@ using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
 
 namespace DistOpt.Actors.Tests.Training;
 
@@ -331,23 +332,5 @@ public sealed class SharedStorageTests : IDisposable
     {
         runtimes = [.. roles.Select(_ => new LinearRuntime(buffers: true))];
         return new JobHarness(runtimes, roles: roles);
-    }
-
-    private static async Task<RunSummary> Undisturbed(TrainingSpec spec)
-    {
-        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
-        var (end, _) = await harness.RunAsync(spec with { Storage = new StorageSection(), Training = spec.Training with { Replicas = 0 } }, Token);
-        return end.Summary;
-    }
-
-    private static void AssertSame(RunSummary expected, RunSummary actual)
-    {
-        Assert.True(actual.Status == RunStatus.Completed, actual.Error);
-        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
-        Assert.Equal(expected.Steps, actual.Steps);
-        Assert.Equal(expected.Selected, actual.Selected);
-        Assert.Equal(expected.Validation, actual.Validation);
-        Assert.Equal(expected.Test, actual.Test);
-        Assert.Equal(expected.Train, actual.Train);
     }
 }

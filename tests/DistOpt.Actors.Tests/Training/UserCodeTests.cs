@@ -3,6 +3,7 @@ using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
 
 namespace DistOpt.Actors.Tests.Training;
 
@@ -252,22 +253,4 @@ public sealed class UserCodeTests
     }
 
     private static List<LinearRuntime> Runtimes(int count) => [.. Enumerable.Range(0, count).Select(_ => new LinearRuntime(buffers: true))];
-
-    private static async Task<RunSummary> Undisturbed(TrainingSpec spec)
-    {
-        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
-        var (end, _) = await harness.RunAsync(spec, Token);
-        Assert.Equal(RunStatus.Completed, end.Summary.Status);
-        return end.Summary;
-    }
-
-    private static void AssertSame(RunSummary expected, RunSummary actual)
-    {
-        Assert.True(actual.Status == RunStatus.Completed, actual.Error);
-        Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
-        Assert.Equal(expected.Steps, actual.Steps);
-        Assert.Equal(expected.Validation, actual.Validation);
-        Assert.Equal(expected.Test, actual.Test);
-        Assert.Equal(expected.Train, actual.Train);
-    }
 }

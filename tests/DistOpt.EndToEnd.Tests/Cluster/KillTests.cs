@@ -103,9 +103,7 @@ public sealed class KillTests
     /// </summary>
     private static ClusterProcess Victim(KillableCluster cluster, JsonElement job, NodeKind kind)
     {
-        var nodes = kind == NodeKind.Server ? job.GetProperty("servers").EnumerateArray().Select(s => s.GetProperty("node").GetString()).ToHashSet()
-            : job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).ToHashSet();
-        var victim = cluster.Processes.Where(p => p.Kind == kind && (kind == NodeKind.Coordinator || nodes.Contains(p.Name))).MinBy(p => p.Number);
+        var victim = cluster.HoldersOf(job, kind).FirstOrDefault();
         Assert.True(victim is not null, $"no {kind} has part in {job}\n{cluster.Describe()}");
         return victim;
     }

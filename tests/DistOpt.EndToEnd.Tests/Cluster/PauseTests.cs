@@ -24,7 +24,7 @@ public sealed class PauseTests
         {
             var job = await cluster.JobAsync(id, IsWhole, "protected servers");
             Assert.True(!job.TryGetProperty("summary", out _), $"it ended before the {kind} stood still: {job}");
-            await StandStillAsync(Holder(cluster, job, kind), TimeSpan.FromSeconds(3));
+            await StandStillAsync(cluster.HoldersOf(job, kind).First(), TimeSpan.FromSeconds(3));
             long step = job.GetProperty("step").GetInt64();
             job = await cluster.JobAsync(id, j => IsWhole(j) && j.GetProperty("step").GetInt64() > step + 100, $"steps after {step}");
             if (!job.TryGetProperty("summary", out _)) Assert.Equal(names, NodesOf(job));
@@ -47,7 +47,7 @@ public sealed class PauseTests
         foreach (var kind in (NodeKind[])[NodeKind.Worker, NodeKind.Server])
         {
             var job = await cluster.JobAsync(id, IsWhole, "protected servers");
-            var victim = Holder(cluster, job, kind);
+            var victim = cluster.HoldersOf(job, kind).First();
             string name = victim.Name!;
             await StandStillAsync(victim, TimeSpan.FromSeconds(30));
             int code = await victim.Process.WaitForExitAsync();
@@ -59,7 +59,7 @@ public sealed class PauseTests
         }
         // nobody else decides while the only coordinator stands still, and so nobody is thrown out
         var before = await cluster.JobAsync(id, IsWhole, "protected servers");
-        await StandStillAsync(Holder(cluster, before, NodeKind.Coordinator), TimeSpan.FromSeconds(30));
+        await StandStillAsync(cluster.HoldersOf(before, NodeKind.Coordinator).First(), TimeSpan.FromSeconds(30));
         var ended = await cluster.EndAsync(id);
 
         SameRun.Assert(calm, RunOf(cluster, ended));
@@ -86,7 +86,7 @@ public sealed class PauseTests
         string id = await cluster.SubmitAsync(spec);
         long Step(JsonElement job) => job.GetProperty("step").GetInt64();
         var job = await cluster.JobAsync(id, j => Step(j) >= 40, "step 40");
-        var server = Holder(cluster, job, NodeKind.Server);
+        var server = cluster.HoldersOf(job, NodeKind.Server).First();
         long[] usual = [.. cluster.Processes.Select(p => p.Process.ResidentBytes())];
         long[] most = [.. usual];
         long begin = Step(job);
@@ -133,13 +133,6 @@ public sealed class PauseTests
 
     private static bool IsWhole(JsonElement job) => job.GetProperty("status").GetString() == "training" && job.GetProperty("workers").GetInt32() == 2
         && !job.TryGetProperty("unprotected", out _) && job.GetProperty("step").GetInt64() > 100;
-
-    private static ClusterProcess Holder(KillableCluster cluster, JsonElement job, NodeKind kind)
-    {
-        var nodes = kind == NodeKind.Server ? job.GetProperty("servers").EnumerateArray().Select(s => s.GetProperty("node").GetString()).ToHashSet()
-            : job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).ToHashSet();
-        return cluster.Processes.First(p => p.Kind == kind && (kind == NodeKind.Coordinator || nodes.Contains(p.Name)));
-    }
 
     private static string NodesOf(JsonElement job) =>
         string.Join(" ", job.GetProperty("nodes").EnumerateArray().Select(n => n.GetString()).Order(StringComparer.Ordinal));

@@ -61,6 +61,16 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         ["DISTOPT_TOKEN"] = Token,
     };
 
+    /// <summary>
+    /// The processes of a kind with unfinished work, oldest first: workers with part in the job, the servers of its weights, the coordinator.
+    /// </summary>
+    public IEnumerable<ClusterProcess> HoldersOf(JsonElement job, NodeKind kind)
+    {
+        var nodes = (kind == NodeKind.Server ? job.GetProperty("servers").EnumerateArray().Select(s => s.GetProperty("node"))
+            : job.GetProperty("nodes").EnumerateArray()).Select(n => n.GetString()).ToHashSet();
+        return _processes.Where(p => p.Kind == kind && (kind == NodeKind.Coordinator || nodes.Contains(p.Name))).OrderBy(p => p.Number);
+    }
+
     /// <summary>Kills the process, and starts another in its place at once.</summary>
     public void Kill(ClusterProcess victim)
     {
