@@ -72,16 +72,7 @@ public sealed class SplitTests : IDisposable
         string data = Directory.CreateDirectory(_folder.In("data-" + machine)).FullName;
         var node = ProgramProcess.StartThrough(network.On(machine), ProgramProcess.Cli, data, null, "node", "--config", _folder.In($"cluster/{machine}/node.yaml"),
             "--data-root", data, "--worker-slots", "1", "--coordinator-timeout", "10", "--join-timeout", "60");
-        try
-        {
-            await node.LineAsync(l => l.StartsWith($"node {machine}:", StringComparison.Ordinal), "announcement of the node");
-            return node;
-        }
-        catch
-        {
-            await node.DisposeAsync();
-            throw;
-        }
+        return await node.AnnouncedAsync(machine);
     }
 
     private Task<ProgramProcess> UseAsync(NetworkNamespaces network, params string[] args) => ProgramProcess.RunThroughAsync(

@@ -79,16 +79,7 @@ public sealed partial class ThreeMachinesTests : IDisposable
         string data = Directory.CreateDirectory(_folder.In("data-" + machine)).FullName;
         var node = ProgramProcess.StartThrough(network.On(machine), ProgramProcess.Cli, data, null,
             [.. Installed(command, machine), "--data-root", data, "--worker-slots", "2"]);
-        try
-        {
-            await node.LineAsync(l => l.StartsWith($"node {machine}:", StringComparison.Ordinal), "announcement of the node");
-            return node;
-        }
-        catch
-        {
-            await node.DisposeAsync();
-            throw;
-        }
+        return await node.AnnouncedAsync(machine);
     }
 
     private async Task RefusedAsync(NetworkNamespaces network, Dictionary<string, string> environment, string without, string text)

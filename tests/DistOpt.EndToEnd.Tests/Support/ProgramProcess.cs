@@ -149,6 +149,22 @@ internal sealed class ProgramProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Waits until a node of that host has joined its cluster; ended where it does not.</summary>
+    public async Task<ProgramProcess> AnnouncedAsync(string host)
+    {
+        try
+        {
+            await LineAsync(l => l.StartsWith($"node {host}:", StringComparison.Ordinal), "announcement of the node");
+            return this;
+        }
+        catch
+        {
+            // nobody else knows it yet
+            await DisposeAsync();
+            throw;
+        }
+    }
+
     /// <summary>Waits for its end, however long that takes.</summary>
     public Task EndAsync() => _process.WaitForExitAsync(TestContext.Current.CancellationToken);
 
