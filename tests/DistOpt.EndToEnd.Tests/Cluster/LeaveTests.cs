@@ -12,7 +12,7 @@ public sealed class LeaveTests
         await using var cluster = new KillableCluster(workers: 2, servers: 2);
         // no replica: a server that just ended would send everyone back
         const string spec = """
-            training: { epochs: 150, workers: 2, servers: 1, gradient_shards: 4 }
+            training: { epochs: 80, workers: 2, servers: 1, gradient_shards: 4 }
             evaluate: { every_epochs: 20 }
             checkpoint: { every_steps: 5000, keep: 2 }
             """;

@@ -16,6 +16,7 @@ public sealed class RollingUpgradeTests
     private const int StepsAnEpoch = 43;
 
     [Fact]
+    [Trait("Category", "Long")]
     public Task A_cluster_is_upgraded_node_by_node_while_a_job_runs() => RunAsync(rounds: 1);
 
     /// <summary>Forth and back again, several times: an upgrade may also be taken back.</summary>

@@ -16,6 +16,7 @@ public sealed class SharedStorageTests : IDisposable
 
     /// <summary>All processes are killed at once; nothing but spec, rows and the shared folder is left to go on from.</summary>
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_run_whose_processes_were_all_killed_goes_on_from_shared_storage_to_the_same_bits()
     {
         string shared = Directory.CreateDirectory(_folder.In("shared")).FullName;
