@@ -16,6 +16,7 @@ public sealed class StepPlanner
 {
     private readonly TrainingSpec _spec;
     private readonly ILearningRateSchedule _schedule;
+    private readonly IEvaluatedSchedule? _evaluatedSchedule;
     private readonly double _baseRate;
     private readonly int _batchSize;
     private readonly long _trainCount;
@@ -26,9 +27,10 @@ public sealed class StepPlanner
     private bool _evaluated;
     private StopReason? _decidedStop;
     private bool _checkpointRequested;
+    private PlateauState? _plateau;
 
     /// <param name="spec">The resolved spec.</param>
-    /// <param name="schedule">Learning-rate schedule.</param>
+    /// <param name="schedule">Learning-rate schedule, without the warm-up, which is added here.</param>
     /// <param name="baseRate">The optimizer's learning rate.</param>
     /// <param name="batchSize">Samples in a global batch, at least 1.</param>
     /// <param name="data">Sizes of the splits; the training part has at least one sample.</param>
@@ -36,7 +38,8 @@ public sealed class StepPlanner
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(data.Train, 1);
-        (_spec, _schedule, _baseRate, _batchSize, _trainCount) = (spec, schedule, baseRate, batchSize, data.Train);
+        (_spec, _baseRate, _batchSize, _trainCount) = (spec, baseRate, batchSize, data.Train);
+        (_schedule, _evaluatedSchedule) = (new WarmedUpSchedule(schedule, spec.Schedule), schedule as IEvaluatedSchedule);
         _hasValidation = data.Validation > 0;
         StepsPerEpoch = (_trainCount + batchSize - 1) / batchSize;
         TotalSteps = Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue);
@@ -90,6 +93,7 @@ public sealed class StepPlanner
         Evaluated = _evaluated,
         Keep = Current.Keep,
         DecidedStop = _decidedStop,
+        Plateau = _plateau,
     };
 
     /// <summary>Goes on from a saved state: the plan of its step is decided anew from the spec and is the one that was decided then.</summary>
@@ -99,7 +103,7 @@ public sealed class StepPlanner
         Samples = state.Samples;
         (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
-        (_evaluated, _decidedStop) = (state.Evaluated, state.DecidedStop);
+        (_evaluated, _decidedStop, _plateau) = (state.Evaluated, state.DecidedStop, state.Plateau);
         Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
         if (state.Evaluated) Current = Current with { Evaluate = false, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
     }
@@ -142,7 +146,9 @@ public sealed class StepPlanner
         _decidedStop = target ?? patience;
         var stop = Current.Stop ?? _requestedStop ?? _decidedStop;
         _evaluated = true;
-        Current = Current with { Evaluate = false, Stop = stop, Keep = selected };
+        if (_evaluatedSchedule is { } follows && ValueOf(follows.Metric, validation) is { } value)
+            _plateau = follows.Observe(_plateau ?? new PlateauState(), value, _baseRate);
+        Current = Current with { Evaluate = false, Stop = stop, Keep = selected, LearningRate = RateAt(Current.Step, Samples) };
         return new EvaluationOutcome(Current, selected);
     }
 
@@ -151,8 +157,11 @@ public sealed class StepPlanner
         long epoch = step / StepsPerEpoch;
         long start = step % StepsPerEpoch * _batchSize;
         int size = (int)Math.Min(_batchSize, _trainCount - start);
-        return new StepPlan(step, (int)epoch, start, size, _schedule.RateAt(_baseRate, step)) { Assignment = Assignment };
+        return new StepPlan(step, (int)epoch, start, size, RateAt(step, epoch * _trainCount + start)) { Assignment = Assignment };
     }
+
+    private double RateAt(long step, long samples) =>
+        _schedule.RateAt(_baseRate, SchedulePosition.InSteps(step, samples, TotalSteps, StepsPerEpoch)) * (_plateau?.Scale ?? 1);
 
     private bool CheckpointAfter(long step)
     {

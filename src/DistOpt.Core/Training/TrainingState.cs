@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using DistOpt.Core.Schedules;
 
 namespace DistOpt.Core.Training;
 
@@ -34,6 +35,9 @@ public sealed record TrainingState
 
     /// <summary>What the evaluation at <see cref="Step"/> decided (target, patience); null where it decided to go on.</summary>
     public StopReason? DecidedStop { get; init; }
+
+    /// <summary>What a schedule that learns of evaluations remembers; null for the others, and before the first evaluation.</summary>
+    public PlateauState? Plateau { get; init; }
 
     /// <summary>Epoch of the latest update.</summary>
     public int LastEpoch { get; init; }

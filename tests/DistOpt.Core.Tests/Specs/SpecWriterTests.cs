@@ -40,6 +40,9 @@ public sealed class SpecWriterTests
               weight_decay: 0.0
             schedule:
               kind: constant
+              warmup_steps: 0
+              warmup_epochs: null
+              warmup_start_factor: auto
             batch:
               kind: fixed
               size: 32
@@ -50,6 +53,7 @@ public sealed class SpecWriterTests
               servers: 1
               gradient_shards: 2
               micro_batch: null
+              log_every_steps: null
               consistency:
                 kind: bsp
               replicas: 0
@@ -159,7 +163,13 @@ public sealed class SpecWriterTests
             Optimizer = Pick(
                 new PluginSpec("sgd", new SgdOptions { LearningRate = Number(), Momentum = -Number(), Nesterov = true }),
                 new PluginSpec("adam", new AdamOptions { LearningRate = Number(), Beta1 = random.NextDouble(), WeightDecay = Number() })),
-            Schedule = new PluginSpec("cosine", new CosineOptions { WarmupSteps = random.NextInt64() }),
+            Schedule = new ScheduleSpec
+            {
+                Kind = "cosine",
+                Options = new CosineOptions { TotalSteps = random.NextInt64() },
+                WarmupSteps = random.NextInt64(),
+                WarmupStartFactor = Pick<double?>(null, 0.25),
+            },
             Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }),
             Training = new TrainingSection
             {
