@@ -113,7 +113,7 @@ internal sealed class LearningRateFindCommand
     private static string Csv(LearningRateSweep sweep)
     {
         var text = new StringBuilder("step,learning_rate,loss,smoothed_loss\n");
-        foreach (var p in sweep.Points) text.Append(CultureInfo.InvariantCulture, $"{p.Step},{p.LearningRate:R},{p.Loss:R},{p.Smoothed:R}\n");
+        foreach (var p in sweep.Curve()) text.Append(CultureInfo.InvariantCulture, $"{p.Step},{p.LearningRate:R},{p.Loss:R},{p.Smoothed:R}\n");
         return text.ToString();
     }
 
@@ -121,7 +121,7 @@ internal sealed class LearningRateFindCommand
     {
         int every = Math.Max(1, sweep.Points.Count / ShownRows);
         var rows = new List<IReadOnlyList<string>> { (string[])["step", "learning rate", "loss", "smoothed"] };
-        foreach (var p in sweep.Points.Where((_, i) => i % every == 0 || i == sweep.Points.Count - 1))
+        foreach (var p in sweep.Curve().Where((_, i) => i % every == 0 || i == sweep.Points.Count - 1))
         {
             rows.Add([p.Step.ToString(CultureInfo.InvariantCulture), p.LearningRate.ToString("0.00e-0", CultureInfo.InvariantCulture), Format.Metric(p.Loss),
                 Format.Metric(p.Smoothed)]);
@@ -144,7 +144,7 @@ internal sealed class LearningRateFindCommand
         json.WriteString("spec", line);
         json.WriteBoolean("diverged", sweep.HasDiverged);
         json.WriteStartArray("points");
-        foreach (var point in sweep.Points)
+        foreach (var point in sweep.Curve())
         {
             json.WriteStartObject();
             json.WriteNumber("step", point.Step);

@@ -15,6 +15,17 @@ internal static class AxisTicks
     public static ITickGenerator Logarithmic(double minimum, double maximum)
     {
         var ticks = new NumericManual();
+        foreach (var (at, label) in Decades(minimum, maximum))
+        {
+            if (label is not null) ticks.AddMajor(at, label);
+            else ticks.AddMinor(at);
+        }
+        return ticks;
+    }
+
+    /// <summary>Where the ticks are, and what the major ones say.</summary>
+    internal static IEnumerable<(double At, string? Label)> Decades(double minimum, double maximum)
+    {
         double decades = maximum - minimum;
         int stride = Math.Max(1, (int)Math.Ceiling(decades / 8));
         for (int power = (int)Math.Floor(minimum); power <= Math.Ceiling(maximum); power++)
@@ -24,11 +35,10 @@ internal static class AxisTicks
                 double at = power + Math.Log10(digit);
                 if (at < minimum - 1e-9 || at > maximum + 1e-9) continue;
                 bool isLabelled = digit == 1 ? power % stride == 0 : decades < 2 && digit is (2 or 5);
-                if (isLabelled) ticks.AddMajor(at, digit == 1 ? Power(power) : power == 0 ? $"{digit}" : $"{digit}·{Power(power)}");
-                else if (decades <= 6) ticks.AddMinor(at);
+                if (isLabelled) yield return (at, digit == 1 ? Power(power) : power == 0 ? $"{digit}" : $"{digit}·{Power(power)}");
+                else if (decades <= 6) yield return (at, null);
             }
         }
-        return ticks;
     }
 
     /// <summary>Ticks at round numbers, with separated thousands.</summary>

@@ -77,15 +77,16 @@ internal static class PanelPlot
     private static void Limits(Plot plot, PlotPanel panel)
     {
         double most = panel.YMax is { } given ? On(given, panel.IsLogY) : double.PositiveInfinity;
+        double least = panel.YMin is { } low ? On(low, panel.IsLogY) : double.NegativeInfinity;
         double[] x = [.. panel.Series.SelectMany(s => s.X).Select(v => On(v, panel.IsLogX)).Where(double.IsFinite)];
-        double[] y = [.. panel.Series.SelectMany(s => s.Y).Select(v => On(v, panel.IsLogY)).Where(v => double.IsFinite(v) && v <= most)];
+        double[] y = [.. panel.Series.SelectMany(s => s.Y).Select(v => On(v, panel.IsLogY)).Where(v => double.IsFinite(v) && v <= most && v >= least)];
         if (x.Length == 0) x = [0, 1];
         if (y.Length == 0) y = [0, 1];
         var (left, right) = Widened(x.Min(), x.Max(), 0.02);
         var (bottom, top) = Widened(y.Min(), y.Max(), 0.08);
         // rounding makes a flat curve look like a mountain range: at least a hundredth of the value from edge to edge
-        double least = panel.IsLogY ? 0.1 : 0.01 * Math.Max(Math.Abs(bottom), Math.Abs(top));
-        if (top - bottom < least) (bottom, top) = ((bottom + top) / 2 - least / 2 - 1e-12, (bottom + top) / 2 + least / 2 + 1e-12);
+        double extent = panel.IsLogY ? 0.1 : 0.01 * Math.Max(Math.Abs(bottom), Math.Abs(top));
+        if (top - bottom < extent) (bottom, top) = ((bottom + top) / 2 - extent / 2 - 1e-12, (bottom + top) / 2 + extent / 2 + 1e-12);
         plot.Axes.SetLimits(left, right, bottom, top);
         plot.Axes.Bottom.TickGenerator = panel.IsLogX ? AxisTicks.Logarithmic(left, right) : AxisTicks.Linear(integersOnly: true);
         plot.Axes.Left.TickGenerator = panel.IsLogY ? AxisTicks.Logarithmic(bottom, top) : AxisTicks.Linear(integersOnly: false);

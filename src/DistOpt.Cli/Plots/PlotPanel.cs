@@ -46,5 +46,8 @@ internal sealed record PlotPanel(string XLabel, string YLabel, IReadOnlyList<Plo
     /// <summary>Null = by the data.</summary>
     public double? YMax { get; init; }
 
+    /// <summary>Null = by the data. What lies below it runs out of the panel.</summary>
+    public double? YMin { get; init; }
+
     public string? Title { get; init; }
 }

@@ -28,6 +28,20 @@ internal sealed record RunCurves(string Name, IReadOnlyList<MetricRow> Rows, lon
     /// </summary>
     public double StepsPerEpoch => Math.Max(1, Rows.Where(r => r.Split == DataSplit.Train).Select(r => r.Step / (r.Epoch + 1.0)).DefaultIfEmpty(1).Max());
 
+    /// <summary>
+    /// Batch sizes without what remained for the last batch of an epoch, which no strategy chose, as far as other rows of the epoch tell the size.
+    /// </summary>
+    public (double[] Steps, double[] Sizes) BatchSizes()
+    {
+        var rows = Rows.Where(r => r.Split == DataSplit.Train && r.BatchSize is not null).ToList();
+        var kept = rows.Where((row, i) =>
+        {
+            bool endsEpoch = i == rows.Count - 1 || rows[i + 1].Epoch != row.Epoch;
+            return !(endsEpoch && i > 0 && rows[i - 1].Epoch == row.Epoch && row.BatchSize < rows[i - 1].BatchSize);
+        }).ToList();
+        return ([.. kept.Select(r => (double)r.Step)], [.. kept.Select(r => (double)r.BatchSize!.Value)]);
+    }
+
     /// <summary>The values of one split; rows without one are left out.</summary>
     public (double[] Steps, double[] Values) Curve(DataSplit split, Func<MetricRow, double?> value)
     {

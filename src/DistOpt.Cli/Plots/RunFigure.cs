@@ -12,6 +12,9 @@ internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, boo
     /// <summary>A learning rate that covers more than a decade is drawn on a logarithmic axis.</summary>
     private const double Decade = 10;
 
+    /// <summary>Of which so much is shown: a schedule that ends near 0 would fill the panel with its last steps.</summary>
+    private const double ShownDecades = 1e-4;
+
     private const int SelectedColor = 7;
 
     /// <summary>What can be drawn, in order.</summary>
@@ -38,6 +41,7 @@ internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, boo
         bool falls = name == MetricSums.Loss || TrainingSpecRules.UsualDirection(name) == Direction.Minimize;
         return new PlotPanel(byEpoch ? "epoch" : "step", Label(name), series)
         {
+            YMin = spans ? positive.Max() * ShownDecades : null,
             IsLogY = spans || (name == MetricSums.Loss && logLoss),
             LegendPlace = falls || name is LearningRate or BatchSize ? LegendPlace.UpperRight : LegendPlace.LowerRight,
             Marks = name is LearningRate or BatchSize ? [] : [.. Enumerable.Range(0, runs.Count).Select(i => Mark(i, name, isFirst)).OfType<PlotMark>()],
@@ -46,7 +50,7 @@ internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, boo
 
     private PlotSeries Setting(int run, string name, bool isFirst)
     {
-        var (x, y) = runs[run].Curve(DataSplit.Train, r => name == LearningRate ? r.LearningRate : r.BatchSize);
+        var (x, y) = name == LearningRate ? runs[run].Curve(DataSplit.Train, r => r.LearningRate) : runs[run].BatchSizes();
         return new PlotSeries(runs.Count > 1 && isFirst ? runs[run].Name : null, X(run, x), y) { Color = run, IsStaircase = name == BatchSize };
     }
 

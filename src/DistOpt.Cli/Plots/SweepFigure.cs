@@ -9,12 +9,13 @@ internal static class SweepFigure
 
     public static PlotPanel Panel(LearningRateSweep sweep, SweepPoint? suggestion, string? rate)
     {
-        double[] rates = [.. sweep.Points.Select(p => p.LearningRate)];
-        double highest = sweep.Points.Take(1 + sweep.Points.Count / 2).Select(p => p.Loss).DefaultIfEmpty(1).Max();
+        var points = sweep.Curve();
+        double[] rates = [.. points.Select(p => p.LearningRate)];
+        double highest = points.Take(1 + points.Count / 2).Select(p => p.Loss).DefaultIfEmpty(1).Max();
         return new PlotPanel("learning rate", "training loss",
         [
-            new("loss", rates, [.. sweep.Points.Select(p => p.Loss)]) { IsFaint = true },
-            new("smoothed", rates, [.. sweep.Points.Select(p => p.Smoothed)]),
+            new("loss", rates, [.. points.Select(p => p.Loss)]) { IsFaint = true },
+            new("smoothed", rates, [.. points.Select(p => p.Smoothed)]),
         ])
         {
             IsLogX = true,

@@ -91,12 +91,20 @@ public sealed class PlotCommandTests : IDisposable
         Assert.Equal(43, new RunCurves("a", [Row(20, 0), Row(43, 0), Row(60, 1), Row(86, 1), Row(100, 2)], null).StepsPerEpoch);
     }
 
+    [Fact]
+    public void What_remains_for_an_epochs_last_batch_is_no_batch_size()
+    {
+        MetricRow Row(long step, int epoch, int batch) => new(step, epoch, DataSplit.Train, [new("loss", 1)], 0.1, batch, null, 0);
+        Assert.Equal([32, 32, 64, 5], new RunCurves("a", [Row(10, 0, 32), Row(20, 0, 32), Row(23, 0, 5), Row(30, 1, 64), Row(31, 1, 6), Row(40, 2, 5)], null)
+            .BatchSizes().Sizes);
+    }
+
     [Theory]
     [InlineData(1e-3, 1e-1, "10⁻³ 10⁻² 10⁻¹")]
     [InlineData(0.15, 2.5, "2·10⁻¹ 5·10⁻¹ 1 2")]
     public void A_logarithmic_axis_is_labelled_at_powers_of_ten_and_between_them_where_it_is_short(double from, double to, string expected)
     {
-        var ticks = AxisTicks.Logarithmic(Math.Log10(from), Math.Log10(to)).Ticks.Where(t => t.IsMajor).Select(t => t.Label);
+        var ticks = AxisTicks.Decades(Math.Log10(from), Math.Log10(to)).Select(t => t.Label).OfType<string>();
         Assert.Equal(expected, string.Join(' ', ticks));
     }
 

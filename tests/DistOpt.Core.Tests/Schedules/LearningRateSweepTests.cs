@@ -24,10 +24,12 @@ public sealed class LearningRateSweepTests
         }
     }
 
-    [Fact]
-    public void The_steepest_descent_is_suggested_and_the_sweep_ends_when_the_loss_explodes()
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(0.8, 2)]
+    public void The_steepest_descent_is_suggested_without_a_lag_and_the_sweep_ends_when_the_loss_explodes(double beta, int steps)
     {
-        var sweep = new LearningRateSweep(beta: 0);
+        var sweep = new LearningRateSweep(beta);
         double factor = LearningRateSweep.Factor(1e-5, 10, 120);
         for (int i = 0; i < 120; i++)
         {
@@ -36,8 +38,8 @@ public sealed class LearningRateSweepTests
             sweep.Add(i, rate, 2 - 1.5 / (1 + Math.Exp(-4 * Math.Log10(rate / 1e-2))) + Math.Pow(rate, 3));
         }
         Assert.True(sweep.HasDiverged);
-        Assert.InRange(sweep.Suggestion()!.LearningRate, 1e-2 / factor, 1e-2 * factor);
-        Assert.InRange(sweep.Points[^1].Loss, 4 * sweep.Points.Min(p => p.Loss), 10);
+        Assert.InRange(sweep.Suggestion()!.LearningRate, 1e-2 * Math.Pow(factor, -steps), 1e-2 * Math.Pow(factor, steps));
+        Assert.InRange(sweep.Points[^1].Smoothed, 4 * sweep.Points.Min(p => p.Smoothed), 10);
         Assert.True(sweep.Points.Count < 120);
     }
 
