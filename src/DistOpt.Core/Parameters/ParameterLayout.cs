@@ -54,6 +54,9 @@ public sealed class ParameterLayout
     /// <summary>Length of the buffer section, in float32 places.</summary>
     public long BufferCount { get; }
 
+    /// <summary>A layout of one vector.</summary>
+    internal static ParameterLayout Of(int length) => new([new TensorSlot("parameters", [length], 0, length)], []);
+
     private static long CheckSection(ImmutableArray<TensorSlot> slots, string what)
     {
         long next = 0;

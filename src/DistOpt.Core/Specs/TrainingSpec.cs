@@ -34,7 +34,13 @@ public sealed record TrainingSpec
 
     [Description("The update rule and its learning rate")]
     [Plugin("optimizers")]
-    public PluginSpec Optimizer { get; init; } = new("adam");
+    public OptimizerSpec Optimizer { get; init; } = new();
+
+    [Description("Penalties on the weights, and the maximum norm")]
+    public RegularizationSection Regularization { get; init; } = new();
+
+    [Description("Bounds of the gradient")]
+    public ClipSection Clip { get; init; } = new();
 
     [Description("The learning rate over the steps")]
     [Plugin("schedules")]
@@ -118,6 +124,95 @@ public sealed record ModelSpec() : PluginSpec("mlp")
 
     [Description("Patterns ('*' matches any characters) of parameter names that are not trained")]
     public ImmutableArray<string> Freeze { get; init; } = [];
+}
+
+/// <summary><c>optimizer:</c>. The plug-in's name stands under <c>kind</c>, the fields of its options record beside the common ones.</summary>
+public sealed record OptimizerSpec : PluginSpec
+{
+    public OptimizerSpec() : base("adam") { }
+
+    public OptimizerSpec(string kind, object? options = null) : base(kind, options) { }
+
+    [Description("Whether weight decay also holds for biases and norms: tensors of fewer than two dimensions")]
+    public bool DecayBiases { get; init; } = true;
+
+    [Description("Parameters with settings of their own, by name; the first group that matches holds")]
+    public ImmutableArray<ParameterGroup> Groups { get; init; } = [];
+}
+
+/// <summary>One of <c>optimizer.groups</c>.</summary>
+public sealed record ParameterGroup
+{
+    [Description("Patterns ('*' matches any characters) of parameter names")]
+    [Required]
+    public ImmutableArray<string> Match { get; init; } = [];
+
+    [Description("Factor on the learning rate; 0 = these are not trained")]
+    [Range(0.0, 1e6)]
+    public double LearningRateScale { get; init; } = 1;
+
+    [Description("Weight decay in place of the optimizer's; null = as the optimizer's")]
+    [Range(0.0, 1000.0)]
+    public double? WeightDecay { get; init; }
+}
+
+/// <summary>How the L1 penalty acts.</summary>
+public enum L1Mode
+{
+    /// <summary>Its subgradient is added to the gradient.</summary>
+    Subgradient,
+
+    /// <summary>After the update, weights move towards 0 by rate times penalty and no further, so that they become exactly 0.</summary>
+    Proximal,
+}
+
+/// <summary>
+/// <c>regularization:</c>. Penalties are terms of the loss (<c>train.loss</c> is told without them), so they come before clipping; weight decay
+/// belongs to the optimizer. L1 and L2 together are the elastic net.
+/// </summary>
+public sealed record RegularizationSection
+{
+    [Description("Factor of the sum of absolute weights")]
+    [Range(0.0, 1e6)]
+    public double L1 { get; init; }
+
+    [Description("Whether the L1 penalty acts by its subgradient or by a proximal step, which makes weights exactly 0")]
+    public L1Mode L1Mode { get; init; } = L1Mode.Subgradient;
+
+    [Description("Factor of the sum of squared weights, whose gradient is twice the weights")]
+    [Range(0.0, 1e6)]
+    public double L2 { get; init; }
+
+    [Description("Factor of the sum of |w|^power_exponent")]
+    [Range(0.0, 1e6)]
+    public double Power { get; init; }
+
+    [Description("Exponent of that penalty")]
+    [Range(2, 16)]
+    public int PowerExponent { get; init; } = 4;
+
+    [Description("Largest norm of the weights into one unit (a row); longer ones are shortened after each update; null = no bound")]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
+    public double? MaxNorm { get; init; }
+
+    [Description("Whether penalties also hold for biases and norms: tensors of fewer than two dimensions")]
+    public bool Biases { get; init; }
+}
+
+/// <summary><c>clip:</c>, in this order.</summary>
+public sealed record ClipSection
+{
+    [Description("Bound of each element of the gradient; null = none")]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
+    public double? Value { get; init; }
+
+    [Description("Bound of the norm of each tensor's gradient; null = none")]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
+    public double? Norm { get; init; }
+
+    [Description("Bound of the norm of the whole gradient; null = none")]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
+    public double? GlobalNorm { get; init; }
 }
 
 public sealed record TrainingSection

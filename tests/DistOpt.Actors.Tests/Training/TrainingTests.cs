@@ -86,7 +86,7 @@ public sealed class TrainingTests
         var spec = JobHarness.SpecOf(epochs: 6) with
         {
             // so large a rate that later epochs are worse than earlier ones
-            Optimizer = new PluginSpec("sgd", new Core.Optimizers.SgdOptions { LearningRate = 2e-3, Momentum = 0.99 }),
+            Optimizer = new OptimizerSpec("sgd", new Core.Optimizers.SgdOptions { LearningRate = 2e-3, Momentum = 0.99 }),
             Evaluate = new EvaluateSection { EveryEpochs = null, EverySteps = 3, BatchSize = 4 },
         };
         await using var harness = new JobHarness([new LinearRuntime(features: 40), new LinearRuntime(features: 40)]);

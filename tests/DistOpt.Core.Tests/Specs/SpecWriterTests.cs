@@ -38,6 +38,20 @@ public sealed class SpecWriterTests
               learning_rate: 1.0e-05
               beta1: 0.9
               weight_decay: 0.0
+              decay_biases: true
+              groups: []
+            regularization:
+              l1: 0.0
+              l1_mode: subgradient
+              l2: 0.0
+              power: 0.0
+              power_exponent: 4
+              max_norm: null
+              biases: false
+            clip:
+              value: null
+              norm: null
+              global_norm: null
             schedule:
               kind: constant
             batch:
@@ -157,8 +171,12 @@ public sealed class SpecWriterTests
                 new ModelSpec { Kind = "linear", Options = new Nothing(), Freeze = default }),
             Loss = new PluginSpec(Pick("mse", "cross-entropy"), new Nothing()),
             Optimizer = Pick(
-                new PluginSpec("sgd", new SgdOptions { LearningRate = Number(), Momentum = -Number(), Nesterov = true }),
-                new PluginSpec("adam", new AdamOptions { LearningRate = Number(), Beta1 = random.NextDouble(), WeightDecay = Number() })),
+                new OptimizerSpec("sgd", new SgdOptions { LearningRate = Number(), Momentum = -Number(), Nesterov = true }),
+                new OptimizerSpec("adam", new AdamOptions { LearningRate = Number(), Beta1 = random.NextDouble(), WeightDecay = Number() })
+                {
+                    DecayBiases = Pick(true, false),
+                    Groups = [new() { Match = [Text()], LearningRateScale = random.NextDouble(), WeightDecay = Pick<double?>(null, 1) }],
+                }),
             Schedule = new PluginSpec("cosine", new CosineOptions { WarmupSteps = random.NextInt64() }),
             Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }),
             Training = new TrainingSection
@@ -194,7 +212,11 @@ public sealed class SpecWriterTests
     {
         if (expected is IEnumerable and not string && expected is not ImmutableArray<string> { IsDefault: true }
             && actual is IEnumerable list)
-            Assert.Equal(((IEnumerable)expected).Cast<object?>(), list.Cast<object?>());
+        {
+            object?[] wanted = [.. ((IEnumerable)expected).Cast<object?>()], got = [.. list.Cast<object?>()];
+            Assert.Equal(wanted.Length, got.Length);
+            for (int i = 0; i < wanted.Length; i++) AssertSame(wanted[i], got[i], $"{path}[{i}]");
+        }
         else if (expected is ImmutableArray<string>)
             Assert.Empty((ImmutableArray<string>)actual!);
         else if (expected is null or string or Enum || expected.GetType().IsPrimitive)
