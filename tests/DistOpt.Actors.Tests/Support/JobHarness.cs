@@ -242,6 +242,14 @@ internal sealed class JobHarness : IAsyncDisposable
         Evaluate = new EvaluateSection { BatchSize = 7 },
     };
 
+    /// <summary>The spec with an update that wants norms of whole tensors twice a step, and clipping by the global norm.</summary>
+    public static TrainingSpec WithNorms(TrainingSpec spec) => spec with
+    {
+        Optimizer = new OptimizerSpec("lamb", new LambOptions { LearningRate = 1e-2, WeightDecay = 0.01 }),
+        Regularization = new RegularizationSection { L2 = 1e-4, Biases = true },
+        Clip = new ClipSection { GlobalNorm = 1 },
+    };
+
     public async Task<(JobEnded End, RecordingSink Sink)> RunAsync(TrainingSpec spec, CancellationToken cancellationToken, string job = "job-1",
         RecordingSink? sink = null)
     {

@@ -65,6 +65,23 @@ public sealed class TrainingTests
         }
     }
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 3)]
+    [InlineData(3, 2)]
+    public async Task Norms_of_whole_tensors_are_the_same_on_any_number_of_servers(int nodes, int servers)
+    {
+        var spec = JobHarness.WithNorms(JobHarness.SpecOf(workers: 3, servers: 1, shards: 5));
+        await using var alone = new JobHarness([new LinearRuntime(features: 3000)]);
+        var expected = (await alone.RunAsync(spec, Token)).End.Summary;
+        await using var harness = new JobHarness([.. Enumerable.Range(0, nodes).Select(_ => new LinearRuntime(features: 3000))]);
+
+        var (end, _) = await harness.RunAsync(spec with { Training = spec.Training with { Servers = servers } }, Token);
+
+        Assert.True(end.Summary.Status == RunStatus.Completed, end.Summary.Error);
+        Assert.Equal(expected.WeightsSha256, end.Summary.WeightsSha256);
+    }
+
     [Fact]
     public async Task Every_sample_is_visited_once_an_epoch()
     {
