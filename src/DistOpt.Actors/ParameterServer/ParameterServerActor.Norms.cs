@@ -88,9 +88,9 @@ internal sealed partial class ParameterServerActor
 
     private void Collect(int server, long step, int round, ReadOnlySpan<float> values)
     {
-        if (step == _shard.Version - 1)
+        if (step == _shard.Version - 1 || (_pending is { } begun && begun.Plan.Step == step && round < begun.Round))
         {
-            // it is behind: whoever it replaces never got the sums
+            // it is behind: whoever it replaces may never have got the sums
             if (server != 0) SendSums(server, step, round);
             return;
         }
