@@ -50,7 +50,7 @@ internal static class WarmUp
         var flat = model.Create();
         flat.ShareConstants(initial);
         flat.Bind(weights);
-        using var worker = new TorchGradientWorker(model, flat, loader, 0);
+        using var worker = new TorchGradientWorker(model, flat, model.CreateBf16(initial), loader, 0);
         var plan = new StepPlan(0, 0, 0, checked((int)samples), 0);
         var fixedBefore = Hashes(flat);
         try
