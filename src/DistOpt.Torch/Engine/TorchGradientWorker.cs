@@ -17,7 +17,7 @@ internal sealed class TorchGradientWorker : IGradientWorker
     private readonly BatchLoader _loader;
     private readonly BatchPrefetcher? _prefetcher;
     private readonly LayerRandom _random = new();
-    private readonly StepContext _context = new(new MetricSums());
+    private readonly StepContext _context;
     private int _thread = -1;
     private double _dataSeconds;
     private bool _disposed;
@@ -28,6 +28,7 @@ internal sealed class TorchGradientWorker : IGradientWorker
     public TorchGradientWorker(TorchModel model, FlatModule flat, Bf16Replica? bf16, BatchLoader loader, int prefetch)
     {
         _bf16 = bf16;
+        _context = new StepContext(new MetricSums()) { IsBf16 = bf16 is not null };
         _model = model;
         _flat = flat;
         _loader = loader;

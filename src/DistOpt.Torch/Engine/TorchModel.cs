@@ -30,10 +30,10 @@ internal sealed class TorchModel
             return;
         }
         ArgumentNullException.ThrowIfNull(loss);
-        Step = (module, batch, _) =>
+        Step = (module, batch, context) =>
         {
             var (input, target) = (SupervisedBatch)batch;
-            return new StepResult(loss.Sum(IsBf16 ? CallBf16(module, input) : Call(module, input), target), loss.Weight(target));
+            return new StepResult(loss.Sum(context.IsBf16 ? CallBf16(module, input) : Call(module, input), target), loss.Weight(target));
         };
         Evaluate = (module, batch, context) =>
         {

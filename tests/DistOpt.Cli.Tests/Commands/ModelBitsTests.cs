@@ -29,7 +29,7 @@ public sealed class ModelBitsTests : IDisposable
 
     [Theory]
     [InlineData("mlp")]
-    [InlineData("cnn")]
+    [InlineData("residual-mlp")]
     public async Task The_bits_of_training_in_bf16_do_not_depend_on_workers_and_servers(string name)
     {
         Assert.SkipUnless(Bf16.IsFast, Bf16.Description);
