@@ -31,6 +31,7 @@ internal static class SpecFiles
     {
         Models = a.Catalog.Models,
         Datasets = a.Catalog.Datasets,
+        Augmentations = a.Catalog.Augmentations,
         Losses = a.Catalog.Losses,
         Optimizers = a.Optimizers,
         Schedules = a.Schedules,

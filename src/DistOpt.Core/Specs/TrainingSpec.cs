@@ -110,6 +110,11 @@ public sealed record DataSpec() : PluginSpec("digits")
     [Range(0, long.MaxValue)]
     public long SplitSeed { get; init; }
 
+    [Description("Random changes of training pictures, in their order, before normalization; evaluation sees the pictures as they are")]
+    [Plugin("augmentations")]
+    [MaxLength(32)]
+    public ImmutableArray<PluginSpec> Augment { get; init; } = [];
+
     [Description("Batches that are prepared ahead for each worker on separate threads; 0 = none")]
     [Range(0, 64)]
     [OutsideIdentity]
@@ -217,6 +222,9 @@ public sealed record ClipSection
 
 public sealed record TrainingSection
 {
+    public const string Float32 = "float32";
+    public const string Bf16 = "bf16";
+
     [Description("Passes over the training part")]
     [Range(1, 1_000_000)]
     public int Epochs { get; init; } = 20;
@@ -272,6 +280,10 @@ public sealed record TrainingSection
     [Range(1.0, 604_800.0)]
     [OutsideIdentity]
     public double CoordinatorGrace { get; init; } = 600;
+
+    [Description("bf16 = forward and backward in bfloat16, norms, loss, gradient sums and master weights in float32; needs AVX512-BF16 or AMX")]
+    [AllowedValues(Float32, Bf16)]
+    public string Precision { get; init; } = Float32;
 
     [Description("Device of the tensors")]
     [AllowedValues("cpu")]

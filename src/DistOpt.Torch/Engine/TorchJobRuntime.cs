@@ -61,7 +61,7 @@ public sealed class TorchJobRuntime : IJobRuntime
             }
             flat.ShareConstants(_job.Initial);
             flat.Bind(weights);
-            return new TorchGradientWorker(_job.Model, flat, _job.Loader, _job.Spec.Data.Prefetch);
+            return new TorchGradientWorker(_job.Model, flat, _job.Model.CreateBf16(_job.Initial), _job.Loader, _job.Spec.Data.Prefetch);
         }
         catch
         {

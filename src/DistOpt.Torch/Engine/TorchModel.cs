@@ -17,6 +17,7 @@ internal sealed class TorchModel
     {
         Name = spec.Model.Kind;
         Seed = spec.Seed;
+        IsBf16 = spec.Training.Precision == TrainingSection.Bf16;
         MicroBatch = spec.Training.MicroBatch ?? int.MaxValue;
         _freeze = spec.Model.Freeze;
         object options = spec.Model.OptionsAs<object>();
@@ -29,10 +30,10 @@ internal sealed class TorchModel
             return;
         }
         ArgumentNullException.ThrowIfNull(loss);
-        Step = (module, batch, _) =>
+        Step = (module, batch, context) =>
         {
             var (input, target) = (SupervisedBatch)batch;
-            return new StepResult(loss.Sum(Call(module, input), target), loss.Weight(target));
+            return new StepResult(loss.Sum(context.IsBf16 ? CallBf16(module, input) : Call(module, input), target), loss.Weight(target));
         };
         Evaluate = (module, batch, context) =>
         {
@@ -55,20 +56,30 @@ internal sealed class TorchModel
 
     public EvaluationStep<nn.Module, object> Evaluate { get; }
 
+    /// <summary>Whether training steps compute in bfloat16; evaluation is in float32, as inference is.</summary>
+    public bool IsBf16 { get; }
+
     /// <summary>Whether training steps draw from libtorch's generator: they are then seeded one by one.</summary>
     public bool TrainingDraws { get; set; }
 
     public bool EvaluationDraws { get; set; }
 
     /// <summary>A new module with its initial weights, the same bits each time. Modules are made one at a time in a process.</summary>
-    public FlatModule Create()
+    public FlatModule Create() => Make(static (module, inventory) => new FlatModule(module, inventory));
+
+    /// <summary>What a worker computes training steps with under <c>precision: bf16</c>; else null.</summary>
+    /// <param name="initial">The job's first module, for constants.</param>
+    public Bf16Replica? CreateBf16(FlatModule initial) =>
+        IsBf16 ? Make((module, inventory) => new Bf16Replica(module, inventory, initial)) : null;
+
+    private T Make<T>(Func<nn.Module, ModuleInventory, T> make)
     {
         using var turn = TorchGenerator.Enter(RandomKey.Of(Seed, RandomPurpose.InitialWeights));
         using var threads = ThreadCount.One();
         var module = _create() ?? throw new InvalidOperationException($"the factory of model '{Name}' returned null");
         try
         {
-            return new FlatModule(module, ModuleInventory.Read(module, _freeze));
+            return make(module, ModuleInventory.Read(module, _freeze));
         }
         catch
         {
@@ -76,6 +87,10 @@ internal sealed class TorchModel
             throw;
         }
     }
+
+    /// <summary>Whole numbers (tokens) stay what they are; the loss gets float32.</summary>
+    private static Tensor CallBf16(nn.Module module, Tensor input) =>
+        Call(module, input.is_floating_point() ? input.to(ScalarType.BFloat16) : input).to(ScalarType.Float32);
 
     private static Tensor Call(nn.Module module, Tensor input) => ((nn.Module<Tensor, Tensor>)module).call(input);
 }

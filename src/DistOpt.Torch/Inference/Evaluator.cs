@@ -30,7 +30,12 @@ public static class Evaluator
         ArgumentNullException.ThrowIfNull(factory);
         ArgumentNullException.ThrowIfNull(spec);
         // the weights stand in for the initial ones, so frozen parameters come from the file too
-        using var runtime = factory.Open(spec with { Model = spec.Model with { Weights = Path.GetFullPath(modelFile) } });
+        // evaluation is in float32 whatever training was in, so any CPU will do
+        using var runtime = factory.Open(spec with
+        {
+            Model = spec.Model with { Weights = Path.GetFullPath(modelFile) },
+            Training = spec.Training with { Precision = TrainingSection.Float32 },
+        });
         long count = runtime.Data.Of(split);
         if (count == 0)
         {

@@ -34,6 +34,9 @@ public sealed class StepContext
 
     internal MetricSums Metrics { get; set; }
 
+    /// <summary>Whether the step's module holds bfloat16.</summary>
+    internal bool IsBf16 { get; init; }
+
     /// <summary>Adds to a metric, which is reported as sum / weight over whatever is averaged (a step, a split).</summary>
     /// <param name="name">Metric name as in <c>metrics.jsonl</c>; "loss" is taken.</param>
     /// <param name="sum">Sum over samples or tokens.</param>

@@ -1,4 +1,5 @@
 using DistOpt.Core.Datasets;
+using DistOpt.Core.Datasets.Augmentations;
 using DistOpt.Core.Specs;
 using DistOpt.Torch.Losses;
 using DistOpt.Torch.Models;
@@ -15,6 +16,9 @@ public sealed class TorchCatalog
     public Catalog<ModelDefinition> Models { get; } = new("model");
 
     public Catalog<DatasetDefinition> Datasets { get; } = new("data set");
+
+    /// <summary>What <c>data.augment</c> may list; the built-in ones are always there.</summary>
+    public Catalog<Func<object, IAugmentation>> Augmentations { get; } = AugmentationCatalog.Create();
 
     public Catalog<Func<object, ILoss>> Losses { get; } = new("loss");
 
@@ -111,6 +115,20 @@ public sealed class TorchCatalog
     {
         ArgumentNullException.ThrowIfNull(create);
         Losses.Add(new CatalogEntry<Func<object, ILoss>>(name, typeof(TOptions), options => create((TOptions)options), summary, source));
+        return this;
+    }
+
+    /// <summary>Adds an augmentation of pictures.</summary>
+    /// <typeparam name="TOptions">A record with defaults; its properties are the fields beside <c>kind</c>.</typeparam>
+    /// <param name="name">Name in specs: <c>data: { augment: [{ kind: NAME }] }</c>.</param>
+    /// <param name="create">Makes it from its options.</param>
+    /// <param name="summary">One line for <c>distopt list</c>.</param>
+    /// <param name="source">Paper it comes from, or null.</param>
+    public TorchCatalog AddAugmentation<TOptions>(string name, Func<TOptions, IAugmentation> create, string summary = "", string? source = null)
+        where TOptions : class, new()
+    {
+        ArgumentNullException.ThrowIfNull(create);
+        Augmentations.Add(new(name, typeof(TOptions), options => create((TOptions)options), summary, source));
         return this;
     }
 }

@@ -23,6 +23,7 @@ public sealed class SpecWriterTests
               validation_fraction: 0.1
               test_fraction: 0.15
               split_seed: 0
+              augment: []
               prefetch: 2
             model:
               kind: mlp
@@ -71,6 +72,7 @@ public sealed class SpecWriterTests
               worker_timeout: 60.0
               node_timeout: 600.0
               coordinator_grace: 600.0
+              precision: float32
               device: cpu
             evaluate:
               every_epochs: 1
