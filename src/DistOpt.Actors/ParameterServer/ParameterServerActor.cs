@@ -198,7 +198,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         {
             _sinceRow.Add(result.Metrics);
             _lastEpoch = plan.Epoch;
-            next = planner.Advance();
+            next = planner.Advance(_sinceRow);
             Report(planner, plan, next, result);
         }
         using (var used = Replicate(plan, gradient, result.Weight))

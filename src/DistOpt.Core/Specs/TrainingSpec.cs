@@ -106,6 +106,15 @@ public sealed record DataSpec() : PluginSpec("digits")
     [Range(0.0, 0.9)]
     public double TestFraction { get; init; } = 0.15;
 
+    [Description("Cut what is not test into so many parts, each the validation part of one run (k-fold cross-validation), instead of "
+        + "validation_fraction; null = not")]
+    [Range(2, 1000)]
+    public int? Folds { get; init; }
+
+    [Description("With folds: the one of them, from 0, that this run leaves out; null = 'train' runs all of them")]
+    [Range(0, 999)]
+    public int? Fold { get; init; }
+
     [Description("Seed of the splits, apart from the job's seed, so that runs with other seeds are measured on the same samples")]
     [Range(0, long.MaxValue)]
     public long SplitSeed { get; init; }
@@ -332,12 +341,19 @@ public sealed record StopSection
     [Range(1, long.MaxValue)]
     public long? MaxSteps { get; init; }
 
+    [Description("Stop once so many samples have been trained on, counted again in every epoch; the step that reaches it is whole")]
+    [Range(1, long.MaxValue)]
+    public long? MaxSamples { get; init; }
+
     [Description("Stop after so many seconds")]
     [Range(0.001, 1e9)]
     public double? MaxSeconds { get; init; }
 }
 
-/// <summary>Stop when a validation metric reaches a bound; exactly one of the bounds is set.</summary>
+/// <summary>
+/// Stop when a metric reaches a bound; exactly one of the bounds is set. Looked at where there would be an evaluation; a train metric is the
+/// mean over the steps since the train row before.
+/// </summary>
 public sealed record TargetSection
 {
     [Description("Metric as split.name")]
@@ -351,9 +367,12 @@ public sealed record TargetSection
     public double? AtMost { get; init; }
 }
 
-/// <summary>Stop when a validation metric has not improved for so many evaluations.</summary>
+/// <summary>Stop when a metric has not improved for so many evaluations.</summary>
 public sealed record PatienceSection
 {
+    public const string Absolute = "abs";
+    public const string Relative = "rel";
+
     [Description("Metric as split.name")]
     public string Metric { get; init; } = "validation.loss";
 
@@ -361,9 +380,13 @@ public sealed record PatienceSection
     [Range(1, 1_000_000)]
     public int Evaluations { get; init; } = 5;
 
-    [Description("An improvement smaller than this does not count")]
+    [Description("An improvement that is not larger than this does not count")]
     [Range(0.0, double.MaxValue)]
     public double MinDelta { get; init; }
+
+    [Description("abs: min_delta is a difference; rel: it is a share of the best value so far")]
+    [AllowedValues(Absolute, Relative)]
+    public string MinDeltaMode { get; init; } = Absolute;
 
     [Description("Null: taken from select.direction when the metric is the same, else by name (a loss is minimized, the rest maximized)")]
     public Direction? Direction { get; init; }

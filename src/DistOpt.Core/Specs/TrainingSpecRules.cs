@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
+using DistOpt.Core.Functions;
 using DistOpt.Core.Specs.Binding;
 
 namespace DistOpt.Core.Specs;
@@ -14,7 +15,9 @@ public static partial class TrainingSpecRules
 
     public static ImmutableArray<SpecRule<TrainingSpec>> All { get; } =
     [
+        new(["model", "data.name"], FunctionModel.Violations),
         new(["data.validation_fraction", "data.test_fraction"], Fractions),
+        new(["data.folds", "data.fold"], Folds),
         new(["training.workers", "training.gradient_shards"], Workers),
         new(["training.workers", "training.workers_min"], WorkersMin),
         new(["select"], s => Metric("select.metric", s.Select.Metric, s)),
@@ -39,11 +42,21 @@ public static partial class TrainingSpecRules
     private static IEnumerable<SpecViolation> Fractions(TrainingSpec spec)
     {
         var (validation, test) = (spec.Data.ValidationFraction, spec.Data.TestFraction);
-        if (validation + test >= 1)
+        if (spec.Data.Folds is null && validation + test >= 1)
         {
             yield return new("data.validation_fraction",
                 $"is {Show(validation)} beside a test_fraction of {Show(test)}, but their sum must be below 1");
         }
+    }
+
+    private static IEnumerable<SpecViolation> Folds(TrainingSpec spec)
+    {
+        if (spec.Data is { Fold: { } alone, Folds: null })
+            yield return new("data.fold", $"is {alone}, but data.folds is not set; set it to the number of folds, such as 5");
+        else if (spec.Data is { Fold: { } fold, Folds: { } folds } && fold >= folds)
+            yield return new("data.fold", $"is {fold}, but must be below {folds}, the folds; they count from 0");
+        if (spec.Data is { Folds: not null, Kind: FunctionModel.NoData })
+            yield return new("data.folds", $"is {spec.Data.Folds}, but model '{spec.Model.Kind}' takes no data; leave it away");
     }
 
     private static IEnumerable<SpecViolation> Workers(TrainingSpec spec)
@@ -66,7 +79,7 @@ public static partial class TrainingSpecRules
             yield return new(path, $"is '{metric}', but must be split.name, such as validation.loss or train.loss");
         else if (!Splits.Contains(split))
             yield return new(path, $"is '{metric}' with the unknown split '{split}'; did you mean '{NearestSplit(split)}{metric[dot..]}'?");
-        else if (split == "validation" && spec.Data.ValidationFraction == 0)
+        else if (split == "validation" && spec.Data is { ValidationFraction: 0, Folds: null })
             yield return new(path, $"is '{metric}', but data.validation_fraction is 0; use train{metric[dot..]}, or a fraction above 0");
     }
 

@@ -101,12 +101,16 @@ public sealed class StepPlanner
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
         (_evaluated, _decidedStop) = (state.Evaluated, state.DecidedStop);
         Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
-        if (state.Evaluated) Current = Current with { Evaluate = false, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
+        Current = Current with { Evaluate = Current.Evaluate && !state.Evaluated, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
     }
 
     /// <summary>The update of <see cref="Current"/> was applied: decides and returns the next plan.</summary>
     /// <exception cref="InvalidOperationException">The current plan is a barrier or a stop.</exception>
-    public StepPlan Advance()
+    public StepPlan Advance() => Advance(null);
+
+    /// <inheritdoc cref="Advance()"/>
+    /// <param name="train">Sums over the steps since the last train row, for targets, patience and selection by a train metric.</param>
+    public StepPlan Advance(MetricSums? train)
     {
         if (Current.Evaluate || Current.Stop is not null)
             throw new InvalidOperationException($"step {Current.Step} has no update: it is a barrier or the end");
@@ -115,7 +119,10 @@ public sealed class StepPlanner
         _decidedStop = null;
         if (Current.Checkpoint) CheckpointUnderWay = true;
         var next = PlanOf(Current.Step + 1);
-        return Current = WithBarriers(next with { Checkpoint = CheckpointAfter(next.Step) }, _requestedStop);
+        Current = WithBarriers(next with { Checkpoint = CheckpointAfter(next.Step) }, _requestedStop);
+        // also where a run is interrupted: it goes on behind this decision
+        bool isMeasured = EvaluateAt(next.Step) || Current.Stop is not (null or StopReason.Interrupted or StopReason.Cancelled);
+        return train is not null && isMeasured ? Current = Judged(Current, "train.", train) : Current;
     }
 
     /// <summary>Where training ends and where it is evaluated: a function of the step, the spec, and what was asked for.</summary>
@@ -125,6 +132,7 @@ public sealed class StepPlanner
         if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
         else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
+        else if (Samples >= _spec.Stop.MaxSamples) next = next with { Stop = StopReason.MaxSamples };
         // an interrupted run ends at once; every other end is measured first
         if (_hasValidation && next.Stop is not (StopReason.Interrupted or StopReason.Cancelled) && (next.Stop is not null || EvaluateAt(done)))
             next = next with { Evaluate = true };
@@ -136,14 +144,24 @@ public sealed class StepPlanner
     public EvaluationOutcome Evaluated(MetricSums validation)
     {
         if (!Current.Evaluate) throw new InvalidOperationException($"step {Current.Step} is no evaluation barrier");
-        bool selected = Select(validation);
-        // patience counts also where something else ends the run: a run that is resumed goes on counting
-        var (target, patience) = (Target(validation), Patience(validation));
-        _decidedStop = target ?? patience;
-        var stop = Current.Stop ?? _requestedStop ?? _decidedStop;
+        // by a train metric it was decided when the step was planned
+        var (keep, decided) = (Current.Keep, _decidedStop);
+        Current = Judged(Current, "validation.", validation);
+        _decidedStop ??= decided;
+        bool selected = keep || Current.Keep;
         _evaluated = true;
-        Current = Current with { Evaluate = false, Stop = stop, Keep = selected };
+        Current = Current with { Evaluate = false, Stop = Current.Stop ?? _requestedStop ?? _decidedStop, Keep = selected };
         return new EvaluationOutcome(Current, selected);
+    }
+
+    /// <summary>What the metrics of a split decide: whether the weights are the selected ones, and whether training ends.</summary>
+    private StepPlan Judged(StepPlan plan, string split, MetricSums metrics)
+    {
+        bool selected = ValueOf(_spec.Select.Metric, split, metrics) is { } value && Select(value);
+        // patience counts also where something else ends the run: a run that is resumed goes on counting
+        var (target, patience) = (Target(split, metrics), Patience(split, metrics));
+        _decidedStop = target ?? patience;
+        return plan with { Keep = selected, Stop = plan.Stop ?? _requestedStop ?? _decidedStop };
     }
 
     private StepPlan PlanOf(long step)
@@ -166,39 +184,38 @@ public sealed class StepPlanner
         (_spec.Evaluate.EverySteps is { } steps && done % steps == 0)
         || (_spec.Evaluate.EveryEpochs is { } epochs && done % StepsPerEpoch == 0 && done / StepsPerEpoch % epochs == 0);
 
-    private bool Select(MetricSums validation)
+    private bool Select(double value)
     {
-        if (ValueOf(_spec.Select.Metric, validation) is not { } value || double.IsNaN(value)) return false;
+        if (double.IsNaN(value)) return false;
         bool better = SelectedStep is null || (_spec.Select.Direction == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
         if (better) (SelectedStep, SelectedValue) = (Current.Step, value);
         return better;
     }
 
-    private StopReason? Target(MetricSums validation)
+    private StopReason? Target(string split, MetricSums metrics)
     {
-        if (_spec.Stop.Target is not { } target || ValueOf(target.Metric, validation) is not { } value) return null;
+        if (_spec.Stop.Target is not { } target || ValueOf(target.Metric, split, metrics) is not { } value) return null;
         return value >= (target.AtLeast ?? double.PositiveInfinity) || value <= (target.AtMost ?? double.NegativeInfinity)
             ? StopReason.Target : null;
     }
 
-    private StopReason? Patience(MetricSums validation)
+    private StopReason? Patience(string split, MetricSums metrics)
     {
-        if (_spec.Stop.Patience is not { } patience || ValueOf(patience.Metric, validation) is not { } value) return null;
+        if (_spec.Stop.Patience is not { } patience || ValueOf(patience.Metric, split, metrics) is not { } value) return null;
         var direction = patience.Direction
             ?? (patience.Metric == _spec.Select.Metric ? _spec.Select.Direction
                 : patience.Metric.EndsWith(".loss", StringComparison.Ordinal) ? Direction.Minimize : Direction.Maximize);
-        bool gained = double.IsNaN(_patienceBest)
-            || (direction == Direction.Minimize ? value < _patienceBest - patience.MinDelta : value > _patienceBest + patience.MinDelta);
+        double delta = patience.MinDeltaMode == PatienceSection.Relative ? patience.MinDelta * Math.Abs(_patienceBest) : patience.MinDelta;
+        // NaN is no gain, not even over nothing: a run that measures nothing else ends
+        bool gained = !double.IsNaN(value) && (double.IsNaN(_patienceBest)
+            || (direction == Direction.Minimize ? value < _patienceBest - delta : value > _patienceBest + delta));
         if (gained) (_patienceBest, _evaluationsWithoutGain) = (value, 0);
         else _evaluationsWithoutGain++;
         return _evaluationsWithoutGain >= patience.Evaluations ? StopReason.Patience : null;
     }
 
-    /// <summary>The metric that a <c>validation.name</c> path names; null if the evaluation does not have it.</summary>
-    private static double? ValueOf(string path, MetricSums validation)
-    {
-        const string prefix = "validation.";
-        if (!path.StartsWith(prefix, StringComparison.Ordinal)) return null;
-        return validation.TryGet(path[prefix.Length..], out var sum) ? sum.Value : null;
-    }
+    /// <summary>The metric that a path names, such as <c>validation.accuracy</c>; null if it is of another split or was not measured.</summary>
+    /// <param name="split">The split with a dot: <c>validation.</c>.</param>
+    private static double? ValueOf(string path, string split, MetricSums metrics) =>
+        path.StartsWith(split, StringComparison.Ordinal) && metrics.TryGet(path[split.Length..], out var sum) ? sum.Value : null;
 }

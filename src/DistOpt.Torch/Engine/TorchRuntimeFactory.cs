@@ -122,6 +122,6 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             for (int kind = classes.Length; kind < kinds; kind++) classes = classes.Add(kind.ToString(CultureInfo.InvariantCulture));
         }
         return DataSplitter.Split(dataset.Count, dataset.TestCount, labels, classes, spec.ValidationFraction, spec.TestFraction,
-            spec.SplitSeed);
+            spec.SplitSeed, DataFold.Of(spec));
     }
 }

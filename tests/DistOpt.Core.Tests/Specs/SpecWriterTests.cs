@@ -22,6 +22,8 @@ public sealed class SpecWriterTests
               name: digits
               validation_fraction: 0.1
               test_fraction: 0.15
+              folds: null
+              fold: null
               split_seed: 0
               augment: []
               prefetch: 2
@@ -85,6 +87,7 @@ public sealed class SpecWriterTests
               target: null
               patience: null
               max_steps: null
+              max_samples: null
               max_seconds: null
             checkpoint:
               every_steps: null
