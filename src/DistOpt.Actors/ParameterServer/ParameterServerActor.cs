@@ -181,6 +181,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         {
             _sinceRow.Add(result.Metrics);
             _lastEpoch = plan.Epoch;
+            if (Divergence.Is(result.Metrics)) planner.RequestStop(StopReason.Diverged);
             next = planner.Advance();
             Report(planner, plan, next, result);
         }
@@ -369,7 +370,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void OnSlices(EvaluationLedger ledger, EvaluationSlices slices)
     {
-        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics());
+        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics(), slice.Part, slice.Parts);
         if (!ledger.Complete) return;
         _ledger = null;
         var total = ledger.Total();

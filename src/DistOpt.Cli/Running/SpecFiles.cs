@@ -32,6 +32,7 @@ internal static class SpecFiles
         Models = a.Catalog.Models,
         Datasets = a.Catalog.Datasets,
         Losses = a.Catalog.Losses,
+        Metrics = a.Catalog.Metrics,
         Optimizers = a.Optimizers,
         Schedules = a.Schedules,
     }));

@@ -13,6 +13,8 @@ public sealed record SpecCatalogs
 
     public ICatalog Losses { get; init; } = new Catalog<object>("loss");
 
+    public ICatalog Metrics { get; init; } = new Catalog<object>("metric");
+
     public ICatalog Optimizers { get; init; } = new Catalog<object>("optimizer");
 
     public ICatalog Schedules { get; init; } = new Catalog<object>("schedule");
@@ -24,7 +26,7 @@ public sealed record SpecCatalogs
     /// <summary>Every catalogue under the name by which <see cref="PluginAttribute"/> and <c>distopt list</c> refer to it.</summary>
     public ImmutableArray<(string Name, ICatalog Catalog)> All =>
     [
-        ("models", Models), ("datasets", Datasets), ("losses", Losses), ("optimizers", Optimizers), ("schedules", Schedules),
+        ("models", Models), ("datasets", Datasets), ("losses", Losses), ("metrics", Metrics), ("optimizers", Optimizers), ("schedules", Schedules),
         ("batches", Batches), ("consistencies", Consistencies),
     ];
 

@@ -13,6 +13,9 @@ public enum StopReason
     Interrupted,
     Cancelled,
     Failed,
+
+    /// <summary>The loss of a step was NaN or infinite.</summary>
+    Diverged,
 }
 
 /// <summary>

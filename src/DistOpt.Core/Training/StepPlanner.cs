@@ -125,8 +125,8 @@ public sealed class StepPlanner
         if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
         else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
-        // an interrupted run ends at once; every other end is measured first
-        if (_hasValidation && next.Stop is not (StopReason.Interrupted or StopReason.Cancelled) && (next.Stop is not null || EvaluateAt(done)))
+        // a run that is interrupted or has diverged ends at once; every other end is measured first
+        if (_hasValidation && next.Stop is not (StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged) && (next.Stop is not null || EvaluateAt(done)))
             next = next with { Evaluate = true };
         return next;
     }
@@ -169,7 +169,7 @@ public sealed class StepPlanner
     private bool Select(MetricSums validation)
     {
         if (ValueOf(_spec.Select.Metric, validation) is not { } value || double.IsNaN(value)) return false;
-        bool better = SelectedStep is null || (_spec.Select.Direction == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
+        bool better = SelectedStep is null || (_spec.Select.DirectionInForce() == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
         if (better) (SelectedStep, SelectedValue) = (Current.Step, value);
         return better;
     }
@@ -184,9 +184,7 @@ public sealed class StepPlanner
     private StopReason? Patience(MetricSums validation)
     {
         if (_spec.Stop.Patience is not { } patience || ValueOf(patience.Metric, validation) is not { } value) return null;
-        var direction = patience.Direction
-            ?? (patience.Metric == _spec.Select.Metric ? _spec.Select.Direction
-                : patience.Metric.EndsWith(".loss", StringComparison.Ordinal) ? Direction.Minimize : Direction.Maximize);
+        var direction = patience.DirectionBeside(_spec.Select);
         bool gained = double.IsNaN(_patienceBest)
             || (direction == Direction.Minimize ? value < _patienceBest - patience.MinDelta : value > _patienceBest + patience.MinDelta);
         if (gained) (_patienceBest, _evaluationsWithoutGain) = (value, 0);

@@ -1,6 +1,7 @@
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Specs;
+using DistOpt.Torch.Metrics;
 
 using static TorchSharp.torch;
 
@@ -13,7 +14,8 @@ internal sealed class TorchModel
     private readonly IReadOnlyList<string> _freeze;
 
     /// <param name="loss">The spec's loss; null where the model has a step of its own.</param>
-    public TorchModel(TrainingSpec spec, ModelDefinition definition, DataInfo data, ILoss? loss)
+    /// <param name="metrics">Metrics that the spec names; null where it names none.</param>
+    public TorchModel(TrainingSpec spec, ModelDefinition definition, DataInfo data, ILoss? loss, MetricSet? metrics)
     {
         Name = spec.Model.Kind;
         Seed = spec.Seed;
@@ -24,6 +26,7 @@ internal sealed class TorchModel
         if (definition.Step is { } own)
         {
             Step = own;
+            MeasuresItself = true;
             // without one of its own, evaluation is the training step in eval mode
             Evaluate = definition.Evaluate ?? own.Invoke;
             return;
@@ -32,13 +35,16 @@ internal sealed class TorchModel
         Step = (module, batch, _) =>
         {
             var (input, target) = (SupervisedBatch)batch;
-            return new StepResult(loss.Sum(Call(module, input), target), loss.Weight(target));
+            var output = Call(module, input);
+            CheckClasses(output, target, data);
+            return new StepResult(loss.Sum(output, target), loss.Weight(target));
         };
         Evaluate = (module, batch, context) =>
         {
             var (input, target) = (SupervisedBatch)batch;
             var output = Call(module, input);
-            loss.Measure(output, target, context);
+            if (metrics is null) loss.Measure(output, target, context);
+            else metrics.Measure(output, target, context);
             return new StepResult(loss.Sum(output, target), loss.Weight(target));
         };
     }
@@ -60,6 +66,9 @@ internal sealed class TorchModel
 
     public bool EvaluationDraws { get; set; }
 
+    /// <summary>Whether the user's own step says what is measured.</summary>
+    public bool MeasuresItself { get; }
+
     /// <summary>A new module with its initial weights, the same bits each time. Modules are made one at a time in a process.</summary>
     public FlatModule Create()
     {
@@ -75,6 +84,15 @@ internal sealed class TorchModel
             module.Dispose();
             throw;
         }
+    }
+
+    /// <summary>A class without a score may come late in training; so it is looked for with every batch, the first of which is at opening.</summary>
+    private void CheckClasses(Tensor output, Tensor target, DataInfo data)
+    {
+        if (data.Task != TaskKind.Classification || target.dtype != ScalarType.Int64 || output.dim() < 2 || output.numel() == target.numel()) return;
+        if (output.size(1) >= data.Classes.Length) return;
+        throw new SpecException("model.kind", $"model '{Name}' gives {output.size(1)} scores, but data set '{data.Name}' has {data.Classes.Length} classes: "
+            + "the model must give one for each");
     }
 
     private static Tensor Call(nn.Module module, Tensor input) => ((nn.Module<Tensor, Tensor>)module).call(input);
