@@ -105,7 +105,18 @@ public sealed record WireState(
 {
     public static WireState From(TrainingState state) => new(state.Step, state.Samples, state.SelectedStep ?? -1, state.SelectedValue,
         state.EvaluationsWithoutGain, state.PatienceBest, state.Evaluated, state.Keep, state.DecidedStop is { } stop ? (int)stop : -1,
-        state.LastEpoch, WireMetrics.From(state.SinceRow));
+        state.LastEpoch, WireMetrics.From(state.SinceRow))
+    {
+        FirstLoss = double.IsNaN(state.FirstLoss) ? null : state.FirstLoss,
+        Diverged = state.Diverged,
+    };
+
+    /// <summary>Null = there was no step.</summary>
+    [Key(11)]
+    public double? FirstLoss { get; init; }
+
+    [Key(12)]
+    public bool Diverged { get; init; }
 
     public TrainingState ToState() => new()
     {
@@ -120,5 +131,7 @@ public sealed record WireState(
         DecidedStop = DecidedStop < 0 ? null : (StopReason)DecidedStop,
         LastEpoch = LastEpoch,
         SinceRow = SinceRow.ToMetrics(),
+        FirstLoss = FirstLoss ?? double.NaN,
+        Diverged = Diverged,
     };
 }

@@ -181,7 +181,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         {
             _sinceRow.Add(result.Metrics);
             _lastEpoch = plan.Epoch;
-            if (Divergence.Is(result.Metrics)) planner.RequestStop(StopReason.Diverged);
+            planner.Observe(result.Metrics);
             next = planner.Advance();
             Report(planner, plan, next, result);
         }
@@ -271,7 +271,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         var planner = _setup.Planner!;
         ToTraining(new TrainingEnded(plan.Step, _lastEpoch, (int)reason, planner.Samples, planner.SelectedStep ?? plan.Step,
-            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch));
+            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch) { Loss = planner.LatestLoss });
     }
 
     private void OnDelivery(NodeDelivery delivery)

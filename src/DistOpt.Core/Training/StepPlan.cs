@@ -14,7 +14,7 @@ public enum StopReason
     Cancelled,
     Failed,
 
-    /// <summary>The loss of a step was NaN or infinite.</summary>
+    /// <summary>The loss of a step was NaN, infinite or beyond reason (<see cref="Divergence"/>).</summary>
     Diverged,
 }
 

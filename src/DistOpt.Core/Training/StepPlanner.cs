@@ -26,6 +26,8 @@ public sealed class StepPlanner
     private bool _evaluated;
     private StopReason? _decidedStop;
     private bool _checkpointRequested;
+    private double _firstLoss = double.NaN;
+    private bool _diverged;
 
     /// <param name="spec">The resolved spec.</param>
     /// <param name="schedule">Learning-rate schedule.</param>
@@ -61,6 +63,19 @@ public sealed class StepPlanner
     /// <summary>Samples trained on so far.</summary>
     public long Samples { get; private set; }
 
+    /// <summary>Mean loss of the latest step that had one; NaN before.</summary>
+    public double LatestLoss { get; private set; } = double.NaN;
+
+    /// <summary>Looks at the metrics of the step whose update is to be counted by <see cref="Advance"/> next: a run that diverged ends there.</summary>
+    public void Observe(MetricSums step)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        if (!step.TryGet(MetricSums.Loss, out var loss) || loss.Weight == 0) return;
+        LatestLoss = loss.Value;
+        if (double.IsNaN(_firstLoss)) _firstLoss = LatestLoss;
+        _diverged |= Divergence.Is(LatestLoss, _firstLoss);
+    }
+
     /// <summary>Asks for an end at the next step. The first reason wins.</summary>
     public void RequestStop(StopReason reason) => _requestedStop ??= reason;
 
@@ -90,6 +105,8 @@ public sealed class StepPlanner
         Evaluated = _evaluated,
         Keep = Current.Keep,
         DecidedStop = _decidedStop,
+        FirstLoss = _firstLoss,
+        Diverged = _diverged,
     };
 
     /// <summary>Goes on from a saved state: the plan of its step is decided anew from the spec and is the one that was decided then.</summary>
@@ -100,6 +117,7 @@ public sealed class StepPlanner
         (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
         (_evaluated, _decidedStop) = (state.Evaluated, state.DecidedStop);
+        (_firstLoss, _diverged) = (state.FirstLoss, state.Diverged);
         Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
         if (state.Evaluated) Current = Current with { Evaluate = false, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
     }
@@ -122,7 +140,8 @@ public sealed class StepPlanner
     private StepPlan WithBarriers(StepPlan next, StopReason? requestedStop)
     {
         long done = next.Step;
-        if (requestedStop is { } requested) next = next with { Stop = requested };
+        if (_diverged) next = next with { Stop = StopReason.Diverged };
+        else if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
         else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
         // a run that is interrupted or has diverged ends at once; every other end is measured first

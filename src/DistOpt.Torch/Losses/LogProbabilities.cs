@@ -28,7 +28,7 @@ internal static class LogProbabilities
         using (var scope = torch.NewDisposeScope())
         using (torch.no_grad())
         {
-            double off = (output.detach().to(torch.ScalarType.Float64).exp().sum(1) - 1).abs().max().item<double>();
+            double off = (output.detach().to(torch.ScalarType.Float64).exp().sum([1L], false) - 1).abs().max().item<double>();
             // a run that diverges has NaN here, and is told of elsewhere
             if (off > Tolerance)
             {

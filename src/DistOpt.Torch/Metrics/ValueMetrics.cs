@@ -48,5 +48,5 @@ public sealed class R2Metric : IMetric
             HiddenMetrics.AddR2(context.Metrics, column, target.size(0), sums[column], squares[column], errors[column]);
     }
 
-    private static double[] Sums(Tensor values) => values.sum(0).data<double>().ToArray();
+    private static double[] Sums(Tensor values) => values.sum([0L], false).data<double>().ToArray();
 }

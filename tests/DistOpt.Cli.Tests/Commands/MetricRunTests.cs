@@ -1,8 +1,9 @@
 using System.Globalization;
-using System.Text.Json;
 using DistOpt.Cli.Tests.Support;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Training;
+using DistOpt.Torch;
+using TorchSharp;
 
 namespace DistOpt.Cli.Tests.Commands;
 
@@ -84,4 +85,48 @@ public sealed class MetricRunTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync("list", "metrics"));
         Assert.Contains("f1: classes: harmonic mean of precision and recall", _cli.Out);
     }
+
+    [Theory]
+    [InlineData("adam", 1, 1)]
+    [InlineData("sgd", 2, 2)]
+    public async Task A_run_that_diverges_ends_with_exit_code_1_names_step_and_tensor_and_keeps_no_bad_weights(string optimizer, int workers, int servers)
+    {
+        Assert.Equal(1, await _cli.RunAsync("train", "--set", $"optimizer.kind={optimizer}", "--set", "optimizer.learning_rate=1e6",
+            "--workers", $"{workers}", "--servers", $"{servers}", "--set", "training.gradient_shards=2"));
+        Assert.Contains("training diverged: the loss of step ", _cli.Error);
+        Assert.Contains("no weights had been selected before", _cli.Error);
+        var summary = RunDirectoryReader.Open(_cli.RunFolder).Summary()!;
+        Assert.Equal((RunStatus.Failed, StopReason.Diverged), (summary.Status, summary.StopReason!.Value));
+        Assert.Contains($"the loss of step {summary.Steps - 1} is ", summary.Error, StringComparison.Ordinal);
+        Assert.InRange(summary.Steps, 1, 20);
+        Assert.Null(summary.Selected);
+        Assert.False(File.Exists(Path.Combine(_cli.RunFolder, "model.safetensors")));
+        Assert.True(File.Exists(Path.Combine(_cli.RunFolder, "last.safetensors")));
+    }
+
+    /// <summary>The loss is NaN from step 60 on: in the second epoch, when weights have been selected.</summary>
+    [Fact]
+    public async Task The_weights_that_were_selected_before_a_run_diverged_stay()
+    {
+        using var cli = new CliRun
+        {
+            UsesRealHost = true,
+            Configure = app => app.AddModel<NoFields, torch.nn.Module<torch.Tensor, torch.Tensor>, SupervisedBatch>("breaks",
+                (_, _) => torch.nn.Sequential(("first", torch.nn.Linear(64, 32)), ("last", torch.nn.Linear(32, 10))),
+                (module, batch, context) => new StepResult(
+                    torch.nn.functional.cross_entropy(module.call(batch.Input), batch.Target, reduction: torch.nn.Reduction.Sum)
+                        * (context is { Training: true, Step: >= 60 } ? float.NaN : 1), context.Rows)),
+        };
+        Assert.Equal(1, await cli.RunAsync("train", "--set", "model.kind=breaks", "--workers", "2", "--servers", "2", "--set", "training.epochs=3"));
+
+        Assert.Contains("training diverged: the loss of step 60 is NaN (the first tensor with such a value is 'first.weight', NaN at element 0 of 2048)", cli.Error);
+        Assert.Contains("the selected weights are those of step 43", cli.Error);
+        var reader = RunDirectoryReader.Open(cli.RunFolder);
+        var summary = reader.Summary()!;
+        Assert.Equal((61, 43, StopReason.Diverged), (summary.Steps, summary.Selected!.Step, summary.StopReason!.Value));
+        Assert.True(await cli.RunAsync("evaluate", cli.RunFolder, "--split", "validation", "--format", "json") == 0, cli.Error);
+        Assert.Equal(summary.Validation["loss"], cli.Json().GetProperty("metrics").GetProperty("loss").GetDouble());
+    }
+
+    private sealed record NoFields;
 }

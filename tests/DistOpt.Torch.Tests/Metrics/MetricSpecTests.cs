@@ -15,14 +15,15 @@ public sealed class MetricSpecTests
     [Fact]
     public void Metrics_that_do_not_fit_are_refused_at_opening_with_those_that_do()
     {
-        var error = Refused(Spec with { Evaluate = Metrics(new("r2", new NoMetricOptions()), new("f1", new ClassScoreOptions()), new("top-k", new TopKOptions { K = 5 }), new("rmse", new NoMetricOptions())) });
+        var error = Refused(Spec with { Evaluate = Metrics(new PluginSpec("r2", new NoMetricOptions()), new PluginSpec("f1", new ClassScoreOptions()),
+            new PluginSpec("top-k", new TopKOptions { K = 5 }), new PluginSpec("rmse", new NoMetricOptions())) });
         Assert.Equal(["'r2'", "'top-k'", "'rmse'"], error.Violations.Select(v => v.Message.Split(' ')[0]));
         Assert.All(error.Violations, v => Assert.Equal("evaluate.metrics", v.Path));
         Assert.EndsWith("does not fit: this data and loss have classes. Fitting: accuracy, top-k, precision, recall, f1, auc, confusion-matrix",
             error.Violations[0].Message, StringComparison.Ordinal);
-        error = Refused(Spec with { Evaluate = Metrics(new("f2", new NoMetricOptions())) });
+        error = Refused(Spec with { Evaluate = Metrics(new PluginSpec("f2", new NoMetricOptions())) });
         Assert.StartsWith("metric 'f2' is not known. Available: accuracy, top-k", error.Violations[0].Message, StringComparison.Ordinal);
-        error = Refused(Spec with { Evaluate = Metrics(new("auc", new NoMetricOptions()), new("auc", new NoMetricOptions())) });
+        error = Refused(Spec with { Evaluate = Metrics(new PluginSpec("auc", new NoMetricOptions()), new PluginSpec("auc", new NoMetricOptions())) });
         Assert.Contains("twice", error.Message, StringComparison.Ordinal);
     }
 
@@ -37,7 +38,7 @@ public sealed class MetricSpecTests
         var error = Refused(wanting);
         Assert.Equal(["select.metric", "stop.target.metric"], error.Violations.Select(v => v.Path));
         Assert.Contains("is 'validation.f1', but an evaluation measures validation.loss, validation.accuracy", error.Message, StringComparison.Ordinal);
-        using var opened = TestJobs.Open(wanting with { Evaluate = Metrics(new("f1", new ClassScoreOptions()), new("auc", new NoMetricOptions())) });
+        using var opened = TestJobs.Open(wanting with { Evaluate = Metrics(new PluginSpec("f1", new ClassScoreOptions()), new PluginSpec("auc", new NoMetricOptions())) });
     }
 
     [Fact]
