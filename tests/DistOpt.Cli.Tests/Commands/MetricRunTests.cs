@@ -12,7 +12,7 @@ public sealed class MetricRunTests : IDisposable
 {
     private static readonly string[] Train =
     [
-        "train", "--set", "training.epochs=2", "--set", "model.hidden=[8]", "--set", "training.gradient_shards=4", "--set", "evaluate.batch_size=50",
+        "train", "--set", "training.epochs=2", "--set", "model.hidden=[24]", "--set", "training.gradient_shards=4", "--set", "evaluate.batch_size=50",
         "--set", "evaluate.metrics=[accuracy, {kind: top-k, k: 3}, f1, {kind: recall, average: per-class}, auc, confusion-matrix]",
         "--set", "select.metric=validation.f1", "--format", "json",
     ];
@@ -112,7 +112,7 @@ public sealed class MetricRunTests : IDisposable
         {
             UsesRealHost = true,
             Configure = app => app.AddModel<NoFields, torch.nn.Module<torch.Tensor, torch.Tensor>, SupervisedBatch>("breaks",
-                (_, _) => torch.nn.Sequential(("first", torch.nn.Linear(64, 32)), ("last", torch.nn.Linear(32, 10))),
+                (_, _) => torch.nn.Sequential(("flat", torch.nn.Flatten()), ("first", torch.nn.Linear(64, 32)), ("last", torch.nn.Linear(32, 10))),
                 (module, batch, context) => new StepResult(
                     torch.nn.functional.cross_entropy(module.call(batch.Input), batch.Target, reduction: torch.nn.Reduction.Sum)
                         * (context is { Training: true, Step: >= 60 } ? float.NaN : 1), context.Rows)),
