@@ -18,7 +18,8 @@ public sealed class EvaluationSlicesTests
         HiddenMetrics.AskAuc(sums, "auc");
         var cells = sums.CountsFor(HiddenMetrics.ConfusionCounts);
         for (int target = 0; target < classes; target++)
-            for (int predicted = 0; predicted < classes; predicted++) cells.Add(ConfusionMatrix.Key(target, predicted, classes), long.MaxValue / 2 - target * predicted);
+            for (int predicted = 0; predicted < classes; predicted++)
+                cells.Add(ConfusionMatrix.Key(target, predicted, classes), long.MaxValue / 2 - target * predicted);
         var ranks = sums.CountsFor(HiddenMetrics.RankCounts);
         for (int i = 0; i < 5000; i++) RankCounts.Add(ranks, i % 7, MathF.Sin(i), i % 3 == 0);
         var plain = new MetricSums { { "loss", 2.5, 10 }, { "accuracy", 3, 10 } };

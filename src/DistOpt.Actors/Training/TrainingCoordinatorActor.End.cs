@@ -129,7 +129,8 @@ internal sealed partial class TrainingCoordinatorActor
         {
             _weightsHash = Hash(collector.Parameters);
             _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, collector.Buffers));
-            if (IsDiverged(training)) _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, training.Loss ?? double.NaN, collector.Parameters.Span);
+            if (IsDiverged(training))
+                _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, training.Loss ?? double.NaN, collector.Parameters.Span);
             if (!training.KeepLast)
             {
                 _collectingSelected = true;

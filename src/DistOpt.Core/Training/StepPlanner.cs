@@ -145,7 +145,8 @@ public sealed class StepPlanner
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
         else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
         // a run that is interrupted or has diverged ends at once; every other end is measured first
-        if (_hasValidation && next.Stop is not (StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged) && (next.Stop is not null || EvaluateAt(done)))
+        bool endsAtOnce = next.Stop is StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged;
+        if (_hasValidation && !endsAtOnce && (next.Stop is not null || EvaluateAt(done)))
             next = next with { Evaluate = true };
         return next;
     }

@@ -27,12 +27,15 @@ internal static class LossSamples
             new(new CrossEntropyOptions(), Scores, () => tensor(Classes), (o, t) => nn.functional.cross_entropy(o, t)),
             new(new CrossEntropyOptions { LabelSmoothing = 0.3, Weight = [.. ClassWeights] }, Scores, () => tensor(WithIgnored),
                 (o, t) => nn.functional.cross_entropy(o, t, tensor(ClassWeights), label_smoothing: 0.3)),
-            new(new CrossEntropyOptions { IgnoreIndex = 3 }, Scores, () => tensor(Classes), (o, t) => nn.functional.cross_entropy(o, t, ignore_index: 3)),
+            new(new CrossEntropyOptions { IgnoreIndex = 3 }, Scores, () => tensor(Classes),
+                (o, t) => nn.functional.cross_entropy(o, t, ignore_index: 3)),
         ],
         ["nll"] =
         [
-            new(new NllOptions { Weight = [.. ClassWeights] }, LogProbabilities, () => tensor(WithIgnored), (o, t) => nn.functional.nll_loss(o, t, tensor(ClassWeights))),
-            new(new NllOptions { Input = LossInput.Scores, IgnoreIndex = 3 }, Scores, () => tensor(Classes), (o, t) => nn.functional.cross_entropy(o, t, ignore_index: 3)),
+            new(new NllOptions { Weight = [.. ClassWeights] }, LogProbabilities, () => tensor(WithIgnored),
+                (o, t) => nn.functional.nll_loss(o, t, tensor(ClassWeights))),
+            new(new NllOptions { Input = LossInput.Scores, IgnoreIndex = 3 }, Scores, () => tensor(Classes),
+                (o, t) => nn.functional.cross_entropy(o, t, ignore_index: 3)),
         ],
         ["hinge"] =
         [

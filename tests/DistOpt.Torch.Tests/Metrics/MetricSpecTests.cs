@@ -38,7 +38,10 @@ public sealed class MetricSpecTests
         var error = Refused(wanting);
         Assert.Equal(["select.metric", "stop.target.metric"], error.Violations.Select(v => v.Path));
         Assert.Contains("is 'validation.f1', but an evaluation measures validation.loss, validation.accuracy", error.Message, StringComparison.Ordinal);
-        using var opened = TestJobs.Open(wanting with { Evaluate = Metrics(new PluginSpec("f1", new ClassScoreOptions()), new PluginSpec("auc", new NoMetricOptions())) });
+        using var opened = TestJobs.Open(wanting with
+        {
+            Evaluate = Metrics(new PluginSpec("f1", new ClassScoreOptions()), new PluginSpec("auc", new NoMetricOptions())),
+        });
     }
 
     [Fact]

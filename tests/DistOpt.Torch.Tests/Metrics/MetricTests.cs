@@ -66,7 +66,8 @@ public sealed class MetricTests
         var output = Scores(Rows, 5, levels: 1000);
         // class 3 is never predicted and never a target; class 4 never predicted
         output[TensorIndex.Colon, TensorIndex.Slice(3)] -= 100;
-        long[] targets = [.. Enumerable.Range(0, Rows).Select(i => ignores && i % 6 == 5 ? -100L : (i * 7 % 11) switch { < 5 => 0L, < 7 => 1, < 10 => 2, _ => 4 })];
+        long[] targets = [.. Enumerable.Range(0, Rows).Select(i => ignores && i % 6 == 5 ? -100L
+            : (i * 7 % 11) switch { < 5 => 0L, < 7 => 1, < 10 => 2, _ => 4 })];
         long[] predicted = [.. output.argmax(1).data<long>()];
         var pairs = targets.Zip(predicted).Where(p => p.First >= 0).ToList();
         long[] present = [.. pairs.SelectMany(p => new[] { p.First, p.Second }).Distinct()];
@@ -152,10 +153,12 @@ public sealed class MetricTests
         {
             // a stable order: of equal scores the lower class first
             int right = Enumerable.Range(0, Rows).Count(i => Enumerable.Range(0, 5).OrderByDescending(c => scores[5 * i + c]).Take(k).Contains((int)targets[i]));
-            var measured = Measure(new CrossEntropyLoss(new CrossEntropyOptions()), output, tensor(targets), 50, new PluginSpec("top-k", new TopKOptions { K = k }));
+            var measured = Measure(new CrossEntropyLoss(new CrossEntropyOptions()), output, tensor(targets), 50,
+                new PluginSpec("top-k", new TopKOptions { K = k }));
             Assert.Equal(new MetricSum(right, Rows), measured.Metrics[$"top_{k}_accuracy"]);
         }
-        var error = Assert.Throws<SpecException>(() => Measure(new CrossEntropyLoss(new CrossEntropyOptions()), output, tensor(targets), 50, new PluginSpec("top-k", new TopKOptions())));
+        var error = Assert.Throws<SpecException>(() => Measure(new CrossEntropyLoss(new CrossEntropyOptions()), output, tensor(targets), 50,
+            new PluginSpec("top-k", new TopKOptions())));
         Assert.Contains("has k = 5, but there are 5 classes", error.Message, StringComparison.Ordinal);
     }
 
@@ -229,7 +232,8 @@ public sealed class MetricTests
         using var scope = NewDisposeScope();
         var output = Scores(4, 1200, 1000);
         var target = tensor(new long[] { 1, 2, 3, 4 });
-        PluginSpec[] metrics = [new("auc", new NoMetricOptions()), new("confusion-matrix", new NoMetricOptions()), new("f1", new ClassScoreOptions { Average = ScoreAverage.PerClass })];
+        PluginSpec[] metrics =
+            [new("auc", new NoMetricOptions()), new("confusion-matrix", new NoMetricOptions()), new("f1", new ClassScoreOptions { Average = ScoreAverage.PerClass })];
         var set = new MetricSet(metrics, MetricCatalog.Create(), new CrossEntropyLoss(new CrossEntropyOptions()), Five, 2000);
         var error = Assert.Throws<SpecException>(() => set.Measure(output, target, new StepContext(new MetricSums())));
         Assert.Equal(3, error.Violations.Length);
@@ -264,8 +268,8 @@ public sealed class MetricTests
 
     /// <summary>Scores of so many different values that look random.</summary>
     private static Tensor Scores(int rows, int columns, int levels) =>
-        tensor(Enumerable.Range(0, rows * columns).Select(i => (float)(Math.Floor(levels * (0.5 + 0.5 * Math.Sin(12.9898 * i + 0.37 * i * i))) / levels * 4 - 2)).ToArray())
-            .reshape(rows, columns);
+        tensor(Enumerable.Range(0, rows * columns)
+            .Select(i => (float)(Math.Floor(levels * (0.5 + 0.5 * Math.Sin(12.9898 * i + 0.37 * i * i))) / levels * 4 - 2)).ToArray()).reshape(rows, columns);
 
     private static double Pairwise(float[] scores, bool[] positive)
     {
