@@ -72,6 +72,14 @@ public sealed class DistOptAppBuilder
         return this;
     }
 
+    /// <inheritdoc cref="TorchCatalog.AddMetric{TOptions}"/>
+    public DistOptAppBuilder AddMetric<TOptions>(string name, Func<TOptions, IMetric> create, string summary = "", string? source = null)
+        where TOptions : class, new()
+    {
+        Catalog.AddMetric(name, create, summary, source);
+        return this;
+    }
+
     /// <inheritdoc cref="TorchCatalog.AddLoss{TOptions}"/>
     public DistOptAppBuilder AddLoss<TOptions>(string name, Func<TOptions, ILoss> create, string summary = "", string? source = null)
         where TOptions : class, new()

@@ -198,6 +198,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         {
             _sinceRow.Add(result.Metrics);
             _lastEpoch = plan.Epoch;
+            planner.Observe(result.Metrics);
             next = planner.Advance(_sinceRow);
             Report(planner, plan, next, result);
         }
@@ -287,7 +288,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         var planner = _setup.Planner!;
         ToTraining(new TrainingEnded(plan.Step, _lastEpoch, (int)reason, planner.Samples, planner.SelectedStep ?? plan.Step,
-            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch));
+            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch) { Loss = planner.LatestLoss });
     }
 
     private void OnDelivery(NodeDelivery delivery)
@@ -387,7 +388,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void OnSlices(EvaluationLedger ledger, EvaluationSlices slices)
     {
-        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics());
+        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics(), slice.Part, slice.Parts);
         if (!ledger.Complete) return;
         _ledger = null;
         var total = ledger.Total();

@@ -34,6 +34,7 @@ internal static class SpecFiles
         Datasets = FunctionModel.Datasets(a.Catalog.Datasets),
         Augmentations = a.Catalog.Augmentations,
         Losses = a.Catalog.Losses,
+        Metrics = a.Catalog.Metrics,
         Optimizers = a.Optimizers,
         Schedules = a.Schedules,
     }));

@@ -10,7 +10,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record AdamOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-3;
 
     [Description("Decay rate of the mean of gradients")]
@@ -37,7 +37,7 @@ public sealed record AdamOptions : ILearningRateOptions
 public sealed record AdamWOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-3;
 
     [Description("Decay rate of the mean of gradients")]

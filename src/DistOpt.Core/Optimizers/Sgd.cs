@@ -10,7 +10,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record SgdOptions : ILearningRateOptions, IValidatableObject
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
 
     [Description("Share of the momentum buffer that is kept each step; 0 = plain gradient descent")]

@@ -16,6 +16,8 @@ public sealed record SpecCatalogs
 
     public ICatalog Losses { get; init; } = new Catalog<object>("loss");
 
+    public ICatalog Metrics { get; init; } = new Catalog<object>("metric");
+
     public ICatalog Optimizers { get; init; } = new Catalog<object>("optimizer");
 
     public ICatalog Schedules { get; init; } = new Catalog<object>("schedule");
@@ -27,8 +29,8 @@ public sealed record SpecCatalogs
     /// <summary>Every catalogue under the name by which <see cref="PluginAttribute"/> and <c>distopt list</c> refer to it.</summary>
     public ImmutableArray<(string Name, ICatalog Catalog)> All =>
     [
-        ("models", Models), ("datasets", Datasets), ("augmentations", Augmentations), ("losses", Losses), ("optimizers", Optimizers),
-        ("schedules", Schedules), ("batches", Batches), ("consistencies", Consistencies),
+        ("models", Models), ("datasets", Datasets), ("augmentations", Augmentations), ("losses", Losses), ("metrics", Metrics),
+        ("optimizers", Optimizers), ("schedules", Schedules), ("batches", Batches), ("consistencies", Consistencies),
     ];
 
     /// <exception cref="ArgumentException">No catalogue has the name.</exception>

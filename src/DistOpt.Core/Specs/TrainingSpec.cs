@@ -71,11 +71,13 @@ public sealed record TrainingSpec
     public StorageSection Storage { get; init; } = new();
 
     /// <summary>
-    /// The spec with what depends on other fields filled in: <c>gradient_shards</c> = workers, <c>patience.direction</c>.
+    /// The spec with what depends on other fields filled in: <c>gradient_shards</c> = workers, <c>select.direction</c>,
+    /// <c>patience.direction</c>.
     /// </summary>
     public TrainingSpec Resolve() => this with
     {
         Training = Training with { GradientShards = Training.GradientShards ?? Training.Workers },
+        Select = Select with { Direction = Select.DirectionInForce() },
         Stop = Stop with
         {
             Patience = Stop.Patience is { } patience ? patience with { Direction = patience.DirectionBeside(Select) } : null,
@@ -301,6 +303,9 @@ public sealed record TrainingSection
 
 public sealed record EvaluateSection
 {
+    /// <summary>Name of the metric that is a file of the run.</summary>
+    public const string ConfusionMatrix = "confusion-matrix";
+
     [Description("Evaluate on the validation part every so many epochs; null = not by epochs")]
     [Range(1, 1_000_000)]
     public int? EveryEpochs { get; init; } = 1;
@@ -312,6 +317,11 @@ public sealed record EvaluateSection
     [Description("Samples in one evaluation slice")]
     [Range(1, 1_000_000)]
     public int BatchSize { get; init; } = 256;
+
+    [Description("Metrics beside the loss; [] = what fits the loss: accuracy for classes, mse and mae for values")]
+    [Plugin("metrics")]
+    [OutsideIdentity]
+    public ImmutableArray<PluginSpec> Metrics { get; init; } = [];
 }
 
 public enum Direction
@@ -325,8 +335,11 @@ public sealed record SelectSection
     [Description("Metric by which the kept weights are selected, as split.name")]
     public string Metric { get; init; } = "validation.loss";
 
-    [Description("Whether a smaller or a larger value is better")]
-    public Direction Direction { get; init; } = Direction.Minimize;
+    [Description("Whether a smaller or a larger value is better; null: by the name (a loss or an error is minimized, an accuracy, f1, auc ... maximized)")]
+    public Direction? Direction { get; init; }
+
+    /// <summary>The direction that holds: the given one, else the usual one of the metric, else minimize.</summary>
+    public Direction DirectionInForce() => Direction ?? TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Minimize;
 }
 
 public sealed record StopSection
@@ -397,7 +410,7 @@ public sealed record PatienceSection
         ArgumentNullException.ThrowIfNull(select);
         if (Direction is { } given)
             return given;
-        return Metric == select.Metric ? select.Direction : TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Maximize;
+        return Metric == select.Metric ? select.DirectionInForce() : TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Maximize;
     }
 }
 

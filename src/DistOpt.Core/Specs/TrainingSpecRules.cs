@@ -33,6 +33,8 @@ public static partial class TrainingSpecRules
     {
         ArgumentNullException.ThrowIfNull(metric);
         var words = metric[(metric.LastIndexOf('.') + 1)..].ToLowerInvariant().Split('_', '-', '/');
+        // what follows is the name of a class, as in f1/loss
+        if (words[0] is "precision" or "recall" or "f1") return Specs.Direction.Maximize;
         if (words.Any(w => w is "loss" or "error" or "mse" or "mae" or "rmse" or "perplexity" or "nll"))
             return Specs.Direction.Minimize;
         return words.Any(w => w is "accuracy" or "acc" or "f1" or "auc" or "r2" or "precision" or "recall" or "bleu")
@@ -85,9 +87,9 @@ public static partial class TrainingSpecRules
 
     private static IEnumerable<SpecViolation> Direction(TrainingSpec spec)
     {
-        if (UsualDirection(spec.Select.Metric) is { } usual && usual != spec.Select.Direction)
+        if (spec.Select.Direction is { } given && UsualDirection(spec.Select.Metric) is { } usual && usual != given)
         {
-            var (is_, other) = (Name(spec.Select.Direction), Name(usual));
+            var (is_, other) = (Name(given), Name(usual));
             yield return new("select.direction",
                 $"is {is_}, which would keep the worst weights by {spec.Select.Metric}; set it to {other}");
         }

@@ -26,6 +26,8 @@ public sealed class StepPlanner
     private bool _evaluated;
     private StopReason? _decidedStop;
     private bool _checkpointRequested;
+    private double _firstLoss = double.NaN;
+    private bool _diverged;
 
     /// <param name="spec">The resolved spec.</param>
     /// <param name="schedule">Learning-rate schedule.</param>
@@ -61,6 +63,19 @@ public sealed class StepPlanner
     /// <summary>Samples trained on so far.</summary>
     public long Samples { get; private set; }
 
+    /// <summary>Mean loss of the latest step that had one; NaN before.</summary>
+    public double LatestLoss { get; private set; } = double.NaN;
+
+    /// <summary>Looks at the metrics of the step whose update is to be counted by <see cref="Advance"/> next: a run that diverged ends there.</summary>
+    public void Observe(MetricSums step)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        if (!step.TryGet(MetricSums.Loss, out var loss) || loss.Weight == 0) return;
+        LatestLoss = loss.Value;
+        if (double.IsNaN(_firstLoss)) _firstLoss = LatestLoss;
+        _diverged |= Divergence.Is(LatestLoss, _firstLoss);
+    }
+
     /// <summary>Asks for an end at the next step. The first reason wins.</summary>
     public void RequestStop(StopReason reason) => _requestedStop ??= reason;
 
@@ -90,6 +105,8 @@ public sealed class StepPlanner
         Evaluated = _evaluated,
         Keep = Current.Keep,
         DecidedStop = _decidedStop,
+        FirstLoss = _firstLoss,
+        Diverged = _diverged,
     };
 
     /// <summary>Goes on from a saved state: the plan of its step is decided anew from the spec and is the one that was decided then.</summary>
@@ -100,6 +117,7 @@ public sealed class StepPlanner
         (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
         (_evaluated, _decidedStop) = (state.Evaluated, state.DecidedStop);
+        (_firstLoss, _diverged) = (state.FirstLoss, state.Diverged);
         Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
         Current = Current with { Evaluate = Current.Evaluate && !state.Evaluated, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
     }
@@ -129,12 +147,14 @@ public sealed class StepPlanner
     private StepPlan WithBarriers(StepPlan next, StopReason? requestedStop)
     {
         long done = next.Step;
-        if (requestedStop is { } requested) next = next with { Stop = requested };
+        if (_diverged) next = next with { Stop = StopReason.Diverged };
+        else if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
         else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
         else if (Samples >= _spec.Stop.MaxSamples) next = next with { Stop = StopReason.MaxSamples };
-        // an interrupted run ends at once; every other end is measured first
-        if (_hasValidation && next.Stop is not (StopReason.Interrupted or StopReason.Cancelled) && (next.Stop is not null || EvaluateAt(done)))
+        // a run that is interrupted or has diverged ends at once; every other end is measured first
+        bool endsAtOnce = next.Stop is StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged;
+        if (_hasValidation && !endsAtOnce && (next.Stop is not null || EvaluateAt(done)))
             next = next with { Evaluate = true };
         return next;
     }
@@ -187,7 +207,7 @@ public sealed class StepPlanner
     private bool Select(double value)
     {
         if (double.IsNaN(value)) return false;
-        bool better = SelectedStep is null || (_spec.Select.Direction == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
+        bool better = SelectedStep is null || (_spec.Select.DirectionInForce() == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
         if (better) (SelectedStep, SelectedValue) = (Current.Step, value);
         return better;
     }
@@ -202,9 +222,7 @@ public sealed class StepPlanner
     private StopReason? Patience(string split, MetricSums metrics)
     {
         if (_spec.Stop.Patience is not { } patience || ValueOf(patience.Metric, split, metrics) is not { } value) return null;
-        var direction = patience.Direction
-            ?? (patience.Metric == _spec.Select.Metric ? _spec.Select.Direction
-                : patience.Metric.EndsWith(".loss", StringComparison.Ordinal) ? Direction.Minimize : Direction.Maximize);
+        var direction = patience.DirectionBeside(_spec.Select);
         double delta = patience.MinDeltaMode == PatienceSection.Relative ? patience.MinDelta * Math.Abs(_patienceBest) : patience.MinDelta;
         // NaN is no gain, not even over nothing: a run that measures nothing else ends
         bool gained = !double.IsNaN(value) && (double.IsNaN(_patienceBest)

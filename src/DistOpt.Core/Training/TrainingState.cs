@@ -35,6 +35,12 @@ public sealed record TrainingState
     /// <summary>What the evaluation at <see cref="Step"/> decided (target, patience); null where it decided to go on.</summary>
     public StopReason? DecidedStop { get; init; }
 
+    /// <summary>Mean loss of the run's first step; NaN before it.</summary>
+    public double FirstLoss { get; init; } = double.NaN;
+
+    /// <summary>Whether the loss of the latest update showed that training has diverged.</summary>
+    public bool Diverged { get; init; }
+
     /// <summary>Epoch of the latest update.</summary>
     public int LastEpoch { get; init; }
 

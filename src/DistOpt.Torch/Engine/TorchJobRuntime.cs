@@ -40,6 +40,8 @@ public sealed class TorchJobRuntime : IJobRuntime
 
     public JobFingerprint Fingerprint => _fingerprint.Value;
 
+    public IReadOnlyList<string> Classes => _job.Dataset.Info.Classes;
+
     public IReadOnlyList<string> Warnings => _job.Probe.Warnings;
 
     public void WriteInitialWeights(Span<float> parameters, Span<float> buffers)

@@ -7,6 +7,7 @@ using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Torch.Metrics;
 
 using static TorchSharp.torch;
 
@@ -35,7 +36,8 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             Augment(dataset, spec.Data);
             var splits = Split(dataset, spec.Data);
             dataset.Prepare(splits.Train.Span);
-            var shared = new TorchModel(spec, model, dataset.Info, loss);
+            if (loss?.Check(dataset.Info).ToList() is { Count: > 0 } unfit) throw new SpecException(unfit);
+            var shared = new TorchModel(spec, model, dataset.Info, loss, Metrics(spec, loss, dataset.Info, splits.Counts));
             initial = shared.Create();
             if (spec.Model.Weights is { } path) WeightFile.Load(environment.Resolve(path), initial.Module);
             var loader = new BatchLoader(dataset, splits, spec.Seed);
@@ -84,6 +86,11 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
                     + "computes in float32; use float32"));
             }
         }
+        if (model is { Step: not null } && !spec.Evaluate.Metrics.IsEmpty)
+        {
+            violations.Add(new("evaluate.metrics", $"names metrics, but model '{spec.Model.Kind}' measures by a step of its own: "
+                + "let that step log them, and leave evaluate.metrics empty"));
+        }
         if (violations.Count > 0) throw new SpecException(violations);
         return (data!, model!, loss?.Invoke(spec.Loss.OptionsAs<object>()));
 
@@ -105,6 +112,9 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
         }
         supervised.Use(ImageAugmenter.Create(spec.Augment, dataset.Info, catalog.Augmentations)!);
     }
+
+    private MetricSet? Metrics(TrainingSpec spec, ILoss? loss, DataInfo data, DataCounts counts) => loss is null || spec.Evaluate.Metrics.IsEmpty
+        ? null : new MetricSet(spec.Evaluate.Metrics, catalog.Metrics, loss, data, Math.Max(counts.Validation, counts.Test));
 
     private static DataSplits Split(Dataset dataset, DataSpec spec)
     {

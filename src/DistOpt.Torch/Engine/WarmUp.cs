@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Metrics;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Specs;
@@ -61,7 +62,9 @@ internal static class WarmUp
         {
             model.TrainingDraws = TorchGenerator.Draws(key, () => worker.ComputeLeaf(plan, positions, 0, gradient, buffers, []));
             if (model.TrainingDraws) worker.ComputeLeaf(plan, positions, 0, gradient, buffers, []); // now seeded as in training
-            model.EvaluationDraws = TorchGenerator.Draws(key, () => worker.Evaluate(DataSplit.Train, positions, buffers));
+            MetricSums measured = new();
+            model.EvaluationDraws = TorchGenerator.Draws(key, () => measured = worker.Evaluate(DataSplit.Train, positions, buffers));
+            warnings.AddRange(MeasuredMetrics.Check(spec, HiddenMetrics.Finish(measured), model.MeasuresItself));
         }
         catch (Exception e) when (e is not SpecException)
         {

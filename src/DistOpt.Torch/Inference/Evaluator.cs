@@ -1,9 +1,16 @@
+using DistOpt.Core.Metrics;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 
 namespace DistOpt.Torch;
+
+/// <summary>What was measured on a part of a run's data.</summary>
+/// <param name="Metrics">"loss" and the spec's, the task's or the user's metrics; <c>Value</c> of each is what the run's summary holds.</param>
+/// <param name="Confusion">Where <c>evaluate.metrics</c> has confusion-matrix; otherwise null.</param>
+/// <param name="Classes">Class names by index; empty where there are none.</param>
+public sealed record Evaluation(MetricSums Metrics, ConfusionMatrix? Confusion, IReadOnlyList<string> Classes);
 
 /// <summary>
 /// Measures saved weights the way a run measures its own: the same slices, added in the same order, so the same figures to the bit.
@@ -25,6 +32,12 @@ public static class Evaluator
     /// <param name="modelFile">Weights and buffers under state_dict names.</param>
     /// <inheritdoc cref="Evaluate(IJobRuntimeFactory, TrainingSpec, RunDirectory, DataSplit, CancellationToken)"/>
     public static MetricSums Evaluate(IJobRuntimeFactory factory, TrainingSpec spec, string modelFile, DataSplit split,
+        CancellationToken cancellationToken = default) => Measure(factory, spec, modelFile, split, cancellationToken).Metrics;
+
+    /// <summary>Metrics of the weights in a safetensors file, and the confusion matrix where the spec asks for it.</summary>
+    /// <param name="modelFile">Weights and buffers under state_dict names.</param>
+    /// <inheritdoc cref="Evaluate(IJobRuntimeFactory, TrainingSpec, RunDirectory, DataSplit, CancellationToken)"/>
+    public static Evaluation Measure(IJobRuntimeFactory factory, TrainingSpec spec, string modelFile, DataSplit split,
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(factory);
@@ -53,6 +66,6 @@ public static class Evaluator
             cancellationToken.ThrowIfCancellationRequested();
             ledger.Add(slice, worker.Evaluate(split, EvaluationLedger.Slice(count, size, slice), buffers));
         }
-        return ledger.Total();
+        return new Evaluation(ledger.Total(), ledger.Confusion(), runtime.Classes);
     }
 }

@@ -46,6 +46,8 @@ public sealed class StepContext
         if (name == MetricSums.Loss)
             throw new ArgumentException("the metric name 'loss' is taken by the step's result; choose another name", nameof(name));
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        if (name[0] == MetricSums.HiddenMark)
+            throw new ArgumentException($"the metric name '{name}' begins with '{MetricSums.HiddenMark}', which is taken; choose another name", nameof(name));
         Metrics.Add(name, sum, weight);
     }
 

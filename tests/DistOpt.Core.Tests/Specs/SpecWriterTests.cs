@@ -80,6 +80,7 @@ public sealed class SpecWriterTests
               every_epochs: 1
               every_steps: null
               batch_size: 256
+              metrics: []
             select:
               metric: validation.loss
               direction: minimize
