@@ -1,5 +1,6 @@
 using System.CommandLine;
 using DistOpt.Core.Datasets;
+using DistOpt.Core.Datasets.Augmentations;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
@@ -60,6 +61,22 @@ public sealed class DistOptAppBuilder
         where TBatch : class
     {
         Catalog.AddDataset(name, open, summary);
+        return this;
+    }
+
+    /// <inheritdoc cref="TorchCatalog.AddAugmentation{TOptions}"/>
+    public DistOptAppBuilder AddAugmentation<TOptions>(string name, Func<TOptions, IAugmentation> create, string summary = "", string? source = null)
+        where TOptions : class, new()
+    {
+        Catalog.AddAugmentation(name, create, summary, source);
+        return this;
+    }
+
+    /// <inheritdoc cref="TorchCatalog.AddMetric{TOptions}"/>
+    public DistOptAppBuilder AddMetric<TOptions>(string name, Func<TOptions, IMetric> create, string summary = "", string? source = null)
+        where TOptions : class, new()
+    {
+        Catalog.AddMetric(name, create, summary, source);
         return this;
     }
 

@@ -60,6 +60,24 @@ public static class Training
         IProgress<RunProgress>? progress = null, CancellationToken cancellationToken = default) =>
         RunWithAsync(spec, app, options, progress is null ? [] : [new ProgressSink(progress)], cancellationToken);
 
+    /// <summary>Trains every fold of a spec with <c>data.folds</c>, each as a run below one directory, and waits for the end.</summary>
+    /// <param name="spec">What to train; <c>data.folds</c> is set and <c>data.fold</c> is not.</param>
+    /// <param name="app">Catalogue and observers; null = the built-in ones.</param>
+    /// <param name="options">Directory and the like.</param>
+    /// <param name="parallel">Folds that run at the same time; null = as many as the cores have room for.</param>
+    /// <param name="cancellationToken">Ends the folds that run cleanly: the result says <see cref="RunStatus.Interrupted"/>.</param>
+    /// <returns>How it ended; a fold that failed is told by its summary.</returns>
+    /// <exception cref="SpecException">Bad input, all violations at once; nothing has been written.</exception>
+    public static async Task<CrossValidation> CrossValidateAsync(TrainingSpec spec, DistOptAppDefinition? app = null, TrainingOptions? options = null,
+        int? parallel = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        if (parallel < 1) throw new ArgumentOutOfRangeException(nameof(parallel), parallel, "must be at least 1");
+        var plan = Plan(spec, app ?? DistOptApp.Define(), options ?? new TrainingOptions(), []);
+        if (!FoldsRunner.IsAsked(plan.Spec)) throw new SpecException("data.folds", "must be set, and data.fold must not, for a cross-validation");
+        return await new FoldsRunner(plan, parallel ?? FoldsRunner.ParallelFor(plan.Spec, 1), display: null).RunAsync(cancellationToken).ConfigureAwait(false);
+    }
+
     /// <summary>Starts a run whose rows can be read while it goes on.</summary>
     /// <inheritdoc cref="RunAsync"/>
     public static TrainingRun Start(TrainingSpec spec, DistOptAppDefinition? app = null, TrainingOptions? options = null,
@@ -91,23 +109,26 @@ public static class Training
         IReadOnlyList<IRunSink> sinks, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        app ??= DistOptApp.Define();
-        options ??= new TrainingOptions();
+        var plan = Plan(spec, app ?? DistOptApp.Define(), options ?? new TrainingOptions(), sinks);
+        return await TrainingRunner.RunAsync(plan, cancellationToken).ConfigureAwait(false);
+    }
+
+    private static RunPlan Plan(TrainingSpec spec, DistOptAppDefinition app, TrainingOptions options, IReadOnlyList<IRunSink> sinks)
+    {
         var resolved = SpecFiles.Resolve(spec, app);
         string id = NewId(options.Time);
-        var directory = options.WritesRunDirectory ? RunDirectory.Plan(options.Out, resolved.Name, id) : null;
-        return await TrainingRunner.RunAsync(new RunPlan
+        return new RunPlan
         {
             Job = $"{resolved.Name}-{id}",
             Spec = resolved,
             App = app,
             Runtimes = Hosts.Runtimes(app, Hosts.Data()),
             Host = Hosts.For(app, processes: 1),
-            Directory = directory,
+            Directory = options.WritesRunDirectory ? RunDirectory.Plan(options.Out, resolved.Name, id) : null,
             Observers = options.Observers,
             Sinks = sinks,
             Time = options.Time,
-        }, cancellationToken).ConfigureAwait(false);
+        };
     }
 
     private sealed class ProgressSink(IProgress<RunProgress> target) : IRunSink

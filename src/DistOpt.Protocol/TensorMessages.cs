@@ -31,4 +31,12 @@ public sealed record ReplicateMeta([property: Key(0)] WirePlan Plan, [property: 
     /// <summary>For the backup of the server of key 0; null for others.</summary>
     [Key(3)]
     public RowsKept? Rows { get; init; }
+
+    /// <summary>Where the update wants norms of whole tensors: their sums; null elsewhere.</summary>
+    [Key(4)]
+    public WireNorms? Norms { get; init; }
 }
+
+/// <summary>Sums of squares over whole tensors, round by round.</summary>
+[MessagePackObject]
+public sealed record WireNorms([property: Key(0)] double[][] Rounds);

@@ -65,7 +65,12 @@ public sealed record TrainingEnded(
     [property: Key(4)] long SelectedStep,
     [property: Key(5)] double SelectedValue,
     [property: Key(6)] bool KeepLast,
-    [property: Key(7)] int JobEpoch = 0) : IWireMessage;
+    [property: Key(7)] int JobEpoch = 0) : IWireMessage
+{
+    /// <summary>Mean loss of the latest step; null = not told.</summary>
+    [Key(8)]
+    public double? Loss { get; init; }
+}
 
 /// <summary>Any actor of a job to the training coordinator: user code or the job itself failed.</summary>
 /// <param name="Who">Actor and node, for people.</param>

@@ -38,16 +38,50 @@ public sealed record WireMetrics([property: Key(0)] string[] Names, [property: K
         var (names, sums, weights) = (new string[metrics.Count], new double[metrics.Count], new double[metrics.Count]);
         int i = 0;
         foreach (var (name, sum) in metrics) (names[i], sums[i], weights[i++]) = (name, sum.Sum, sum.Weight);
-        return new(names, sums, weights);
+        return new(names, sums, weights) { Counts = metrics.Counts.Count == 0 ? null : [.. metrics.Counts.Select(c => WireCounts.From(c.Key, c.Value))] };
     }
 
-    /// <exception cref="WireException">The columns differ in length.</exception>
+    /// <summary>Counts, which evaluations alone have; null = there are none.</summary>
+    [Key(3)]
+    public WireCounts[]? Counts { get; init; }
+
+    /// <exception cref="WireException">Columns differ in length.</exception>
     public MetricSums ToMetrics()
     {
         if (Names.Length != Sums.Length || Names.Length != Weights.Length) throw new WireException("metric columns differ in length");
         var metrics = new MetricSums();
         for (int i = 0; i < Names.Length; i++) metrics.Add(Names[i], Sums[i], Weights[i]);
+        foreach (var counts in Counts ?? []) counts.AddTo(metrics);
         return metrics;
+    }
+}
+
+/// <summary><see cref="MetricCounts"/> on the wire.</summary>
+/// <param name="Steps">The first key, and from each key to the next; all but the first above 0.</param>
+[MessagePackObject]
+public sealed record WireCounts([property: Key(0)] string Name, [property: Key(1)] long[] Steps, [property: Key(2)] long[] Counts)
+{
+    /// <summary>Most bytes of a key with its count.</summary>
+    public const int EntryBytes = 18;
+
+    public static WireCounts From(string name, MetricCounts counts) => From(name, counts.Sorted());
+
+    /// <param name="sorted">Ascending by key.</param>
+    public static WireCounts From(string name, ReadOnlySpan<(long Key, long Count)> sorted)
+    {
+        var (steps, values) = (new long[sorted.Length], new long[sorted.Length]);
+        for (int i = 0; i < sorted.Length; i++)
+            (steps[i], values[i]) = (i == 0 ? sorted[0].Key : sorted[i].Key - sorted[i - 1].Key, sorted[i].Count);
+        return new(name, steps, values);
+    }
+
+    /// <exception cref="WireException">The columns differ in length.</exception>
+    public void AddTo(MetricSums metrics)
+    {
+        if (Steps.Length != Counts.Length) throw new WireException("columns of counts differ in length");
+        var counts = metrics.CountsFor(Name);
+        long key = 0;
+        for (int i = 0; i < Steps.Length; i++) counts.Add(key = unchecked(key + Steps[i]), Counts[i]);
     }
 }
 
@@ -71,7 +105,7 @@ public sealed record WireState(
     [property: Key(10)] WireMetrics SinceRow)
 {
     /// <summary>Null without a schedule that learns of evaluations.</summary>
-    [Key(11)]
+    [Key(13)]
     public WirePlateau? Plateau { get; init; }
 
     public static WireState From(TrainingState state) => new(state.Step, state.Samples, state.SelectedStep ?? -1, state.SelectedValue,
@@ -79,7 +113,16 @@ public sealed record WireState(
         state.LastEpoch, WireMetrics.From(state.SinceRow))
     {
         Plateau = state.Plateau is { } plateau ? new WirePlateau(plateau.Scale, plateau.Best, plateau.BadEvaluations, plateau.CooldownLeft) : null,
+        FirstLoss = double.IsNaN(state.FirstLoss) ? null : state.FirstLoss,
+        Diverged = state.Diverged,
     };
+
+    /// <summary>Null = there was no step.</summary>
+    [Key(11)]
+    public double? FirstLoss { get; init; }
+
+    [Key(12)]
+    public bool Diverged { get; init; }
 
     public TrainingState ToState() => new()
     {
@@ -101,6 +144,8 @@ public sealed record WireState(
             BadEvaluations = plateau.BadEvaluations,
             CooldownLeft = plateau.CooldownLeft,
         } : null,
+        FirstLoss = FirstLoss ?? double.NaN,
+        Diverged = Diverged,
     };
 }
 

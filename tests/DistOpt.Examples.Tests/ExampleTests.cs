@@ -57,6 +57,15 @@ public sealed class ExampleTests : IDisposable
     }
 
     [Fact]
+    public async Task Digits_in_five_folds_reach_a_mean_accuracy_of_0_97()
+    {
+        var folds = await TrainAsync("digits-folds.yaml", "--require", "validation.accuracy>=0.97");
+
+        Assert.InRange(folds.Validation["accuracy"], 0.97, 1);
+        Assert.Equal(5, Directory.GetDirectories(Directory.GetDirectories(_folder).Single(), "fold-*").Length);
+    }
+
+    [Fact]
     public async Task A_served_run_answers_as_its_predictor_does()
     {
         await TrainAsync("spirals.yaml", "--set", "training.epochs=2");

@@ -52,12 +52,56 @@ public sealed class OptimizerParityTests
         Compare(new Adam(options), p => torch.optim.AdamW([p], Rate, beta1, beta2, epsilon, weightDecay));
     }
 
+    [Theory]
+    [InlineData(0.0)]
+    [InlineData(0.1)]
+    public void AdamAmsgrad(double weightDecay) => Compare(new Adam(new AdamOptions { Amsgrad = true, WeightDecay = weightDecay }),
+        p => torch.optim.Adam([p], Rate, weight_decay: weightDecay, amsgrad: true));
+
+    [Theory]
+    [InlineData(0.0, 0.0, 0.0)]
+    [InlineData(0.01, 0.1, 0.05)]
+    public void Adagrad(double rateDecay, double weightDecay, double initial) => Compare(
+        new Adagrad(new AdagradOptions { LearningRateDecay = rateDecay, WeightDecay = weightDecay, InitialAccumulator = initial }),
+        p => torch.optim.Adagrad([p], 0.1, rateDecay, weightDecay, initial), rate: 0.1);
+
+    [Theory]
+    [InlineData(0.9, 1e-6, 0.0)]
+    [InlineData(0.95, 1e-4, 0.1)]
+    public void Adadelta(double rho, double epsilon, double weightDecay) => Compare(
+        new Adadelta(new AdadeltaOptions { Rho = rho, Epsilon = epsilon, WeightDecay = weightDecay }),
+        p => torch.optim.Adadelta([p], 1, rho, epsilon, weightDecay), rate: 1);
+
+    [Theory]
+    [InlineData(0.99, 0.0, false, 0.0)]
+    [InlineData(0.9, 0.9, false, 0.1)]
+    [InlineData(0.99, 0.0, true, 0.0)]
+    [InlineData(0.9, 0.5, true, 0.1)]
+    public void RmsProp(double alpha, double momentum, bool centered, double weightDecay) => Compare(
+        new RmsProp(new RmsPropOptions { Alpha = alpha, Momentum = momentum, Centered = centered, WeightDecay = weightDecay, Epsilon = 1e-3 }),
+        p => torch.optim.RMSProp([p], Rate, alpha, 1e-3, weightDecay, momentum, centered));
+
+    [Theory]
+    [InlineData(0.0, 4e-3)]
+    [InlineData(0.1, 0.05)]
+    public void NAdam(double weightDecay, double momentumDecay) => Compare(
+        new NAdam(new NAdamOptions { WeightDecay = weightDecay, MomentumDecay = momentumDecay }),
+        p => torch.optim.NAdam([p], Rate, weight_decay: weightDecay, momentum_decay: momentumDecay));
+
+    /// <summary>At rate 1: TorchSharp 0.107 multiplies its rectified step by the rate twice, which torch and the paper do not.</summary>
+    [Theory]
+    [InlineData(0.999, 0.0)]
+    [InlineData(0.9, 0.1)]
+    public void RAdam(double beta2, double weightDecay) => Compare(
+        new RAdam(new RAdamOptions { Beta2 = beta2, WeightDecay = weightDecay }),
+        p => torch.optim.RAdam([p], 1, beta2: beta2, weight_decay: weightDecay), rate: 1);
+
     private sealed record Leaf(Memory<float> Gradient) : IDisposable
     {
         public void Dispose() { }
     }
 
-    private static void Compare(IOptimizer optimizer, Func<Parameter, torch.optim.Optimizer> create)
+    private static void Compare(IOptimizer optimizer, Func<Parameter, torch.optim.Optimizer> create, double rate = Rate)
     {
         float[] ours = new float[Length], gradient = new float[Length];
         var random = new CounterRandom(1, RandomPurpose.InitialWeights);
@@ -82,7 +126,7 @@ public sealed class OptimizerParityTests
                 float[] sum = leaf == 2 ? [.. gradient.Select(g => 4 * g)] : new float[Length];
                 Assert.True(shard.Push(step - 1, new TreeNode(0, leaf), new Leaf(sum), new LeafResult(1, new MetricSums())));
             }
-            shard.Apply(new StepPlan(step - 1, 0, 0, 4, Rate));
+            shard.Apply(new StepPlan(step - 1, 0, 0, 4, rate));
         }
 
         float[] expected = theirs.data<float>().ToArray();

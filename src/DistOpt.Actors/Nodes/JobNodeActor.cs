@@ -214,7 +214,8 @@ internal sealed class JobNodeActor : ReceiveActor
             var memory = placement.IsFixed ? initial.Slice(range) : Copy(initial.Slice(range));
             var buffers = !first ? Memory<float>.Empty : placement.IsFixed ? initialBuffers.Memory : Copy(initialBuffers.Memory);
             var planner = first ? new StepPlanner(_spec, _services.Schedule(_spec), LearningRate(_spec), batchSize, runtime.Data) : null;
-            var setup = new ServerSetup(_job, _spec, server.Index, placement, layout, runtime.Data, memory, buffers, _services.Optimizer(_spec), planner,
+            var rule = new Core.Optimizers.UpdateRule(_services.Optimizer(_spec), _spec);
+            var setup = new ServerSetup(_job, _spec, server.Index, placement, layout, runtime.Data, memory, buffers, rule, planner,
                 isRestored, server.Peer.Node != Here);
             Spawn(NodeActors.Server(server.Index), Akka.Actor.Props.Create(() => new ParameterServerActor(setup, _services)));
         }

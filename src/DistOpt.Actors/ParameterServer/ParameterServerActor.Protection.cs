@@ -56,7 +56,7 @@ internal sealed partial class ParameterServerActor
             _nextBuffers.Memory.CopyTo(next.Memory);
             ToBackup(TensorKind.ReplicateBuffers, plan.Step, new KeyRange(0, next.Memory.Length), null, next);
         }
-        var meta = new ReplicateMeta(WirePlan.From(plan), weight, WireState.From(State())) { Rows = RowsForBackup };
+        var meta = new ReplicateMeta(WirePlan.From(plan), weight, WireState.From(State())) { Rows = RowsForBackup, Norms = NormsForBackup };
         _sent++;
         if (!_isStrict)
         {
@@ -186,6 +186,7 @@ internal sealed partial class ParameterServerActor
                     payload.Memory.CopyTo(_nextBuffers.Memory);
                     break;
                 case TensorKind.Replicate when frame.Meta is ReplicateMeta meta && header.Range == Range:
+                    TakeNorms(meta, payload.Memory.Span);
                     ApplyTo(meta.Plan.ToPlan(), payload.Memory.Span, meta.Weight, _nextBuffers.Memory);
                     Adopt(meta.State.ToState(), meta.Rows);
                     Acknowledge(header.Part);

@@ -26,7 +26,7 @@ internal sealed record ServerSetup(
     DataCounts Data,
     Memory<float> Weights,
     Memory<float> Buffers,
-    IOptimizer Optimizer,
+    UpdateRule Rule,
     StepPlanner? Planner,
     bool IsRestored,
     bool IsBackup);
@@ -77,7 +77,9 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         (_epoch, _since) = (setup.Placement.JobEpoch, setup.Placement.Servers[setup.Index].Since);
         _tree = new ReductionTree(setup.Spec.Training.GradientShards!.Value);
         bool keepsPrevious = !setup.Placement.IsFixed && (setup.Placement.Servers.Length > 1 || setup.Spec.Training.Replicas > 0);
-        _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Optimizer, _tree, lease => lease.Memory, keepsPrevious);
+        _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Rule, setup.Layout, Range, _tree, lease => lease.Memory, keepsPrevious);
+        _norms = new TensorNormSums(setup.Layout.Parameters.Length);
+        _normsBefore = new TensorNormSums(setup.Layout.Parameters.Length);
         _receiveBuffers = new ReceiveBuffers(setup.Weights.Length);
         _receiveModelBuffers = new ReceiveBuffers(setup.Buffers.Length);
         _nextBuffers = new FlatBuffer(setup.Buffers.Length);
@@ -104,6 +106,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     protected override void PostStop()
     {
         _listening?.Dispose();
+        _pending?.Gradient.Dispose();
         _shard.Dispose();
         ReleaseQueue();
     }
@@ -127,6 +130,9 @@ internal sealed partial class ParameterServerActor : ReceiveActor
                 return _receiveModelBuffers.Rent();
             case TensorKind.Restore when header.Range.Length <= Math.Max(_setup.Weights.Length, _setup.Buffers.Length):
                 return new TensorLease(new FlatBuffer(header.Range.Length).Memory);
+            case TensorKind.Norms when header.Range.Length <= MostNorms:
+            case TensorKind.NormSums when header.Range.Length <= MostNorms:
+                return new TensorLease(new FlatBuffer(header.Range.Length).Memory);
             case TensorKind.Replicated or TensorKind.ReplicateState when header.Range.IsEmpty:
                 return new TensorLease(default);
             default:
@@ -144,6 +150,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             TensorKind.Restore => OnRestore(frame),
             TensorKind.Replicate or TensorKind.ReplicateBuffers or TensorKind.ReplicateState when _isBackup => OnReplicate(frame),
             TensorKind.Replicated when !_isBackup => OnReplicated(frame.Header),
+            TensorKind.Norms when !_isBackup => OnNorms(frame),
+            TensorKind.NormSums when !_isBackup => OnNormSums(frame),
             _ => false,
         };
         if (!kept) frame.Payload.Dispose();
@@ -153,6 +161,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private bool OnPush(TensorArrived frame)
     {
         var header = frame.Header;
+        // the step under way has all of them: what comes is a repeat
+        if (_pending is not null) return false;
         if (frame.Meta is not PushMeta meta || header.Range != Range || !_tree.Exists(header.Node)) return false;
         bool counted = _shard.Push(header.Step, header.Node, frame.Payload, new LeafResult(meta.Weight, meta.Metrics.ToMetrics()));
         if (counted) _plan = meta.Plan.ToPlan();
@@ -169,19 +179,27 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void ApplyIfComplete()
     {
-        if (_isBackup || _restoring || _held is not null || !_shard.IsComplete || (NeedsBuffers && !_buffersArrived)) return;
-        if (_plan is { } plan && plan.Step == _shard.Version) Apply(plan);
+        if (_isBackup || _restoring || _held is not null || _pending is not null || !_shard.IsComplete || (NeedsBuffers && !_buffersArrived)) return;
+        if (_plan is { } plan && plan.Step == _shard.Version) Begin(plan);
     }
 
-    private void Apply(StepPlan plan)
+    /// <summary>The step's gradient is complete: it is applied once its norms are known, if any are wanted.</summary>
+    private void Begin(StepPlan plan)
     {
         var (gradient, result) = _shard.Take();
+        if (_shard.NormRounds == 0) Apply(plan, gradient, result);
+        else BeginNorms(new PendingStep(plan, gradient, result));
+    }
+
+    private void Apply(StepPlan plan, TensorLease gradient, LeafResult result)
+    {
         StepPlan? next = null;
         if (_setup.Planner is { } planner)
         {
             _sinceRow.Add(result.Metrics);
             _lastEpoch = plan.Epoch;
-            next = planner.Advance();
+            planner.Observe(result.Metrics);
+            next = planner.Advance(_sinceRow);
             Report(planner, plan, next, result);
         }
         using (var used = Replicate(plan, gradient, result.Weight))
@@ -200,7 +218,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         _applied = plan;
         if (plan.Keep) _setup.Buffers.CopyTo(_selectedBuffers.Memory);
         if (_previousBuffers.Length > 0) _setup.Buffers.CopyTo(_previousBuffers.Memory);
-        _shard.Apply(plan, gradient, weight);
+        _shard.Apply(plan, gradient, weight, _norms);
         if (NeedsBuffers) nextBuffers.CopyTo(_setup.Buffers);
         Volatile.Write(ref _expected, _shard.Version);
     }
@@ -271,7 +289,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         var planner = _setup.Planner!;
         ToTraining(new TrainingEnded(plan.Step, _lastEpoch, (int)reason, planner.Samples, planner.SelectedStep ?? plan.Step,
-            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch));
+            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch) { Loss = planner.LatestLoss });
     }
 
     private void OnDelivery(NodeDelivery delivery)
@@ -337,6 +355,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             AnswerAll(_setup.Planner?.Current);
             if (_setup.Planner is { } planner) ProceedWith(planner.Current);
         });
+        TellNormsAgain();
         ApplyIfComplete();
     }
 
@@ -370,7 +389,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void OnSlices(EvaluationLedger ledger, EvaluationSlices slices)
     {
-        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics());
+        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics(), slice.Part, slice.Parts);
         if (!ledger.Complete) return;
         _ledger = null;
         var total = ledger.Total();
@@ -416,6 +435,11 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             yield break;
         }
         if (_setup.Planner?.Current.Stop is not null) yield break;
+        if (_pending is not null)
+        {
+            foreach (var wait in WaitingForNorms()) yield return wait;
+            yield break;
+        }
         var missing = _shard.MissingShards().ToHashSet();
         foreach (var (replica, worker) in Workers())
         {

@@ -38,6 +38,15 @@ public enum TensorKind : byte
 
     /// <summary>What an evaluation decided, server of key 0 to its backup. Empty payload.</summary>
     ReplicateState = 11,
+
+    /// <summary>
+    /// What a server has measured for the norms of a step, server to the server of key 0: float64 values as raw bits, two places each; the round
+    /// stands in <see cref="TensorHeader.Part"/>, the server in the tree node's index.
+    /// </summary>
+    Norms = 12,
+
+    /// <summary>The sums of a round over all servers, server of key 0 to the others; as <see cref="Norms"/>.</summary>
+    NormSums = 13,
 }
 
 /// <summary>Kinds of receivers on a node.</summary>

@@ -36,6 +36,7 @@ internal sealed partial class TrainingCoordinatorActor
     private bool _timeIsUp;
     private bool _collectingSelected;
     private string? _weightsHash;
+    private string? _divergence;
 
     private sealed record CheckProgress : INoSerializationVerificationNeeded;
 
@@ -128,6 +129,8 @@ internal sealed partial class TrainingCoordinatorActor
         {
             _weightsHash = Hash(collector.Parameters);
             _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, collector.Buffers));
+            if (IsDiverged(training))
+                _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, training.Loss ?? double.NaN, collector.Parameters.Span);
             if (!training.KeepLast)
             {
                 _collectingSelected = true;
@@ -135,22 +138,29 @@ internal sealed partial class TrainingCoordinatorActor
                 return;
             }
         }
-        _sink!.Weights(new RunWeights(true, training.SelectedStep, collector.Parameters, collector.Buffers));
+        // weights of a run that diverged before any were selected are kept as the last ones alone
+        if (!IsDiverged(training) || !training.KeepLast)
+            _sink!.Weights(new RunWeights(true, training.SelectedStep, collector.Parameters, collector.Buffers));
         EvaluateSelected(training);
     }
 
-    /// <summary>Measures the selected weights on the test part, once, at the end of a run that was not interrupted.</summary>
+    /// <summary>
+    /// Measures the selected weights on the test part, once, at the end of a run that was not interrupted. A confusion matrix is taken there;
+    /// where there is no test part the validation part is measured again for it.
+    /// </summary>
     private void EvaluateSelected(TrainingEnded training)
     {
         var reason = (StopReason)training.Reason;
         var data = _handle!.Runtime.Data;
-        if (reason is StopReason.Interrupted or StopReason.Cancelled || data.Test == 0)
+        bool wantsMatrix = Spec.Evaluate.Metrics.Any(m => m.Kind == EvaluateSection.ConfusionMatrix);
+        var split = data.Test == 0 && wantsMatrix ? DataSplit.Validation : DataSplit.Test;
+        if (reason is StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged || data.Of(split) == 0)
         {
             EndTrained(training);
             return;
         }
         Enter("testing");
-        _final[DataSplit.Test] = new EvaluationLedger(training.Step, DataSplit.Test, data.Test, Spec.Evaluate.BatchSize);
+        _final[split] = new EvaluationLedger(training.Step, split, data.Of(split), Spec.Evaluate.BatchSize);
         long version = training.Step;
         if (!training.KeepLast)
         {
@@ -159,19 +169,23 @@ internal sealed partial class TrainingCoordinatorActor
                 Send(server.Peer.Node, NodeActors.Server(server.Index), new PublishSelected(version));
         }
         foreach (var replica in _wirePlacement!.Replicas)
-            Send(replica.Peer.Node, NodeActors.Replica, new EvaluateSplits(version, [(int)DataSplit.Test]));
+            Send(replica.Peer.Node, NodeActors.Replica, new EvaluateSplits(version, [(int)split]));
     }
 
     private void OnFinalSlices(EvaluationSlices slices)
     {
         if (!_final.TryGetValue((DataSplit)slices.Split, out var ledger)) return;
-        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics());
+        foreach (var slice in slices.Slices) ledger.Add(slice.Slice, slice.Metrics.ToMetrics(), slice.Part, slice.Parts);
         if (!ledger.Complete) return;
         _final.Clear();
-        var metrics = Values(WireMetrics.From(ledger.Total()));
-        _test = Lookup(metrics);
-        _sink!.Row(new MetricRow(_training!.SelectedStep, _training.Epoch, DataSplit.Test, metrics, null, null, null, _progress.WallSeconds));
-        EndTrained(_training);
+        if (ledger.Split == DataSplit.Test)
+        {
+            var metrics = Values(WireMetrics.From(ledger.Total()));
+            _test = Lookup(metrics);
+            _sink!.Row(new MetricRow(_training!.SelectedStep, _training.Epoch, DataSplit.Test, metrics, null, null, null, _progress.WallSeconds));
+        }
+        if (ledger.Confusion() is { } matrix) _sink!.Confusion(new RunConfusion(ledger.Split, matrix, _handle!.Runtime.Classes));
+        EndTrained(_training!);
     }
 
     private void EndTrained(TrainingEnded training)
@@ -181,10 +195,16 @@ internal sealed partial class TrainingCoordinatorActor
         {
             StopReason.Interrupted => RunStatus.Interrupted,
             StopReason.Cancelled => RunStatus.Cancelled,
+            StopReason.Diverged => RunStatus.Failed,
             _ => RunStatus.Completed,
         };
-        End(status, reason, null, null);
+        End(status, reason, _divergence is { } text ? $"{text}; {KeptAfterDivergence(training)}" : null, null);
     }
+
+    private static bool IsDiverged(TrainingEnded training) => (StopReason)training.Reason == StopReason.Diverged;
+
+    private static string KeptAfterDivergence(TrainingEnded training) => training.KeepLast
+        ? "no weights had been selected before" : $"the selected weights are those of step {training.SelectedStep}";
 
     private void WatchProgress() => Timers.StartPeriodicTimer("check", new CheckProgress(), CheckInterval);
 
@@ -291,7 +311,7 @@ internal sealed partial class TrainingCoordinatorActor
             Steps = steps,
             Epochs = (int)(steps / Math.Max(1, perEpoch)),
             Samples = _training?.Samples ?? _progress.Samples,
-            Selected = _training is null ? null
+            Selected = _training is null || (IsDiverged(_training) && _training.KeepLast) ? null
                 : new SelectedWeights(_training.SelectedStep, Spec.Select.Metric, _training.SelectedValue),
             Train = _train,
             Validation = _validation,

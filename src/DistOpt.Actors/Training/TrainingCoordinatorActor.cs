@@ -3,6 +3,7 @@ using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -116,13 +117,21 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
 
     private void CheckServers(ParameterLayout layout)
     {
-        int most = KeyRangePartitioner.MaxServers(layout.ParameterCount);
+        var violations = Rule.Violations(layout).ToList();
+        int most = KeyRangePartitioner.MaxServers(layout, WholeTensors);
         if (Spec.Training.Servers > most)
         {
-            throw new SpecException("training.servers", $"is {Spec.Training.Servers}, but {layout.ParameterCount} parameters make {most} "
-                + $"blocks of {KeyRangePartitioner.Block}: use at most {most} servers");
+            string parts = WholeTensors ? $"{most} tensors, which {Spec.Optimizer.Kind} or regularization.max_norm wants whole"
+                : $"{most} blocks of {KeyRangePartitioner.Block}";
+            violations.Add(new("training.servers",
+                $"is {Spec.Training.Servers}, but {layout.ParameterCount} parameters make {parts}: use at most {most} servers"));
         }
+        if (violations.Count > 0) throw new SpecException(violations);
     }
+
+    private UpdateRule Rule => new(_services.Optimizer(Spec), Spec);
+
+    private bool WholeTensors => Rule.Needs.HasFlag(OptimizerNeeds.WholeTensors);
 
     private void OnOffered(IReadOnlyList<OfferedNode> nodes)
     {
@@ -156,7 +165,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         workers = Math.Max(workers, Math.Min(slots, Spec.Training.Workers));
         int shards = Spec.Training.GradientShards!.Value;
         workers = Math.Min(workers, shards);
-        var ranges = KeyRangePartitioner.Cut(_handle!.Runtime.Layout.ParameterCount, Spec.Training.Servers);
+        var ranges = KeyRangePartitioner.Cut(_handle!.Runtime.Layout, Spec.Training.Servers, WholeTensors);
         var placement = JobPlacer.Place(capacities, workers, shards, ranges, out _waiting);
         if (placement is null)
         {

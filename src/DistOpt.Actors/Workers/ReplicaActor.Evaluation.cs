@@ -9,7 +9,7 @@ namespace DistOpt.Actors.Workers;
 internal sealed partial class ReplicaActor
 {
     private readonly HashSet<int> _slicesDone = [];
-    private readonly List<SliceMetrics> _slices = [];
+    private readonly List<(int Slice, MetricSums Metrics)> _slices = [];
     private int _slicesEpoch;
     private int _slicesToCome;
     private Final? _final;
@@ -42,24 +42,24 @@ internal sealed partial class ReplicaActor
 
     private void OnSlices(SlicesEvaluated done)
     {
-        foreach (var (slice, metrics) in done.Results) _slices.Add(new SliceMetrics(slice, WireMetrics.From(metrics)));
+        _slices.AddRange(done.Results);
         TellOnceEvaluated(done.Work);
     }
 
     private void TellOnceEvaluated(EvaluateSlices done)
     {
         if ((_slicesToCome -= done.Slices.Count) > 0) return;
-        var report = new EvaluationSlices(done.Step, (int)done.Split, [.. _slices]);
+        var reports = EvaluationSlices.Of(done.Step, (int)done.Split, _slices).ToList();
         _slices.Clear();
         if (_final is not null)
         {
-            ToTraining(report);
+            foreach (var report in reports) ToTraining(report);
             OpenGate();
             NextFinalSplit();
             return;
         }
         var first = _placement.Servers[0];
-        _services.Router.Send(first.Peer.Node, _setup.Job, NodeActors.Server(first.Index), report);
+        foreach (var report in reports) _services.Router.Send(first.Peer.Node, _setup.Job, NodeActors.Server(first.Index), report);
         OpenGate();
     }
 

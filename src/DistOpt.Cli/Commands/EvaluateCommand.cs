@@ -1,4 +1,5 @@
 using System.CommandLine;
+using DistOpt.Core.Functions;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -22,17 +23,25 @@ internal static class EvaluateCommand
             var violations = new ViolationCollector();
             var reader = violations.Try(() => RunDirectoryReader.Open(parse.GetRequiredValue(run), invocation.Console.RunsRoot));
             var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(require) ?? []));
-            var part = violations.Try(() => Split(parse.GetValue(split) ?? "test"));
+            var spec = reader is null ? null : violations.Try(() => SpecFiles.Parse(reader.SpecText(), reader.Directory.SpecFile, invocation.App));
+            // a function has no data: what there is to measure is its value
+            var part = violations.Try(() => Split(parse.GetValue(split) ?? (spec?.Model.Options is FunctionOptions ? "validation" : "test")));
             if (parse.GetValue(split) is not null && parse.GetValue(file) is not null) violations.Add("--split", "cannot be given with --file: a file is measured as a whole");
             foreach (var requirement in requirements ?? [])
                 if (requirement.Split != RunJson.Name(part)) violations.Add("--require", $"'{requirement.Text}' is about {requirement.Split}, but {RunJson.Name(part)} is measured");
             violations.ThrowIfAny();
-            var spec = SpecFiles.Parse(reader!.SpecText(), reader.Directory.SpecFile, invocation.App);
             var data = Hosts.Data(invocation.Console.Environment);
-            Dictionary<string, double> metrics = parse.GetValue(file) is { } path
-                ? FileEvaluation.Measure(reader.Directory.Path, spec, path, invocation.App.Catalog, data)
-                : Evaluator.Evaluate(Hosts.Runtimes(invocation.App, data), spec, reader.Directory, part, invocation.Interrupt)
-                    .ToDictionary(m => m.Key, m => m.Value.Value);
+            Evaluation? measured;
+            Dictionary<string, double> metrics;
+            if (parse.GetValue(file) is { } path)
+            {
+                (metrics, measured) = FileEvaluation.Measure(reader!.Directory.Path, spec!, path, invocation.App.Catalog, data);
+            }
+            else
+            {
+                measured = Evaluator.Measure(Hosts.Runtimes(invocation.App, data), spec!, reader!.Directory.ModelFile, part, invocation.Interrupt);
+                metrics = measured.Metrics.ToDictionary(m => m.Key, m => m.Value.Value);
+            }
             string what = parse.GetValue(file) ?? RunJson.Name(part);
             invocation.Write(
                 json =>
@@ -43,9 +52,14 @@ internal static class EvaluateCommand
                     json.WriteStartObject("metrics");
                     foreach (var (name, value) in metrics) RunJson.WriteValue(json, name, value);
                     json.WriteEndObject();
+                    if (measured?.Confusion is { } matrix) ConfusionText.Write(json, matrix, measured.Classes);
                     json.WriteEndObject();
                 },
-                writer => writer.WriteLine($"{what}: {Format.Metrics(metrics)}"));
+                writer =>
+                {
+                    writer.WriteLine($"{what}: {Format.Metrics(metrics)}");
+                    if (measured?.Confusion is { } matrix) ConfusionText.Write(writer, matrix, measured.Classes);
+                });
             string[] missed = [.. requirements!.Select(r => r.Check(metrics)).OfType<string>()];
             foreach (string line in missed) invocation.Console.Error.WriteLine("error: " + line);
             return Task.FromResult(missed.Length == 0 ? ExitCode.Done : ExitCode.Failed);

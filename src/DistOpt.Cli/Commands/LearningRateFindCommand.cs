@@ -5,6 +5,7 @@ using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
 using DistOpt.Plots;
 
 namespace DistOpt;
@@ -80,9 +81,10 @@ internal sealed class LearningRateFindCommand
                 Time = console.Time,
             }, end.Token).ConfigureAwait(false);
         }
-        catch (TrainingFailedException) when (observer.IsDone)
+        catch (TrainingFailedException e) when (observer.IsDone || e.Summary.StopReason == StopReason.Diverged)
         {
-            // the sweep had its points: what a rate far too high does to the steps after them is no failure of it
+            // that a rate far too high makes the loss explode is what the sweep waits for
+            sweep.Diverge();
         }
         if (invocation.Interrupt.IsCancellationRequested) return ExitCode.Interrupted;
         if (!observer.IsDone)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using DistOpt.Core.Functions;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Torch;
@@ -19,6 +20,8 @@ internal static class PredictCommand
         bind(command, invocation =>
         {
             var reader = RunDirectoryReader.Open(invocation.Parse.GetRequiredValue(run), invocation.Console.RunsRoot);
+            if (SpecFiles.Parse(reader.SpecText(), reader.Directory.SpecFile, invocation.App).Model.Options is FunctionOptions)
+                throw new SpecException("", $"'{reader.Directory.Path}' minimized a function, which has no inputs to predict from; 'show' tells its variables");
             using var predictor = Predictor.Load(reader.Directory.Path, invocation.App.Catalog);
             if (predictor.Document.InputShape.IsDefaultOrEmpty)
                 throw new SpecException("", $"model '{predictor.Document.Model.Kind}' has inputs of its own kind, which a file cannot hold; use Predictor in code");

@@ -23,6 +23,11 @@ internal static class SubmitCommand
             if (requirements is { Count: > 0 } && !parse.GetValue(watch)) violations.Add("--require", "needs --watch: without it submit does not wait for the job's end");
             using var client = violations.Try(() => ClusterClient.Open(parse.GetValue(cluster), invocation.Console));
             violations.ThrowIfAny();
+            if (FoldsRunner.IsAsked(resolved!))
+            {
+                return await FoldsCommand.SubmitAsync(invocation, client!, resolved!, parse.GetValue(key) ?? Guid.NewGuid().ToString("n"), parse.GetValue(watch),
+                    requirements!).ConfigureAwait(false);
+            }
             string id = await client!
                 .SubmitAsync(SpecFiles.Write(resolved!), parse.GetValue(key) ?? Guid.NewGuid().ToString("n"), invocation.Interrupt)
                 .ConfigureAwait(false);

@@ -22,6 +22,7 @@ internal sealed class TrainCommand
     private readonly Option<int> _maxRestarts = new("--max-restarts") { Description = "How often each process that dies is started again", HelpName = "n", DefaultValueFactory = _ => 10 };
     private readonly Option<string> _out = new("--out") { Description = "Folder for the results; default: runs/<name>-<id>", HelpName = "folder" };
     private readonly Option<string> _resume = new("--resume") { Description = "Goes on with a run that did not end by itself: its folder, or its id", HelpName = "run" };
+    private readonly Option<int?> _parallel = new("--parallel") { Description = "With data.folds: folds that run at the same time; default: as many as the cores have room for", HelpName = "n" };
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Check everything, show spec, data, parameters and layout, train nothing" };
     private readonly Option<string[]> _set = GlobalOptions.Set();
     private readonly Option<string[]> _require = GlobalOptions.Require();
@@ -31,8 +32,8 @@ internal sealed class TrainCommand
         var train = new TrainCommand();
         var command = new Command("train", "Trains a model")
         {
-            train._spec, train._workers, train._servers, train._processes, train._maxRestarts, train._out, train._resume, train._dryRun,
-                train._set, train._require,
+            train._spec, train._workers, train._servers, train._processes, train._maxRestarts, train._out, train._resume, train._parallel,
+                train._dryRun, train._set, train._require,
         };
         bind(command, train.RunAsync);
         return command;
@@ -60,6 +61,9 @@ internal sealed class TrainCommand
         var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(_require) ?? []));
         if (processes is < 1 or > 1000) violations.Add("--processes", $"is {processes}, but must be between 1 and 1000");
         if (parse.GetValue(_maxRestarts) < 0) violations.Add("--max-restarts", $"is {parse.GetValue(_maxRestarts)}, but must be 0 or more");
+        bool isFolds = spec is not null && FoldsRunner.IsAsked(spec);
+        if (parse.GetValue(_parallel) is { } most and (< 1 or > 1000)) violations.Add("--parallel", $"is {most}, but must be between 1 and 1000");
+        else if (parse.GetValue(_parallel) is not null && spec is not null && !isFolds) violations.Add("--parallel", "is given, but the spec has no data.folds to run; leave it away");
         var directory = parse.GetValue(_resume) is not null ? resumed?.Directory : violations.Try(() =>
             RunDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "run", id, console.RunsRoot));
         var host = violations.Try(() => Hosts.For(app, processes));
@@ -68,30 +72,37 @@ internal sealed class TrainCommand
         var runtimes = Hosts.Runtimes(app, Hosts.Data(console.Environment));
         if (parse.GetValue(_dryRun))
         {
-            DryRunReport.Write(invocation, spec!, runtimes);
+            DryRunReport.Write(invocation, isFolds ? FoldsRunner.SpecOf(spec!, 0) : spec!, runtimes);
             return ExitCode.Done;
         }
 
+        var plan = new RunPlan
+        {
+            Job = resumed?.Job ?? $"{spec!.Name}-{id}",
+            Spec = spec!,
+            Resumes = resumed is not null,
+            MaxRestarts = parse.GetValue(_maxRestarts),
+            App = app,
+            Runtimes = runtimes,
+            Host = host!,
+            Directory = directory,
+            Processes = processes,
+            CapturesConsole = console.CapturesSystemConsole,
+            Time = console.Time,
+        };
+        return isFolds ? await FoldsCommand.RunAsync(invocation, plan, parse.GetValue(_parallel), requirements!).ConfigureAwait(false)
+            : await RunOneAsync(invocation, plan, requirements!).ConfigureAwait(false);
+    }
+
+    private static async Task<int> RunOneAsync(CommandInvocation invocation, RunPlan plan, IReadOnlyList<Requirement> requirements)
+    {
+        var console = invocation.Console;
         bool redraws = console.CanRedraw(onError: invocation.Json);
         var display = redraws ? new LiveRunDisplay(LiveRunDisplay.Terminal(invocation.Out, console.Width, !console.NoColor)) : new RunDisplay(invocation.Out);
         RunResult result;
         try
         {
-            result = await TrainingRunner.RunAsync(new RunPlan
-            {
-                Job = resumed?.Job ?? $"{spec!.Name}-{id}",
-                Spec = spec!,
-                Resumes = resumed is not null,
-                MaxRestarts = parse.GetValue(_maxRestarts),
-                App = app,
-                Runtimes = runtimes,
-                Host = host!,
-                Directory = directory,
-                Sinks = [display],
-                Processes = processes,
-                CapturesConsole = console.CapturesSystemConsole,
-                Time = console.Time,
-            }, invocation.Interrupt).ConfigureAwait(false);
+            result = await TrainingRunner.RunAsync(plan with { Sinks = [display] }, invocation.Interrupt).ConfigureAwait(false);
         }
         catch (TrainingFailedException e)
         {
@@ -107,7 +118,7 @@ internal sealed class TrainCommand
         Report(invocation, result.Summary, result.Directory);
         if (result.Summary.Status == RunStatus.Interrupted) return ExitCode.Interrupted;
         if (result.Summary.Status != RunStatus.Completed) return ExitCode.Failed;
-        return Requirement.Met(requirements!, result.Summary, console.Error) ? ExitCode.Done : ExitCode.Failed;
+        return Requirement.Met(requirements, result.Summary, console.Error) ? ExitCode.Done : ExitCode.Failed;
     }
 
     private static void Report(CommandInvocation invocation, RunSummary summary, string? directory) => invocation.Write(

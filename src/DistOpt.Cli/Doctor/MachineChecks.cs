@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using DistOpt.Core.Datasets;
+using DistOpt.Torch;
 
 namespace DistOpt;
 
@@ -18,6 +19,7 @@ internal static class MachineChecks
         yield return StandardLibrary();
         yield return Torch(environment);
         yield return Cpu();
+        yield return HalfPrecision();
         yield return Threads(environment);
         yield return Memory();
         yield return DataFolder(environment);
@@ -92,11 +94,14 @@ internal static class MachineChecks
         if (Avx2.IsSupported) features.Add("AVX2");
         if (Fma.IsSupported) features.Add("FMA");
         if (Avx512F.IsSupported) features.Add("AVX512");
-        if (HasFlag("avx512_bf16")) features.Add("AVX512-BF16");
-        if (HasFlag("amx_bf16")) features.Add("AMX-BF16");
+        if (Bf16.HasAvx512) features.Add("AVX512-BF16");
+        if (Bf16.HasAmx) features.Add("AMX-BF16");
         string text = $"{CpuName()}: {(features.Count == 0 ? "none of AVX2, AVX512" : string.Join(" ", features))}";
         return Avx2.IsSupported ? DoctorCheck.Ok("cpu", text) : DoctorCheck.Warning("cpu", text, "training works, but slowly; a CPU with AVX2 is several times faster");
     }
+
+    private static DoctorCheck HalfPrecision() => DoctorCheck.Ok("bf16", Bf16.IsFast
+        ? $"{Bf16.Description}: training.precision may be bf16" : $"{Bf16.Description}: training.precision must be float32");
 
     private static DoctorCheck Threads(Func<string, string?> environment)
     {
@@ -135,8 +140,6 @@ internal static class MachineChecks
     }
 
     private static string CpuName() => CpuInfo("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
-
-    private static bool HasFlag(string flag) => CpuInfo("flags")?.Split(' ').Contains(flag) ?? false;
 
     private static string? CpuInfo(string key) => !File.Exists("/proc/cpuinfo") ? null
         : File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith(key, StringComparison.Ordinal))?.Split(':', 2)[1].Trim();

@@ -7,18 +7,24 @@ namespace DistOpt;
 
 /// <summary>
 /// Measures a run's model on files that were no part of its data, read as the run's data set reads its own and normalized as the run's
-/// training data was. Classification gives the mean cross-entropy and the accuracy, regression mse and mae.
+/// training data was. Classification gives the mean cross-entropy and the accuracy, regression mse and mae; and what the run's
+/// <c>evaluate.metrics</c> names.
 /// </summary>
 internal static class FileEvaluation
 {
     private const int Rows = 256;
 
     /// <exception cref="SpecException">The data set does not read files, or the file does not fit the run.</exception>
-    public static Dictionary<string, double> Measure(string run, TrainingSpec spec, string path, TorchCatalog catalog, DataEnvironment data)
+    public static (Dictionary<string, double> Metrics, Evaluation? Chosen) Measure(string run, TrainingSpec spec, string path, TorchCatalog catalog,
+        DataEnvironment data)
     {
         using var source = new Opened(Open(spec, path, data));
         using var predictor = Predictor.Load(run, catalog);
-        return Measure(predictor, source.Value, path);
+        var chosen = spec.Evaluate.Metrics.IsEmpty ? null : new PredictedMetrics(predictor, spec, catalog, source.Value.Count);
+        var metrics = Measure(predictor, source.Value, path, chosen);
+        if (chosen?.Total() is not { } total) return (metrics, null);
+        foreach (var (name, sum) in total.Metrics) metrics[name] = sum.Value;
+        return (metrics, total);
     }
 
     private static ISupervisedSource Open(TrainingSpec spec, string path, DataEnvironment data)
@@ -33,7 +39,7 @@ internal static class FileEvaluation
         return DatasetCatalog.Create().Get(spec.Data.Kind)(options, data);
     }
 
-    private static Dictionary<string, double> Measure(Predictor predictor, ISupervisedSource source, string path)
+    private static Dictionary<string, double> Measure(Predictor predictor, ISupervisedSource source, string path, PredictedMetrics? chosen)
     {
         int width = predictor.Document.ToDataInfo().InputLength;
         if (source.Info.InputLength != width)
@@ -48,6 +54,7 @@ internal static class FileEvaluation
             int count = (int)Math.Min(Rows, source.Count - begin);
             for (int row = 0; row < count; row++) source.CopyInput(begin + row, inputs.AsSpan(row * width, width));
             var predictions = predictor.Predict(inputs.AsSpan(0, count * width), count);
+            if (chosen is not null) Add(chosen, source, begin, classes, inputs.AsSpan(0, count * width), count);
             for (int row = 0; row < count; row++)
             {
                 if (classes.Length > 0)
@@ -68,6 +75,20 @@ internal static class FileEvaluation
         return classes.Length > 0
             ? new() { ["loss"] = loss / source.Count, ["accuracy"] = right / source.Count }
             : new() { ["mse"] = squares / values, ["mae"] = absolutes / values };
+    }
+
+    private static void Add(PredictedMetrics chosen, ISupervisedSource source, long begin, int[] classes, ReadOnlySpan<float> inputs, int count)
+    {
+        if (classes.Length > 0)
+        {
+            long[] labels = [.. Enumerable.Range(0, count).Select(row => (long)classes[source.Labels[checked((int)(begin + row))]])];
+            chosen.AddClasses(inputs, labels);
+            return;
+        }
+        int length = source.Info.TargetLength;
+        float[] targets = new float[count * length];
+        for (int row = 0; row < count; row++) source.CopyTarget(begin + row, targets.AsSpan(row * length, length));
+        chosen.AddValues(inputs, targets, count);
     }
 
     /// <summary>The run's class index for each of the file's; classes go by name.</summary>

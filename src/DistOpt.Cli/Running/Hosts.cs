@@ -1,4 +1,5 @@
 using DistOpt.Core.Datasets;
+using DistOpt.Core.Functions;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Api;
@@ -27,7 +28,7 @@ internal static class Hosts
     }
 
     public static IJobRuntimeFactory Runtimes(DistOptAppDefinition app, DataEnvironment data) =>
-        new CheckedRuntimes(app.Runtimes ?? new TorchRuntimeFactory(app.Catalog, data));
+        new CheckedRuntimes(new FunctionRuntimeFactory(app.Runtimes ?? new TorchRuntimeFactory(app.Catalog, data), data));
 
     /// <summary>What runs a job in one process, or in several of this machine.</summary>
     public static ITrainingHost For(DistOptAppDefinition app, int processes) =>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using DistOpt.Core.Functions;
 using DistOpt.Core.Training;
 
 namespace DistOpt;
@@ -11,6 +12,7 @@ internal class RunDisplay(TextWriter writer) : IRunSink
 {
     private MetricRow? _train;
     private bool _evaluates;
+    private FunctionTable? _function;
 
     protected RunStarted? Run { get; private set; }
 
@@ -19,17 +21,26 @@ internal class RunDisplay(TextWriter writer) : IRunSink
         Run = run;
         _evaluates = run.Data.Validation > 0 && run.Spec.Evaluate is not { EveryEpochs: null, EverySteps: null };
         var (spec, training) = (run.Spec, run.Spec.Training);
-        WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{run.Job}: model {spec.Model.Kind} ({Format.Count(run.Layout.ParameterCount)} parameters), data {spec.Data.Kind} ({run.Data.Train} train, {run.Data.Validation} validation, {run.Data.Test} test)"));
+        if (spec.Model.Options is FunctionOptions function) _function = new FunctionTable(function, run.TotalSteps, WriteLine);
+        string what = _function is not null ? Format.Plural(run.Layout.ParameterCount, "variable") : Format.Plural(run.Layout.ParameterCount, "parameter");
+        string data = _function is not null ? "" : string.Create(CultureInfo.InvariantCulture,
+            $", data {spec.Data.Kind} ({run.Data.Train} train, {run.Data.Validation} validation, {run.Data.Test} test)");
+        WriteLine($"{run.Job}: model {spec.Model.Kind} ({what}){data}");
         WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{Format.Plural(training.Workers, "worker")}, {Format.Plural(training.Servers, "server")}, {Format.Plural(training.GradientShards ?? 0, "gradient shard")}, optimizer {spec.Optimizer.Kind}, {Format.Plural(run.TotalSteps, "step")}, seed {spec.Seed}"));
         foreach (string warning in run.Warnings) WriteLine("warning: " + warning);
+        _function?.Header();
     }
 
     public virtual void Progress(RunProgress progress) { }
 
     public void Row(MetricRow row)
     {
+        if (_function is not null)
+        {
+            _function.Row(row);
+            return;
+        }
         if (row.Split == DataSplit.Train)
         {
             _train = row;

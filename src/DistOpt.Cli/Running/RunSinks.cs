@@ -65,6 +65,12 @@ internal sealed class RunSinks(IReadOnlyList<IRunSink> sinks) : IRunSink
         }
     }
 
+    public void Confusion(RunConfusion confusion)
+    {
+        lock (_lock)
+            foreach (var sink in sinks) sink.Confusion(confusion);
+    }
+
     public void Weights(RunWeights weights)
     {
         lock (_lock)

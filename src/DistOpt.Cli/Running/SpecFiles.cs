@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using DistOpt.Core.Functions;
 using DistOpt.Core.Specs;
 
 namespace DistOpt;
@@ -29,9 +30,11 @@ internal static class SpecFiles
 
     public static SpecBinder Binder(DistOptAppDefinition app) => Binders.GetValue(app, static a => new SpecBinder(new SpecCatalogs
     {
-        Models = a.Catalog.Models,
-        Datasets = a.Catalog.Datasets,
+        Models = FunctionModel.Models(a.Catalog.Models),
+        Datasets = FunctionModel.Datasets(a.Catalog.Datasets),
+        Augmentations = a.Catalog.Augmentations,
         Losses = a.Catalog.Losses,
+        Metrics = a.Catalog.Metrics,
         Optimizers = a.Optimizers,
         Schedules = a.Schedules,
     }));

@@ -4,6 +4,22 @@ using DistOpt.Core.Specs;
 
 namespace DistOpt.Core.Datasets;
 
+/// <summary>One of the folds of a cross-validation.</summary>
+/// <param name="Index">From 0.</param>
+/// <param name="Folds">At least 2.</param>
+public readonly record struct DataFold(int Index, int Folds)
+{
+    /// <summary>The fold that a spec names; null where it has none.</summary>
+    /// <exception cref="SpecException">The spec is for all folds, which is no single split.</exception>
+    public static DataFold? Of(DataSpec spec) => spec switch
+    {
+        { Folds: { } folds, Fold: { } fold } => new DataFold(fold, folds),
+        { Folds: { } folds } => throw new SpecException("data.folds",
+            $"is {folds}, which is {folds} runs, but this is one; set data.fold to one of them, or run them with 'train' or CrossValidateAsync"),
+        _ => null,
+    };
+}
+
 /// <summary>
 /// Cuts samples into training, validation and test part by the split seed alone. Where there are classes, every part gets its share of
 /// each, rounded by the largest remainder; no class is held out whole, so every class appears in the training part.
@@ -17,10 +33,11 @@ public static class DataSplitter
 
     /// <inheritdoc cref="Split(ISupervisedSource, double, double, long)"/>
     public static DataSplits Split(ISupervisedSource source, DataSpec spec) =>
-        Split(source, spec.ValidationFraction, spec.TestFraction, spec.SplitSeed);
+        Split(source.Count, source.TestCount, source.Labels, source.Info.Classes, spec.ValidationFraction, spec.TestFraction, spec.SplitSeed,
+            DataFold.Of(spec));
 
     /// <summary>Splits samples that have no classes, as those of a user's data set.</summary>
-    /// <inheritdoc cref="Split(long, long, ReadOnlySpan{int}, ImmutableArray{string}, double, double, long)"/>
+    /// <inheritdoc cref="Split(long, long, ReadOnlySpan{int}, ImmutableArray{string}, double, double, long, DataFold?)"/>
     public static DataSplits Split(long count, double validationFraction, double testFraction, long splitSeed, long testCount = 0) =>
         Split(count, testCount, [], [], validationFraction, testFraction, splitSeed);
 
@@ -30,9 +47,13 @@ public static class DataSplitter
     /// <param name="classes">Names of the classes, or empty.</param>
     /// <param name="validationFraction">Share of what is not test that is held out for validation, in [0, 0.9].</param>
     /// <param name="testFraction">In [0, 0.9]; unused where there is a predefined test part.</param>
+    /// <param name="fold">
+    /// The validation part is this one of as many disjoint parts of what is not test, and <paramref name="validationFraction"/> is unused. The
+    /// parts differ by at most one sample, and by at most one of each class.
+    /// </param>
     /// <exception cref="SpecException">Fewer than 1 sample remains for training, or a fraction is out of range.</exception>
     public static DataSplits Split(long count, long testCount, ReadOnlySpan<int> labels, ImmutableArray<string> classes,
-        double validationFraction, double testFraction, long splitSeed)
+        double validationFraction, double testFraction, long splitSeed, DataFold? fold = null)
     {
         Check(count, testCount, validationFraction, testFraction);
         if (!labels.IsEmpty && labels.Length != count)
@@ -41,7 +62,14 @@ public static class DataSplitter
         var groups = Group(count - testCount, labels, kinds);
         var available = Array.ConvertAll(groups, g => (long)g.Length);
         long[] test = testCount > 0 ? new long[kinds] : HeldOut(available, testFraction);
-        long[] validation = HeldOut([.. available.Zip(test, (a, t) => a - t)], validationFraction);
+        long[] rest = [.. available.Zip(test, (a, t) => a - t)];
+        long[] validation = fold is null ? HeldOut(rest, validationFraction) : new long[kinds];
+        if (fold is { } wanted && rest.Sum() < wanted.Folds)
+        {
+            throw new SpecException("data.folds", $"is {wanted.Folds}, but there are only {rest.Sum()} samples outside of the test part; "
+                + $"set it to at most {rest.Sum()}");
+        }
+        long dealt = 0;
 
         var parts = (Train: new List<long>(), Validation: new List<long>(), Test: new List<long>());
         for (int kind = 0; kind < kinds; kind++)
@@ -51,7 +79,9 @@ public static class DataSplitter
             int testEnd = (int)test[kind], validationEnd = testEnd + (int)validation[kind];
             parts.Test.AddRange(group.AsSpan(0, testEnd));
             parts.Validation.AddRange(group.AsSpan(testEnd..validationEnd));
-            parts.Train.AddRange(group.AsSpan(validationEnd));
+            if (fold is null) parts.Train.AddRange(group.AsSpan(validationEnd));
+            // dealt out like cards, one class after the other
+            else foreach (long i in group.AsSpan(testEnd)) (dealt++ % fold.Value.Folds == fold.Value.Index ? parts.Validation : parts.Train).Add(i);
         }
         for (long i = count - testCount; i < count; i++) parts.Test.Add(i);
         parts.Train.Sort();

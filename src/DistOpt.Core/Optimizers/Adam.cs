@@ -10,7 +10,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record AdamOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-3;
 
     [Description("Decay rate of the mean of gradients")]
@@ -28,13 +28,16 @@ public sealed record AdamOptions : ILearningRateOptions
     [Description("Times the weights, added to the gradient (an L2 penalty, which Adam rescales like the gradient; adamw decouples it)")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
+
+    [Description("Whether the largest mean square so far is divided by (Reddi et al. 2018)")]
+    public bool Amsgrad { get; init; }
 }
 
 /// <summary>Options of <c>adamw</c>; defaults as torch.optim.AdamW.</summary>
 public sealed record AdamWOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-3;
 
     [Description("Decay rate of the mean of gradients")]
@@ -52,6 +55,9 @@ public sealed record AdamWOptions : ILearningRateOptions
     [Description("Share of the weights, times the learning rate, that is taken off before each update")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; } = 0.01;
+
+    [Description("Whether the largest mean square so far is divided by (Reddi et al. 2018)")]
+    public bool Amsgrad { get; init; }
 }
 
 /// <summary>
@@ -62,10 +68,12 @@ public sealed record AdamWOptions : ILearningRateOptions
 /// m += (1 - beta1) * (g - m)            v = beta2 * v + (1 - beta2) * g * g
 /// p -= learning_rate / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
 /// </code>
+/// With amsgrad (Reddi, Kale and Kumar, ICLR 2018) the largest v so far stands in place of v in the last line.
 /// </summary>
 public sealed class Adam : IOptimizer
 {
-    private static readonly string[] SlotNames = ["exp_avg", "exp_avg_sq"];
+    private static readonly string[] TwoSlots = ["exp_avg", "exp_avg_sq"];
+    private static readonly string[] ThreeSlots = [.. TwoSlots, "max_exp_avg_sq"];
 
     private readonly string _name;
     private readonly double _beta1;
@@ -73,84 +81,72 @@ public sealed class Adam : IOptimizer
     private readonly float _epsilon;
     private readonly double _weightDecay;
     private readonly bool _decoupled;
+    private readonly bool _amsgrad;
 
     public Adam(AdamOptions options)
-        : this("adam", options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, decoupled: false) { }
+        : this("adam", options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, decoupled: false, options.Amsgrad) { }
 
     public Adam(AdamWOptions options)
-        : this("adamw", options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, decoupled: true) { }
+        : this("adamw", options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, decoupled: true, options.Amsgrad) { }
 
-    private Adam(string name, double beta1, double beta2, double epsilon, double weightDecay, bool decoupled)
+    private Adam(string name, double beta1, double beta2, double epsilon, double weightDecay, bool decoupled, bool amsgrad)
     {
-        _name = name;
-        _beta1 = beta1;
-        _beta2 = beta2;
-        _epsilon = (float)epsilon;
-        _weightDecay = weightDecay;
-        _decoupled = decoupled;
+        (_name, _beta1, _beta2, _epsilon) = (name, beta1, beta2, (float)epsilon);
+        (_weightDecay, _decoupled, _amsgrad) = (weightDecay, decoupled, amsgrad);
     }
 
-    public IReadOnlyList<string> Slots => SlotNames;
+    public IReadOnlyList<string> Slots => _amsgrad ? ThreeSlots : TwoSlots;
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {
         double correction1 = 1 - Math.Pow(_beta1, step.Number);
         double correction2 = 1 - Math.Pow(_beta2, step.Number);
-        var moments = new Moments(step.GradientScale, (float)(1 - _beta1), (float)_beta2, (float)(1 - _beta2),
+        var decay = new Decay(step.WeightDecay ?? _weightDecay, step.LearningRate, _decoupled);
+        var moments = new Moments((float)(1 - _beta1), (float)_beta2, (float)(1 - _beta2),
             (float)(step.LearningRate / correction1), (float)(1 / Math.Sqrt(correction2)), _epsilon);
-        if (_weightDecay == 0)
-        {
-            FusedUpdate.Run(new Plain(moments), _name, parameters, gradient, slots);
-            return;
-        }
-        float decay = (float)(_decoupled ? 1 - step.LearningRate * _weightDecay : _weightDecay);
-        if (_decoupled) FusedUpdate.Run(new Decoupled(moments, decay), _name, parameters, gradient, slots);
-        else FusedUpdate.Run(new Penalized(moments, decay), _name, parameters, gradient, slots);
+        if (_amsgrad) FusedUpdate.Run(new Largest(decay, moments), _name, step, parameters, gradient, slots);
+        else FusedUpdate.Run(new Plain(decay, moments), _name, step, parameters, gradient, slots);
     }
 
-    private readonly struct Moments(float scale, float mean, float keepSquare, float square, float rate, float rootCorrection,
-        float epsilon)
+    private readonly struct Moments(float mean, float keepSquare, float square, float rate, float rootCorrection, float epsilon)
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Floats Scaled(Floats gradient) => gradient * Vector256.Create(scale);
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(ref Floats parameter, Floats g, ref Floats m, ref Floats v)
+        public void Gather(Floats g, ref Floats m, ref Floats v)
         {
             m += Vector256.Create(mean) * (g - m);
             v = Vector256.Create(keepSquare) * v + Vector256.Create(square) * g * g;
-            var root = Vector256.Sqrt(v) * Vector256.Create(rootCorrection) + Vector256.Create(epsilon);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Step(ref Floats parameter, Floats m, Floats square)
+        {
+            var root = Vector256.Sqrt(square) * Vector256.Create(rootCorrection) + Vector256.Create(epsilon);
             parameter -= Vector256.Create(rate) * m / root;
         }
     }
 
-    private readonly struct Plain(Moments moments) : IUpdateKernel
+    private readonly struct Plain(Decay decay, Moments moments) : IUpdateKernel
     {
         public static int Slots => 2;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1) =>
-            moments.Update(ref parameter, moments.Scaled(gradient), ref slot0, ref slot1);
-    }
-
-    private readonly struct Penalized(Moments moments, float weightDecay) : IUpdateKernel
-    {
-        public static int Slots => 2;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1) =>
-            moments.Update(ref parameter, moments.Scaled(gradient) + Vector256.Create(weightDecay) * parameter, ref slot0, ref slot1);
-    }
-
-    private readonly struct Decoupled(Moments moments, float keep) : IUpdateKernel
-    {
-        public static int Slots => 2;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1)
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
         {
-            parameter *= Vector256.Create(keep);
-            moments.Update(ref parameter, moments.Scaled(gradient), ref slot0, ref slot1);
+            moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
+            moments.Step(ref parameter, slot0, slot1);
+        }
+    }
+
+    private readonly struct Largest(Decay decay, Moments moments) : IUpdateKernel
+    {
+        public static int Slots => 3;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
+        {
+            moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
+            slot2 = Vector256.Max(slot2, slot1);
+            moments.Step(ref parameter, slot0, slot2);
         }
     }
 }

@@ -10,7 +10,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record SgdOptions : ILearningRateOptions, IValidatableObject
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
 
     [Description("Share of the momentum buffer that is kept each step; 0 = plain gradient descent")]
@@ -37,6 +37,50 @@ public sealed record SgdOptions : ILearningRateOptions, IValidatableObject
     }
 }
 
+/// <summary>Options of <c>gd</c>: gradient descent on the whole training part at every step.</summary>
+public sealed record GdOptions : ILearningRateOptions
+{
+    [Description("Base learning rate")]
+    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    public double LearningRate { get; init; } = 0.1;
+
+    [Description("Times the weights, added to the gradient")]
+    [Range(0.0, 1000.0)]
+    public double WeightDecay { get; init; }
+}
+
+/// <summary>Options of <c>momentum</c>: <c>sgd</c> with the usual momentum.</summary>
+public sealed record MomentumOptions : ILearningRateOptions
+{
+    [Description("Base learning rate")]
+    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    public double LearningRate { get; init; } = 1e-2;
+
+    [Description("Share of the momentum buffer that is kept each step")]
+    [Range(0.0, 1.0, MinimumIsExclusive = true, MaximumIsExclusive = true)]
+    public double Momentum { get; init; } = 0.9;
+
+    [Description("Times the weights, added to the gradient")]
+    [Range(0.0, 1000.0)]
+    public double WeightDecay { get; init; }
+}
+
+/// <summary>Options of <c>nesterov</c>: <c>sgd</c> with Nesterov's momentum.</summary>
+public sealed record NesterovOptions : ILearningRateOptions
+{
+    [Description("Base learning rate")]
+    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    public double LearningRate { get; init; } = 1e-2;
+
+    [Description("Share of the momentum buffer that is kept each step")]
+    [Range(0.0, 1.0, MinimumIsExclusive = true, MaximumIsExclusive = true)]
+    public double Momentum { get; init; } = 0.9;
+
+    [Description("Times the weights, added to the gradient")]
+    [Range(0.0, 1000.0)]
+    public double WeightDecay { get; init; }
+}
+
 /// <summary>
 /// Stochastic gradient descent with momentum in the order of operations of <c>torch.optim.SGD</c> (Sutskever et al., ICML 2013, with the
 /// rate outside the buffer), with gradient g:
@@ -52,33 +96,51 @@ public sealed class Sgd : IOptimizer
 
     private readonly SgdOptions _options;
 
-    public Sgd(SgdOptions options) => _options = options;
+    private readonly string _name;
+
+    public Sgd(SgdOptions options) : this("sgd", options) { }
+
+    public Sgd(GdOptions options)
+        : this("gd", new SgdOptions { LearningRate = options.LearningRate, WeightDecay = options.WeightDecay }) { }
+
+    public Sgd(MomentumOptions options) : this("momentum", new SgdOptions
+    {
+        LearningRate = options.LearningRate,
+        Momentum = options.Momentum,
+        WeightDecay = options.WeightDecay,
+    }) { }
+
+    public Sgd(NesterovOptions options) : this("nesterov", new SgdOptions
+    {
+        LearningRate = options.LearningRate,
+        Momentum = options.Momentum,
+        WeightDecay = options.WeightDecay,
+        Nesterov = true,
+    }) { }
+
+    private Sgd(string name, SgdOptions options) => (_name, _options) = (name, options);
 
     public IReadOnlyList<string> Slots => _options.Momentum == 0 ? [] : SlotNames;
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {
-        var descent = new Descent(step.GradientScale, (float)_options.WeightDecay, (float)step.LearningRate);
+        var descent = new Descent((float)(step.WeightDecay ?? _options.WeightDecay), (float)step.LearningRate);
         if (_options.Momentum == 0)
         {
-            FusedUpdate.Run(new Plain(descent), "sgd", parameters, gradient, slots);
+            FusedUpdate.Run(new Plain(descent), _name, step, parameters, gradient, slots);
             return;
         }
         // torch starts the buffer with the undampened gradient
         float share = step.Number == 1 ? 1 : (float)(1 - _options.Dampening);
-        if (_options.Nesterov) FusedUpdate.Run(new Nesterov(descent, (float)_options.Momentum), "sgd", parameters, gradient, slots);
-        else FusedUpdate.Run(new Heavy(descent, (float)_options.Momentum, share), "sgd", parameters, gradient, slots);
+        if (_options.Nesterov) FusedUpdate.Run(new Nesterov(descent, (float)_options.Momentum), _name, step, parameters, gradient, slots);
+        else FusedUpdate.Run(new Heavy(descent, (float)_options.Momentum, share), _name, step, parameters, gradient, slots);
     }
 
-    private readonly struct Descent(float scale, float weightDecay, float rate)
+    private readonly struct Descent(float weightDecay, float rate)
     {
+        // not "+ 0 * p": an infinite parameter would become NaN where torch keeps it
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Floats Gradient(Floats gradient, Floats parameter)
-        {
-            var g = gradient * Vector256.Create(scale);
-            // not "+ 0 * p": an infinite parameter would become NaN where torch keeps it
-            return weightDecay == 0 ? g : g + Vector256.Create(weightDecay) * parameter;
-        }
+        public Floats Decayed(Floats g, Floats parameter) => weightDecay == 0 ? g : g + Vector256.Create(weightDecay) * parameter;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Step(ref Floats parameter, Floats direction) => parameter -= Vector256.Create(rate) * direction;
@@ -89,8 +151,8 @@ public sealed class Sgd : IOptimizer
         public static int Slots => 0;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1) =>
-            descent.Step(ref parameter, descent.Gradient(gradient, parameter));
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2) =>
+            descent.Step(ref parameter, descent.Decayed(gradient, parameter));
     }
 
     private readonly struct Heavy(Descent descent, float momentum, float share) : IUpdateKernel
@@ -98,9 +160,9 @@ public sealed class Sgd : IOptimizer
         public static int Slots => 1;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1)
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
         {
-            slot0 = Vector256.Create(momentum) * slot0 + Vector256.Create(share) * descent.Gradient(gradient, parameter);
+            slot0 = Vector256.Create(momentum) * slot0 + Vector256.Create(share) * descent.Decayed(gradient, parameter);
             descent.Step(ref parameter, slot0);
         }
     }
@@ -110,9 +172,9 @@ public sealed class Sgd : IOptimizer
         public static int Slots => 1;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1)
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
         {
-            var g = descent.Gradient(gradient, parameter);
+            var g = descent.Decayed(gradient, parameter);
             slot0 = Vector256.Create(momentum) * slot0 + g;
             descent.Step(ref parameter, g + Vector256.Create(momentum) * slot0);
         }

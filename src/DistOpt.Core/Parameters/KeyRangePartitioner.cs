@@ -15,7 +15,7 @@ public static class KeyRangePartitioner
     /// Near-equal ranges in ascending order that cover <c>[0, parameterCount)</c>: server s takes blocks
     /// <c>floor(s*blocks/servers) .. floor((s+1)*blocks/servers)</c>.
     /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="servers"/> is below 1 or above <see cref="MaxServers"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="servers"/> is below 1 or above <see cref="MaxServers(long)"/>.</exception>
     public static ImmutableArray<KeyRange> Cut(long parameterCount, int servers)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(parameterCount);
@@ -29,6 +29,35 @@ public static class KeyRangePartitioner
             long end = Math.Min(blocks * (s + 1) / servers * Block, parameterCount);
             ranges.Add(new KeyRange(Math.Min(begin, parameterCount), end));
         }
+        return ranges.MoveToImmutable();
+    }
+
+    /// <summary>The most servers that a layout can occupy where no tensor may be cut: one per tensor, at least 1.</summary>
+    public static int MaxServers(ParameterLayout layout, bool wholeTensors) =>
+        wholeTensors ? Math.Max(1, layout.Parameters.Count(p => p.Length > 0)) : MaxServers(layout.ParameterCount);
+
+    /// <summary>
+    /// As <see cref="Cut(long, int)"/>; or, where no tensor may be cut, at the ends of tensors: range s ends at the tensor's end that is nearest to
+    /// <c>(s + 1) / servers</c> of the parameters and leaves a tensor for each server.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="servers"/> is below 1 or above <see cref="MaxServers(ParameterLayout, bool)"/>.</exception>
+    public static ImmutableArray<KeyRange> Cut(ParameterLayout layout, int servers, bool wholeTensors)
+    {
+        if (!wholeTensors) return Cut(layout.ParameterCount, servers);
+        ArgumentOutOfRangeException.ThrowIfLessThan(servers, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(servers, MaxServers(layout, wholeTensors));
+        long[] ends = [.. layout.Parameters.Where(p => p.Length > 0).Select(p => p.Range.End)];
+        var ranges = ImmutableArray.CreateBuilder<KeyRange>(servers);
+        long begin = 0;
+        for (int s = 0, next = 0; s < servers - 1; s++)
+        {
+            long target = (long)((Int128)layout.ParameterCount * (s + 1) / servers);
+            int last = ends.Length - (servers - s);
+            while (next < last && Math.Abs(ends[next + 1] - target) <= Math.Abs(ends[next] - target)) next++;
+            ranges.Add(new KeyRange(begin, ends[next]));
+            begin = ends[next++];
+        }
+        ranges.Add(new KeyRange(begin, layout.ParameterCount));
         return ranges.MoveToImmutable();
     }
 }

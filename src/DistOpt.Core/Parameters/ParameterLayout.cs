@@ -54,6 +54,25 @@ public sealed class ParameterLayout
     /// <summary>Length of the buffer section, in float32 places.</summary>
     public long BufferCount { get; }
 
+    /// <summary>A layout of one vector.</summary>
+    internal static ParameterLayout Of(int length) => new([new TensorSlot("parameters", [length], 0, length)], []);
+
+    /// <summary>The parameter that holds a position of the flat vector.</summary>
+    /// <param name="position">Within <c>[0, ParameterCount)</c>.</param>
+    public TensorSlot ParameterAt(long position)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(position);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(position, ParameterCount);
+        int low = 0, high = Parameters.Length - 1;
+        while (low < high)
+        {
+            int middle = (low + high) / 2;
+            if (Parameters[middle].Range.End <= position) low = middle + 1;
+            else high = middle;
+        }
+        return Parameters[low];
+    }
+
     private static long CheckSection(ImmutableArray<TensorSlot> slots, string what)
     {
         long next = 0;

@@ -11,25 +11,40 @@ namespace DistOpt.Core.Parameters;
 /// <typeparam name="TLease">Owner of a pushed gradient's memory.</typeparam>
 public sealed class ParameterShard<TLease> : IDisposable where TLease : class, IDisposable
 {
-    private readonly IOptimizer _optimizer;
+    private readonly RangeUpdate _update;
     private readonly ReductionTree _tree;
     private readonly TreeReducer<TLease> _reducer;
     private readonly Func<TLease, Memory<float>> _memory;
     private readonly Memory<float>[] _slots;
+    private readonly ParameterLayout _layout;
     private FlatBuffer? _selected;
 
+    /// <summary>One range that is one tensor, with nothing but an optimizer.</summary>
+    public ParameterShard(Memory<float> weights, IOptimizer optimizer, ReductionTree tree, Func<TLease, Memory<float>> memory, bool keepsPrevious = false)
+        : this(weights, new UpdateRule(optimizer), ParameterLayout.Of(weights.Length), new KeyRange(0, weights.Length), tree, memory, keepsPrevious) { }
+
     /// <param name="weights">The range's weights.</param>
+    /// <param name="rule">How they are moved.</param>
+    /// <param name="layout">Names and places of all tensors.</param>
+    /// <param name="range">The key range.</param>
     /// <param name="memory">The memory a lease lends: as many elements as <paramref name="weights"/>.</param>
     /// <param name="keepsPrevious">
     /// Whether the version before the current one is kept: updates then alternate between two buffers. Otherwise they are made in place.
     /// </param>
-    public ParameterShard(Memory<float> weights, IOptimizer optimizer, ReductionTree tree, Func<TLease, Memory<float>> memory, bool keepsPrevious = false)
+    /// <exception cref="ArgumentException">The rule wants whole tensors and the range cuts one.</exception>
+    public ParameterShard(Memory<float> weights, UpdateRule rule, ParameterLayout layout, KeyRange range, ReductionTree tree,
+        Func<TLease, Memory<float>> memory, bool keepsPrevious = false)
     {
-        (Weights, _optimizer, _tree, _memory) = (weights, optimizer, tree, memory);
+        (Weights, _tree, _memory, NormRounds) = (weights, tree, memory, rule.NormRounds);
         if (keepsPrevious) Previous = new FlatBuffer(weights.Length).Memory;
         _reducer = new TreeReducer<TLease>(tree, weights.Length, memory);
-        _slots = [.. optimizer.Slots.Select(_ => new FlatBuffer(weights.Length).Memory)];
+        _slots = [.. rule.Optimizer.Slots.Select(_ => new FlatBuffer(weights.Length).Memory)];
+        _update = new RangeUpdate(rule, layout, range, _slots);
+        _layout = layout;
     }
+
+    /// <summary>Times in a step at which norms of all servers are wanted before <see cref="Apply(StepPlan, ReadOnlySpan{float}, double, TensorNormSums?)"/>.</summary>
+    public int NormRounds { get; }
 
     /// <summary>Updates applied: the version of <see cref="Weights"/>.</summary>
     public long Version { get; private set; }
@@ -74,13 +89,24 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
         return (lease, result!);
     }
 
+    /// <summary>Numbers that <see cref="Measure"/> writes in a round.</summary>
+    public int NormCount(int round) => _update.Count(round);
+
+    /// <summary>Measures this range's share of the norms of a round, from 0. Changes nothing.</summary>
+    /// <param name="sums">The sums of the rounds before.</param>
+    /// <param name="partials">As many as <see cref="NormCount"/> says.</param>
+    public void Measure(int round, StepPlan plan, ReadOnlySpan<float> gradient, double weight, TensorNormSums sums, Span<double> partials) =>
+        _update.Measure(round, StepOf(plan, weight), sums, Weights.Span, gradient[..Weights.Length], partials);
+
     /// <summary>Applies a step: the gradient sum divided by its weight, with the plan's rate. What is left of the step is released.</summary>
     /// <param name="plan">Of step <see cref="Version"/>.</param>
     /// <param name="gradient">Sum over all gradient shards, at least as long as the weights; unchanged.</param>
     /// <param name="weight">Sum of the weights (samples, tokens).</param>
+    /// <param name="sums">Norms of the whole tensors, where the rule wants them.</param>
     /// <exception cref="InvalidOperationException">The plan is of another step.</exception>
-    public void Apply(StepPlan plan, ReadOnlySpan<float> gradient, double weight)
+    public void Apply(StepPlan plan, ReadOnlySpan<float> gradient, double weight, TensorNormSums? sums = null)
     {
+        if (NormRounds > 0 && sums is null) throw new InvalidOperationException("the update needs norms of whole tensors, but none were given");
         if (plan.Step != Version) throw new InvalidOperationException($"step {plan.Step} cannot be applied: the shard is at step {Version}");
         if (plan.Keep) Keep();
         if (!Previous.IsEmpty)
@@ -88,14 +114,15 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
             Weights.CopyTo(Previous);
             (Weights, Previous, PreviousVersion) = (Previous, Weights, Version);
         }
-        // a batch without weight (every token masked) has no gradient
-        float scale = weight == 0 ? 0 : (float)(1 / weight);
-        _optimizer.Apply(new OptimizerStep(Version + 1, plan.LearningRate, scale), Weights.Span, gradient[..Weights.Length], _slots);
+        _update.Apply(StepOf(plan, weight), NormRounds > 0 ? sums : null, Weights.Span, gradient[..Weights.Length]);
         _reducer.Reset();
         Version++;
     }
 
-    /// <summary>Takes and applies the complete step. Returns weight and metrics of the whole batch.</summary>
+    // a batch without weight (every token masked) has no gradient
+    private OptimizerStep StepOf(StepPlan plan, double weight) => new(Version + 1, plan.LearningRate, weight == 0 ? 0 : (float)(1 / weight));
+
+    /// <summary>Takes and applies the complete step where this range is all of the weights. Returns weight and metrics of the whole batch.</summary>
     /// <exception cref="InvalidOperationException">Gradient shards are missing, or the plan is of another step.</exception>
     public LeafResult Apply(StepPlan plan)
     {
@@ -103,7 +130,20 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
             throw new InvalidOperationException($"step {plan.Step} cannot be applied: "
                 + $"the shard is at step {Version} and {(IsComplete ? "complete" : "incomplete")}");
         var (lease, result) = Take();
-        using (lease) Apply(plan, _memory(lease).Span, result.Weight);
+        using (lease)
+        {
+            var gradient = _memory(lease).Span;
+            var sums = new TensorNormSums(_layout.Parameters.Length);
+            var reducer = new TensorNormReducer(_layout, [new KeyRange(0, Weights.Length)]);
+            for (int round = 0; round < NormRounds; round++)
+            {
+                double[] partials = new double[NormCount(round)];
+                Measure(round, plan, gradient, result.Weight, sums, partials);
+                reducer.Add(0, round, partials);
+                reducer.Take(round, sums);
+            }
+            Apply(plan, gradient, result.Weight, sums);
+        }
         return result;
     }
 

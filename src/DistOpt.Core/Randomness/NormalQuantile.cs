@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
 namespace DistOpt.Core.Randomness;
 
 /// <summary>
@@ -57,6 +60,54 @@ internal static class NormalQuantile
             ? Horner(MiddleNumerator, r - 1.6) / Horner(MiddleDenominator, r - 1.6)
             : Horner(TailNumerator, r - 5) / Horner(TailDenominator, r - 5);
         return q < 0 ? -x : x;
+    }
+
+    /// <summary>
+    /// Replaces multiples u of 2^-24 in [0, 1) by the quantile at u + 2^-25, in float32. No fused multiply-add: vector and scalar values
+    /// have the same bits.
+    /// </summary>
+    public static void FromUniform(Span<float> values)
+    {
+        int done = 0;
+        if (Vector256.IsHardwareAccelerated)
+        {
+            ref float start = ref MemoryMarshal.GetReference(values);
+            var limit = Vector256.Create(0.425f);
+            for (; done <= values.Length - Vector256<float>.Count; done += Vector256<float>.Count)
+            {
+                var q = Centre(Vector256.LoadUnsafe(ref start, (nuint)done));
+                Central(q).StoreUnsafe(ref start, (nuint)done);
+                // 3 of 20 values lie in the tails
+                uint tails = Vector256.GreaterThan(Vector256.Abs(q), limit).ExtractMostSignificantBits();
+                for (; tails != 0; tails &= tails - 1)
+                {
+                    int lane = System.Numerics.BitOperations.TrailingZeroCount(tails);
+                    values[done + lane] = (float)At(q[lane] + 0.5);
+                }
+            }
+        }
+        for (; done < values.Length; done++)
+        {
+            float q = Centre(Vector256.Create(values[done]))[0];
+            values[done] = Math.Abs(q) > 0.425f ? (float)At(q + 0.5) : Central(Vector256.Create(q))[0];
+        }
+    }
+
+    /// <summary>u + 2^-25 - 1/2, without rounding.</summary>
+    private static Vector256<float> Centre(Vector256<float> u) =>
+        (u * (1 << 25) - Vector256.Create((float)(1 << 24)) + Vector256<float>.One) * (1f / (1 << 25));
+
+    private static Vector256<float> Central(Vector256<float> q)
+    {
+        var s = Vector256.Create(0.180625f) - q * q;
+        return Horner(CentralNumerator, s) * q / Horner(CentralDenominator, s);
+    }
+
+    private static Vector256<float> Horner(ReadOnlySpan<double> coefficients, Vector256<float> x)
+    {
+        var sum = Vector256<float>.Zero;
+        foreach (double c in coefficients) sum = sum * x + Vector256.Create((float)c);
+        return sum;
     }
 
     /// <summary>

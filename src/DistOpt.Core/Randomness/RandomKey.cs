@@ -69,6 +69,18 @@ public readonly record struct RandomKey(ulong Key, ulong High)
         Fill(destination, firstElement, new Mask((float)probability, keep));
     }
 
+    /// <summary>
+    /// Standard normal values in float32, below 5.5 in size: the quantile at the middle of one of 2^24 equal cells, within 4e-7 of it.
+    /// <c>destination[i]</c> belongs to element <paramref name="firstElement"/> + i, whatever slice it is asked for in.
+    /// </summary>
+    /// <param name="destination">Receives the values.</param>
+    /// <param name="firstElement">Index of the first element, at least 0.</param>
+    public void FillGaussian(Span<float> destination, long firstElement = 0)
+    {
+        FillUniform(destination, firstElement);
+        NormalQuantile.FromUniform(destination);
+    }
+
     /// <summary>What a word becomes; the vector form must give the same bits.</summary>
     private interface IElement
     {

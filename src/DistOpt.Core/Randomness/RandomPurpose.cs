@@ -14,7 +14,7 @@ public enum RandomPurpose
     /// <summary>Dropout masks. Coordinates: step, layer; element = position in the global batch * features + feature.</summary>
     Dropout = 3,
 
-    /// <summary>Augmentation of a sample. Coordinates: epoch, sample index.</summary>
+    /// <summary>Augmentation of a sample. Coordinates: epoch, sample index; for the entries of data.augment also their place in the list.</summary>
     Augmentation = 4,
 
     /// <summary>Data splits. Coordinates: class.</summary>

@@ -30,6 +30,9 @@ public sealed class RunDirectory
 
     public string LastModelFile => In("last.safetensors");
 
+    /// <summary>Where <c>evaluate.metrics</c> has confusion-matrix: of the selected weights, on the test part or else the validation part.</summary>
+    public string ConfusionFile => In("confusion.csv");
+
     public string InferenceFile => In("inference.json");
 
     /// <summary>Folder of the run's checkpoints.</summary>

@@ -75,6 +75,9 @@ public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, T
         files.SaveModel(weights.Selected ? directory.ModelFile : directory.LastModelFile, weights.Parameters, weights.Buffers);
     }
 
+    public void Confusion(RunConfusion confusion) =>
+        AtomicFile.Write(directory.ConfusionFile, Encoding.UTF8.GetBytes(confusion.Matrix.ToCsv(confusion.Classes)));
+
     public void Ended(RunSummary summary)
     {
         if (!IsStarted) directory.Create();

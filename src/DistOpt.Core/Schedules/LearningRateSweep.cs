@@ -50,7 +50,7 @@ public sealed class LearningRateSweep
         if (HasDiverged) return;
         if (!double.IsFinite(loss))
         {
-            HasDiverged = true;
+            Diverge();
             return;
         }
         double smoothed = Smooth(ref _average, loss, _points.Count);
@@ -59,6 +59,9 @@ public sealed class LearningRateSweep
         HasDiverged = _points.Count > 1 && _best > 0 && smoothed > _threshold * _best;
         _best = Math.Min(_best, smoothed);
     }
+
+    /// <summary>The run itself saw that the loss has diverged.</summary>
+    public void Diverge() => HasDiverged = true;
 
     /// <summary>The points with the loss averaged there and back.</summary>
     public IReadOnlyList<SweepPoint> Curve()

@@ -19,7 +19,7 @@ public sealed record EntryListing(string Name, string Summary, string? Source, I
 /// <param name="Name">Plural, as in the command: "optimizers".</param>
 /// <param name="Kind">Singular: "optimizer".</param>
 /// <param name="Entries">In the order of the catalogue.</param>
-/// <param name="CommonFields">Fields that stand beside every plug-in's own (under <c>data:</c> and <c>model:</c>).</param>
+/// <param name="CommonFields">Fields that stand beside every plug-in's own (under <c>data:</c>, <c>model:</c> and <c>optimizer:</c>).</param>
 public sealed record CatalogListing(string Name, string Kind, ImmutableArray<EntryListing> Entries,
     ImmutableArray<FieldListing> CommonFields)
 {
@@ -58,7 +58,14 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
 
     private static CatalogListing Of(string name, ICatalog catalog)
     {
-        var common = name switch { "models" => typeof(ModelSpec), "datasets" => typeof(DataSpec), "schedules" => typeof(ScheduleSpec), _ => null };
+        var common = name switch
+        {
+            "models" => typeof(ModelSpec),
+            "datasets" => typeof(DataSpec),
+            "optimizers" => typeof(OptimizerSpec),
+            "schedules" => typeof(ScheduleSpec),
+            _ => null,
+        };
         return new CatalogListing(name, catalog.Kind,
             [.. catalog.Entries.Select(e => new EntryListing(
                 e.Name, e.Summary, e.Source, [.. Fields(RecordShape.Of(e.OptionsType), null, "", null)]))],

@@ -1,3 +1,4 @@
+using DistOpt.Core.Functions;
 using DistOpt.Core.Specs.Binding;
 using DistOpt.Core.Specs.Yaml;
 
@@ -45,6 +46,8 @@ public sealed class SpecBinder
     public TrainingSpec Check(TrainingSpec spec, IReadOnlyList<string>? overrides = null)
     {
         ArgumentNullException.ThrowIfNull(spec);
+        // in code the data set that nobody named is the default one
+        if (spec.Model.Options is FunctionOptions && spec.Data == new DataSpec()) spec = spec with { Data = new DataSpec { Kind = FunctionModel.NoData } };
         return BindNodes(new NodeWriter().WriteRecord(spec), "", overrides, TrainingSpecRules.All);
     }
 
@@ -74,6 +77,7 @@ public sealed class SpecBinder
         var violations = new Violations();
         if (typeof(T) == typeof(TrainingSpec)) mapping = WorkersForm.Expand(mapping, violations);
         mapping = new SpecOverrides(Catalogs, violations).Apply(mapping, shape, overrides ?? []);
+        if (typeof(T) == typeof(TrainingSpec)) mapping = FunctionModel.FillData(mapping, Catalogs);
         var record = (T)new NodeBinder(Catalogs, violations, new FieldFinder(Catalogs, shape)).BindRecord(shape, mapping, null, "");
         var found = (rules ?? []).Where(rule => !rule.Reads.Any(violations.Touches)).SelectMany(rule => rule.Check(record)).ToList();
         foreach (var (path, message, line) in found)

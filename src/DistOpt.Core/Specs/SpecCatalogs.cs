@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Consistency;
+using DistOpt.Core.Datasets.Augmentations;
 
 namespace DistOpt.Core.Specs;
 
@@ -11,7 +12,11 @@ public sealed record SpecCatalogs
 
     public ICatalog Datasets { get; init; } = new Catalog<object>("data set");
 
+    public ICatalog Augmentations { get; init; } = AugmentationCatalog.Default;
+
     public ICatalog Losses { get; init; } = new Catalog<object>("loss");
+
+    public ICatalog Metrics { get; init; } = new Catalog<object>("metric");
 
     public ICatalog Optimizers { get; init; } = new Catalog<object>("optimizer");
 
@@ -24,8 +29,8 @@ public sealed record SpecCatalogs
     /// <summary>Every catalogue under the name by which <see cref="PluginAttribute"/> and <c>distopt list</c> refer to it.</summary>
     public ImmutableArray<(string Name, ICatalog Catalog)> All =>
     [
-        ("models", Models), ("datasets", Datasets), ("losses", Losses), ("optimizers", Optimizers), ("schedules", Schedules),
-        ("batches", Batches), ("consistencies", Consistencies),
+        ("models", Models), ("datasets", Datasets), ("augmentations", Augmentations), ("losses", Losses), ("metrics", Metrics),
+        ("optimizers", Optimizers), ("schedules", Schedules), ("batches", Batches), ("consistencies", Consistencies),
     ];
 
     /// <exception cref="ArgumentException">No catalogue has the name.</exception>

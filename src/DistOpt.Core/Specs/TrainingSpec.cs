@@ -34,7 +34,13 @@ public sealed record TrainingSpec
 
     [Description("The update rule and its learning rate")]
     [Plugin("optimizers")]
-    public PluginSpec Optimizer { get; init; } = new("adam");
+    public OptimizerSpec Optimizer { get; init; } = new();
+
+    [Description("Penalties on the weights, and the maximum norm")]
+    public RegularizationSection Regularization { get; init; } = new();
+
+    [Description("Bounds of the gradient")]
+    public ClipSection Clip { get; init; } = new();
 
     [Description("The learning rate over the steps")]
     [Plugin("schedules")]
@@ -65,11 +71,13 @@ public sealed record TrainingSpec
     public StorageSection Storage { get; init; } = new();
 
     /// <summary>
-    /// The spec with what depends on other fields filled in: <c>gradient_shards</c> = workers, <c>patience.direction</c>.
+    /// The spec with what depends on other fields filled in: <c>gradient_shards</c> = workers, <c>select.direction</c>,
+    /// <c>patience.direction</c>.
     /// </summary>
     public TrainingSpec Resolve() => this with
     {
         Training = Training with { GradientShards = Training.GradientShards ?? Training.Workers },
+        Select = Select with { Direction = Select.DirectionInForce() },
         Stop = Stop with
         {
             Patience = Stop.Patience is { } patience ? patience with { Direction = patience.DirectionBeside(Select) } : null,
@@ -100,9 +108,23 @@ public sealed record DataSpec() : PluginSpec("digits")
     [Range(0.0, 0.9)]
     public double TestFraction { get; init; } = 0.15;
 
+    [Description("Cut what is not test into so many parts, each the validation part of one run (k-fold cross-validation), instead of "
+        + "validation_fraction; null = not")]
+    [Range(2, 1000)]
+    public int? Folds { get; init; }
+
+    [Description("With folds: the one of them, from 0, that this run leaves out; null = 'train' runs all of them")]
+    [Range(0, 999)]
+    public int? Fold { get; init; }
+
     [Description("Seed of the splits, apart from the job's seed, so that runs with other seeds are measured on the same samples")]
     [Range(0, long.MaxValue)]
     public long SplitSeed { get; init; }
+
+    [Description("Random changes of training pictures, in their order, before normalization; evaluation sees the pictures as they are")]
+    [Plugin("augmentations")]
+    [MaxLength(32)]
+    public ImmutableArray<PluginSpec> Augment { get; init; } = [];
 
     [Description("Batches that are prepared ahead for each worker on separate threads; 0 = none")]
     [Range(0, 64)]
@@ -145,8 +167,100 @@ public sealed record ScheduleSpec() : PluginSpec("constant"), IValidatableObject
     }
 }
 
+/// <summary><c>optimizer:</c>. The plug-in's name stands under <c>kind</c>, the fields of its options record beside the common ones.</summary>
+public sealed record OptimizerSpec : PluginSpec
+{
+    public OptimizerSpec() : base("adam") { }
+
+    public OptimizerSpec(string kind, object? options = null) : base(kind, options) { }
+
+    [Description("Whether weight decay also holds for biases and norms: tensors of fewer than two dimensions")]
+    public bool DecayBiases { get; init; } = true;
+
+    [Description("Parameters with settings of their own, by name; the first group that matches holds")]
+    public ImmutableArray<ParameterGroup> Groups { get; init; } = [];
+}
+
+/// <summary>One of <c>optimizer.groups</c>.</summary>
+public sealed record ParameterGroup
+{
+    [Description("Patterns ('*' matches any characters) of parameter names")]
+    [Required]
+    public ImmutableArray<string> Match { get; init; } = [];
+
+    [Description("Factor on the learning rate; 0 = these are not trained")]
+    [Range(0.0, 1e6)]
+    public double LearningRateScale { get; init; } = 1;
+
+    [Description("Weight decay in place of the optimizer's; null = as the optimizer's")]
+    [Range(0.0, 1000.0)]
+    public double? WeightDecay { get; init; }
+}
+
+/// <summary>How the L1 penalty acts.</summary>
+public enum L1Mode
+{
+    /// <summary>Its subgradient is added to the gradient.</summary>
+    Subgradient,
+
+    /// <summary>After the update, weights move towards 0 by rate times penalty and no further, so that they become exactly 0.</summary>
+    Proximal,
+}
+
+/// <summary>
+/// <c>regularization:</c>. Penalties are terms of the loss (<c>train.loss</c> is told without them), so they come before clipping; weight decay
+/// belongs to the optimizer. L1 and L2 together are the elastic net.
+/// </summary>
+public sealed record RegularizationSection
+{
+    [Description("Factor of the sum of absolute weights")]
+    [Range(0.0, 1e6)]
+    public double L1 { get; init; }
+
+    [Description("Whether the L1 penalty acts by its subgradient or by a proximal step, which makes weights exactly 0")]
+    public L1Mode L1Mode { get; init; } = L1Mode.Subgradient;
+
+    [Description("Factor of the sum of squared weights, whose gradient is twice the weights")]
+    [Range(0.0, 1e6)]
+    public double L2 { get; init; }
+
+    [Description("Factor of the sum of |w|^power_exponent")]
+    [Range(0.0, 1e6)]
+    public double Power { get; init; }
+
+    [Description("Exponent of that penalty")]
+    [Range(2, 16)]
+    public int PowerExponent { get; init; } = 4;
+
+    [Description("Largest norm of the weights into one unit (a row); longer ones are shortened after each update; null = no bound")]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
+    public double? MaxNorm { get; init; }
+
+    [Description("Whether penalties also hold for biases and norms: tensors of fewer than two dimensions")]
+    public bool Biases { get; init; }
+}
+
+/// <summary><c>clip:</c>, in this order.</summary>
+public sealed record ClipSection
+{
+    [Description("Bound of each element of the gradient; null = none")]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
+    public double? Value { get; init; }
+
+    [Description("Bound of the norm of each tensor's gradient; null = none")]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
+    public double? Norm { get; init; }
+
+    [Description("Bound of the norm of the whole gradient; null = none")]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
+    public double? GlobalNorm { get; init; }
+}
+
 public sealed record TrainingSection
 {
+    public const string Float32 = "float32";
+    public const string Bf16 = "bf16";
+
     [Description("Passes over the training part")]
     [Range(1, 1_000_000)]
     public int Epochs { get; init; } = 20;
@@ -175,9 +289,8 @@ public sealed record TrainingSection
     [Range(1, int.MaxValue)]
     public int? MicroBatch { get; init; }
 
-    [Description("A row of training metrics every so many steps, beside those of evaluations and epochs; null = those alone")]
+    [Description("A row of training metrics every so many steps, beside those of evaluations and epochs; targets and patience on train metrics go by the latest row; null = those alone")]
     [Range(1, long.MaxValue)]
-    [OutsideIdentity]
     public long? LogEverySteps { get; init; }
 
     [Description("Consistency of the parameter server")]
@@ -208,6 +321,10 @@ public sealed record TrainingSection
     [OutsideIdentity]
     public double CoordinatorGrace { get; init; } = 600;
 
+    [Description("bf16 = forward and backward in bfloat16, norms, loss, gradient sums and master weights in float32; needs AVX512-BF16 or AMX")]
+    [AllowedValues(Float32, Bf16)]
+    public string Precision { get; init; } = Float32;
+
     [Description("Device of the tensors")]
     [AllowedValues("cpu")]
     public string Device { get; init; } = "cpu";
@@ -215,6 +332,9 @@ public sealed record TrainingSection
 
 public sealed record EvaluateSection
 {
+    /// <summary>Name of the metric that is a file of the run.</summary>
+    public const string ConfusionMatrix = "confusion-matrix";
+
     [Description("Evaluate on the validation part every so many epochs; null = not by epochs")]
     [Range(1, 1_000_000)]
     public int? EveryEpochs { get; init; } = 1;
@@ -226,6 +346,11 @@ public sealed record EvaluateSection
     [Description("Samples in one evaluation slice")]
     [Range(1, 1_000_000)]
     public int BatchSize { get; init; } = 256;
+
+    [Description("Metrics beside the loss; [] = what fits the loss: accuracy for classes, mse and mae for values")]
+    [Plugin("metrics")]
+    [OutsideIdentity]
+    public ImmutableArray<PluginSpec> Metrics { get; init; } = [];
 }
 
 public enum Direction
@@ -239,8 +364,11 @@ public sealed record SelectSection
     [Description("Metric by which the kept weights are selected, as split.name")]
     public string Metric { get; init; } = "validation.loss";
 
-    [Description("Whether a smaller or a larger value is better")]
-    public Direction Direction { get; init; } = Direction.Minimize;
+    [Description("Whether a smaller or a larger value is better; null: by the name (a loss or an error is minimized, an accuracy, f1, auc ... maximized)")]
+    public Direction? Direction { get; init; }
+
+    /// <summary>The direction that holds: the given one, else the usual one of the metric, else minimize.</summary>
+    public Direction DirectionInForce() => Direction ?? TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Minimize;
 }
 
 public sealed record StopSection
@@ -255,12 +383,19 @@ public sealed record StopSection
     [Range(1, long.MaxValue)]
     public long? MaxSteps { get; init; }
 
+    [Description("Stop once so many samples have been trained on, counted again in every epoch; the step that reaches it is whole")]
+    [Range(1, long.MaxValue)]
+    public long? MaxSamples { get; init; }
+
     [Description("Stop after so many seconds")]
     [Range(0.001, 1e9)]
     public double? MaxSeconds { get; init; }
 }
 
-/// <summary>Stop when a validation metric reaches a bound; exactly one of the bounds is set.</summary>
+/// <summary>
+/// Stop when a metric reaches a bound; exactly one of the bounds is set. Looked at where there would be an evaluation; a train metric is the
+/// mean over the steps since the train row before.
+/// </summary>
 public sealed record TargetSection
 {
     [Description("Metric as split.name")]
@@ -274,9 +409,12 @@ public sealed record TargetSection
     public double? AtMost { get; init; }
 }
 
-/// <summary>Stop when a validation metric has not improved for so many evaluations.</summary>
+/// <summary>Stop when a metric has not improved for so many evaluations.</summary>
 public sealed record PatienceSection
 {
+    public const string Absolute = "abs";
+    public const string Relative = "rel";
+
     [Description("Metric as split.name")]
     public string Metric { get; init; } = "validation.loss";
 
@@ -284,9 +422,13 @@ public sealed record PatienceSection
     [Range(1, 1_000_000)]
     public int Evaluations { get; init; } = 5;
 
-    [Description("An improvement smaller than this does not count")]
+    [Description("An improvement that is not larger than this does not count")]
     [Range(0.0, double.MaxValue)]
     public double MinDelta { get; init; }
+
+    [Description("abs: min_delta is a difference; rel: it is a share of the best value so far")]
+    [AllowedValues(Absolute, Relative)]
+    public string MinDeltaMode { get; init; } = Absolute;
 
     [Description("Null: taken from select.direction when the metric is the same, else by name (a loss is minimized, the rest maximized)")]
     public Direction? Direction { get; init; }
@@ -297,7 +439,7 @@ public sealed record PatienceSection
         ArgumentNullException.ThrowIfNull(select);
         if (Direction is { } given)
             return given;
-        return Metric == select.Metric ? select.Direction : TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Maximize;
+        return Metric == select.Metric ? select.DirectionInForce() : TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Maximize;
     }
 }
 

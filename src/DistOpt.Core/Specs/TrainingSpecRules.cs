@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
+using DistOpt.Core.Functions;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs.Binding;
@@ -16,7 +17,9 @@ public static partial class TrainingSpecRules
 
     public static ImmutableArray<SpecRule<TrainingSpec>> All { get; } =
     [
+        new(["model", "data.name"], FunctionModel.Violations),
         new(["data.validation_fraction", "data.test_fraction"], Fractions),
+        new(["data.folds", "data.fold"], Folds),
         new(["training.workers", "training.gradient_shards"], Workers),
         new(["training.workers", "training.workers_min"], WorkersMin),
         new(["select"], s => Metric("select.metric", s.Select.Metric, s)),
@@ -34,6 +37,8 @@ public static partial class TrainingSpecRules
     {
         ArgumentNullException.ThrowIfNull(metric);
         var words = metric[(metric.LastIndexOf('.') + 1)..].ToLowerInvariant().Split('_', '-', '/');
+        // what follows is the name of a class, as in f1/loss
+        if (words[0] is "precision" or "recall" or "f1") return Specs.Direction.Maximize;
         if (words.Any(w => w is "loss" or "error" or "mse" or "mae" or "rmse" or "perplexity" or "nll"))
             return Specs.Direction.Minimize;
         return words.Any(w => w is "accuracy" or "acc" or "f1" or "auc" or "r2" or "precision" or "recall" or "bleu")
@@ -43,11 +48,21 @@ public static partial class TrainingSpecRules
     private static IEnumerable<SpecViolation> Fractions(TrainingSpec spec)
     {
         var (validation, test) = (spec.Data.ValidationFraction, spec.Data.TestFraction);
-        if (validation + test >= 1)
+        if (spec.Data.Folds is null && validation + test >= 1)
         {
             yield return new("data.validation_fraction",
                 $"is {Show(validation)} beside a test_fraction of {Show(test)}, but their sum must be below 1");
         }
+    }
+
+    private static IEnumerable<SpecViolation> Folds(TrainingSpec spec)
+    {
+        if (spec.Data is { Fold: { } alone, Folds: null })
+            yield return new("data.fold", $"is {alone}, but data.folds is not set; set it to the number of folds, such as 5");
+        else if (spec.Data is { Fold: { } fold, Folds: { } folds } && fold >= folds)
+            yield return new("data.fold", $"is {fold}, but must be below {folds}, the folds; they count from 0");
+        if (spec.Data is { Folds: not null, Kind: FunctionModel.NoData })
+            yield return new("data.folds", $"is {spec.Data.Folds}, but model '{spec.Model.Kind}' takes no data; leave it away");
     }
 
     private static IEnumerable<SpecViolation> Workers(TrainingSpec spec)
@@ -70,15 +85,15 @@ public static partial class TrainingSpecRules
             yield return new(path, $"is '{metric}', but must be split.name, such as validation.loss or train.loss");
         else if (!Splits.Contains(split))
             yield return new(path, $"is '{metric}' with the unknown split '{split}'; did you mean '{NearestSplit(split)}{metric[dot..]}'?");
-        else if (split == "validation" && spec.Data.ValidationFraction == 0)
+        else if (split == "validation" && spec.Data is { ValidationFraction: 0, Folds: null })
             yield return new(path, $"is '{metric}', but data.validation_fraction is 0; use train{metric[dot..]}, or a fraction above 0");
     }
 
     private static IEnumerable<SpecViolation> Direction(TrainingSpec spec)
     {
-        if (UsualDirection(spec.Select.Metric) is { } usual && usual != spec.Select.Direction)
+        if (spec.Select.Direction is { } given && UsualDirection(spec.Select.Metric) is { } usual && usual != given)
         {
-            var (is_, other) = (Name(spec.Select.Direction), Name(usual));
+            var (is_, other) = (Name(given), Name(usual));
             yield return new("select.direction",
                 $"is {is_}, which would keep the worst weights by {spec.Select.Metric}; set it to {other}");
         }

@@ -1,4 +1,6 @@
+using System.Collections;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Metrics;
 
 namespace DistOpt.Core.Training;
 
@@ -9,6 +11,7 @@ namespace DistOpt.Core.Training;
 public sealed class EvaluationLedger
 {
     private readonly MetricSums?[] _slices;
+    private readonly Dictionary<int, (BitArray Come, MetricSums Sums)> _partial = [];
     private int _missing;
 
     /// <param name="count">Samples in the split.</param>
@@ -50,9 +53,33 @@ public sealed class EvaluationLedger
         return true;
     }
 
-    /// <summary>Sums over all slices.</summary>
+    /// <summary>
+    /// Takes a part of a slice whose counts do not fit into one message; the slice is there with its last part. A repeat, or one out of
+    /// range, is dropped. True if the slice is now complete.
+    /// </summary>
+    /// <param name="parts">Parts of the slice, the same for each of them.</param>
+    public bool Add(int slice, MetricSums metrics, int part, int parts)
+    {
+        if (parts <= 1) return Add(slice, metrics);
+        if ((uint)slice >= (uint)_slices.Length || _slices[slice] is not null || (uint)part >= (uint)parts) return false;
+        if (!_partial.TryGetValue(slice, out var partial)) _partial[slice] = partial = (new BitArray(parts), new MetricSums());
+        if (partial.Come.Length != parts || partial.Come[part]) return false;
+        partial.Come[part] = true;
+        partial.Sums.Add(metrics);
+        if (!partial.Come.HasAllSet()) return false;
+        _partial.Remove(slice);
+        return Add(slice, partial.Sums);
+    }
+
+    /// <summary>What is reported of the whole split: sums over all slices, and what is made of them.</summary>
     /// <exception cref="InvalidOperationException">Slices are missing.</exception>
-    public MetricSums Total()
+    public MetricSums Total() => HiddenMetrics.Finish(Added());
+
+    /// <summary>The confusion matrix of the whole split; null where it was not asked for.</summary>
+    /// <exception cref="InvalidOperationException">Slices are missing.</exception>
+    public ConfusionMatrix? Confusion() => HiddenMetrics.Confusion(Added());
+
+    private MetricSums Added()
     {
         if (!Complete) throw new InvalidOperationException($"{_missing} of {_slices.Length} slices are missing");
         var total = new MetricSums();

@@ -55,6 +55,9 @@ public interface IJobRuntime : IDisposable
 
     JobFingerprint Fingerprint { get; }
 
+    /// <summary>Names of the classes by index; empty where there are none.</summary>
+    IReadOnlyList<string> Classes => [];
+
     /// <summary>Warnings for the user that opening gave rise to (for example: a module that draws from libtorch's generator).</summary>
     IReadOnlyList<string> Warnings { get; }
 

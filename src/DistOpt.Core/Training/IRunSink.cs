@@ -1,3 +1,4 @@
+using DistOpt.Core.Metrics;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Specs;
 
@@ -31,6 +32,10 @@ public sealed record RunProgress(long Step, int Epoch, double Loss, double Sampl
 /// <summary>Weights that a run hands over for keeping: "last" or "selected".</summary>
 public sealed record RunWeights(bool Selected, long Step, ReadOnlyMemory<float> Parameters, ReadOnlyMemory<float> Buffers);
 
+/// <summary>A confusion matrix with the names of its classes by index (empty where they have none).</summary>
+/// <param name="Split">What was measured on: the test part, or the validation part where there is none.</param>
+public sealed record RunConfusion(DataSplit Split, ConfusionMatrix Matrix, IReadOnlyList<string> Classes);
+
 /// <summary>
 /// Receives what happens in a run, in order, from one thread at a time: the run directory, the progress display, observers. An exception
 /// fails the run.
@@ -44,6 +49,9 @@ public interface IRunSink
     void Row(MetricRow row) { }
 
     void Log(LogLine line) { }
+
+    /// <summary>The confusion matrix of the selected weights, where the spec asks for it; at the end of a run that was not interrupted.</summary>
+    void Confusion(RunConfusion confusion) { }
 
     /// <summary>Called twice at a regular end: for the last and for the selected weights. The memory is valid during the call.</summary>
     void Weights(RunWeights weights) { }

@@ -13,6 +13,9 @@ public enum StopReason
     Interrupted,
     Cancelled,
     Failed,
+
+    /// <summary>The loss of a step was NaN, infinite or beyond reason (<see cref="Divergence"/>).</summary>
+    Diverged,
 }
 
 /// <summary>

@@ -28,6 +28,8 @@ public sealed class StepPlanner
     private StopReason? _decidedStop;
     private bool _checkpointRequested;
     private PlateauState? _plateau;
+    private double _firstLoss = double.NaN;
+    private bool _diverged;
 
     /// <param name="spec">The resolved spec.</param>
     /// <param name="schedule">Learning-rate schedule, without the warm-up, which is added here.</param>
@@ -42,7 +44,7 @@ public sealed class StepPlanner
         (_schedule, _evaluatedSchedule) = (new WarmedUpSchedule(schedule, spec.Schedule), schedule as IEvaluatedSchedule);
         _hasValidation = data.Validation > 0;
         StepsPerEpoch = (_trainCount + batchSize - 1) / batchSize;
-        TotalSteps = Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue);
+        TotalSteps = Math.Min(Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue), StepsFor(spec.Stop.MaxSamples));
         Current = PlanOf(0) with { Checkpoint = CheckpointAfter(0) };
     }
 
@@ -63,6 +65,19 @@ public sealed class StepPlanner
 
     /// <summary>Samples trained on so far.</summary>
     public long Samples { get; private set; }
+
+    /// <summary>Mean loss of the latest step that had one; NaN before.</summary>
+    public double LatestLoss { get; private set; } = double.NaN;
+
+    /// <summary>Looks at the metrics of the step whose update is to be counted by <see cref="Advance"/> next: a run that diverged ends there.</summary>
+    public void Observe(MetricSums step)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        if (!step.TryGet(MetricSums.Loss, out var loss) || loss.Weight == 0) return;
+        LatestLoss = loss.Value;
+        if (double.IsNaN(_firstLoss)) _firstLoss = LatestLoss;
+        _diverged |= Divergence.Is(LatestLoss, _firstLoss);
+    }
 
     /// <summary>Asks for an end at the next step. The first reason wins.</summary>
     public void RequestStop(StopReason reason) => _requestedStop ??= reason;
@@ -94,6 +109,8 @@ public sealed class StepPlanner
         Keep = Current.Keep,
         DecidedStop = _decidedStop,
         Plateau = _plateau,
+        FirstLoss = _firstLoss,
+        Diverged = _diverged,
     };
 
     /// <summary>Goes on from a saved state: the plan of its step is decided anew from the spec and is the one that was decided then.</summary>
@@ -104,13 +121,18 @@ public sealed class StepPlanner
         (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
         (_evaluated, _decidedStop, _plateau) = (state.Evaluated, state.DecidedStop, state.Plateau);
+        (_firstLoss, _diverged) = (state.FirstLoss, state.Diverged);
         Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
-        if (state.Evaluated) Current = Current with { Evaluate = false, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
+        Current = Current with { Evaluate = Current.Evaluate && !state.Evaluated, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
     }
 
     /// <summary>The update of <see cref="Current"/> was applied: decides and returns the next plan.</summary>
     /// <exception cref="InvalidOperationException">The current plan is a barrier or a stop.</exception>
-    public StepPlan Advance()
+    public StepPlan Advance() => Advance(null);
+
+    /// <inheritdoc cref="Advance()"/>
+    /// <param name="train">Sums over the steps since the last train row, for targets, patience and selection by a train metric.</param>
+    public StepPlan Advance(MetricSums? train)
     {
         if (Current.Evaluate || Current.Stop is not null)
             throw new InvalidOperationException($"step {Current.Step} has no update: it is a barrier or the end");
@@ -119,18 +141,24 @@ public sealed class StepPlanner
         _decidedStop = null;
         if (Current.Checkpoint) CheckpointUnderWay = true;
         var next = PlanOf(Current.Step + 1);
-        return Current = WithBarriers(next with { Checkpoint = CheckpointAfter(next.Step) }, _requestedStop);
+        Current = WithBarriers(next with { Checkpoint = CheckpointAfter(next.Step) }, _requestedStop);
+        // also where a run is interrupted: it goes on behind this decision
+        bool isMeasured = EvaluateAt(next.Step) || Current.Stop is not (null or StopReason.Interrupted or StopReason.Cancelled);
+        return train is not null && isMeasured ? Current = Judged(Current, "train.", train) : Current;
     }
 
     /// <summary>Where training ends and where it is evaluated: a function of the step, the spec, and what was asked for.</summary>
     private StepPlan WithBarriers(StepPlan next, StopReason? requestedStop)
     {
         long done = next.Step;
-        if (requestedStop is { } requested) next = next with { Stop = requested };
+        if (_diverged) next = next with { Stop = StopReason.Diverged };
+        else if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
-        else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
-        // an interrupted run ends at once; every other end is measured first
-        if (_hasValidation && next.Stop is not (StopReason.Interrupted or StopReason.Cancelled) && (next.Stop is not null || EvaluateAt(done)))
+        else if (done >= _spec.Stop.MaxSteps) next = next with { Stop = StopReason.MaxSteps };
+        else if (Samples >= _spec.Stop.MaxSamples) next = next with { Stop = StopReason.MaxSamples };
+        // a run that is interrupted or has diverged ends at once; every other end is measured first
+        bool endsAtOnce = next.Stop is StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged;
+        if (_hasValidation && !endsAtOnce && (next.Stop is not null || EvaluateAt(done)))
             next = next with { Evaluate = true };
         return next;
     }
@@ -140,16 +168,32 @@ public sealed class StepPlanner
     public EvaluationOutcome Evaluated(MetricSums validation)
     {
         if (!Current.Evaluate) throw new InvalidOperationException($"step {Current.Step} is no evaluation barrier");
-        bool selected = Select(validation);
-        // patience counts also where something else ends the run: a run that is resumed goes on counting
-        var (target, patience) = (Target(validation), Patience(validation));
-        _decidedStop = target ?? patience;
-        var stop = Current.Stop ?? _requestedStop ?? _decidedStop;
+        // by a train metric it was decided when the step was planned
+        var (keep, decided) = (Current.Keep, _decidedStop);
+        Current = Judged(Current, "validation.", validation);
+        _decidedStop ??= decided;
+        bool selected = keep || Current.Keep;
         _evaluated = true;
-        if (_evaluatedSchedule is { } follows && ValueOf(follows.Metric, validation) is { } value)
+        if (_evaluatedSchedule is { } follows && ValueOf(follows.Metric, "validation.", validation) is { } value)
             _plateau = follows.Observe(_plateau ?? new PlateauState(), value, _baseRate);
-        Current = Current with { Evaluate = false, Stop = stop, Keep = selected, LearningRate = RateAt(Current.Step, Samples) };
+        Current = Current with
+        {
+            Evaluate = false,
+            Stop = Current.Stop ?? _requestedStop ?? _decidedStop,
+            Keep = selected,
+            LearningRate = RateAt(Current.Step, Samples),
+        };
         return new EvaluationOutcome(Current, selected);
+    }
+
+    /// <summary>What the metrics of a split decide: whether the weights are the selected ones, and whether training ends.</summary>
+    private StepPlan Judged(StepPlan plan, string split, MetricSums metrics)
+    {
+        bool selected = ValueOf(_spec.Select.Metric, split, metrics) is { } value && Select(value);
+        // patience counts also where something else ends the run: a run that is resumed goes on counting
+        var (target, patience) = (Target(split, metrics), Patience(split, metrics));
+        _decidedStop = target ?? patience;
+        return plan with { Keep = selected, Stop = plan.Stop ?? _requestedStop ?? _decidedStop };
     }
 
     private StepPlan PlanOf(long step)
@@ -159,6 +203,10 @@ public sealed class StepPlanner
         int size = (int)Math.Min(_batchSize, _trainCount - start);
         return new StepPlan(step, (int)epoch, start, size, RateAt(step, epoch * _trainCount + start)) { Assignment = Assignment };
     }
+
+    /// <summary>Steps that take at least so many samples.</summary>
+    private long StepsFor(long? samples) => samples is not { } wanted ? long.MaxValue
+        : wanted / _trainCount * StepsPerEpoch + (wanted % _trainCount + _batchSize - 1) / _batchSize;
 
     private double RateAt(long step, long samples) =>
         _schedule.RateAt(_baseRate, SchedulePosition.InSteps(step, samples, TotalSteps, StepsPerEpoch)) * (_plateau?.Scale ?? 1);
@@ -175,39 +223,36 @@ public sealed class StepPlanner
         (_spec.Evaluate.EverySteps is { } steps && done % steps == 0)
         || (_spec.Evaluate.EveryEpochs is { } epochs && done % StepsPerEpoch == 0 && done / StepsPerEpoch % epochs == 0);
 
-    private bool Select(MetricSums validation)
+    private bool Select(double value)
     {
-        if (ValueOf(_spec.Select.Metric, validation) is not { } value || double.IsNaN(value)) return false;
-        bool better = SelectedStep is null || (_spec.Select.Direction == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
+        if (double.IsNaN(value)) return false;
+        bool better = SelectedStep is null || (_spec.Select.DirectionInForce() == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
         if (better) (SelectedStep, SelectedValue) = (Current.Step, value);
         return better;
     }
 
-    private StopReason? Target(MetricSums validation)
+    private StopReason? Target(string split, MetricSums metrics)
     {
-        if (_spec.Stop.Target is not { } target || ValueOf(target.Metric, validation) is not { } value) return null;
+        if (_spec.Stop.Target is not { } target || ValueOf(target.Metric, split, metrics) is not { } value) return null;
         return value >= (target.AtLeast ?? double.PositiveInfinity) || value <= (target.AtMost ?? double.NegativeInfinity)
             ? StopReason.Target : null;
     }
 
-    private StopReason? Patience(MetricSums validation)
+    private StopReason? Patience(string split, MetricSums metrics)
     {
-        if (_spec.Stop.Patience is not { } patience || ValueOf(patience.Metric, validation) is not { } value) return null;
-        var direction = patience.Direction
-            ?? (patience.Metric == _spec.Select.Metric ? _spec.Select.Direction
-                : patience.Metric.EndsWith(".loss", StringComparison.Ordinal) ? Direction.Minimize : Direction.Maximize);
-        bool gained = double.IsNaN(_patienceBest)
-            || (direction == Direction.Minimize ? value < _patienceBest - patience.MinDelta : value > _patienceBest + patience.MinDelta);
+        if (_spec.Stop.Patience is not { } patience || ValueOf(patience.Metric, split, metrics) is not { } value) return null;
+        var direction = patience.DirectionBeside(_spec.Select);
+        double delta = patience.MinDeltaMode == PatienceSection.Relative ? patience.MinDelta * Math.Abs(_patienceBest) : patience.MinDelta;
+        // NaN is no gain, not even over nothing: a run that measures nothing else ends
+        bool gained = !double.IsNaN(value) && (double.IsNaN(_patienceBest)
+            || (direction == Direction.Minimize ? value < _patienceBest - delta : value > _patienceBest + delta));
         if (gained) (_patienceBest, _evaluationsWithoutGain) = (value, 0);
         else _evaluationsWithoutGain++;
         return _evaluationsWithoutGain >= patience.Evaluations ? StopReason.Patience : null;
     }
 
-    /// <summary>The metric that a <c>validation.name</c> path names; null if the evaluation does not have it.</summary>
-    private static double? ValueOf(string path, MetricSums validation)
-    {
-        const string prefix = "validation.";
-        if (!path.StartsWith(prefix, StringComparison.Ordinal)) return null;
-        return validation.TryGet(path[prefix.Length..], out var sum) ? sum.Value : null;
-    }
+    /// <summary>The metric that a path names, such as <c>validation.accuracy</c>; null if it is of another split or was not measured.</summary>
+    /// <param name="split">The split with a dot: <c>validation.</c>.</param>
+    private static double? ValueOf(string path, string split, MetricSums metrics) =>
+        path.StartsWith(split, StringComparison.Ordinal) && metrics.TryGet(path[split.Length..], out var sum) ? sum.Value : null;
 }

@@ -38,6 +38,11 @@ public sealed record TrainingState
 
     /// <summary>What a schedule that learns of evaluations remembers; null for the others, and before the first evaluation.</summary>
     public PlateauState? Plateau { get; init; }
+    /// <summary>Mean loss of the run's first step; NaN before it.</summary>
+    public double FirstLoss { get; init; } = double.NaN;
+
+    /// <summary>Whether the loss of the latest update showed that training has diverged.</summary>
+    public bool Diverged { get; init; }
 
     /// <summary>Epoch of the latest update.</summary>
     public int LastEpoch { get; init; }

@@ -62,6 +62,8 @@ internal sealed class RunDirectorySinks(Func<TrainingSpec, string> specText, Tim
             signal();
         }
 
+        public void Confusion(RunConfusion confusion) => inner.Confusion(confusion);
+
         public void Weights(RunWeights weights) => inner.Weights(weights);
 
         public void Ended(RunSummary summary)

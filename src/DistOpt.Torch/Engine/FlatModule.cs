@@ -37,11 +37,14 @@ internal sealed class FlatModule : IDisposable
 
     public ParameterLayout Layout => Inventory.Layout;
 
+    /// <summary>What the parameters are views of; null before <see cref="Bind"/>.</summary>
+    public FlatBuffer? Weights => _weights;
+
     /// <summary>Makes every trainable parameter a view of <paramref name="weights"/>, whose values become the module's.</summary>
     public void Bind(FlatBuffer weights)
     {
         CheckLength(weights, Layout.ParameterCount, "parameters");
-        var views = Views(weights);
+        var views = Views(weights, Layout);
         using (no_grad())
         {
             for (int i = 0; i < _parameters.Length; i++) _parameters[i].set_(views[_slotOf[i]]);
@@ -51,16 +54,23 @@ internal sealed class FlatModule : IDisposable
         CheckViews();
     }
 
+    /// <summary>
+    /// Views of <paramref name="gradient"/>, one for each parameter of the layout, for gradients that are computed elsewhere. They are kept.
+    /// </summary>
+    public Tensor[] GradientViews(FlatBuffer gradient)
+    {
+        CheckLength(gradient, Layout.ParameterCount, "gradient");
+        if (_gradients.TryGetValue(gradient, out var views)) return views;
+        if (_gradients.Count >= MaxGradientBuffers) ForgetGradients();
+        _gradients.Add(gradient, views = Views(gradient, Layout));
+        return views;
+    }
+
     /// <summary>Lets backward accumulate into <paramref name="gradient"/>. The views are kept for the next time.</summary>
     public void BindGradient(FlatBuffer gradient)
     {
         if (ReferenceEquals(gradient, _gradient)) return;
-        CheckLength(gradient, Layout.ParameterCount, "gradient");
-        if (!_gradients.TryGetValue(gradient, out var views))
-        {
-            if (_gradients.Count >= MaxGradientBuffers) ForgetGradients();
-            _gradients.Add(gradient, views = Views(gradient));
-        }
+        var views = GradientViews(gradient);
         for (int i = 0; i < _parameters.Length; i++) _parameters[i].grad = views[_slotOf[i]];
         _gradient = gradient;
     }
@@ -153,14 +163,15 @@ internal sealed class FlatModule : IDisposable
         dense.bytes.CopyTo(destination);
     }
 
-    private Tensor[] Views(FlatBuffer buffer)
+    /// <summary>A view of the buffer for each parameter of the layout.</summary>
+    internal static Tensor[] Views(FlatBuffer buffer, ParameterLayout layout)
     {
-        var views = new Tensor[Layout.Parameters.Length];
+        var views = new Tensor[layout.Parameters.Length];
         using var scope = NewDisposeScope();
         var flat = frombuffer(buffer.Storage, ScalarType.Float32).narrow(0, buffer.Offset, buffer.Length);
         for (int i = 0; i < views.Length; i++)
         {
-            var slot = Layout.Parameters[i];
+            var slot = layout.Parameters[i];
             views[i] = flat.narrow(0, slot.Offset, slot.Length).view([.. slot.Shape]).DetachFromDisposeScope();
         }
         return views;

@@ -13,18 +13,22 @@ internal sealed class TorchGradientWorker : IGradientWorker
 {
     private readonly TorchModel _model;
     private readonly FlatModule _flat;
+    private readonly Bf16Replica? _bf16;
     private readonly BatchLoader _loader;
     private readonly BatchPrefetcher? _prefetcher;
     private readonly LayerRandom _random = new();
-    private readonly StepContext _context = new(new MetricSums());
+    private readonly StepContext _context;
     private int _thread = -1;
     private double _dataSeconds;
     private bool _disposed;
 
     /// <param name="flat">Bound to the weights that it computes with; the worker's own from now on.</param>
+    /// <param name="bf16">What computes training steps, where they are in bfloat16; the worker's own from now on.</param>
     /// <param name="prefetch">Batches to prepare ahead; 0 = none.</param>
-    public TorchGradientWorker(TorchModel model, FlatModule flat, BatchLoader loader, int prefetch)
+    public TorchGradientWorker(TorchModel model, FlatModule flat, Bf16Replica? bf16, BatchLoader loader, int prefetch)
     {
+        _bf16 = bf16;
+        _context = new StepContext(new MetricSums()) { IsBf16 = bf16 is not null };
         _model = model;
         _flat = flat;
         _loader = loader;
@@ -43,9 +47,8 @@ internal sealed class TorchGradientWorker : IGradientWorker
             if (!buffersOut.IsEmpty) buffersIn.CopyTo(buffersOut);
             return new LeafResult(0, metrics);
         }
-        _flat.BindGradient(gradient);
-        _flat.SetTraining(true);
-        if (!buffersIn.IsEmpty) _flat.WriteBuffers(buffersIn);
+        if (_bf16 is not null) _bf16.Load(_flat.Weights!, buffersIn);
+        else BindFloat32(gradient, buffersIn);
         if (shard.Length > _model.MicroBatch) Prefetch(plan, shard, shardIndex);
         double weight = 0;
         int part = 0;
@@ -60,10 +63,12 @@ internal sealed class TorchGradientWorker : IGradientWorker
                 weight += Backward(plan, batch, metrics);
             }
             else weight += Backward(plan, batch, metrics);
+            _bf16?.AddGradients(_flat.GradientViews(gradient));
             part++;
         }
-        _flat.CheckViews(all: false);
-        if (!buffersOut.IsEmpty) _flat.ReadBuffers(buffersOut);
+        if (_bf16 is null) _flat.CheckViews(all: false);
+        if (!buffersOut.IsEmpty && _bf16 is not null) _bf16.ReadBuffers(buffersOut);
+        else if (!buffersOut.IsEmpty) _flat.ReadBuffers(buffersOut);
         return new LeafResult(weight, metrics);
     }
 
@@ -105,7 +110,15 @@ internal sealed class TorchGradientWorker : IGradientWorker
         if (_disposed) return;
         _disposed = true;
         _prefetcher?.Dispose();
+        _bf16?.Dispose();
         _flat.Dispose();
+    }
+
+    private void BindFloat32(FlatBuffer gradient, ReadOnlySpan<float> buffers)
+    {
+        _flat.BindGradient(gradient);
+        _flat.SetTraining(true);
+        if (!buffers.IsEmpty) _flat.WriteBuffers(buffers);
     }
 
     private IEnumerable<PositionRange> MicroBatches(StepPlan plan, PositionRange shard)
@@ -120,7 +133,7 @@ internal sealed class TorchGradientWorker : IGradientWorker
         using var scope = NewDisposeScope();
         EnterContext(plan.Step, plan.Epoch, true, DataSplit.Train, batch, metrics);
         using var random = _random.Enter(_model.Seed, plan.Epoch, plan.Step, true, DataSplit.Train, batch.FirstPosition, batch.Rows);
-        var result = _model.Step(_flat.Module, batch.Batch, _context);
+        var result = _model.Step(_bf16?.Module ?? _flat.Module, batch.Batch, _context);
         double loss = CheckedLoss(result);
         if (result.LossSum.requires_grad) result.LossSum.backward();
         else if (result.Weight > 0)

@@ -40,6 +40,8 @@ public sealed class TorchJobRuntime : IJobRuntime
 
     public JobFingerprint Fingerprint => _fingerprint.Value;
 
+    public IReadOnlyList<string> Classes => _job.Dataset.Info.Classes;
+
     public IReadOnlyList<string> Warnings => _job.Probe.Warnings;
 
     public void WriteInitialWeights(Span<float> parameters, Span<float> buffers)
@@ -61,7 +63,7 @@ public sealed class TorchJobRuntime : IJobRuntime
             }
             flat.ShareConstants(_job.Initial);
             flat.Bind(weights);
-            return new TorchGradientWorker(_job.Model, flat, _job.Loader, _job.Spec.Data.Prefetch);
+            return new TorchGradientWorker(_job.Model, flat, _job.Model.CreateBf16(_job.Initial), _job.Loader, _job.Spec.Data.Prefetch);
         }
         catch
         {

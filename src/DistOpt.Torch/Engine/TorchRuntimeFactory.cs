@@ -2,10 +2,12 @@ using System.Collections.Immutable;
 using System.Globalization;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Datasets;
+using DistOpt.Core.Datasets.Augmentations;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Torch.Metrics;
 
 using static TorchSharp.torch;
 
@@ -15,6 +17,9 @@ namespace DistOpt.Torch.Engine;
 public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment environment) : IJobRuntimeFactory
 {
     private const int ProbeSamples = 8;
+
+    /// <summary>Why bfloat16 is not fast here, or null; a test says otherwise.</summary>
+    internal string? Bf16Missing { get; init; } = Bf16.IsFast ? null : Bf16.Description;
 
     /// <inheritdoc/>
     public IJobRuntime Open(TrainingSpec spec)
@@ -28,9 +33,11 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
         {
             dataset = data.Open(spec.Data.OptionsAs<object>(), environment)
                 ?? throw new InvalidOperationException($"opening data set '{spec.Data.Kind}' gave null");
+            Augment(dataset, spec.Data);
             var splits = Split(dataset, spec.Data);
             dataset.Prepare(splits.Train.Span);
-            var shared = new TorchModel(spec, model, dataset.Info, loss);
+            if (loss?.Check(dataset.Info).ToList() is { Count: > 0 } unfit) throw new SpecException(unfit);
+            var shared = new TorchModel(spec, model, dataset.Info, loss, Metrics(spec, loss, dataset.Info, splits.Counts));
             initial = shared.Create();
             if (spec.Model.Weights is { } path) WeightFile.Load(environment.Resolve(path), initial.Module);
             var loader = new BatchLoader(dataset, splits, spec.Seed);
@@ -40,7 +47,8 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             initial.ReadBuffers(buffers);
             initial.Bind(weights);
             var probe = WarmUp.Run(shared, initial, loader, spec, Math.Min(ProbeSamples, splits.Counts.Train), weights, buffers);
-            var code = model.Code.Add(data.Code).Add(dataset.GetType().Assembly).Add(initial.Module.GetType().Assembly);
+            var code = model.Code.Add(data.Code).Add(dataset.GetType().Assembly).Add(initial.Module.GetType().Assembly)
+                .AddRange(spec.Data.Augment.Select(a => catalog.Augmentations.Get(a.Kind).Method.Module.Assembly));
             var state = new TorchJobState(spec, dataset, splits, shared, initial, loader, weights, buffers, code, probe);
             return new TorchJobRuntime(state);
         }
@@ -69,6 +77,20 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
                     + "or give the model a training step for these batches"));
             }
         }
+        if (spec.Training.Precision == TrainingSection.Bf16)
+        {
+            if (Bf16Missing is { } why) violations.Add(new("training.precision", $"is bf16, but {why}; use float32"));
+            if (model is { Step: not null })
+            {
+                violations.Add(new("training.precision", $"is bf16, but model '{spec.Model.Kind}' has a training step of its own, which "
+                    + "computes in float32; use float32"));
+            }
+        }
+        if (model is { Step: not null } && !spec.Evaluate.Metrics.IsEmpty)
+        {
+            violations.Add(new("evaluate.metrics", $"names metrics, but model '{spec.Model.Kind}' measures by a step of its own: "
+                + "let that step log them, and leave evaluate.metrics empty"));
+        }
         if (violations.Count > 0) throw new SpecException(violations);
         return (data!, model!, loss?.Invoke(spec.Loss.OptionsAs<object>()));
 
@@ -79,6 +101,20 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             return null;
         }
     }
+
+    private void Augment(Dataset dataset, DataSpec spec)
+    {
+        if (spec.Augment.IsDefaultOrEmpty) return;
+        if (dataset is not SupervisedDataset supervised)
+        {
+            throw new SpecException("data.augment", $"works on the built-in data sets of pictures, but '{spec.Kind}' makes its batches itself: "
+                + "leave it out, and change the samples in Load, with context.Random(index)");
+        }
+        supervised.Use(ImageAugmenter.Create(spec.Augment, dataset.Info, catalog.Augmentations)!);
+    }
+
+    private MetricSet? Metrics(TrainingSpec spec, ILoss? loss, DataInfo data, DataCounts counts) => loss is null || spec.Evaluate.Metrics.IsEmpty
+        ? null : new MetricSet(spec.Evaluate.Metrics, catalog.Metrics, loss, data, Math.Max(counts.Validation, counts.Test));
 
     private static DataSplits Split(Dataset dataset, DataSpec spec)
     {
@@ -96,6 +132,6 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             for (int kind = classes.Length; kind < kinds; kind++) classes = classes.Add(kind.ToString(CultureInfo.InvariantCulture));
         }
         return DataSplitter.Split(dataset.Count, dataset.TestCount, labels, classes, spec.ValidationFraction, spec.TestFraction,
-            spec.SplitSeed);
+            spec.SplitSeed, DataFold.Of(spec));
     }
 }

@@ -1,6 +1,8 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Metrics;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Specs;
@@ -21,6 +23,9 @@ internal sealed record WarmUpResult(string GradientHash, IReadOnlyList<string> W
 /// </summary>
 internal static class WarmUp
 {
+    /// <summary>Largest distance of the probe gradient in bf16, as a share of the one in float32; a few roundings of 2^-8 are 1 to 5 %.</summary>
+    private const double Bf16DistanceMax = 0.15;
+
     public static WarmUpResult Run(TorchModel model, FlatModule initial, BatchLoader loader, TrainingSpec spec, long samples,
         FlatBuffer weights, float[] buffers)
     {
@@ -50,14 +55,16 @@ internal static class WarmUp
         var flat = model.Create();
         flat.ShareConstants(initial);
         flat.Bind(weights);
-        using var worker = new TorchGradientWorker(model, flat, loader, 0);
+        using var worker = new TorchGradientWorker(model, flat, model.CreateBf16(initial), loader, 0);
         var plan = new StepPlan(0, 0, 0, checked((int)samples), 0);
         var fixedBefore = Hashes(flat);
         try
         {
             model.TrainingDraws = TorchGenerator.Draws(key, () => worker.ComputeLeaf(plan, positions, 0, gradient, buffers, []));
             if (model.TrainingDraws) worker.ComputeLeaf(plan, positions, 0, gradient, buffers, []); // now seeded as in training
-            model.EvaluationDraws = TorchGenerator.Draws(key, () => worker.Evaluate(DataSplit.Train, positions, buffers));
+            MetricSums measured = new();
+            model.EvaluationDraws = TorchGenerator.Draws(key, () => measured = worker.Evaluate(DataSplit.Train, positions, buffers));
+            warnings.AddRange(MeasuredMetrics.Check(spec, HiddenMetrics.Finish(measured), model.MeasuresItself));
         }
         catch (Exception e) when (e is not SpecException)
         {
@@ -65,6 +72,7 @@ internal static class WarmUp
                 $"model '{spec.Model.Kind}' failed on the first training samples of data set '{spec.Data.Kind}': {e.Message}", e);
         }
         worker.CheckViews();
+        if (model.IsBf16) CheckBf16(model, initial, loader, plan, positions, gradient, weights, buffers);
         CheckUnchanged(flat, fixedBefore);
         if (model.TrainingDraws)
         {
@@ -73,6 +81,33 @@ internal static class WarmUp
                 + "that draws from counters (CounterDropout)");
         }
         return new WarmUpResult(Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(gradient.Span))), warnings);
+    }
+
+    /// <summary>
+    /// libtorch's bfloat16 kernels are not right everywhere: with 2.10 and AVX512-BF16 convolutions to other than multiples of 16 channels, and
+    /// GroupNorm, gave numbers that have little to do with the float32 ones. So the probe gradient is compared before a job trusts them.
+    /// </summary>
+    private static void CheckBf16(TorchModel model, FlatModule initial, BatchLoader loader, StepPlan plan, PositionRange positions,
+        FlatBuffer rounded, FlatBuffer weights, float[] buffers)
+    {
+        var flat = model.Create();
+        flat.ShareConstants(initial);
+        flat.Bind(weights);
+        using var worker = new TorchGradientWorker(model, flat, null, loader, 0);
+        var exact = new FlatBuffer(weights.Length);
+        worker.ComputeLeaf(plan, positions, 0, exact, buffers, []);
+        double size = 0, difference = 0;
+        for (int i = 0; i < exact.Length; i++)
+        {
+            size += (double)exact.Span[i] * exact.Span[i];
+            difference += Math.Pow(exact.Span[i] - (double)rounded.Span[i], 2);
+        }
+        double distance = Math.Sqrt(difference / size);
+        if (distance <= Bf16DistanceMax || size == 0) return;
+        string off = string.Create(CultureInfo.InvariantCulture, $"{100 * distance:0} % away from that in float32 (at most {100 * Bf16DistanceMax:0} %");
+        throw new SpecException("training.precision", $"is bf16, but the gradient of model '{model.Name}' in bfloat16 is {off} are rounding): this "
+            + "libtorch computes some of its layers wrongly, as convolutions to other than multiples of 16 channels, and layer norm in cnn; "
+            + "use float32");
     }
 
     /// <summary>Modules of torch that are known to draw in training, by name and type; else the model itself.</summary>

@@ -1,9 +1,16 @@
+using DistOpt.Core.Metrics;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 
 namespace DistOpt.Torch;
+
+/// <summary>What was measured on a part of a run's data.</summary>
+/// <param name="Metrics">"loss" and the spec's, the task's or the user's metrics; <c>Value</c> of each is what the run's summary holds.</param>
+/// <param name="Confusion">Where <c>evaluate.metrics</c> has confusion-matrix; otherwise null.</param>
+/// <param name="Classes">Class names by index; empty where there are none.</param>
+public sealed record Evaluation(MetricSums Metrics, ConfusionMatrix? Confusion, IReadOnlyList<string> Classes);
 
 /// <summary>
 /// Measures saved weights the way a run measures its own: the same slices, added in the same order, so the same figures to the bit.
@@ -25,12 +32,23 @@ public static class Evaluator
     /// <param name="modelFile">Weights and buffers under state_dict names.</param>
     /// <inheritdoc cref="Evaluate(IJobRuntimeFactory, TrainingSpec, RunDirectory, DataSplit, CancellationToken)"/>
     public static MetricSums Evaluate(IJobRuntimeFactory factory, TrainingSpec spec, string modelFile, DataSplit split,
+        CancellationToken cancellationToken = default) => Measure(factory, spec, modelFile, split, cancellationToken).Metrics;
+
+    /// <summary>Metrics of the weights in a safetensors file, and the confusion matrix where the spec asks for it.</summary>
+    /// <param name="modelFile">Weights and buffers under state_dict names.</param>
+    /// <inheritdoc cref="Evaluate(IJobRuntimeFactory, TrainingSpec, RunDirectory, DataSplit, CancellationToken)"/>
+    public static Evaluation Measure(IJobRuntimeFactory factory, TrainingSpec spec, string modelFile, DataSplit split,
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(factory);
         ArgumentNullException.ThrowIfNull(spec);
         // the weights stand in for the initial ones, so frozen parameters come from the file too
-        using var runtime = factory.Open(spec with { Model = spec.Model with { Weights = Path.GetFullPath(modelFile) } });
+        // evaluation is in float32 whatever training was in, so any CPU will do
+        using var runtime = factory.Open(spec with
+        {
+            Model = spec.Model with { Weights = Path.GetFullPath(modelFile) },
+            Training = spec.Training with { Precision = TrainingSection.Float32 },
+        });
         long count = runtime.Data.Of(split);
         if (count == 0)
         {
@@ -48,6 +66,6 @@ public static class Evaluator
             cancellationToken.ThrowIfCancellationRequested();
             ledger.Add(slice, worker.Evaluate(split, EvaluationLedger.Slice(count, size, slice), buffers));
         }
-        return ledger.Total();
+        return new Evaluation(ledger.Total(), ledger.Confusion(), runtime.Classes);
     }
 }

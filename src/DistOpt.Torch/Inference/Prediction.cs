@@ -15,8 +15,8 @@ public sealed record Prediction
     public ImmutableArray<float> Probabilities { get; init; } = [];
 
     /// <summary>
-    /// What the model puts out: a score for each class, or the predicted values. After training with bce-with-logits, a regression's
-    /// values are probabilities (the sigmoid of the scores).
+    /// What the model puts out: a score for each class, or the predicted values. After training with bce-with-logits (kl), a
+    /// regression's values are probabilities: the sigmoid of the scores (the exponential of the log-probabilities).
     /// </summary>
     public required ImmutableArray<float> Values { get; init; }
 }

@@ -6,7 +6,6 @@ using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Torch.Images;
 using DistOpt.Torch.Inference;
-using DistOpt.Torch.Losses;
 using TorchSharp;
 
 namespace DistOpt.Torch;
@@ -24,15 +23,16 @@ public sealed class Predictor : IDisposable
     private static readonly SkiaImageDecoder Decoder = new();
 
     private readonly torch.nn.Module _module;
+    private readonly ILoss? _loss;
     private readonly Normalization? _normalization;
     private readonly int _threads;
     private readonly int _inputLength;
     private int _users = 1;
     private int _disposed;
 
-    private Predictor(torch.nn.Module module, InferenceDocument document, PredictorOptions options)
+    private Predictor(torch.nn.Module module, ILoss? loss, InferenceDocument document, PredictorOptions options)
     {
-        (_module, Document) = (module, document);
+        (_module, _loss, Document) = (module, loss, document);
         _normalization = document.ToNormalization();
         _threads = options.Threads;
         _inputLength = document.ToDataInfo().InputLength;
@@ -64,12 +64,13 @@ public sealed class Predictor : IDisposable
                 : $"run '{run}' does not exist; give the folder of a run");
         }
         var document = InferenceDocument.Load(directory.InferenceFile);
-        torch.nn.Module module = Build(document, catalog ?? TorchCatalog.Default());
+        catalog ??= TorchCatalog.Default();
+        torch.nn.Module module = Build(document, catalog);
         try
         {
             module.LoadSafetensors(directory.ModelFile);
             module.eval();
-            return new Predictor(module, document, options);
+            return new Predictor(module, Loss(document, catalog), document, options);
         }
         catch
         {
@@ -173,24 +174,40 @@ public sealed class Predictor : IDisposable
 
     private void PredictSlice(ReadOnlySpan<float> inputs, Span<Prediction> predictions)
     {
+        using var call = new Call(this);
+        torch.Tensor output = Forward(inputs, predictions.Length);
+        if (Document.Task == TaskKind.Classification)
+            Classify(output, predictions);
+        else
+            Regress(output, predictions);
+    }
+
+    /// <summary>Hands the model's output [rows, ...] for raw inputs to <paramref name="use"/>, as evaluation sees it.</summary>
+    internal void Measure(ReadOnlySpan<float> inputs, int rows, Action<torch.Tensor> use)
+    {
+        RequireKnownInputs();
+        using var call = new Call(this);
+        use(Output(inputs, rows));
+    }
+
+    private torch.Tensor Forward(ReadOnlySpan<float> inputs, int rows) =>
+        Output(inputs, rows).to(torch.ScalarType.Float32).reshape(rows, -1).contiguous();
+
+    private torch.Tensor Output(ReadOnlySpan<float> inputs, int rows)
+    {
         if (_module is not torch.nn.Module<torch.Tensor, torch.Tensor> module)
         {
             throw new InvalidOperationException(
                 $"model '{Document.Model.Kind}' ({_module.GetType().Name}) does not map one tensor to one; call Use with its own type");
         }
-        using var call = new Call(this);
-        torch.Tensor input = torch.empty([predictions.Length, .. Document.InputShape], torch.ScalarType.Float32);
+        torch.Tensor input = torch.empty([rows, .. Document.InputShape], torch.ScalarType.Float32);
         Span<float> values = MemoryMarshal.Cast<byte, float>(input.bytes);
         inputs.CopyTo(values);
         if (_normalization is not null)
         {
-            for (int row = 0; row < predictions.Length; row++) _normalization.Apply(values.Slice(row * _inputLength, _inputLength));
+            for (int row = 0; row < rows; row++) _normalization.Apply(values.Slice(row * _inputLength, _inputLength));
         }
-        torch.Tensor output = module.forward(input).to(torch.ScalarType.Float32).reshape(predictions.Length, -1).contiguous();
-        if (Document.Task == TaskKind.Classification)
-            Classify(output, predictions);
-        else
-            Regress(output, predictions);
+        return module.forward(input);
     }
 
     private void Classify(torch.Tensor output, Span<Prediction> predictions)
@@ -218,7 +235,7 @@ public sealed class Predictor : IDisposable
 
     private void Regress(torch.Tensor output, Span<Prediction> predictions)
     {
-        torch.Tensor result = Document.Loss.Kind == LossCatalog.BceWithLogits ? output.sigmoid() : output;
+        torch.Tensor result = (_loss?.Values(output) ?? output).contiguous();
         ReadOnlySpan<float> values = MemoryMarshal.Cast<byte, float>(result.bytes);
         int width = values.Length / predictions.Length;
         for (int row = 0; row < predictions.Length; row++)
@@ -241,6 +258,10 @@ public sealed class Predictor : IDisposable
         object options = document.Model.OptionsAs(entry.OptionsType);
         return catalog.Models.Get(document.Model.Kind).Create(options, document.ToDataInfo());
     }
+
+    /// <summary>The loss says what an output stands for; null where this program does not know it.</summary>
+    internal static ILoss? Loss(InferenceDocument document, TorchCatalog catalog) => catalog.Losses.TryGet(document.Loss.Kind, out var entry)
+        ? catalog.Losses.Get(document.Loss.Kind)(document.Loss.OptionsAs(entry.OptionsType)) : null;
 
     private void Enter()
     {

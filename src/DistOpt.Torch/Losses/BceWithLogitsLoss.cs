@@ -1,20 +1,54 @@
+using System.Collections.Immutable;
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using DistOpt.Core.Datasets;
+using DistOpt.Core.Specs;
 using TorchSharp;
 
 namespace DistOpt.Torch.Losses;
 
-/// <summary>
-/// Binary cross-entropy on scores: sum of max(s, 0) - s t + log(1 + exp(-|s|)), as PyTorch's <c>binary_cross_entropy_with_logits</c>.
-/// Targets from 0 to 1, as many as scores. Its task metric is "accuracy": the share of scores on the target's side of 1/2.
-/// </summary>
-public sealed class BceWithLogitsLoss : ElementwiseLoss
+/// <summary>Fields of <c>loss: { kind: bce-with-logits }</c>.</summary>
+public sealed record BceWithLogitsOptions
 {
-    public override void Measure(torch.Tensor output, torch.Tensor target, StepContext context)
+    [Description("Factor of the positive targets' loss: one for all, or one for each value of a target; [] = 1. Above 1 favours recall")]
+    [Range(0.0, 1e9)]
+    public ImmutableArray<double> PosWeight { get; init; } = [];
+}
+
+/// <summary>
+/// Binary cross-entropy on scores: sum of -(w t log sigmoid(s) + (1 - t) log sigmoid(-s)), as PyTorch's
+/// <c>binary_cross_entropy_with_logits</c>. Targets from 0 to 1, as many as scores. Divided by their number, whatever the weights. Its task
+/// metric is "accuracy": the share of scores on the target's side of 1/2.
+/// </summary>
+public sealed class BceWithLogitsLoss(BceWithLogitsOptions options) : ElementwiseLoss
+{
+    private readonly double[] _weights = [.. options.PosWeight];
+
+    public override void Measure(torch.Tensor output, torch.Tensor target, StepContext context) =>
+        TaskMetrics.LogBinaryAccuracy(output, Fit(output, target), context);
+
+    public override OutputReading Read(torch.Tensor output, torch.Tensor target) => OutputReading.Binary;
+
+    /// <summary>Probabilities.</summary>
+    public override torch.Tensor Values(torch.Tensor output) => output.sigmoid();
+
+    public override IEnumerable<SpecViolation> Check(DataInfo data)
     {
-        using var scope = torch.NewDisposeScope();
-        torch.Tensor right = output.gt(0).eq(Fit(output, target).gt(0.5));
-        context.Log("accuracy", right.sum().item<long>(), right.numel());
+        if (data.Task == TaskKind.Regression && _weights.Length > 1 && data.TargetLength != _weights.Length)
+        {
+            yield return new("loss.pos_weight", $"has {_weights.Length} weights, but data set '{data.Name}' has targets of {data.TargetLength} "
+                + "values: give one for each, or one for all");
+        }
     }
 
-    protected override torch.Tensor SumOf(torch.Tensor output, torch.Tensor target) =>
-        torch.nn.functional.binary_cross_entropy_with_logits(output, target, reduction: torch.nn.Reduction.Sum);
+    protected override torch.Tensor SumOf(torch.Tensor output, torch.Tensor target)
+    {
+        if (_weights.Length > 1 && (output.dim() < 2 || output.size(-1) != _weights.Length))
+        {
+            throw new SpecException("loss.pos_weight", $"has {_weights.Length} weights, but the model gives [{string.Join(", ", output.shape)}]: "
+                + "give one for each value of the last dimension, or one for all");
+        }
+        using torch.Tensor? weights = _weights.Length == 0 ? null : torch.tensor(_weights, output.dtype);
+        return torch.nn.functional.binary_cross_entropy_with_logits(output, target, reduction: torch.nn.Reduction.Sum, pos_weights: weights);
+    }
 }

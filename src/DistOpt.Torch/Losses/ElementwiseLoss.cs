@@ -1,3 +1,5 @@
+using DistOpt.Core.Datasets;
+using DistOpt.Core.Specs;
 using TorchSharp;
 
 namespace DistOpt.Torch.Losses;
@@ -21,13 +23,19 @@ public abstract class ElementwiseLoss : ILoss
     public virtual void Measure(torch.Tensor output, torch.Tensor target, StepContext context) =>
         TaskMetrics.LogErrors(output, target, context);
 
+    public virtual OutputReading Read(torch.Tensor output, torch.Tensor target) => OutputReading.Values;
+
+    public virtual torch.Tensor Values(torch.Tensor output) => output;
+
+    public virtual IEnumerable<SpecViolation> Check(DataInfo data) => [];
+
     /// <param name="output">Values of any shape.</param>
     /// <param name="target">Values of the same shape and element type.</param>
     protected abstract torch.Tensor SumOf(torch.Tensor output, torch.Tensor target);
 
     /// <summary>The target in the output's shape and type; the same object where it has them already.</summary>
     /// <exception cref="InvalidOperationException">The numbers of elements or of rows differ.</exception>
-    protected static torch.Tensor Fit(torch.Tensor output, torch.Tensor target)
+    protected internal static torch.Tensor Fit(torch.Tensor output, torch.Tensor target)
     {
         long[] have = output.shape, want = target.shape;
         bool same = have.AsSpan().SequenceEqual(want);

@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using TorchSharp;
 
 namespace DistOpt.Torch.Models;
@@ -12,8 +13,9 @@ public static class Activations
     public const string LeakyRelu = "leaky-relu";
     public const string Elu = "elu";
     public const string Silu = "silu";
+    public const string Softplus = "softplus";
 
-    public static IReadOnlyList<string> Names { get; } = [Relu, Tanh, Sigmoid, Gelu, LeakyRelu, Elu, Silu];
+    public static IReadOnlyList<string> Names { get; } = [Relu, Tanh, Sigmoid, Gelu, LeakyRelu, Elu, Silu, Softplus];
 
     /// <summary>
     /// The function of a name. It may overwrite its argument where autograd allows that (relu, tanh, sigmoid, leaky-relu and elu need
@@ -29,6 +31,12 @@ public static class Activations
         LeakyRelu => static x => torch.nn.functional.leaky_relu(x, 0.01, inplace: true),
         Elu => static x => torch.nn.functional.elu(x, 1.0, inplace: true),
         Silu => static x => torch.nn.functional.silu(x),
+        Softplus => static x => x.softplus(1.0, 20.0),
         _ => throw new ArgumentException($"activation '{name}' is not known. Available: {string.Join(", ", Names)}", nameof(name)),
     };
 }
+
+/// <summary>The field takes one of <see cref="Activations.Names"/>.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+public sealed class ActivationNameAttribute() : AllowedValuesAttribute(Activations.Relu, Activations.Tanh, Activations.Sigmoid,
+    Activations.Gelu, Activations.LeakyRelu, Activations.Elu, Activations.Silu, Activations.Softplus);

@@ -26,9 +26,12 @@ public sealed record CnnOptions
     public ImmutableArray<int> Hidden { get; init; } = [120, 84];
 
     [Description("Activation after each convolution and each hidden layer")]
-    [AllowedValues(Activations.Relu, Activations.Tanh, Activations.Sigmoid, Activations.Gelu, Activations.LeakyRelu, Activations.Elu,
-        Activations.Silu)]
+    [ActivationName]
     public string Activation { get; init; } = Activations.Relu;
+
+    [Description("Normalization in front of each activation: none, batch (over a gradient shard) or layer (over a sample)")]
+    [NormName]
+    public string Norm { get; init; } = Norms.None;
 
     [Description("Share of the fully connected hidden activations that are set to zero in training; 0 = no dropout")]
     [Range(0.0, 0.99)]
@@ -36,20 +39,23 @@ public sealed record CnnOptions
 
     public bool Equals(CnnOptions? other) => other is not null && Channels.AsSpan().SequenceEqual(other.Channels.AsSpan())
         && Kernel == other.Kernel && Hidden.AsSpan().SequenceEqual(other.Hidden.AsSpan())
-        && Activation == other.Activation && Dropout.Equals(other.Dropout);
+        && Activation == other.Activation && Norm == other.Norm && Dropout.Equals(other.Dropout);
 
-    public override int GetHashCode() => HashCode.Combine(Channels.Length, Kernel, Hidden.Length, Activation, Dropout);
+    public override int GetHashCode() => HashCode.Combine(Channels.Length, Kernel, Hidden.Length, Activation, Norm, Dropout);
 }
 
 /// <summary>
 /// Convolutional network of LeNet's kind: convolution, activation, 2x2 max-pool, as often as there are channels, then a perceptron. Input:
 /// (rows, channels, height, width); output: (rows, outputs). Parameters <c>convs.0.weight</c> (out, in, kernel, kernel),
-/// <c>convs.0.bias</c>, ..., <c>layers.0.weight</c> (width, features), <c>layers.0.bias</c>, ..., with PyTorch's initial values.
+/// <c>convs.0.bias</c> (none in front of batch norm), ..., <c>layers.0.weight</c> (width, features), <c>layers.0.bias</c>, ..., and
+/// <c>conv_norms.0.weight</c>, ..., <c>norms.0.weight</c>, ... where there is a norm, with PyTorch's initial values.
 /// </summary>
 public sealed class Cnn : torch.nn.Module<torch.Tensor, torch.Tensor>
 {
     private readonly ModuleList<Conv2d> convs = [];
+    private readonly ModuleList<torch.nn.Module<torch.Tensor, torch.Tensor>> conv_norms = [];
     private readonly ModuleList<Linear> layers = [];
+    private readonly ModuleList<torch.nn.Module<torch.Tensor, torch.Tensor>> norms = [];
     private readonly ModuleList<CounterDropout> dropouts = [];
     private readonly Func<torch.Tensor, torch.Tensor> _activation;
     private readonly long _features;
@@ -72,10 +78,12 @@ public sealed class Cnn : torch.nn.Module<torch.Tensor, torch.Tensor>
                 + $"to nothing; give at most {(smallest < 1 ? 0 : (int)Math.Log2(smallest))}");
         }
         _activation = Activations.Get(options.Activation);
+        bool hasBias = !Norms.CancelsBias(options.Norm);
         long depth = channels;
         foreach (int next in options.Channels)
         {
-            convs.Add(torch.nn.Conv2d(depth, next, kernel_size: options.Kernel, padding: options.Kernel / 2));
+            convs.Add(torch.nn.Conv2d(depth, next, kernel_size: options.Kernel, padding: options.Kernel / 2, bias: hasBias));
+            if (Norms.OfPictures(options.Norm, next) is { } norm) conv_norms.Add(norm);
             depth = next;
             height /= 2;
             width /= 2;
@@ -85,7 +93,8 @@ public sealed class Cnn : torch.nn.Module<torch.Tensor, torch.Tensor>
         foreach (int next in options.Hidden)
         {
             if (options.Dropout > 0) dropouts.Add(new CounterDropout(options.Dropout));
-            layers.Add(torch.nn.Linear(units, next));
+            layers.Add(torch.nn.Linear(units, next, hasBias: hasBias));
+            if (Norms.OfRows(options.Norm, next) is { } norm) norms.Add(norm);
             units = next;
         }
         layers.Add(torch.nn.Linear(units, outputs));
@@ -96,12 +105,18 @@ public sealed class Cnn : torch.nn.Module<torch.Tensor, torch.Tensor>
     {
         torch.Tensor x = input;
         for (int i = 0; i < convs.Count; i++)
-            x = torch.nn.functional.max_pool2d(_activation(convs[i].forward(x)), kernel_size: 2, stride: 2);
+        {
+            x = convs[i].forward(x);
+            if (conv_norms.Count > 0) x = Norms.Apply(conv_norms[i], x);
+            x = torch.nn.functional.max_pool2d(_activation(x), kernel_size: 2, stride: 2);
+        }
         x = x.reshape(-1, _features);
         int last = layers.Count - 1;
         for (int i = 0; i < last; i++)
         {
-            x = _activation(layers[i].forward(x));
+            x = layers[i].forward(x);
+            if (norms.Count > 0) x = Norms.Apply(norms[i], x);
+            x = _activation(x);
             if (dropouts.Count > 0) x = dropouts[i].forward(x);
         }
         return layers[last].forward(x);

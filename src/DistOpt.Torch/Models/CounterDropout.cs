@@ -29,16 +29,18 @@ public sealed class CounterDropout : torch.nn.Module<torch.Tensor, torch.Tensor>
 
     public double Probability { get; }
 
-    /// <param name="input">Float32, the batch's samples along dimension 0.</param>
+    /// <param name="input">Float32, or bfloat16 under <c>precision: bf16</c>; the batch's samples along dimension 0.</param>
     /// <exception cref="InvalidOperationException">
-    /// Dimension 0 does not hold the batch's samples, or the element type is not float32.
+    /// Dimension 0 does not hold the batch's samples, or the element type is another one.
     /// </exception>
     public override torch.Tensor forward(torch.Tensor input)
     {
         if (!training || Probability == 0) return input.alias();
         if (LayerRandom.Current is not { } random) return torch.nn.functional.dropout(input, Probability, training: true);
         using torch.Tensor mask = Mask(input, random);
-        return input * mask;
+        if (input.dtype == torch.ScalarType.Float32) return input * mask;
+        using torch.Tensor rounded = mask.to(input.dtype);
+        return input * rounded;
     }
 
     private torch.Tensor Mask(torch.Tensor input, LayerRandom random)
@@ -49,8 +51,8 @@ public sealed class CounterDropout : torch.nn.Module<torch.Tensor, torch.Tensor>
             throw new InvalidOperationException($"dropout got a tensor of shape [{string.Join(", ", shape)}], but the batch has "
                 + $"{random.Rows} samples: dimension 0 must run over the samples; apply dropout before flattening or transposing");
         }
-        if (input.dtype != torch.ScalarType.Float32)
-            throw new InvalidOperationException($"dropout got a tensor of type {input.dtype}, but works on Float32");
+        if (input.dtype is not (torch.ScalarType.Float32 or torch.ScalarType.BFloat16))
+            throw new InvalidOperationException($"dropout got a tensor of type {input.dtype}, but works on Float32 and BFloat16");
         int layer = random.NextLayer();
         torch.Tensor mask = torch.empty(shape, torch.ScalarType.Float32);
         int rows = random.Rows;

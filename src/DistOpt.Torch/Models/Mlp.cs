@@ -15,35 +15,39 @@ public sealed record MlpOptions
     public ImmutableArray<int> Hidden { get; init; } = [64];
 
     [Description("Activation after each hidden layer")]
-    [AllowedValues(Activations.Relu, Activations.Tanh, Activations.Sigmoid, Activations.Gelu, Activations.LeakyRelu, Activations.Elu,
-        Activations.Silu)]
+    [ActivationName]
     public string Activation { get; init; } = Activations.Relu;
+
+    [Description("Normalization between each hidden layer and its activation: none, batch (over a gradient shard) or layer (over a sample)")]
+    [NormName]
+    public string Norm { get; init; } = Norms.None;
 
     [Description("Share of the hidden activations that are set to zero in training; 0 = no dropout")]
     [Range(0.0, 0.99)]
     public double Dropout { get; init; }
 
     public bool Equals(MlpOptions? other) => other is not null && Hidden.AsSpan().SequenceEqual(other.Hidden.AsSpan())
-        && Activation == other.Activation && Dropout.Equals(other.Dropout);
+        && Activation == other.Activation && Norm == other.Norm && Dropout.Equals(other.Dropout);
 
-    public override int GetHashCode() => HashCode.Combine(Hidden.Length, Activation, Dropout);
+    public override int GetHashCode() => HashCode.Combine(Hidden.Length, Activation, Norm, Dropout);
 }
 
 /// <summary>
 /// Multi-layer perceptron. Input: rows of any shape, flattened to <c>inputs</c> values each; output: (rows, outputs), without activation on
-/// the last layer. Parameters <c>layers.0.weight</c> (width, inputs), <c>layers.0.bias</c> (width), <c>layers.1.weight</c>, ..., with the
-/// initial values of PyTorch's <c>nn.Linear</c>.
+/// the last layer. Parameters <c>layers.0.weight</c> (width, inputs), <c>layers.0.bias</c> (width; none in front of batch norm),
+/// <c>layers.1.weight</c>, ..., and <c>norms.0.weight</c>, ... where there is a norm, with PyTorch's initial values.
 /// </summary>
 public sealed class Mlp : torch.nn.Module<torch.Tensor, torch.Tensor>
 {
     private readonly ModuleList<Linear> layers = [];
+    private readonly ModuleList<torch.nn.Module<torch.Tensor, torch.Tensor>> norms = [];
     private readonly ModuleList<CounterDropout> dropouts = [];
     private readonly Func<torch.Tensor, torch.Tensor> _activation;
     private readonly long _inputs;
 
     /// <param name="inputs">Values of one input row, 1 or more.</param>
     /// <param name="outputs">Values of one output row (classes, or targets), 1 or more.</param>
-    /// <param name="options">Hidden layers, activation, dropout.</param>
+    /// <param name="options">Hidden layers, activation, norm, dropout.</param>
     public Mlp(long inputs, long outputs, MlpOptions options)
         : base(nameof(Mlp))
     {
@@ -55,7 +59,8 @@ public sealed class Mlp : torch.nn.Module<torch.Tensor, torch.Tensor>
         foreach (int next in options.Hidden)
         {
             if (options.Dropout > 0) dropouts.Add(new CounterDropout(options.Dropout));
-            layers.Add(torch.nn.Linear(width, next));
+            layers.Add(torch.nn.Linear(width, next, hasBias: !Norms.CancelsBias(options.Norm)));
+            if (Norms.OfRows(options.Norm, next) is { } norm) norms.Add(norm);
             width = next;
         }
         layers.Add(torch.nn.Linear(width, outputs));
@@ -68,7 +73,9 @@ public sealed class Mlp : torch.nn.Module<torch.Tensor, torch.Tensor>
         int last = layers.Count - 1;
         for (int i = 0; i < last; i++)
         {
-            x = _activation(layers[i].forward(x));
+            x = layers[i].forward(x);
+            if (norms.Count > 0) x = Norms.Apply(norms[i], x);
+            x = _activation(x);
             if (dropouts.Count > 0) x = dropouts[i].forward(x);
         }
         return layers[last].forward(x);

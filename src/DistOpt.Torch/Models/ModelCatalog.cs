@@ -17,8 +17,15 @@ public static class ModelCatalog
             "one linear map: linear or logistic regression"))
         .Add(new("mlp", typeof(MlpOptions), (o, data) => new Mlp(data.InputLength, Outputs(data), (MlpOptions)o),
             "multi-layer perceptron"))
+        .Add(new("residual-mlp", typeof(ResidualMlpOptions),
+            (o, data) => new ResidualMlp(data.InputLength, Outputs(data), (ResidualMlpOptions)o),
+            "perceptron with residual blocks", "Gorishniy et al. 2021, section 3.2"))
         .Add(new("cnn", typeof(CnnOptions), CreateCnn,
-            "convolutions and max-pools, then a perceptron; for images", "LeCun et al. 1998, section II"));
+            "convolutions and max-pools, then a perceptron; for images", "LeCun et al. 1998, section II"))
+        .Add(new("lenet", typeof(LeNetOptions), CreateLeNet,
+            "LeNet-5 with the choices that are usual now; for images", "LeCun et al. 1998, section II.B"))
+        .Add(new("resnet", typeof(ResNetOptions), CreateResNet,
+            "ResNet of depth 6n + 2 for small images", "He et al. 2016, section 4.2"));
 
     /// <summary>Width of a model's output: the classes, or the values of a target.</summary>
     /// <exception cref="SpecException">The data is neither for classification nor for regression.</exception>
@@ -32,11 +39,26 @@ public static class ModelCatalog
 
     private static Cnn CreateCnn(object options, DataInfo data)
     {
-        if (data.InputShape.Length != 3)
-        {
-            throw new SpecException("model.kind", $"cnn needs images (channels, height, width), but an input of '{data.Name}' is "
-                + $"[{string.Join(", ", data.InputShape)}]; use mlp");
-        }
+        RequireImages("cnn", data);
         return new Cnn(data.InputShape[0], data.InputShape[1], data.InputShape[2], Outputs(data), (CnnOptions)options);
+    }
+
+    private static LeNet CreateLeNet(object options, DataInfo data)
+    {
+        RequireImages("lenet", data);
+        return new LeNet(data.InputShape[0], data.InputShape[1], data.InputShape[2], Outputs(data), (LeNetOptions)options);
+    }
+
+    private static ResNet CreateResNet(object options, DataInfo data)
+    {
+        RequireImages("resnet", data);
+        return new ResNet(data.InputShape[0], Outputs(data), (ResNetOptions)options);
+    }
+
+    private static void RequireImages(string name, DataInfo data)
+    {
+        if (data.InputShape.Length == 3) return;
+        throw new SpecException("model.kind", $"{name} needs images (channels, height, width), but an input of '{data.Name}' is "
+            + $"[{string.Join(", ", data.InputShape)}]; use mlp");
     }
 }

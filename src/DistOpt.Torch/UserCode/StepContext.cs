@@ -34,6 +34,9 @@ public sealed class StepContext
 
     internal MetricSums Metrics { get; set; }
 
+    /// <summary>Whether the step's module holds bfloat16.</summary>
+    internal bool IsBf16 { get; init; }
+
     /// <summary>Adds to a metric, which is reported as sum / weight over whatever is averaged (a step, a split).</summary>
     /// <param name="name">Metric name as in <c>metrics.jsonl</c>; "loss" is taken.</param>
     /// <param name="sum">Sum over samples or tokens.</param>
@@ -43,6 +46,8 @@ public sealed class StepContext
         if (name == MetricSums.Loss)
             throw new ArgumentException("the metric name 'loss' is taken by the step's result; choose another name", nameof(name));
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        if (name[0] == MetricSums.HiddenMark)
+            throw new ArgumentException($"the metric name '{name}' begins with '{MetricSums.HiddenMark}', which is taken; choose another name", nameof(name));
         Metrics.Add(name, sum, weight);
     }
 

@@ -17,10 +17,25 @@ public static class TaskMetrics
     /// <summary>Logs "accuracy": share of targets that are the arg max of the output over dimension 1.</summary>
     /// <param name="output">Scores [N, C] or [N, C, ...].</param>
     /// <param name="target">Class indices [N] or [N, ...].</param>
-    public static void LogAccuracy(Tensor output, Tensor target, StepContext context)
+    /// <param name="ignored">Targets of this value do not count; null = all do.</param>
+    public static void LogAccuracy(Tensor output, Tensor target, StepContext context, long? ignored = null)
     {
         using var scope = NewDisposeScope();
-        context.Log("accuracy", output.argmax(1).eq(target).sum().item<long>(), target.numel());
+        long count = target.numel();
+        if (ignored is { } none) count -= target.eq(none).sum().item<long>();
+        var right = output.argmax(1).eq(target);
+        if (ignored is >= 0) right = right.logical_and(target.ne(ignored.Value));
+        context.Log("accuracy", right.sum().item<long>(), count);
+    }
+
+    /// <summary>Logs "accuracy": share of scores that are above 0 where the target is above 1/2, and only there.</summary>
+    /// <param name="output">Scores.</param>
+    /// <param name="target">As many targets, in the same shape.</param>
+    public static void LogBinaryAccuracy(Tensor output, Tensor target, StepContext context)
+    {
+        using var scope = NewDisposeScope();
+        var right = output.gt(0).eq(target.gt(0.5));
+        context.Log("accuracy", right.sum().item<long>(), right.numel());
     }
 
     /// <summary>Logs "mse" and "mae": mean squared and absolute error over all elements.</summary>

@@ -1,13 +1,15 @@
 using DistOpt.Core.Datasets;
+using DistOpt.Core.Datasets.Augmentations;
 using DistOpt.Core.Specs;
 using DistOpt.Torch.Losses;
+using DistOpt.Torch.Metrics;
 using DistOpt.Torch.Models;
 
 using static TorchSharp.torch;
 
 namespace DistOpt.Torch;
 
-/// <summary>The models, data sets and losses that specs can name: the built-in ones and yours.</summary>
+/// <summary>The models, data sets, losses and metrics that specs can name: the built-in ones and yours.</summary>
 public sealed class TorchCatalog
 {
     private TorchCatalog() { }
@@ -16,15 +18,21 @@ public sealed class TorchCatalog
 
     public Catalog<DatasetDefinition> Datasets { get; } = new("data set");
 
+    /// <summary>What <c>data.augment</c> may list; the built-in ones are always there.</summary>
+    public Catalog<Func<object, IAugmentation>> Augmentations { get; } = AugmentationCatalog.Create();
+
     public Catalog<Func<object, ILoss>> Losses { get; } = new("loss");
 
-    /// <summary>A new catalogue with the built-in models, data sets and losses, to add your own to.</summary>
+    public Catalog<Func<object, IMetric>> Metrics { get; } = new("metric");
+
+    /// <summary>A new catalogue with the built-in models, data sets, losses and metrics, to add your own to.</summary>
     public static TorchCatalog Default()
     {
         var catalog = new TorchCatalog();
         foreach (var model in ModelCatalog.Create().Entries)
             catalog.Models.Add(new(model.Name, model.OptionsType, ModelDefinition.Supervised(model.Factory), model.Summary, model.Source));
         foreach (var loss in LossCatalog.Create().Entries) catalog.Losses.Add(loss);
+        foreach (var metric in MetricCatalog.Create().Entries) catalog.Metrics.Add(metric);
         foreach (var data in DatasetCatalog.Create().Entries)
         {
             var open = data.Factory;
@@ -111,6 +119,29 @@ public sealed class TorchCatalog
     {
         ArgumentNullException.ThrowIfNull(create);
         Losses.Add(new CatalogEntry<Func<object, ILoss>>(name, typeof(TOptions), options => create((TOptions)options), summary, source));
+        return this;
+    }
+
+    /// <summary>Adds an augmentation of pictures.</summary>
+    /// <typeparam name="TOptions">A record with defaults; its properties are the fields beside <c>kind</c>.</typeparam>
+    /// <param name="name">Name in specs: <c>data: { augment: [{ kind: NAME }] }</c>.</param>
+    /// <param name="create">Makes it from its options.</param>
+    /// <param name="summary">One line for <c>distopt list</c>.</param>
+    /// <param name="source">Paper it comes from, or null.</param>
+    public TorchCatalog AddAugmentation<TOptions>(string name, Func<TOptions, IAugmentation> create, string summary = "", string? source = null)
+        where TOptions : class, new()
+    {
+        ArgumentNullException.ThrowIfNull(create);
+        Augmentations.Add(new(name, typeof(TOptions), options => create((TOptions)options), summary, source));
+        return this;
+    }
+
+    /// <summary>Adds a metric, for specs to name under <c>evaluate.metrics</c>.</summary>
+    public TorchCatalog AddMetric<TOptions>(string name, Func<TOptions, IMetric> create, string summary = "", string? source = null)
+        where TOptions : class, new()
+    {
+        ArgumentNullException.ThrowIfNull(create);
+        Metrics.Add(new CatalogEntry<Func<object, IMetric>>(name, typeof(TOptions), options => create((TOptions)options), summary, source));
         return this;
     }
 }

@@ -235,11 +235,19 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>A resolved spec for <see cref="LinearRuntime"/>.</summary>
     public static TrainingSpec SpecOf(int workers = 2, int servers = 1, int shards = 4, int epochs = 2, int batch = 10) => new TrainingSpec
     {
-        Optimizer = new PluginSpec("adam", new AdamOptions { LearningRate = 1e-3 }),
+        Optimizer = new OptimizerSpec("adam", new AdamOptions { LearningRate = 1e-3 }),
         Schedule = new ScheduleSpec { Options = new ConstantScheduleOptions() },
         Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = batch }),
         Training = new TrainingSection { Workers = workers, Servers = servers, GradientShards = shards, Epochs = epochs },
         Evaluate = new EvaluateSection { BatchSize = 7 },
+    };
+
+    /// <summary>The spec with an update that wants norms of whole tensors twice a step, and clipping by the global norm.</summary>
+    public static TrainingSpec WithNorms(TrainingSpec spec) => spec with
+    {
+        Optimizer = new OptimizerSpec("lamb", new LambOptions { LearningRate = 1e-2, WeightDecay = 0.01 }),
+        Regularization = new RegularizationSection { L2 = 1e-4, Biases = true },
+        Clip = new ClipSection { GlobalNorm = 1 },
     };
 
     public async Task<(JobEnded End, RecordingSink Sink)> RunAsync(TrainingSpec spec, CancellationToken cancellationToken, string job = "job-1",

@@ -33,6 +33,8 @@ public sealed class ChaosTests
             Checkpoint = new CheckpointSection { EverySteps = 1 + Next(15), Keep = 1 + Next(3) },
             Evaluate = evaluatesOften ? new EvaluateSection { EveryEpochs = null, EverySteps = 1 + Next(5), BatchSize = 3 } : spec.Evaluate,
         };
+        // an update for which servers exchange norms, beside one that looks at each element alone
+        if (seed % 3 == 2) spec = JobHarness.WithNorms(spec);
         RunSummary expected;
         await using (var calm = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true))
             expected = (await calm.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token)).End.Summary;

@@ -63,12 +63,16 @@ public sealed class LossOfNodesTests : IDisposable
     }
 
     [Theory]
-    [InlineData(1, 0)]
-    [InlineData(3, 0)]
-    [InlineData(3, 2)]
-    public async Task A_backup_takes_the_place_of_a_lost_server_without_going_back(int servers, int server)
+    [InlineData(1, 0, false)]
+    [InlineData(3, 0, false)]
+    [InlineData(3, 2, false)]
+    [InlineData(1, 0, true)]
+    [InlineData(3, 0, true)]
+    [InlineData(3, 2, true)]
+    public async Task A_backup_takes_the_place_of_a_lost_server_without_going_back(int servers, int server, bool norms)
     {
         var spec = Replicated(JobHarness.SpecOf(workers: 2, servers: servers, shards: 5, epochs: 4));
+        if (norms) spec = JobHarness.WithNorms(spec);
         var expected = await Undisturbed(spec);
         await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
         var gate = new StepGate(step: 23);

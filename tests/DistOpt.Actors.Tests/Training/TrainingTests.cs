@@ -65,6 +65,23 @@ public sealed class TrainingTests
         }
     }
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 3)]
+    [InlineData(3, 2)]
+    public async Task Norms_of_whole_tensors_are_the_same_on_any_number_of_servers(int nodes, int servers)
+    {
+        var spec = JobHarness.WithNorms(JobHarness.SpecOf(workers: 3, servers: 1, shards: 5));
+        await using var alone = new JobHarness([new LinearRuntime(features: 3000)]);
+        var expected = (await alone.RunAsync(spec, Token)).End.Summary;
+        await using var harness = new JobHarness([.. Enumerable.Range(0, nodes).Select(_ => new LinearRuntime(features: 3000))]);
+
+        var (end, _) = await harness.RunAsync(spec with { Training = spec.Training with { Servers = servers } }, Token);
+
+        Assert.True(end.Summary.Status == RunStatus.Completed, end.Summary.Error);
+        Assert.Equal(expected.WeightsSha256, end.Summary.WeightsSha256);
+    }
+
     [Fact]
     public async Task Every_sample_is_visited_once_an_epoch()
     {
@@ -86,7 +103,7 @@ public sealed class TrainingTests
         var spec = JobHarness.SpecOf(epochs: 6) with
         {
             // so large a rate that later epochs are worse than earlier ones
-            Optimizer = new PluginSpec("sgd", new Core.Optimizers.SgdOptions { LearningRate = 2e-3, Momentum = 0.99 }),
+            Optimizer = new OptimizerSpec("sgd", new Core.Optimizers.SgdOptions { LearningRate = 2e-3, Momentum = 0.99 }),
             Evaluate = new EvaluateSection { EveryEpochs = null, EverySteps = 3, BatchSize = 4 },
         };
         await using var harness = new JobHarness([new LinearRuntime(features: 40), new LinearRuntime(features: 40)]);

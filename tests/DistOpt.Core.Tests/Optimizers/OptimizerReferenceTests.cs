@@ -51,6 +51,26 @@ public sealed class OptimizerReferenceTests
         Compare(new Adam(options), (t, i, rate, p, g) => p * (1 - rate * weightDecay) - rate * moments.Direction(t, i, g));
     }
 
+    [Theory]
+    [InlineData(0.999, 0.0, false)]
+    [InlineData(0.9, 0.1, false)]
+    [InlineData(0.99, 0.1, true)]
+    public void RAdam(double beta2, double weightDecay, bool decoupled)
+    {
+        double[] m = new double[Length], v = new double[Length];
+        Compare(new RAdam(new RAdamOptions { Beta2 = beta2, WeightDecay = weightDecay, DecoupledWeightDecay = decoupled }), (t, i, rate, p, g) =>
+        {
+            if (decoupled) p -= rate * weightDecay * p;
+            else g += weightDecay * p;
+            m[i] = 0.9 * m[i] + 0.1 * g;
+            v[i] = beta2 * v[i] + (1 - beta2) * g * g;
+            double most = 2 / (1 - beta2) - 1, now = most - 2 * t * Math.Pow(beta2, t) / (1 - Math.Pow(beta2, t)), mean = m[i] / (1 - Math.Pow(0.9, t));
+            if (now <= 5) return p - rate * mean;
+            double rectified = Math.Sqrt((now - 4) * (now - 2) * most / ((most - 4) * (most - 2) * now));
+            return p - rate * rectified * mean * Math.Sqrt(1 - Math.Pow(beta2, t)) / (Math.Sqrt(v[i]) + 1e-8);
+        });
+    }
+
     private static void Compare(IOptimizer optimizer, Func<int, int, double, double, double, double> update)
     {
         var run = new OptimizerRun(optimizer, Length);

@@ -1,28 +1,60 @@
 using DistOpt.Core.Optimizers;
+using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
 
 namespace DistOpt.Core.Tests.Optimizers;
 
-/// <summary>Parameters, slots and reproducible gradients of one optimizer under test.</summary>
+/// <summary>
+/// Parameters, slots and reproducible gradients under one update rule, cut over servers as a test wants it, which exchange norms as the servers of
+/// a job do.
+/// </summary>
 internal sealed class OptimizerRun
 {
     private readonly float[] _gradient;
+    private readonly UpdateRule _rule;
+    private readonly Dictionary<string, (KeyRange[] Ranges, RangeUpdate[] Updates, TensorNormReducer Reducer)> _cut = [];
+    private readonly TensorNormSums _sums;
+    private readonly double[] _partials;
 
-    public OptimizerRun(IOptimizer optimizer, int length)
+    public OptimizerRun(IOptimizer optimizer, int length) : this(new UpdateRule(optimizer), Vector(length)) { }
+
+    public OptimizerRun(UpdateRule rule, ParameterLayout layout)
     {
-        Optimizer = optimizer;
-        Parameters = new float[length];
-        _gradient = new float[length];
-        Slots = [.. optimizer.Slots.Select(_ => (Memory<float>)new float[length])];
+        (_rule, Layout, _sums) = (rule, layout, new TensorNormSums(layout.Parameters.Length));
+        Parameters = new float[layout.ParameterCount];
+        _gradient = new float[layout.ParameterCount];
+        _partials = new double[2 * Parameters.Length + 2];
+        Slots = [.. rule.Optimizer.Slots.Select(_ => (Memory<float>)new float[layout.ParameterCount])];
         var random = new CounterRandom(11, RandomPurpose.InitialWeights);
         foreach (ref float p in Parameters.AsSpan()) p = (float)random.NextGaussian();
     }
 
-    public IOptimizer Optimizer { get; }
+    public ParameterLayout Layout { get; }
 
     public float[] Parameters { get; }
 
     public Memory<float>[] Slots { get; }
+
+    public Func<long, double> Rate { get; init; } = RateAt;
+
+    /// <summary>One tensor of one dimension.</summary>
+    public static ParameterLayout Vector(int length) => new([new TensorSlot("parameters", [length], 0, length)], []);
+
+    /// <summary>5,000 parameters: two matrices, kernels of four dimensions, biases.</summary>
+    public static ParameterLayout Network { get; } = Of(("0.weight", [40, 50]), ("0.bias", [40]), ("1.weight", [30, 4, 3, 3]), ("1.bias", [30]), ("2.weight", [10, 185]));
+
+    public static ParameterLayout Of(params (string Name, long[] Shape)[] tensors)
+    {
+        long offset = 0;
+        var slots = new List<TensorSlot>();
+        foreach (var (name, shape) in tensors)
+        {
+            long length = shape.Aggregate(1L, (a, b) => a * b);
+            slots.Add(new TensorSlot(name, [.. shape], offset, length));
+            offset += length;
+        }
+        return new ParameterLayout(slots, []);
+    }
 
     /// <summary>Gradient of element i at a step: normal, of sizes from 1e-4 to 10 by element, and at times exactly zero.</summary>
     public static float GradientAt(long step, int i)
@@ -37,17 +69,40 @@ internal sealed class OptimizerRun
     public void Step(long number, float scale = 1, params ReadOnlySpan<int> cuts)
     {
         for (int i = 0; i < _gradient.Length; i++) _gradient[i] = GradientAt(number, i) / scale;
-        int begin = 0;
-        foreach (int cut in cuts)
-        {
-            Apply(number, scale, begin, cut);
-            begin = cut;
-        }
-        Apply(number, scale, begin, _gradient.Length);
+        Step(number, scale, _gradient, cuts);
     }
 
-    private void Apply(long number, float scale, int begin, int end) => Optimizer.Apply(new OptimizerStep(number, RateAt(number), scale),
-        Parameters.AsSpan(begin..end), _gradient.AsSpan(begin..end), [.. Slots.Select(s => s[begin..end])]);
+    public void Step(long number, float scale, ReadOnlySpan<float> gradient, params ReadOnlySpan<int> cuts)
+    {
+        var (ranges, updates, reducer) = CutAt(cuts);
+        var step = new OptimizerStep(number, Rate(number), scale);
+        for (int round = 0; round < _rule.NormRounds; round++)
+        {
+            for (int s = 0; s < ranges.Length; s++)
+            {
+                var (begin, length) = ((int)ranges[s].Begin, (int)ranges[s].Length);
+                var partials = _partials.AsSpan(0, updates[s].Count(round));
+                updates[s].Measure(round, step, _sums, Parameters.AsSpan(begin, length), gradient.Slice(begin, length), partials);
+                reducer.Add(s, round, partials);
+            }
+            reducer.Take(round, _sums);
+        }
+        for (int s = 0; s < ranges.Length; s++)
+        {
+            var (begin, length) = ((int)ranges[s].Begin, (int)ranges[s].Length);
+            updates[s].Apply(step, _rule.NormRounds > 0 ? _sums : null, Parameters.AsSpan(begin, length), gradient.Slice(begin, length));
+        }
+    }
+
+    private (KeyRange[] Ranges, RangeUpdate[] Updates, TensorNormReducer Reducer) CutAt(ReadOnlySpan<int> cuts)
+    {
+        string key = cuts.Length == 0 ? "" : string.Join(' ', cuts.ToArray());
+        if (_cut.TryGetValue(key, out var known)) return known;
+        long[] ends = [0, .. cuts.ToArray(), Parameters.Length];
+        KeyRange[] ranges = [.. ends.Zip(ends.Skip(1), (a, b) => new KeyRange(a, b))];
+        RangeUpdate[] updates = [.. ranges.Select(r => new RangeUpdate(_rule, Layout, r, [.. Slots.Select(s => s.Slice((int)r.Begin, (int)r.Length))]))];
+        return _cut[key] = (ranges, updates, new TensorNormReducer(Layout, ranges));
+    }
 
     /// <summary>Bits of parameters and slots.</summary>
     public int[] Bits() =>

@@ -111,4 +111,20 @@ public sealed class RandomKeyTests
     [InlineData(double.NaN)]
     public void A_dropout_probability_outside_0_to_1_is_refused(double probability) =>
         Assert.Throws<ArgumentOutOfRangeException>(() => RandomKey.Of(1, RandomPurpose.Dropout).FillDropoutMask(new float[4], probability));
+
+    [Fact]
+    public void Normal_values_are_the_quantiles_of_the_uniform_ones_in_every_slice()
+    {
+        var key = RandomKey.Of(7, RandomPurpose.User, 1);
+        float[] uniform = new float[100_003], normal = new float[100_003];
+        key.FillUniform(uniform);
+        key.FillGaussian(normal);
+        for (int i = 0; i < normal.Length; i++) Assert.Equal(NormalQuantile.At(uniform[i] + Math.Pow(2, -25)), normal[i], 4e-7 * Math.Max(1, Math.Abs(normal[i])));
+        for (int length = 1; length < 40; length++)
+        {
+            float[] slice = new float[length];
+            key.FillGaussian(slice, 1000 + length);
+            Assert.Equal(normal[(1000 + length)..(1000 + 2 * length)], slice);
+        }
+    }
 }

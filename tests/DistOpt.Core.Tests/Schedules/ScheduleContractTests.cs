@@ -75,6 +75,30 @@ public sealed class ScheduleContractTests
         }
     }
 
+    /// <summary>Whatever ends the run first is its length: 45 samples an epoch are 5 steps of 10, the last with 5.</summary>
+    [Theory]
+    [InlineData(null, null, 60)]
+    [InlineData(7L, null, 7)]
+    [InlineData(null, 90L, 10)]
+    [InlineData(null, 101L, 12)]
+    [InlineData(11L, 101L, 11)]
+    public void The_horizon_is_the_runs_length(long? maxSteps, long? maxSamples, long expected)
+    {
+        var spec = new TrainingSpec
+        {
+            Training = new TrainingSection { Epochs = Epochs, GradientShards = 1 },
+            Stop = new StopSection { MaxSteps = maxSteps, MaxSamples = maxSamples },
+        };
+        var planner = new StepPlanner(spec, new PolynomialSchedule(new()), 1, Batch, new DataCounts(Train, 0, 0));
+        Assert.Equal(expected, planner.TotalSteps);
+        while (planner.Current.Stop is null)
+        {
+            Assert.Equal(1 - planner.Current.Step / (double)expected, planner.Current.LearningRate, 1e-12);
+            planner.Advance();
+        }
+        Assert.Equal((expected, 0.0), (planner.Current.Step, planner.Current.LearningRate));
+    }
+
     [Fact]
     public void The_plateau_test_above_sees_reductions()
     {

@@ -30,7 +30,7 @@ public sealed class CatalogListingTests
     public void Every_catalogue_is_listed_and_an_unknown_one_named()
     {
         Assert.Equal(All.All.Select(c => c.Name), CatalogListing.All(All).Select(c => c.Name));
-        Assert.Equal(["'optimiser' is not a kind of plug-in. Available: models, datasets, losses, optimizers, schedules, batches, "
+        Assert.Equal(["'optimiser' is not a kind of plug-in. Available: models, datasets, augmentations, losses, metrics, optimizers, schedules, batches, "
             + "consistencies. Did you mean 'optimizers'?"], Errors(() => CatalogListing.Find(All, "optimiser")));
     }
 

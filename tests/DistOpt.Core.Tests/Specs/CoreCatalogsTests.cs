@@ -1,4 +1,5 @@
 using DistOpt.Core.Datasets;
+using DistOpt.Core.Datasets.Augmentations;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
@@ -44,6 +45,19 @@ public sealed class CoreCatalogsTests
         var text = SpecWriter.Write(binder.Default([$"{field}={name}"]));
         Assert.Equal(text, SpecWriter.Write(binder.ParseTraining(text)));
         Assert.Contains($": {name}\n", text, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<string> Augmentations => [.. AugmentationCatalog.Default.Entries.Select(e => e.Name)];
+
+    [Theory]
+    [MemberData(nameof(Augmentations))]
+    public void Every_augmentation_can_be_listed_and_is_written_back(string name)
+    {
+        var binder = new SpecBinder(Catalogs);
+        var spec = binder.ParseTraining($"data: {{ name: digits, augment: [{name}, {{ kind: {name} }}] }}");
+        Assert.Equal([name, name], spec.Data.Augment.Select(a => a.Kind));
+        var text = SpecWriter.Write(binder.Check(spec));
+        Assert.Equal(text, SpecWriter.Write(binder.ParseTraining(text)));
     }
 
     [Fact]

@@ -46,14 +46,14 @@ public sealed class SpecBinderTests
     public void Fields_that_do_not_exist_yet_are_unknown_and_the_known_ones_are_named()
     {
         var errors = Errors("""
-            regularization: { l1: 0.0 }
-            clip: { global_norm: null }
+            averaging: { kind: ema }
+            simulation: { latency: null }
             training: { codec: none }
             """);
 
         Assert.Equal(3, errors.Length);
-        Assert.Contains("regularization (line 1): unknown field 'regularization'; known are name, seed, data, model, loss, optimizer, "
-            + "schedule, batch, training, evaluate, select, stop, checkpoint, storage", errors);
+        Assert.Contains("averaging (line 1): unknown field 'averaging'; known are name, seed, data, model, loss, optimizer, "
+            + "regularization, clip, schedule, batch, training, evaluate, select, stop, checkpoint, storage", errors);
         Assert.Contains(errors,
             e => e.StartsWith("training.codec (line 3): unknown field 'codec'; known are epochs, ", StringComparison.Ordinal));
     }
@@ -125,7 +125,7 @@ public sealed class SpecBinderTests
     [InlineData("optimizer: { lr: 0.1 }", "optimizer.lr (line 1): unknown field 'lr' of optimizer 'adam': did you mean 'learning_rate'?")]
     [InlineData("optimizer: { momentum: 0.1 }",
         "optimizer.momentum (line 1): unknown field 'momentum' of optimizer 'adam': "
-        + "it belongs to optimizer 'sgd'; known are kind, learning_rate, beta1, weight_decay")]
+        + "it belongs to optimizer 'sgd'; known are kind, decay_biases, groups, learning_rate, beta1, weight_decay")]
     [InlineData("training: 5",
         "training (line 1): is 5, but must be a mapping of fields: epochs, workers, workers_min, servers, gradient_shards, micro_batch, "
         + "log_every_steps, consistency, replicas, bit_exact, worker_timeout, node_timeout, coordinator_grace, device")]
@@ -198,14 +198,14 @@ public sealed class SpecBinderTests
     [Fact]
     public void A_spec_made_in_code_is_checked_like_a_file_and_gets_its_options()
     {
-        var spec = Binder.Check(new TrainingSpec { Optimizer = new PluginSpec("sgd", new SgdOptions { Momentum = 0.9 }) });
+        var spec = Binder.Check(new TrainingSpec { Optimizer = new OptimizerSpec("sgd", new SgdOptions { Momentum = 0.9 }) });
         Assert.Equal(0.9, spec.Optimizer.OptionsAs<SgdOptions>().Momentum);
         Assert.IsType<MlpOptions>(spec.Model.Options);
 
         var errors = Errors(() => Binder.Check(new TrainingSpec
         {
             Training = new TrainingSection { Workers = 0, WorkerTimeout = double.NaN },
-            Optimizer = new PluginSpec("sgd", new AdamOptions()),
+            Optimizer = new OptimizerSpec("sgd", new AdamOptions()),
             Select = new SelectSection { Direction = (Direction)7 },
             Name = null!,
         }));

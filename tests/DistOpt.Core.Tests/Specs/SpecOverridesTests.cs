@@ -52,7 +52,8 @@ public sealed class SpecOverridesTests
 
     [Fact]
     public void A_typing_error_in_the_file_is_not_dropped_with_the_old_plug_in() => Assert.Equal(
-        ["optimizer.beta3 (line 1): unknown field 'beta3' of optimizer 'sgd'; known are kind, learning_rate, momentum, nesterov"],
+        ["optimizer.beta3 (line 1): unknown field 'beta3' of optimizer 'sgd'; known are kind, decay_biases, groups, "
+            + "learning_rate, momentum, nesterov"],
         Errors("optimizer: { kind: adam, beta1: 0.9, beta3: 1 }", "optimizer.kind=sgd"));
 
     [Fact]

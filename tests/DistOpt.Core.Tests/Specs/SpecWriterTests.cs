@@ -22,7 +22,10 @@ public sealed class SpecWriterTests
               name: digits
               validation_fraction: 0.1
               test_fraction: 0.15
+              folds: null
+              fold: null
               split_seed: 0
+              augment: []
               prefetch: 2
             model:
               kind: mlp
@@ -38,6 +41,20 @@ public sealed class SpecWriterTests
               learning_rate: 1.0e-05
               beta1: 0.9
               weight_decay: 0.0
+              decay_biases: true
+              groups: []
+            regularization:
+              l1: 0.0
+              l1_mode: subgradient
+              l2: 0.0
+              power: 0.0
+              power_exponent: 4
+              max_norm: null
+              biases: false
+            clip:
+              value: null
+              norm: null
+              global_norm: null
             schedule:
               kind: constant
               warmup_steps: 0
@@ -61,11 +78,13 @@ public sealed class SpecWriterTests
               worker_timeout: 60.0
               node_timeout: 600.0
               coordinator_grace: 600.0
+              precision: float32
               device: cpu
             evaluate:
               every_epochs: 1
               every_steps: null
               batch_size: 256
+              metrics: []
             select:
               metric: validation.loss
               direction: minimize
@@ -73,6 +92,7 @@ public sealed class SpecWriterTests
               target: null
               patience: null
               max_steps: null
+              max_samples: null
               max_seconds: null
             checkpoint:
               every_steps: null
@@ -161,8 +181,12 @@ public sealed class SpecWriterTests
                 new ModelSpec { Kind = "linear", Options = new Nothing(), Freeze = default }),
             Loss = new PluginSpec(Pick("mse", "cross-entropy"), new Nothing()),
             Optimizer = Pick(
-                new PluginSpec("sgd", new SgdOptions { LearningRate = Number(), Momentum = -Number(), Nesterov = true }),
-                new PluginSpec("adam", new AdamOptions { LearningRate = Number(), Beta1 = random.NextDouble(), WeightDecay = Number() })),
+                new OptimizerSpec("sgd", new SgdOptions { LearningRate = Number(), Momentum = -Number(), Nesterov = true }),
+                new OptimizerSpec("adam", new AdamOptions { LearningRate = Number(), Beta1 = random.NextDouble(), WeightDecay = Number() })
+                {
+                    DecayBiases = Pick(true, false),
+                    Groups = [new() { Match = [Text()], LearningRateScale = random.NextDouble(), WeightDecay = Pick<double?>(null, 1) }],
+                }),
             Schedule = new ScheduleSpec
             {
                 Kind = "cosine",
@@ -204,7 +228,11 @@ public sealed class SpecWriterTests
     {
         if (expected is IEnumerable and not string && expected is not ImmutableArray<string> { IsDefault: true }
             && actual is IEnumerable list)
-            Assert.Equal(((IEnumerable)expected).Cast<object?>(), list.Cast<object?>());
+        {
+            object?[] wanted = [.. ((IEnumerable)expected).Cast<object?>()], got = [.. list.Cast<object?>()];
+            Assert.Equal(wanted.Length, got.Length);
+            for (int i = 0; i < wanted.Length; i++) AssertSame(wanted[i], got[i], $"{path}[{i}]");
+        }
         else if (expected is ImmutableArray<string>)
             Assert.Empty((ImmutableArray<string>)actual!);
         else if (expected is null or string or Enum || expected.GetType().IsPrimitive)

@@ -45,6 +45,44 @@ public sealed class StepPlannerTests
         Assert.Throws<InvalidOperationException>(() => { var p = Planner(train: 10, batch: 10, epochs: 2); p.Evaluated(Loss(1)); });
     }
 
+    [Theory]
+    [InlineData(double.NaN)]
+    [InlineData(double.PositiveInfinity)]
+    [InlineData(4e9)]
+    public void A_loss_beyond_reason_ends_the_run_at_that_step_without_an_evaluation_and_so_does_a_planner_that_takes_over(double loss)
+    {
+        var planner = Planner(train: 10, batch: 10, epochs: 9);
+        planner.Observe(Loss(3));
+        planner.Advance();
+        planner.Evaluated(Loss(1));
+        var before = planner.Save();
+        planner.Observe(Loss(loss));
+        planner.RequestStop(StopReason.Observer);
+        var plan = planner.Advance();
+
+        Assert.Equal((2, StopReason.Diverged, false), (plan.Step, plan.Stop!.Value, plan.Evaluate));
+        Assert.Equal(1, planner.SelectedStep);
+        Assert.Equal(loss, planner.LatestLoss);
+
+        var replayed = Planner(train: 10, batch: 10, epochs: 9);
+        replayed.Restore(before);
+        replayed.Observe(Loss(loss));
+        Assert.Equal(plan, replayed.Advance());
+        var takenOver = Planner(train: 10, batch: 10, epochs: 9);
+        takenOver.Restore(planner.Save());
+        Assert.Equal(plan, takenOver.Current);
+    }
+
+    [Fact]
+    public void Selection_has_the_usual_direction_of_its_metric()
+    {
+        var spec = new TrainingSpec { Select = new SelectSection { Metric = "validation.f1" } };
+        Assert.Equal(Direction.Maximize, spec.Resolve().Select.Direction);
+        Assert.Equal(Direction.Minimize, (spec with { Select = new SelectSection { Metric = "validation.rmse" } }).Resolve().Select.Direction);
+        Assert.Equal(Direction.Maximize, (spec with { Select = new SelectSection { Metric = "validation.recall/loss" } }).Resolve().Select.Direction);
+        Assert.Equal(Direction.Minimize, (spec with { Select = new SelectSection { Metric = "validation.score" } }).Resolve().Select.Direction);
+    }
+
     [Fact]
     public void The_lowest_loss_is_selected_and_marked_to_be_kept()
     {

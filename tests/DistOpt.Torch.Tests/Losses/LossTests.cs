@@ -1,3 +1,6 @@
+using DistOpt.Core.Batching;
+using DistOpt.Core.Datasets;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Torch.Losses;
 using TorchSharp;
@@ -10,45 +13,113 @@ public sealed class LossTests
     private static readonly double[] Scores = [0.3, -1.2, 2.0, 0.1, 0.4, -0.5];
     private static readonly double[] Values = [0.1, 0.9, 0.8, 0.0, 0.75, 0.2];
 
-    public static TheoryData<string> Names => [.. LossCatalog.Create().Entries.Select(e => e.Name)];
-
     [Theory]
-    [MemberData(nameof(Names))]
-    public void Every_gradient_agrees_with_finite_differences_in_float64(string name)
+    [MemberData(nameof(LossSamples.Cases), MemberType = typeof(LossSamples))]
+    public void Every_gradient_agrees_with_finite_differences_in_float64(string name, int sample)
     {
         using var scope = NewDisposeScope();
-        var loss = Build(name);
-        var target = Target(name);
-        var output = tensor(Scores).reshape(2, 3).requires_grad_();
+        var (loss, batch) = LossSamples.Of(name, sample);
+        var target = batch.Target();
+        var output = batch.Output().contiguous().requires_grad_();
         loss.Sum(output, target).backward();
-        double[] gradient = output.grad!.data<double>().ToArray();
-        for (int i = 0; i < Scores.Length; i++)
+        double[] at = output.data<double>().ToArray(), gradient = output.grad!.data<double>().ToArray();
+        Assert.Contains(gradient, g => g != 0);
+        for (int i = 0; i < at.Length; i++)
         {
             const double step = 1e-6;
-            double[] up = [.. Scores], down = [.. Scores];
+            double[] up = [.. at], down = [.. at];
             up[i] += step;
             down[i] -= step;
-            double slope = (At(loss, up, target) - At(loss, down, target)) / (2 * step);
-            Assert.Equal(slope, gradient[i], 7);
+            double slope = (Sum(up) - Sum(down)) / (2 * step);
+            Assert.Equal(slope, gradient[i], 1e-7);
+        }
+
+        double Sum(double[] values) => loss.Sum(tensor(values).reshape(output.shape), target).item<double>();
+    }
+
+    /// <summary>The server divides the shards' sums by their weights: PyTorch's mean over the whole batch.</summary>
+    [Theory]
+    [MemberData(nameof(LossSamples.Cases), MemberType = typeof(LossSamples))]
+    public void The_sum_over_gradient_shards_divided_by_their_weights_is_torchs_mean_over_the_batch(string name, int sample)
+    {
+        using var scope = NewDisposeScope();
+        var (loss, batch) = LossSamples.Of(name, sample);
+        var (output, target) = (batch.Output(), batch.Target());
+        double whole = loss.Sum(output, target).item<double>() / loss.Weight(target);
+        if (batch.TorchMean is { } mean) Assert.Equal(mean(output, target).item<double>(), whole, 1e-12);
+        foreach (int shards in (int[])[1, 3, 5])
+        {
+            double sum = 0, weight = 0;
+            for (int i = 0; i < shards; i++)
+            {
+                var part = GradientShards.Part(LossSamples.Rows, shards, i);
+                var own = target.narrow(0, part.Begin, part.Length);
+                sum += loss.Sum(output.narrow(0, part.Begin, part.Length), own).item<double>();
+                weight += loss.Weight(own);
+            }
+            Assert.Equal(whole, sum / weight, 1e-12);
         }
     }
 
-    [Theory]
-    [MemberData(nameof(Names))]
-    public void The_sum_over_a_batch_is_the_sum_over_its_parts(string name)
+    [Fact]
+    public void Class_weights_count_in_the_sum_and_in_the_divisor_and_ignored_targets_in_neither()
     {
         using var scope = NewDisposeScope();
-        var loss = Build(name);
-        var output = tensor(Scores).reshape(2, 3);
-        var target = Target(name);
-        double parts = 0, weight = 0;
+        var loss = new CrossEntropyLoss(new CrossEntropyOptions { Weight = [2, 5, 0.5] });
+        var target = tensor(new long[] { 2, -100 });
+        double logTotal = Math.Log(Enumerable.Range(0, 3).Sum(c => Math.Exp(Scores[c])));
+        Assert.Equal(-0.5 * (Scores[2] - logTotal), At(loss, Scores, target), 12);
+        Assert.Equal(0.5, loss.Weight(target));
+        Assert.Equal(0, loss.Weight(tensor(new long[] { -100, -100 })));
+        var sums = new MetricSums();
+        loss.Measure(tensor(Scores).reshape(2, 3), target, new StepContext(sums));
+        Assert.Equal(new MetricSum(1, 1), sums["accuracy"]);
+    }
+
+    [Fact]
+    public void Hinge_is_its_closed_form_for_many_classes_and_for_two_sides()
+    {
+        double expected = 0;
+        int[] target = [2, 1];
         for (int row = 0; row < 2; row++)
-        {
-            parts += loss.Sum(output.narrow(0, row, 1), target.narrow(0, row, 1)).item<double>();
-            weight += loss.Weight(target.narrow(0, row, 1));
-        }
-        Assert.Equal(loss.Sum(output, target).item<double>(), parts, 12);
-        Assert.Equal(loss.Weight(target), weight);
+            for (int c = 0; c < 3; c++)
+                if (c != target[row]) expected += Math.Max(0, 1 - Scores[3 * row + target[row]] + Scores[3 * row + c]) / 3;
+        Assert.Equal(expected, At(Build("hinge"), Scores, tensor(new long[] { 2, 1 })), 12);
+
+        using var scope = NewDisposeScope();
+        double[] sides = [1, -1, 1, -1, -1, 1];
+        double both = Scores.Zip(sides, (s, y) => Math.Max(0, 1 - y * s)).Sum();
+        var output = tensor(Scores).reshape(6, 1);
+        Assert.Equal(both, Build("hinge").Sum(output, tensor(sides)).item<double>(), 12);
+        Assert.Equal(both, Build("hinge").Sum(output, tensor(sides.Select(y => y > 0 ? 1.0 : 0).ToArray())).item<double>(), 12);
+        Assert.Equal(both, Build("hinge").Sum(output, tensor(sides.Select(y => y > 0 ? 1L : 0).ToArray())).item<double>(), 12);
+    }
+
+    [Theory]
+    [InlineData("nll")]
+    [InlineData("kl")]
+    public void Scores_given_as_log_probabilities_are_refused_with_what_to_do(string name)
+    {
+        using var scope = NewDisposeScope();
+        var target = name == "nll" ? tensor(new long[] { 2, 1 }) : tensor(Values).reshape(2, 3);
+        var error = Assert.Throws<SpecException>(() => Build(name).Sum(tensor(Scores).reshape(2, 3), target));
+        Assert.Contains("loss.input: is log-probabilities, but", error.Message, StringComparison.Ordinal);
+        Assert.Contains("set it to scores", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Weights_that_do_not_fit_the_classes_are_told_before_training()
+    {
+        var data = DataInfo.Classification("three", [2], ["a", "b", "c"]);
+        var table = DataInfo.Regression("table", [2], [3]);
+        Assert.Contains("has 2 weights, but data set 'three' has 3 classes", Told(new CrossEntropyLoss(new CrossEntropyOptions { Weight = [1, 2] }), data));
+        Assert.Contains("has 4 weights, but data set 'three' has 3 classes", Told(new HingeLoss(new HingeOptions { Weight = [1, 1, 1, 1] }), data));
+        Assert.Contains("is 0 for every class", Told(new NllLoss(new NllOptions { Weight = [0, 0, 0] }), data));
+        Assert.Contains("nll needs classes", Told(new NllLoss(new NllOptions()), table));
+        Assert.Contains("targets of 3 values", Told(new BceWithLogitsLoss(new BceWithLogitsOptions { PosWeight = [1, 2] }), table));
+        Assert.Empty(new CrossEntropyLoss(new CrossEntropyOptions { Weight = [1, 2, 3] }).Check(data));
+
+        static string Told(ILoss loss, DataInfo data) => Assert.Single(loss.Check(data)).Message;
     }
 
     [Fact]

@@ -101,6 +101,7 @@ public sealed class ModelTests
     [InlineData(Activations.LeakyRelu)]
     [InlineData(Activations.Elu)]
     [InlineData(Activations.Silu)]
+    [InlineData(Activations.Softplus)]
     public void Mlp_equals_the_same_layers_built_from_torchsharps_modules(string activation)
     {
         using var scope = NewDisposeScope();
@@ -217,6 +218,7 @@ public sealed class ModelTests
         Activations.Gelu => nn.GELU(),
         Activations.LeakyRelu => nn.LeakyReLU(0.01),
         Activations.Elu => nn.ELU(),
+        Activations.Softplus => nn.Softplus(),
         _ => nn.SiLU(),
     };
 

@@ -1,0 +1,61 @@
+using DistOpt.Core.Specs;
+using DistOpt.Core.Specs.Yaml;
+
+namespace DistOpt.Core.Functions;
+
+/// <summary>No fields: there is nothing to say of no data.</summary>
+public sealed record NoDataOptions;
+
+/// <summary>
+/// The model <c>function</c> and the data set <c>none</c> that goes with it: they need no tensor engine, and so stand beside its catalogues.
+/// </summary>
+public static class FunctionModel
+{
+    /// <summary>Name of the model in specs.</summary>
+    public const string Name = "function";
+
+    /// <summary>Name of its data set, which a spec need not mention.</summary>
+    public const string NoData = "none";
+
+    /// <summary>The engine's models and this one.</summary>
+    /// <exception cref="ArgumentException">The engine has a model of this name.</exception>
+    public static ICatalog Models(ICatalog engine) =>
+        With(engine, Name, typeof(FunctionOptions), "a function of named variables, to watch an optimizer find its minimum; takes no data");
+
+    /// <summary>The engine's data sets and <c>none</c>.</summary>
+    /// <exception cref="ArgumentException">The engine has a data set of this name.</exception>
+    public static ICatalog Datasets(ICatalog engine) => With(engine, NoData, typeof(NoDataOptions), "no data, for model function: one step is an epoch");
+
+    /// <summary>What is wrong with model and data together.</summary>
+    internal static IEnumerable<SpecViolation> Violations(TrainingSpec spec)
+    {
+        bool isFunction = spec.Model.Options is FunctionOptions;
+        if (isFunction && spec.Data.Kind != NoData)
+            yield return new("data.name", $"is '{spec.Data.Kind}', but model '{spec.Model.Kind}' takes no data; leave 'data' away");
+        else if (!isFunction && spec.Data.Kind == NoData)
+            yield return new("data.name", $"is '{NoData}', but model '{spec.Model.Kind}' needs data; 'distopt list datasets' shows what there is");
+        if (spec.Model.Options is not FunctionOptions function) yield break;
+        foreach (var violation in function.Violations("model")) yield return violation;
+    }
+
+    /// <summary>The spec with <c>data.name: none</c> where the model is a function and no data set is named.</summary>
+    internal static MappingNode FillData(MappingNode spec, SpecCatalogs catalogs)
+    {
+        var model = spec.Get("model") is MappingNode fields ? fields.Get("kind") : spec.Get("model");
+        if (model is not ScalarNode { Text: Name } || !catalogs.Models.TryGet(Name, out var entry) || entry.OptionsType != typeof(FunctionOptions))
+            return spec;
+        return spec.Get("data") switch
+        {
+            null or ScalarNode { IsNull: true } => spec.With("data", new ScalarNode(NoData, plain: true)),
+            MappingNode data when data.Get("name") is null => spec.With("data", data.With("name", new ScalarNode(NoData, plain: true))),
+            _ => spec,
+        };
+    }
+
+    private static Catalog<object> With(ICatalog engine, string name, Type options, string summary)
+    {
+        var all = new Catalog<object>(engine.Kind);
+        foreach (var entry in engine.Entries) all.Add(new(entry.Name, entry.OptionsType, entry, entry.Summary, entry.Source));
+        return all.Add(new(name, options, options, summary));
+    }
+}

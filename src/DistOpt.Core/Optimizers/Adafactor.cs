@@ -1,0 +1,144 @@
+using System.Buffers;
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using DistOpt.Core.Parameters;
+
+namespace DistOpt.Core.Optimizers;
+
+/// <summary>Options of <c>adafactor</c>; defaults as torch.optim.Adafactor.</summary>
+public sealed record AdafactorOptions : ILearningRateOptions
+{
+    [Description("Base learning rate; the step takes 1/sqrt(t) where that is smaller, times the tensor's root mean square")]
+    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    public double LearningRate { get; init; } = 1e-2;
+
+    [Description("Exponent of the decay rate: beta2 at step t is 1 - t^beta2_decay")]
+    [Range(-10.0, 0.0, MaximumIsExclusive = true)]
+    public double Beta2Decay { get; init; } = -0.8;
+
+    [Description("Least mean square that is divided by; null = float32's epsilon, 1.19e-7")]
+    [Range(1e-30, 1.0)]
+    public double? Epsilon1 { get; init; }
+
+    [Description("Least root mean square of a tensor, as far as the rate goes")]
+    [Range(1e-30, 1.0)]
+    public double Epsilon2 { get; init; } = 1e-3;
+
+    [Description("Largest root mean square of an update, before the rate")]
+    [Range(1e-6, 1e6)]
+    public double ClipThreshold { get; init; } = 1;
+
+    [Description("Share of the weights, times the learning rate, that is taken off before each update")]
+    [Range(0.0, 1000.0)]
+    public double WeightDecay { get; init; }
+}
+
+/// <summary>
+/// Adafactor (Shazeer and Stern, ICML 2018, algorithms 4 and 5) as <c>torch.optim.Adafactor</c>, for each tensor w with gradient g at step t. Of a
+/// tensor of two and more dimensions, only means over rows R and over columns C of g * g are kept (one pair for each matrix of the last two):
+/// <code>
+/// b = t^beta2_decay,  rho = min(learning_rate, 1 / sqrt(t)),  a = max(epsilon2, rms(w)) * rho
+/// w *= 1 - learning_rate * weight_decay
+/// R += b * (mean over columns of g^2 - R),  C += b * (mean over rows of g^2 - C),  V = R C / max(mean R, epsilon1)
+/// other tensors: V += b * (g^2 - V)
+/// u = g / sqrt(max(V, epsilon1^2))
+/// w -= a / max(1, rms(u) / clip_threshold) * u
+/// </code>
+/// The means stand at the front of the slot, which is as long as the tensor. Sums are taken in float64, in order.
+/// </summary>
+public sealed class Adafactor(AdafactorOptions options) : IOptimizer
+{
+    private static readonly string[] SlotNames = ["variance"];
+
+    public IReadOnlyList<string> Slots => SlotNames;
+
+    public OptimizerNeeds Needs => OptimizerNeeds.WholeTensors;
+
+    public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
+    {
+        var tensor = step.Tensor ?? throw new ArgumentException("adafactor: the update is not of one whole tensor");
+        FusedUpdate.Check("adafactor", 1, parameters.Length, gradient.Length, slots);
+        float[] shaped = ArrayPool<float>.Shared.Rent(parameters.Length);
+        try
+        {
+            var g = shaped.AsSpan(0, parameters.Length);
+            FusedUpdate.Shape(step, parameters, gradient, g);
+            Update(step, parameters, g, slots[0].Span, tensor);
+        }
+        finally
+        {
+            ArrayPool<float>.Shared.Return(shaped);
+        }
+    }
+
+    private void Update(in OptimizerStep step, Span<float> w, Span<float> g, Span<float> slot, TensorSlot tensor)
+    {
+        double share = Math.Pow(step.Number, options.Beta2Decay);
+        double rho = Math.Min(step.LearningRate, 1 / Math.Sqrt(step.Number));
+        double rate = Math.Max(options.Epsilon2, Math.Sqrt(SquareSums.Of(w) / Math.Max(1, w.Length))) * rho;
+        double decay = step.WeightDecay ?? options.WeightDecay;
+        if (decay != 0)
+        {
+            float keep = (float)(1 - step.LearningRate * decay);
+            foreach (ref float x in w) x *= keep;
+        }
+        // a row or a column alone has nothing to factor: R C / mean R is the mean square itself
+        var (rows, columns) = MatrixOf(tensor);
+        if (rows > 1 && columns > 1) Factored(w.Length, g, slot, rows, columns, (float)share);
+        else Unfactored(g, slot, (float)share);
+        double length = Math.Sqrt(SquareSums.Of(g) / Math.Max(1, g.Length));
+        float factor = (float)(rate / Math.Max(1, length / options.ClipThreshold));
+        for (int i = 0; i < w.Length; i++) w[i] -= factor * g[i];
+    }
+
+    private double LeastMeanSquare => options.Epsilon1 ?? Math.ScaleB(1, -23);
+
+    /// <summary>Makes the direction out of the gradient, matrix by matrix; R and C of matrix b stand at b (rows + columns).</summary>
+    private void Factored(int length, Span<float> g, Span<float> slot, int rows, int columns, float share)
+    {
+        float least = (float)(LeastMeanSquare * LeastMeanSquare);
+        for (int b = 0; b < length / (rows * columns); b++)
+        {
+            var matrix = g.Slice(b * rows * columns, rows * columns);
+            var means = slot.Slice(b * (rows + columns), rows + columns);
+            double[] sums = ArrayPool<double>.Shared.Rent(columns);
+            sums.AsSpan(0, columns).Clear();
+            double total = 0;
+            for (int r = 0; r < rows; r++)
+            {
+                double sum = 0;
+                var row = matrix.Slice(r * columns, columns);
+                for (int c = 0; c < columns; c++)
+                {
+                    double square = (double)row[c] * row[c];
+                    sum += square;
+                    sums[c] += square;
+                }
+                means[r] += share * ((float)(sum / columns) - means[r]);
+                total += means[r];
+            }
+            var columnMeans = means[rows..];
+            for (int c = 0; c < columns; c++) columnMeans[c] += share * ((float)(sums[c] / rows) - columnMeans[c]);
+            ArrayPool<double>.Shared.Return(sums);
+            float divisor = (float)Math.Max(total / rows, LeastMeanSquare);
+            for (int r = 0; r < rows; r++)
+            {
+                var row = matrix.Slice(r * columns, columns);
+                for (int c = 0; c < columns; c++) row[c] /= MathF.Sqrt(MathF.Max(means[r] * columnMeans[c] / divisor, least));
+            }
+        }
+    }
+
+    private void Unfactored(Span<float> g, Span<float> slot, float share)
+    {
+        float least = (float)(LeastMeanSquare * LeastMeanSquare);
+        for (int i = 0; i < g.Length; i++)
+        {
+            slot[i] += share * (g[i] * g[i] - slot[i]);
+            g[i] /= MathF.Sqrt(MathF.Max(slot[i], least));
+        }
+    }
+
+    private static (int Rows, int Columns) MatrixOf(TensorSlot tensor) =>
+        tensor.Shape.Length < 2 ? (1, (int)tensor.Length) : ((int)tensor.Shape[^2], (int)tensor.Shape[^1]);
+}

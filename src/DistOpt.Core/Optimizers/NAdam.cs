@@ -1,0 +1,95 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Floats = System.Runtime.Intrinsics.Vector256<float>;
+
+namespace DistOpt.Core.Optimizers;
+
+/// <summary>Options of <c>nadam</c>; defaults as torch.optim.NAdam.</summary>
+public sealed record NAdamOptions : ILearningRateOptions
+{
+    [Description("Base learning rate")]
+    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    public double LearningRate { get; init; } = 2e-3;
+
+    [Description("Decay rate of the mean of gradients")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double Beta1 { get; init; } = 0.9;
+
+    [Description("Decay rate of the mean of squared gradients")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double Beta2 { get; init; } = 0.999;
+
+    [Description("Added to the root of the mean square, against division by zero")]
+    [Range(1e-30, 1.0)]
+    public double Epsilon { get; init; } = 1e-8;
+
+    [Description("How fast the momentum's warm-up ends")]
+    [Range(0.0, 1.0)]
+    public double MomentumDecay { get; init; } = 4e-3;
+
+    [Description("Times the weights, added to the gradient, or taken off the weights where it is decoupled")]
+    [Range(0.0, 1000.0)]
+    public double WeightDecay { get; init; }
+
+    [Description("Whether weight decay is taken off the weights, as adamw does")]
+    public bool DecoupledWeightDecay { get; init; }
+}
+
+/// <summary>
+/// NAdam (Dozat, ICLR workshop 2016) in the order of operations of <c>torch.optim.NAdam</c>, at step t with gradient g and m, v as Adam's:
+/// <code>
+/// mu(t) = beta1 * (1 - 0.96^(t * momentum_decay) / 2)
+/// r = sqrt(v / (1 - beta2^t)) + epsilon
+/// p -= learning_rate * (1 - mu(t)) / (1 - mu(1)...mu(t)) * g / r
+/// p -= learning_rate * mu(t+1) / (1 - mu(1)...mu(t+1)) * m / r
+/// </code>
+/// </summary>
+public sealed class NAdam(NAdamOptions options) : IOptimizer
+{
+    private static readonly string[] SlotNames = ["exp_avg", "exp_avg_sq"];
+
+    // the product of mu(1) to mu(t) with its t, which follows from t alone: remembered, so that a step costs one factor
+    private long _known;
+    private double _product = 1;
+
+    public IReadOnlyList<string> Slots => SlotNames;
+
+    public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
+    {
+        double mu = Mu(step.Number), next = Mu(step.Number + 1), product = Product(step.Number);
+        double correction2 = 1 - Math.Pow(options.Beta2, step.Number);
+        var decay = new Decay(step.WeightDecay ?? options.WeightDecay, step.LearningRate, options.DecoupledWeightDecay);
+        var kernel = new Kernel(decay, (float)(1 - options.Beta1), (float)options.Beta2, (float)(1 - options.Beta2), (float)(1 / correction2),
+            (float)options.Epsilon, (float)(step.LearningRate * (1 - mu) / (1 - product)), (float)(step.LearningRate * next / (1 - product * next)));
+        FusedUpdate.Run(kernel, "nadam", step, parameters, gradient, slots);
+    }
+
+    private double Mu(long t) => options.Beta1 * (1 - 0.5 * Math.Pow(0.96, t * options.MomentumDecay));
+
+    private double Product(long t)
+    {
+        // always the same factors in the same order, so that a run that was resumed gets the same product
+        if (_known > t) (_known, _product) = (0, 1);
+        while (_known < t) _product *= Mu(++_known);
+        return _product;
+    }
+
+    private readonly struct Kernel(Decay decay, float mean, float keepSquare, float square, float correction, float epsilon, float gradientRate,
+        float meanRate) : IUpdateKernel
+    {
+        public static int Slots => 2;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
+        {
+            var g = decay.Apply(gradient, ref parameter);
+            slot0 += Vector256.Create(mean) * (g - slot0);
+            slot1 = Vector256.Create(keepSquare) * slot1 + Vector256.Create(square) * g * g;
+            var root = Vector256.Sqrt(slot1 * Vector256.Create(correction)) + Vector256.Create(epsilon);
+            parameter -= Vector256.Create(gradientRate) * g / root;
+            parameter -= Vector256.Create(meanRate) * slot0 / root;
+        }
+    }
+}

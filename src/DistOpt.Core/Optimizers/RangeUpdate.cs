@@ -1,0 +1,158 @@
+using System.Collections.Immutable;
+using DistOpt.Core.Parameters;
+
+namespace DistOpt.Core.Optimizers;
+
+/// <summary>
+/// An <see cref="UpdateRule"/> over one server's key range. Where the rule wants norms, a step goes in rounds: <see cref="Measure"/>, the sums of
+/// all servers, and in the end <see cref="Apply"/>. Allocates nothing that grows with the range once it is made.
+/// </summary>
+internal sealed class RangeUpdate
+{
+    private readonly UpdateRule _rule;
+    private readonly int _tensors;
+    private readonly ImmutableArray<Segment> _segments;
+    private readonly ImmutableArray<Part> _parts;
+
+    /// <param name="slots">State vectors of the range, in the order of the optimizer's names.</param>
+    /// <exception cref="ArgumentException">The rule wants whole tensors and the range cuts one.</exception>
+    public RangeUpdate(UpdateRule rule, ParameterLayout layout, KeyRange range, IReadOnlyList<Memory<float>> slots)
+    {
+        (_rule, _tensors) = (rule, layout.Parameters.Length);
+        _segments = [.. Segments(rule, layout, range, slots)];
+        if (rule.NormRounds == 0) return;
+        _parts = [.. Piece.Of(layout, range).Select(piece => new Part(piece.Tensor, (int)(piece.Start - range.Begin), piece.Length,
+            rule.For(layout.Parameters[piece.Tensor]),
+            rule.NormRounds > 1 ? Slice(slots, (int)(piece.Start - range.Begin), piece.Length) : []))];
+    }
+
+    /// <summary>Numbers that <see cref="Measure"/> writes in a round.</summary>
+    public int Count(int round) => _parts.Length * (round == 0 ? 2 : 1);
+
+    /// <summary>Measures the range's share of the norms of a round. Changes nothing.</summary>
+    /// <param name="sums">The sums of the rounds before.</param>
+    /// <param name="partials">As many as <see cref="Count"/> says.</param>
+    public void Measure(int round, in OptimizerStep step, TensorNormSums sums, ReadOnlySpan<float> weights, ReadOnlySpan<float> gradient,
+        Span<double> partials)
+    {
+        double global = round == 0 ? 1 : GlobalFactor(sums);
+        for (int i = 0; i < _parts.Length; i++)
+        {
+            var part = _parts[i];
+            var w = weights.Slice(part.Start, part.Length);
+            var g = gradient.Slice(part.Start, part.Length);
+            if (round == 0)
+            {
+                partials[i] = SquareSums.Of(new ShapedGradient(step.GradientScale, part.Rule.Terms ?? GradientTerms.None, 1), g, w);
+                partials[_parts.Length + i] = SquareSums.Of(w);
+            }
+            else
+            {
+                var own = For(step, part.Rule, part.Tensor, global, sums);
+                partials[i] = ((IDirectionOptimizer)_rule.Optimizer).MeasureDirection(own, w, g, part.Slots);
+            }
+        }
+    }
+
+    /// <summary>Moves the weights.</summary>
+    /// <param name="sums">The sums of all rounds; not looked at where the rule has none.</param>
+    public void Apply(in OptimizerStep step, TensorNormSums? sums, Span<float> weights, ReadOnlySpan<float> gradient)
+    {
+        double global = sums is null ? 1 : GlobalFactor(sums);
+        foreach (var segment in _segments)
+        {
+            var own = sums is null
+                ? step with { LearningRate = step.LearningRate * segment.Rule.RateScale, WeightDecay = segment.Rule.WeightDecay, Terms = segment.Rule.Terms }
+                : For(step, segment.Rule, segment.Tensor, global, sums);
+            var w = weights.Slice(segment.Start, segment.Length);
+            _rule.Optimizer.Apply(own with { Tensor = segment.Slot }, w, gradient.Slice(segment.Start, segment.Length), segment.Slots);
+            if (segment.Rule.Threshold > 0) Shrink(w, (float)(own.LearningRate * segment.Rule.Threshold));
+            if (segment.Rule.MaxNorm is { } bound) LimitRows(w, (int)(segment.Slot!.Length / segment.Slot.Shape[0]), bound);
+        }
+    }
+
+    private OptimizerStep For(in OptimizerStep step, TensorRule rule, int tensor, double global, TensorNormSums sums)
+    {
+        double factor = global * TensorFactor(sums, tensor);
+        return step with
+        {
+            LearningRate = step.LearningRate * rule.RateScale,
+            WeightDecay = rule.WeightDecay,
+            Terms = rule.Terms,
+            ClipFactor = (float)factor,
+            Norms = new TensorNorms(Math.Sqrt(sums.Parameter(tensor)), factor * Math.Sqrt(sums.Gradient(tensor)), Math.Sqrt(sums.Direction(tensor))),
+        };
+    }
+
+    /// <summary>As torch.nn.utils.clip_grad_norm_: bound / (norm + 1e-6), at most 1.</summary>
+    private static double Factor(double? bound, double norm) => bound is { } most ? Math.Min(1, most / (norm + 1e-6)) : 1;
+
+    private double TensorFactor(TensorNormSums sums, int tensor) => Factor(_rule.Clip.Norm, Math.Sqrt(sums.Gradient(tensor)));
+
+    private double GlobalFactor(TensorNormSums sums)
+    {
+        if (_rule.Clip.GlobalNorm is null) return 1;
+        double total = 0;
+        for (int t = 0; t < _tensors; t++)
+        {
+            double factor = TensorFactor(sums, t);
+            total += factor * factor * sums.Gradient(t);
+        }
+        return Factor(_rule.Clip.GlobalNorm, Math.Sqrt(total));
+    }
+
+    /// <summary>The proximal step of threshold * |w| (soft thresholding).</summary>
+    private static void Shrink(Span<float> weights, float threshold)
+    {
+        foreach (ref float w in weights)
+        {
+            // NaN stays
+            if (w > threshold) w -= threshold;
+            else if (w < -threshold) w += threshold;
+            else if (!float.IsNaN(w)) w = 0;
+        }
+    }
+
+    /// <summary>Rows longer than the bound are shortened to it (Srivastava et al. 2014, section 5.1).</summary>
+    private static void LimitRows(Span<float> tensor, int width, double bound)
+    {
+        for (int i = 0; i < tensor.Length; i += width)
+        {
+            var row = tensor.Slice(i, width);
+            double norm = Math.Sqrt(SquareSums.Of(row));
+            if (!(norm > bound)) continue;
+            float factor = (float)(bound / norm);
+            foreach (ref float w in row) w *= factor;
+        }
+    }
+
+    private static IEnumerable<Segment> Segments(UpdateRule rule, ParameterLayout layout, KeyRange range, IReadOnlyList<Memory<float>> slots)
+    {
+        Segment? open = null;
+        for (int t = 0; t < layout.Parameters.Length; t++)
+        {
+            var tensor = layout.Parameters[t];
+            long begin = Math.Max(range.Begin, tensor.Range.Begin), end = Math.Min(range.End, tensor.Range.End);
+            if (begin >= end) continue;
+            bool isWhole = end - begin == tensor.Length;
+            if (!isWhole && rule.Needs.HasFlag(OptimizerNeeds.WholeTensors))
+                throw new ArgumentException($"tensor '{tensor.Name}' is cut by {range}, but the optimizer wants whole tensors");
+            var next = new Segment(t, (int)(begin - range.Begin), (int)(end - begin), rule.For(tensor), isWhole ? tensor : null, []);
+            if (open is not null && !rule.IsByTensor && open.Rule == next.Rule)
+            {
+                open = open with { Length = open.Length + next.Length };
+                continue;
+            }
+            if (open is not null) yield return open with { Slots = Slice(slots, open.Start, open.Length) };
+            open = next;
+        }
+        if (open is not null) yield return open with { Slots = Slice(slots, open.Start, open.Length) };
+    }
+
+    private static Memory<float>[] Slice(IReadOnlyList<Memory<float>> slots, int start, int length) => [.. slots.Select(s => s.Slice(start, length))];
+
+    /// <summary>Tensors, or a part of one, that one pass updates.</summary>
+    private sealed record Segment(int Tensor, int Start, int Length, TensorRule Rule, TensorSlot? Slot, Memory<float>[] Slots);
+
+    private sealed record Part(int Tensor, int Start, int Length, TensorRule Rule, Memory<float>[] Slots);
+}

@@ -1,0 +1,84 @@
+using System.Collections.Immutable;
+using System.IO.Enumeration;
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Core.Optimizers;
+
+/// <summary>
+/// Everything by which servers move weights: the optimizer, and around it parameter groups, penalties, clipping and the maximum norm. The order
+/// is that of DESIGN section 5: penalties, clipping by value, by each tensor's norm, by the global norm, the optimizer with its weight decay,
+/// the proximal step, the maximum norm.
+/// </summary>
+public sealed class UpdateRule
+{
+    private readonly OptimizerSpec _groups;
+    private readonly RegularizationSection _regularization;
+
+    /// <summary>The optimizer alone.</summary>
+    public UpdateRule(IOptimizer optimizer) : this(optimizer, new OptimizerSpec(), new RegularizationSection(), new ClipSection()) { }
+
+    public UpdateRule(IOptimizer optimizer, TrainingSpec spec) : this(optimizer, spec.Optimizer, spec.Regularization, spec.Clip) { }
+
+    private UpdateRule(IOptimizer optimizer, OptimizerSpec groups, RegularizationSection regularization, ClipSection clip)
+    {
+        (Optimizer, _groups, _regularization, Clip) = (optimizer, groups, regularization, clip);
+        Needs = optimizer.Needs | (regularization.MaxNorm is null ? OptimizerNeeds.None : OptimizerNeeds.WholeTensors);
+        NormRounds = Needs.HasFlag(OptimizerNeeds.DirectionNorm) ? 2
+            : Needs.HasFlag(OptimizerNeeds.Norms) || clip.Norm is not null || clip.GlobalNorm is not null ? 1 : 0;
+    }
+
+    public IOptimizer Optimizer { get; }
+
+    internal ClipSection Clip { get; }
+
+    /// <summary>What must be known of whole tensors, by the optimizer or by what stands round it.</summary>
+    public OptimizerNeeds Needs { get; }
+
+    /// <summary>Times in a step at which servers exchange norms: 0, 1, or 2 with <see cref="OptimizerNeeds.DirectionNorm"/>.</summary>
+    public int NormRounds { get; }
+
+    /// <summary>Whether the update must be called for each tensor, not for several in one pass.</summary>
+    internal bool IsByTensor => Needs != OptimizerNeeds.None || Clip.Norm is not null;
+
+    internal TensorRule For(TensorSlot tensor)
+    {
+        bool isSmall = tensor.Shape.Length < 2;
+        var group = _groups.Groups.FirstOrDefault(g => g.Match.Any(m => FileSystemName.MatchesSimpleExpression(m, tensor.Name, ignoreCase: false)));
+        double? decay = group?.WeightDecay ?? (isSmall && !_groups.DecayBiases ? 0 : null);
+        bool penalized = !isSmall || _regularization.Biases;
+        var terms = new GradientTerms
+        {
+            L2 = penalized ? _regularization.L2 : 0,
+            L1 = penalized && _regularization.L1Mode == L1Mode.Subgradient ? _regularization.L1 : 0,
+            Power = penalized ? _regularization.Power : 0,
+            PowerExponent = _regularization.PowerExponent,
+            ClipValue = Clip.Value ?? double.PositiveInfinity,
+        };
+        double threshold = penalized && _regularization.L1Mode == L1Mode.Proximal ? _regularization.L1 : 0;
+        return new TensorRule(group?.LearningRateScale ?? 1, decay, terms.IsEmpty ? null : terms, threshold, isSmall ? null : _regularization.MaxNorm);
+    }
+
+    /// <summary>Names that no parameter group's pattern may miss: one violation for each pattern that matches nothing.</summary>
+    public IEnumerable<SpecViolation> Violations(ParameterLayout layout)
+    {
+        for (int i = 0; i < _groups.Groups.Length; i++)
+        {
+            foreach (string pattern in _groups.Groups[i].Match)
+            {
+                if (layout.Parameters.Any(p => FileSystemName.MatchesSimpleExpression(pattern, p.Name, ignoreCase: false))) continue;
+                var names = layout.Parameters.Take(20).Select(p => p.Name);
+                yield return new($"optimizer.groups[{i}].match", $"'{pattern}' matches no parameter; there are {string.Join(", ", names)}"
+                    + (layout.Parameters.Length > 20 ? ", ..." : ""));
+            }
+        }
+    }
+}
+
+/// <summary>What holds for one tensor.</summary>
+/// <param name="RateScale">Factor on the learning rate.</param>
+/// <param name="WeightDecay">Null: the optimizer's own.</param>
+/// <param name="Terms">Penalties and clipping by value; null for none.</param>
+/// <param name="Threshold">Factor of the proximal step for an L1 penalty, before the learning rate; 0 for none.</param>
+/// <param name="MaxNorm">Largest norm of a row (the weights into one unit); null for no bound.</param>
+internal sealed record TensorRule(double RateScale, double? WeightDecay, GradientTerms? Terms, double Threshold, double? MaxNorm);

@@ -1,0 +1,132 @@
+using System.Globalization;
+using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Training;
+using DistOpt.Torch;
+using TorchSharp;
+
+namespace DistOpt.Cli.Tests.Commands;
+
+/// <summary>Chosen metrics and divergence, the whole way with actors and tensors.</summary>
+public sealed class MetricRunTests : IDisposable
+{
+    private static readonly string[] Train =
+    [
+        "train", "--set", "training.epochs=2", "--set", "model.hidden=[24]", "--set", "training.gradient_shards=4", "--set", "evaluate.batch_size=50",
+        "--set", "evaluate.metrics=[accuracy, {kind: top-k, k: 3}, f1, {kind: recall, average: per-class}, auc, confusion-matrix]",
+        "--set", "select.metric=validation.f1", "--format", "json",
+    ];
+
+    private readonly CliRun _cli = new() { UsesRealHost = true };
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task Chosen_metrics_select_and_are_reported_with_the_same_bits_for_any_workers_and_servers()
+    {
+        var seen = new HashSet<string>();
+        foreach (var (workers, servers) in new[] { (1, 1), (3, 2) })
+        {
+            string run = _cli.In($"run-{workers}-{servers}");
+            Assert.True(await _cli.RunAsync([.. Train, "--out", run, "--workers", $"{workers}", "--servers", $"{servers}", "--set", "training.gradient_shards=4"]) == 0, _cli.Error);
+            var reader = RunDirectoryReader.Open(run);
+            var rows = reader.Rows().Where(r => r.Split != DataSplit.Train).ToList();
+            string[] names = ["loss", "accuracy", "top_3_accuracy", "f1", .. Enumerable.Range(0, 10).Select(c => $"recall/{c}"), "auc"];
+            Assert.All(rows, r => Assert.Equal(names, r.Metrics.Select(m => m.Key)));
+            Assert.All(reader.Rows(), r => Assert.DoesNotContain(r.Metrics, m => m.Key[0] == '#'));
+            var summary = reader.Summary()!;
+            Assert.Equal("validation.f1", summary.Selected!.Metric);
+            Assert.Equal(rows.Where(r => r.Split == DataSplit.Validation).Max(r => r.Get("f1")), summary.Selected.Value);
+            Assert.Equal(summary.Selected.Value, summary.Validation["f1"]);
+            string matrix = await File.ReadAllTextAsync(reader.Directory.ConfusionFile, TestContext.Current.CancellationToken);
+            seen.Add(string.Join("\n", rows.Select(r => RunJson.RowLine(r with { WallSeconds = 0 }))) + matrix);
+
+            Assert.True(await _cli.RunAsync("evaluate", run, "--format", "json", "--require", "test.auc>0.5") == 0, _cli.Error);
+            var shown = _cli.Json();
+            foreach (var (name, value) in summary.Test) Assert.Equal(value, shown.GetProperty("metrics").GetProperty(name).GetDouble());
+            var counts = shown.GetProperty("confusion").GetProperty("counts").EnumerateArray().Select(l => string.Join(',', l.EnumerateArray().Select(c => c.GetInt64())));
+            Assert.Equal(matrix.Split('\n', StringSplitOptions.RemoveEmptyEntries).Skip(1).Select(l => l[(l.IndexOf(',', StringComparison.Ordinal) + 1)..]), counts);
+            Assert.Equal(0, await _cli.RunAsync("evaluate", run));
+            Assert.Contains("samples by class (line) and predicted class (column):", _cli.Out);
+        }
+        Assert.Single(seen);
+    }
+
+    [Fact]
+    public async Task Without_a_test_part_the_matrix_is_that_of_the_validation_part_and_a_file_is_measured_with_the_runs_metrics()
+    {
+        string Table(int count, int salt) => "a,b,kind\n" + string.Concat(Enumerable.Range(0, count).Select(i =>
+            string.Create(CultureInfo.InvariantCulture, $"{Math.Sin(salt + i * 1.7) + i % 2 * 1.5:0.000},{Math.Cos(i * 2.3):0.000},{(i % 2 == 0 ? "low" : "high")}\n")));
+        string train = _cli.Write("train.csv", Table(200, 0)), other = _cli.Write("other.csv", Table(40, 3));
+        Assert.True(await _cli.RunAsync("train", "--set", "data.name=csv", "--set", $"data.path={train}", "--set", "data.label=kind", "--set", "data.test_fraction=0",
+            "--set", "data.validation_fraction=0.2", "--set", "training.epochs=2", "--set", "model.hidden=[4]", "--set", "evaluate.metrics=[f1, auc, confusion-matrix]") == 0, _cli.Error);
+        string[] lines = await File.ReadAllLinesAsync(Path.Combine(_cli.RunFolder, "confusion.csv"), TestContext.Current.CancellationToken);
+        Assert.Equal("target,high,low", lines[0]);
+        Assert.Equal(40, lines.Skip(1).SelectMany(l => l.Split(',').Skip(1)).Sum(v => int.Parse(v, CultureInfo.InvariantCulture)));
+
+        Assert.True(await _cli.RunAsync("evaluate", _cli.RunFolder, "--file", other, "--format", "json") == 0, _cli.Error);
+        var metrics = _cli.Json().GetProperty("metrics");
+        Assert.Equal(["loss", "accuracy", "f1", "auc"], metrics.EnumerateObject().Select(m => m.Name));
+        var counts = _cli.Json().GetProperty("confusion").GetProperty("counts").EnumerateArray().Select(l => l.EnumerateArray().Select(c => c.GetInt32()).ToArray()).ToArray();
+        Assert.Equal(40, counts.Sum(l => l.Sum()));
+        Assert.Equal(metrics.GetProperty("accuracy").GetDouble(), (counts[0][0] + counts[1][1]) / 40.0, 1e-12);
+    }
+
+    [Fact]
+    public async Task Metrics_that_do_not_fit_end_with_exit_code_2_before_anything_is_written()
+    {
+        Assert.Equal(2, await _cli.RunAsync("train", "--set", "evaluate.metrics=[r2]"));
+        Assert.Contains("evaluate.metrics: 'r2' does not fit", _cli.Error);
+        Assert.Equal(2, await _cli.RunAsync("train", "--set", "evaluate.metrics=[acuracy]"));
+        Assert.Contains("'acuracy'", _cli.Error);
+        Assert.Equal(2, await _cli.RunAsync("train", "--set", "stop.target={metric: validation.f1, at_least: 0.9}"));
+        Assert.Contains("stop.target.metric: is 'validation.f1', but an evaluation measures validation.loss, validation.accuracy", _cli.Error);
+        Assert.False(Directory.Exists(_cli.Runs));
+        Assert.Equal(0, await _cli.RunAsync("list", "metrics"));
+        Assert.Contains("f1: classes: harmonic mean of precision and recall", _cli.Out);
+    }
+
+    [Theory]
+    [InlineData("adam", 1, 1)]
+    [InlineData("sgd", 2, 2)]
+    public async Task A_run_that_diverges_ends_with_exit_code_1_names_step_and_tensor_and_keeps_no_bad_weights(string optimizer, int workers, int servers)
+    {
+        Assert.Equal(1, await _cli.RunAsync("train", "--set", $"optimizer.kind={optimizer}", "--set", "optimizer.learning_rate=1e6",
+            "--workers", $"{workers}", "--servers", $"{servers}", "--set", "training.gradient_shards=2"));
+        Assert.Contains("training diverged: the loss of step ", _cli.Error);
+        Assert.Contains("no weights had been selected before", _cli.Error);
+        var summary = RunDirectoryReader.Open(_cli.RunFolder).Summary()!;
+        Assert.Equal((RunStatus.Failed, StopReason.Diverged), (summary.Status, summary.StopReason!.Value));
+        Assert.Contains($"the loss of step {summary.Steps - 1} is ", summary.Error, StringComparison.Ordinal);
+        Assert.InRange(summary.Steps, 1, 20);
+        Assert.Null(summary.Selected);
+        Assert.False(File.Exists(Path.Combine(_cli.RunFolder, "model.safetensors")));
+        Assert.True(File.Exists(Path.Combine(_cli.RunFolder, "last.safetensors")));
+    }
+
+    /// <summary>The loss is NaN from step 60 on: in the second epoch, when weights have been selected.</summary>
+    [Fact]
+    public async Task The_weights_that_were_selected_before_a_run_diverged_stay()
+    {
+        using var cli = new CliRun
+        {
+            UsesRealHost = true,
+            Configure = app => app.AddModel<NoFields, torch.nn.Module<torch.Tensor, torch.Tensor>, SupervisedBatch>("breaks",
+                (_, _) => torch.nn.Sequential(("flat", torch.nn.Flatten()), ("first", torch.nn.Linear(64, 32)), ("last", torch.nn.Linear(32, 10))),
+                (module, batch, context) => new StepResult(
+                    torch.nn.functional.cross_entropy(module.call(batch.Input), batch.Target, reduction: torch.nn.Reduction.Sum)
+                        * (context is { Training: true, Step: >= 60 } ? float.NaN : 1), context.Rows)),
+        };
+        Assert.Equal(1, await cli.RunAsync("train", "--set", "model.kind=breaks", "--workers", "2", "--servers", "2", "--set", "training.epochs=3"));
+
+        Assert.Contains("training diverged: the loss of step 60 is NaN (the first tensor with such a value is 'first.weight', NaN at element 0 of 2048)", cli.Error);
+        Assert.Contains("the selected weights are those of step 43", cli.Error);
+        var reader = RunDirectoryReader.Open(cli.RunFolder);
+        var summary = reader.Summary()!;
+        Assert.Equal((61, 43, StopReason.Diverged), (summary.Steps, summary.Selected!.Step, summary.StopReason!.Value));
+        Assert.True(await cli.RunAsync("evaluate", cli.RunFolder, "--split", "validation", "--format", "json") == 0, cli.Error);
+        Assert.Equal(summary.Validation["loss"], cli.Json().GetProperty("metrics").GetProperty("loss").GetDouble());
+    }
+
+    private sealed record NoFields;
+}

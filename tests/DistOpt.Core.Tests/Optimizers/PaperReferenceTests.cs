@@ -1,0 +1,221 @@
+using DistOpt.Core.Optimizers;
+
+namespace DistOpt.Core.Tests.Optimizers;
+
+/// <summary>
+/// 300 steps of the optimizers that torch does not have, or that look at whole tensors, against an independent update in float64, written from
+/// the papers.
+/// </summary>
+public sealed class PaperReferenceTests
+{
+    private const int Steps = 300;
+
+    [Theory]
+    [InlineData(0.9, 0.99, 0.0)]
+    [InlineData(0.8, 0.95, 0.1)]
+    public void Lion(double beta1, double beta2, double weightDecay)
+    {
+        var m = new double[5000];
+        Compare(new Lion(new LionOptions { Beta1 = beta1, Beta2 = beta2, WeightDecay = weightDecay }), (step, _, w, g) =>
+        {
+            for (int i = 0; i < w.Length; i++)
+            {
+                int at = step.Offset + i;
+                w[i] -= step.Rate * (Math.Sign(beta1 * m[at] + (1 - beta1) * g[i]) + weightDecay * w[i]);
+                m[at] = beta2 * m[at] + (1 - beta2) * g[i];
+            }
+            // where the sign hangs on a rounding, one step goes the other way
+        }, tolerance: 2e-2, typical: 1e-5);
+    }
+
+    [Theory]
+    [InlineData(0.0)]
+    [InlineData(0.1)]
+    public void Lamb(double weightDecay)
+    {
+        double[] m = new double[5000], v = new double[5000];
+        Compare(new Lamb(new LambOptions { WeightDecay = weightDecay }), (step, _, w, g) =>
+        {
+            var r = new double[w.Length];
+            for (int i = 0; i < w.Length; i++)
+            {
+                int at = step.Offset + i;
+                m[at] = 0.9 * m[at] + 0.1 * g[i];
+                v[at] = 0.999 * v[at] + 0.001 * g[i] * g[i];
+                r[i] = m[at] / (1 - Math.Pow(0.9, step.Number)) / (Math.Sqrt(v[at] / (1 - Math.Pow(0.999, step.Number))) + 1e-6) + weightDecay * w[i];
+            }
+            double trust = Norm(r) > 0 && Norm(w) > 0 ? Norm(w) / Norm(r) : 1;
+            for (int i = 0; i < w.Length; i++) w[i] -= step.Rate * trust * r[i];
+        });
+    }
+
+    [Theory]
+    [InlineData(0.9, 0.0)]
+    [InlineData(0.5, 0.01)]
+    public void Lars(double momentum, double weightDecay)
+    {
+        var v = new double[5000];
+        Compare(new Lars(new LarsOptions { Momentum = momentum, WeightDecay = weightDecay, TrustCoefficient = 0.1 }), (step, _, w, g) =>
+        {
+            double local = Norm(w) > 0 && Norm(g) > 0 ? 0.1 * Norm(w) / (Norm(g) + weightDecay * Norm(w)) : 1;
+            for (int i = 0; i < w.Length; i++)
+            {
+                ref double u = ref v[step.Offset + i];
+                u = momentum * u + step.Rate * local * (g[i] + weightDecay * w[i]);
+                w[i] -= u;
+            }
+        });
+    }
+
+    [Theory]
+    [InlineData(0.0)]
+    [InlineData(0.1)]
+    public void Adafactor(double weightDecay)
+    {
+        double[] full = new double[5000], rowMeans = new double[5000], columnMeans = new double[5000];
+        const double epsilon1 = 1.0 / (1 << 23);
+        Compare(new Adafactor(new AdafactorOptions { WeightDecay = weightDecay }), (step, shape, w, g) =>
+        {
+            double share = Math.Pow(step.Number, -0.8), rho = Math.Min(step.Rate, 1 / Math.Sqrt(step.Number));
+            double alpha = Math.Max(1e-3, Norm(w) / Math.Sqrt(w.Length)) * rho;
+            for (int i = 0; i < w.Length; i++) w[i] *= 1 - step.Rate * weightDecay;
+            var u = new double[w.Length];
+            if (shape.Length < 2)
+            {
+                for (int i = 0; i < w.Length; i++)
+                {
+                    ref double mean = ref full[step.Offset + i];
+                    mean = (1 - share) * mean + share * g[i] * g[i];
+                    u[i] = g[i] / Math.Sqrt(Math.Max(mean, epsilon1 * epsilon1));
+                }
+            }
+            else
+            {
+                int rows = (int)shape[^2], columns = (int)shape[^1];
+                for (int b = 0; b < w.Length; b += rows * columns)
+                {
+                    double Square(int r, int c) => g[b + r * columns + c] * g[b + r * columns + c];
+                    int at = step.Offset + b;
+                    for (int r = 0; r < rows; r++)
+                        rowMeans[at + r] = (1 - share) * rowMeans[at + r] + share * Enumerable.Range(0, columns).Average(c => Square(r, c));
+                    for (int c = 0; c < columns; c++)
+                        columnMeans[at + c] = (1 - share) * columnMeans[at + c] + share * Enumerable.Range(0, rows).Average(r => Square(r, c));
+                    double mean = Math.Max(Enumerable.Range(0, rows).Average(r => rowMeans[at + r]), epsilon1);
+                    for (int r = 0; r < rows; r++)
+                    {
+                        for (int c = 0; c < columns; c++)
+                        {
+                            int i = b + r * columns + c;
+                            u[i] = g[i] / Math.Sqrt(Math.Max(rowMeans[at + r] * columnMeans[at + c] / mean, epsilon1 * epsilon1));
+                        }
+                    }
+                }
+            }
+            double divisor = Math.Max(1, Norm(u) / Math.Sqrt(u.Length));
+            for (int i = 0; i < w.Length; i++) w[i] -= alpha / divisor * u[i];
+        }, tolerance: 1e-3, typical: 1e-5);
+    }
+
+    [Theory]
+    [InlineData(MuonScale.Original, true, 0.0)]
+    [InlineData(MuonScale.MatchAdamw, false, 0.1)]
+    public void Muon(MuonScale scale, bool nesterov, double weightDecay)
+    {
+        double[] m = new double[5000], v = new double[5000];
+        var options = new MuonOptions { Scale = scale, Nesterov = nesterov, WeightDecay = weightDecay, AdamwFor = ["2.*"] };
+        Compare(new Muon(options), (step, shape, w, g) =>
+        {
+            if (shape.Length < 2 || step.Name == "2.weight")
+            {
+                double rate = step.Rate * 3e-4 / 0.02;
+                for (int i = 0; i < w.Length; i++)
+                {
+                    int at = step.Offset + i;
+                    m[at] = 0.9 * m[at] + 0.1 * g[i];
+                    v[at] = 0.95 * v[at] + 0.05 * g[i] * g[i];
+                    double mean = m[at] / (1 - Math.Pow(0.9, step.Number)), square = v[at] / (1 - Math.Pow(0.95, step.Number));
+                    w[i] -= rate * (mean / (Math.Sqrt(square) + 1e-10) + weightDecay * w[i]);
+                }
+                return;
+            }
+            int rows = (int)shape[0], columns = w.Length / rows;
+            var u = new double[rows, columns];
+            for (int i = 0; i < w.Length; i++)
+            {
+                ref double mean = ref m[step.Offset + i];
+                mean = 0.95 * mean + 0.05 * g[i];
+                u[i / columns, i % columns] = nesterov ? 0.05 * g[i] + 0.95 * mean : mean;
+            }
+            double length = Math.Sqrt(u.Cast<double>().Sum(x => x * x));
+            for (int i = 0; i < w.Length; i++) u[i / columns, i % columns] /= length;
+            // the iteration is the same from either side: (X X^T) X = X (X^T X)
+            for (int k = 0; k < 5; k++)
+            {
+                var gram = Product(u, Transposed(u));
+                var square = Product(gram, gram);
+                for (int i = 0; i < rows; i++)
+                    for (int j = 0; j < rows; j++) square[i, j] = -4.7750 * gram[i, j] + 2.0315 * square[i, j];
+                var moved = Product(square, u);
+                for (int i = 0; i < w.Length; i++)
+                    u[i / columns, i % columns] = 3.4445 * u[i / columns, i % columns] + moved[i / columns, i % columns];
+            }
+            double factor = scale == MuonScale.Original ? Math.Sqrt(Math.Max(1.0, (double)rows / columns)) : 0.2 * Math.Sqrt(Math.Max(rows, columns));
+            for (int i = 0; i < w.Length; i++) w[i] -= step.Rate * (weightDecay * w[i] + factor * u[i / columns, i % columns]);
+        }, tolerance: 1e-2, typical: 1e-4);
+    }
+
+    [Fact]
+    public void Muons_iteration_brings_singular_values_near_one()
+    {
+        // columns of very different lengths, at right angles
+        float[] tall = new float[40 * 8];
+        for (int c = 0; c < 8; c++) tall[c * 5 * 8 + c] = MathF.Pow(10, -c / 4f);
+        Core.Optimizers.Muon.Orthogonalize(tall, 40, 8, 5);
+        for (int c = 0; c < 8; c++) Assert.InRange(tall[c * 5 * 8 + c], 0.4f, 1.3f);
+    }
+
+    private sealed record At(long Number, double Rate, int Offset, string Name);
+
+    private static void Compare(IOptimizer optimizer, Action<At, long[], double[], double[]> update, double? tolerance = null, double? typical = null)
+    {
+        var run = new OptimizerRun(new UpdateRule(optimizer), OptimizerRun.Network);
+        double[] reference = [.. run.Parameters.Select(p => (double)p)], first = [.. reference];
+        for (int t = 1; t <= Steps; t++)
+        {
+            run.Step(t);
+            foreach (var tensor in run.Layout.Parameters)
+            {
+                var (offset, length) = ((int)tensor.Offset, (int)tensor.Length);
+                double[] w = reference[offset..(offset + length)];
+                double[] g = [.. Enumerable.Range(offset, length).Select(i => (double)OptimizerRun.GradientAt(t, i))];
+                update(new At(t, OptimizerRun.RateAt(t), offset, tensor.Name), [.. tensor.Shape], w, g);
+                w.CopyTo(reference, offset);
+            }
+        }
+        // half an ulp of the largest value a step, adding up like a random walk, eightfold
+        double rounding = 8 * Math.Sqrt(Steps) * 4 * Math.ScaleB(1, -24);
+        double[] errors = [.. reference.Zip(run.Parameters, (a, b) => Math.Abs(a - b) / Math.Max(1, Math.Abs(a) / 4)).Order()];
+        Assert.InRange(errors[^1], 0, tolerance ?? rounding);
+        Assert.InRange(errors[errors.Length * 9 / 10], 0, typical ?? rounding);
+        Assert.True(reference.Zip(first, (a, b) => Math.Abs(a - b)).Max() > 0.1, "the steps must move the parameters far more than the tolerance");
+    }
+
+    private static double Norm(double[] x) => Math.Sqrt(x.Sum(v => v * v));
+
+    private static double[,] Transposed(double[,] a)
+    {
+        var b = new double[a.GetLength(1), a.GetLength(0)];
+        for (int i = 0; i < a.GetLength(0); i++)
+            for (int j = 0; j < a.GetLength(1); j++) b[j, i] = a[i, j];
+        return b;
+    }
+
+    private static double[,] Product(double[,] a, double[,] b)
+    {
+        var c = new double[a.GetLength(0), b.GetLength(1)];
+        for (int i = 0; i < c.GetLength(0); i++)
+            for (int k = 0; k < a.GetLength(1); k++)
+                for (int j = 0; j < c.GetLength(1); j++) c[i, j] += a[i, k] * b[k, j];
+        return c;
+    }
+}

@@ -1,0 +1,65 @@
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Torch.Losses;
+using DistOpt.Torch.Metrics;
+using DistOpt.Torch.Tests.Engine;
+
+namespace DistOpt.Torch.Tests.Metrics;
+
+/// <summary>What a spec names under evaluate.metrics, as it is opened.</summary>
+[Collection(EngineCollection.Name)]
+public sealed class MetricSpecTests
+{
+    private static readonly TrainingSpec Spec = TestJobs.Mlp();
+
+    [Fact]
+    public void Metrics_that_do_not_fit_are_refused_at_opening_with_those_that_do()
+    {
+        var error = Refused(Spec with { Evaluate = Metrics(new PluginSpec("r2", new NoMetricOptions()), new PluginSpec("f1", new ClassScoreOptions()),
+            new PluginSpec("top-k", new TopKOptions { K = 5 }), new PluginSpec("rmse", new NoMetricOptions())) });
+        Assert.Equal(["'r2'", "'top-k'", "'rmse'"], error.Violations.Select(v => v.Message.Split(' ')[0]));
+        Assert.All(error.Violations, v => Assert.Equal("evaluate.metrics", v.Path));
+        Assert.EndsWith("does not fit: this data and loss have classes. Fitting: accuracy, top-k, precision, recall, f1, auc, confusion-matrix",
+            error.Violations[0].Message, StringComparison.Ordinal);
+        error = Refused(Spec with { Evaluate = Metrics(new PluginSpec("f2", new NoMetricOptions())) });
+        Assert.StartsWith("metric 'f2' is not known. Available: accuracy, top-k", error.Violations[0].Message, StringComparison.Ordinal);
+        error = Refused(Spec with { Evaluate = Metrics(new PluginSpec("auc", new NoMetricOptions()), new PluginSpec("auc", new NoMetricOptions())) });
+        Assert.Contains("twice", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_run_is_not_selected_or_stopped_by_what_is_not_measured()
+    {
+        var wanting = Spec with
+        {
+            Select = new SelectSection { Metric = "validation.f1", Direction = Direction.Maximize },
+            Stop = new StopSection { Target = new TargetSection { Metric = "validation.auc", AtLeast = 0.9 } },
+        };
+        var error = Refused(wanting);
+        Assert.Equal(["select.metric", "stop.target.metric"], error.Violations.Select(v => v.Path));
+        Assert.Contains("is 'validation.f1', but an evaluation measures validation.loss, validation.accuracy", error.Message, StringComparison.Ordinal);
+        using var opened = TestJobs.Open(wanting with
+        {
+            Evaluate = Metrics(new PluginSpec("f1", new ClassScoreOptions()), new PluginSpec("auc", new NoMetricOptions())),
+        });
+    }
+
+    [Fact]
+    public void A_model_that_gives_fewer_scores_than_there_are_classes_is_refused_at_opening()
+    {
+        var catalog = TestJobs.Catalog().AddModel<NoOptions>("narrow", (_, _) => TorchSharp.torch.nn.Linear(ToyData.Features, 2));
+        var error = Assert.Throws<SpecException>(() => TestJobs.Open(TestJobs.Spec("narrow", new NoOptions()), catalog));
+        Assert.Contains("model 'narrow' gives 2 scores, but data set 'toy' has 3 classes", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Weights_of_a_loss_that_do_not_fit_the_data_are_refused_at_opening()
+    {
+        var error = Refused(Spec with { Loss = new PluginSpec("cross-entropy", new CrossEntropyOptions { Weight = [1, 2] }) });
+        Assert.Equal("loss.weight", Assert.Single(error.Violations).Path);
+    }
+
+    private static SpecException Refused(TrainingSpec spec) => Assert.Throws<SpecException>(() => TestJobs.Open(spec));
+
+    private static EvaluateSection Metrics(params PluginSpec[] metrics) => new() { Metrics = [.. metrics] };
+}
