@@ -66,7 +66,7 @@ public sealed class StepPlanner
     /// <summary>Mean loss of the latest step that had one; NaN before.</summary>
     public double LatestLoss { get; private set; } = double.NaN;
 
-    /// <summary>Looks at the metrics of the step whose update is to be counted by <see cref="Advance"/> next: a run that diverged ends there.</summary>
+    /// <summary>Looks at the metrics of the step whose update is to be counted by <see cref="Advance()"/> next: a run that diverged ends there.</summary>
     public void Observe(MetricSums step)
     {
         ArgumentNullException.ThrowIfNull(step);
