@@ -1,3 +1,4 @@
+using DistOpt.Core.Schedules;
 using DistOpt.Core.Training;
 using MessagePack;
 
@@ -103,10 +104,15 @@ public sealed record WireState(
     [property: Key(9)] int LastEpoch,
     [property: Key(10)] WireMetrics SinceRow)
 {
+    /// <summary>Null without a schedule that learns of evaluations.</summary>
+    [Key(13)]
+    public WirePlateau? Plateau { get; init; }
+
     public static WireState From(TrainingState state) => new(state.Step, state.Samples, state.SelectedStep ?? -1, state.SelectedValue,
         state.EvaluationsWithoutGain, state.PatienceBest, state.Evaluated, state.Keep, state.DecidedStop is { } stop ? (int)stop : -1,
         state.LastEpoch, WireMetrics.From(state.SinceRow))
     {
+        Plateau = state.Plateau is { } plateau ? new WirePlateau(plateau.Scale, plateau.Best, plateau.BadEvaluations, plateau.CooldownLeft) : null,
         FirstLoss = double.IsNaN(state.FirstLoss) ? null : state.FirstLoss,
         Diverged = state.Diverged,
     };
@@ -131,7 +137,22 @@ public sealed record WireState(
         DecidedStop = DecidedStop < 0 ? null : (StopReason)DecidedStop,
         LastEpoch = LastEpoch,
         SinceRow = SinceRow.ToMetrics(),
+        Plateau = Plateau is { } plateau ? new PlateauState
+        {
+            Scale = plateau.Scale,
+            Best = plateau.Best,
+            BadEvaluations = plateau.BadEvaluations,
+            CooldownLeft = plateau.CooldownLeft,
+        } : null,
         FirstLoss = FirstLoss ?? double.NaN,
         Diverged = Diverged,
     };
 }
+
+/// <summary><see cref="PlateauState"/> on the wire.</summary>
+[MessagePackObject]
+public sealed record WirePlateau(
+    [property: Key(0)] double Scale,
+    [property: Key(1)] double Best,
+    [property: Key(2)] int BadEvaluations,
+    [property: Key(3)] int CooldownLeft);

@@ -264,7 +264,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         }
         // a run that is interrupted is gone on with: its row is told when it is due
         bool ends = next.Stop is not (null or StopReason.Interrupted or StopReason.Cancelled);
-        if (next.Evaluate || ends || next.Epoch != done.Epoch) ReportRow(planner, done, next);
+        bool isDue = _setup.Spec.Training.LogEverySteps is { } every && next.Step % every == 0;
+        if (next.Evaluate || ends || isDue || next.Epoch != done.Epoch) ReportRow(planner, done, next);
     }
 
     private void ReportRow(StepPlanner planner, StepPlan done, StepPlan next)

@@ -14,10 +14,29 @@ internal static class ListCommand
             Description = "models, datasets, losses, metrics, optimizers, schedules, batches or consistencies; without it all names",
             Arity = ArgumentArity.ZeroOrOne,
         };
-        var command = new Command("list", "Lists what a spec can name, with fields, defaults and ranges") { kind };
+        var update = new Option<string>("--update")
+        {
+            Description = "Renews the tables of a Markdown file between <!-- list KIND --> and <!-- end of list -->",
+            HelpName = "file",
+        };
+        var command = new FormatCommand("list", "Lists what a spec can name, with fields, defaults, ranges and sources", "markdown") { kind, update };
         bind(command, invocation =>
         {
             var catalogs = SpecFiles.Catalogs(invocation.App);
+            if (invocation.Parse.GetValue(update) is { } file)
+            {
+                if (!File.Exists(file)) throw new SpecException("--update", $"'{file}' does not exist");
+                string before = File.ReadAllText(file), after = CatalogMarkdown.Update(before, file, catalogs);
+                if (after != before) File.WriteAllText(file, after);
+                invocation.Out.WriteLine(after == before ? $"{file} is as the catalogues are" : $"written: {file}");
+                return Task.FromResult(ExitCode.Done);
+            }
+            if (invocation.Format == "markdown")
+            {
+                string[] kinds = invocation.Parse.GetValue(kind) is { } one ? [one] : [.. CatalogListing.All(catalogs).Select(l => l.Name)];
+                foreach (string each in kinds) invocation.Console.Out.Write(CatalogMarkdown.Table(CatalogListing.Find(catalogs, each)));
+                return Task.FromResult(ExitCode.Done);
+            }
             if (invocation.Parse.GetValue(kind) is { } name)
             {
                 var listing = CatalogListing.Find(catalogs, name);

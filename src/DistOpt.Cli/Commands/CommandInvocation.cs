@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
@@ -17,7 +18,10 @@ internal sealed class CommandInvocation(ParseResult parse, DistOptAppDefinition 
     /// <summary>Cancelled by the first Ctrl-C.</summary>
     public CancellationToken Interrupt { get; } = interrupt;
 
-    public bool Json { get; } = parse.GetValue<string>("--format") == "json";
+    /// <summary>What <c>--format</c> says: text, json, or one of a <see cref="FormatCommand"/>.</summary>
+    public string Format { get; } = parse.GetValue<string>("--format") ?? "text";
+
+    public bool Json => Format == "json";
 
     /// <summary>Results for people: nothing goes here under <c>--format json</c>.</summary>
     public TextWriter Out => Json ? Console.Error : Console.Out;
@@ -72,11 +76,18 @@ internal static class GlobalOptions
         };
         option.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<string>() is not ("text" or "json"))
-                result.AddError($"--format: '{result.Tokens[0].Value}' is not known. Available: text, json");
+            string[] known = ["text", "json", .. result.Parent is CommandResult { Command: FormatCommand command } ? command.Formats : []];
+            if (!known.Contains(result.GetValueOrDefault<string>()))
+                result.AddError($"--format: '{result.Tokens[0].Value}' is not known. Available: {string.Join(", ", known)}");
         });
         return option;
     }
+}
+
+/// <summary>A command that knows formats beside text and json.</summary>
+internal sealed class FormatCommand(string name, string description, params string[] formats) : Command(name, description)
+{
+    public string[] Formats { get; } = formats;
 }
 
 /// <summary>Collects what is wrong in several places, so that all of it is told at once.</summary>

@@ -14,6 +14,8 @@ internal static class CommandList
         EvaluateCommand.Create,
         PredictCommand.Create,
         ShowCommand.Create,
+        PlotCommand.Create,
+        LearningRateFindCommand.Create,
         ListCommand.Create,
         InitCommand.Create,
         SchemaCommand.Create,

@@ -6,5 +6,5 @@ public sealed record ConstantScheduleOptions;
 /// <summary>The base rate at every step.</summary>
 public sealed class ConstantSchedule : ILearningRateSchedule
 {
-    public double RateAt(double baseRate, long step) => baseRate;
+    public double RateAt(double baseRate, in SchedulePosition position) => baseRate;
 }

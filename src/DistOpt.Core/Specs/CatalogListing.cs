@@ -58,7 +58,14 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
 
     private static CatalogListing Of(string name, ICatalog catalog)
     {
-        var common = name switch { "models" => typeof(ModelSpec), "datasets" => typeof(DataSpec), "optimizers" => typeof(OptimizerSpec), _ => null };
+        var common = name switch
+        {
+            "models" => typeof(ModelSpec),
+            "datasets" => typeof(DataSpec),
+            "optimizers" => typeof(OptimizerSpec),
+            "schedules" => typeof(ScheduleSpec),
+            _ => null,
+        };
         return new CatalogListing(name, catalog.Kind,
             [.. catalog.Entries.Select(e => new EntryListing(
                 e.Name, e.Summary, e.Source, [.. Fields(RecordShape.Of(e.OptionsType), null, "", null)]))],

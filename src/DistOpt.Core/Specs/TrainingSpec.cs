@@ -44,7 +44,7 @@ public sealed record TrainingSpec
 
     [Description("The learning rate over the steps")]
     [Plugin("schedules")]
-    public PluginSpec Schedule { get; init; } = new("constant");
+    public ScheduleSpec Schedule { get; init; } = new();
 
     [Description("The global batch, over all workers")]
     [Plugin("batches")]
@@ -140,6 +140,31 @@ public sealed record ModelSpec() : PluginSpec("mlp")
 
     [Description("Patterns ('*' matches any characters) of parameter names that are not trained")]
     public ImmutableArray<string> Freeze { get; init; } = [];
+}
+
+/// <summary>
+/// <c>schedule:</c>. The plug-in's name stands under <c>kind</c>, the fields of its options record beside the warm-up, which every schedule has.
+/// </summary>
+public sealed record ScheduleSpec() : PluginSpec("constant"), IValidatableObject
+{
+    [Description("Steps of the linear warm-up in front of the schedule; 0 = none")]
+    [Range(0, long.MaxValue)]
+    public long WarmupSteps { get; init; }
+
+    [Description("The same in epochs, rounded up to whole steps; null = by warmup_steps")]
+    [Range(0.0, 1_000_000.0)]
+    public double? WarmupEpochs { get; init; }
+
+    [Description("Factor of the warm-up's first step (torch's LinearLR; 0 as transformers); auto = the first of warmup_steps equal parts")]
+    [NullName("auto")]
+    [Range(0.0, 1.0)]
+    public double? WarmupStartFactor { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (WarmupSteps > 0 && WarmupEpochs is not null)
+            yield return new ValidationResult("is set, and so is warmup_steps; leave one of them out", [nameof(WarmupEpochs)]);
+    }
 }
 
 /// <summary><c>optimizer:</c>. The plug-in's name stands under <c>kind</c>, the fields of its options record beside the common ones.</summary>
@@ -263,6 +288,10 @@ public sealed record TrainingSection
     [Description("Most samples in one forward and backward pass; a larger gradient shard is accumulated in order; null = no limit")]
     [Range(1, int.MaxValue)]
     public int? MicroBatch { get; init; }
+
+    [Description("A row of training metrics every so many steps, beside those of evaluations and epochs; targets and patience on train metrics go by the latest row; null = those alone")]
+    [Range(1, long.MaxValue)]
+    public long? LogEverySteps { get; init; }
 
     [Description("Consistency of the parameter server")]
     [Plugin("consistencies")]

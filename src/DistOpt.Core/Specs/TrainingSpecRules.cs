@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using DistOpt.Core.Functions;
+using DistOpt.Core.Optimizers;
+using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs.Binding;
 
 namespace DistOpt.Core.Specs;
@@ -26,6 +28,8 @@ public static partial class TrainingSpecRules
         new(["stop.patience"], s => s.Stop.Patience is { } patience ? Metric("stop.patience.metric", patience.Metric, s) : []),
         new(["stop", "evaluate.every_epochs", "evaluate.every_steps"], Evaluations),
         new(["storage.kind", "storage.path"], Storage),
+        new(["schedule", "optimizer"], Schedule),
+        new(["schedule", "evaluate.every_epochs", "evaluate.every_steps", "data.validation_fraction"], Plateau),
     ];
 
     /// <summary>Whether a smaller value of the metric is better, as far as the name's last part tells; null when it does not.</summary>
@@ -135,6 +139,29 @@ public static partial class TrainingSpecRules
             yield return new("storage.path", $"is '{spec.Storage.Path}', but must begin at the root, since nodes run in different folders");
         else if (!isShared && spec.Storage.Path is { } path)
             yield return new("storage.path", $"is '{path}', but storage.kind is coordinator; set storage.kind to shared or leave the path away");
+    }
+
+    private static IEnumerable<SpecViolation> Schedule(TrainingSpec spec)
+    {
+        var schedule = spec.Schedule;
+        if (schedule.Options is IHorizonOptions { TotalSteps: { } total } && schedule.WarmupSteps >= total)
+            yield return new("schedule.warmup_steps",
+                $"is {schedule.WarmupSteps}, but must be below {total}, the total_steps, which begin with the warm-up");
+        if (schedule.Options is CyclicScheduleOptions { MaxLearningRate: { } most }
+            && spec.Optimizer.Options is ILearningRateOptions { LearningRate: var least } && most < least)
+            yield return new("schedule.max_learning_rate",
+                $"is {Show(most)}, but must be at least {Show(least)}, the optimizer's learning_rate, from which it rises");
+    }
+
+    private static IEnumerable<SpecViolation> Plateau(TrainingSpec spec)
+    {
+        if (spec.Schedule.Options is not ReduceOnPlateauOptions) yield break;
+        if (spec.Data.ValidationFraction == 0)
+            yield return new("schedule.kind",
+                $"is '{spec.Schedule.Kind}', which follows a validation metric, but data.validation_fraction is 0; set a fraction above 0");
+        else if (spec.Evaluate is { EveryEpochs: null, EverySteps: null })
+            yield return new("schedule.kind",
+                $"is '{spec.Schedule.Kind}', which waits for evaluations, but evaluate.every_epochs and every_steps are null; set one of the two");
     }
 
     private static string NearestSplit(string split) => split switch

@@ -16,6 +16,7 @@ public sealed class StepPlanner
 {
     private readonly TrainingSpec _spec;
     private readonly ILearningRateSchedule _schedule;
+    private readonly IEvaluatedSchedule? _evaluatedSchedule;
     private readonly double _baseRate;
     private readonly int _batchSize;
     private readonly long _trainCount;
@@ -26,11 +27,12 @@ public sealed class StepPlanner
     private bool _evaluated;
     private StopReason? _decidedStop;
     private bool _checkpointRequested;
+    private PlateauState? _plateau;
     private double _firstLoss = double.NaN;
     private bool _diverged;
 
     /// <param name="spec">The resolved spec.</param>
-    /// <param name="schedule">Learning-rate schedule.</param>
+    /// <param name="schedule">Learning-rate schedule, without the warm-up, which is added here.</param>
     /// <param name="baseRate">The optimizer's learning rate.</param>
     /// <param name="batchSize">Samples in a global batch, at least 1.</param>
     /// <param name="data">Sizes of the splits; the training part has at least one sample.</param>
@@ -38,10 +40,11 @@ public sealed class StepPlanner
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(data.Train, 1);
-        (_spec, _schedule, _baseRate, _batchSize, _trainCount) = (spec, schedule, baseRate, batchSize, data.Train);
+        (_spec, _baseRate, _batchSize, _trainCount) = (spec, baseRate, batchSize, data.Train);
+        (_schedule, _evaluatedSchedule) = (new WarmedUpSchedule(schedule, spec.Schedule), schedule as IEvaluatedSchedule);
         _hasValidation = data.Validation > 0;
         StepsPerEpoch = (_trainCount + batchSize - 1) / batchSize;
-        TotalSteps = Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue);
+        TotalSteps = Math.Min(Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue), StepsFor(spec.Stop.MaxSamples));
         Current = PlanOf(0) with { Checkpoint = CheckpointAfter(0) };
     }
 
@@ -105,6 +108,7 @@ public sealed class StepPlanner
         Evaluated = _evaluated,
         Keep = Current.Keep,
         DecidedStop = _decidedStop,
+        Plateau = _plateau,
         FirstLoss = _firstLoss,
         Diverged = _diverged,
     };
@@ -116,7 +120,7 @@ public sealed class StepPlanner
         Samples = state.Samples;
         (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
-        (_evaluated, _decidedStop) = (state.Evaluated, state.DecidedStop);
+        (_evaluated, _decidedStop, _plateau) = (state.Evaluated, state.DecidedStop, state.Plateau);
         (_firstLoss, _diverged) = (state.FirstLoss, state.Diverged);
         Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
         Current = Current with { Evaluate = Current.Evaluate && !state.Evaluated, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
@@ -150,7 +154,7 @@ public sealed class StepPlanner
         if (_diverged) next = next with { Stop = StopReason.Diverged };
         else if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
-        else if (done >= TotalSteps) next = next with { Stop = StopReason.MaxSteps };
+        else if (done >= _spec.Stop.MaxSteps) next = next with { Stop = StopReason.MaxSteps };
         else if (Samples >= _spec.Stop.MaxSamples) next = next with { Stop = StopReason.MaxSamples };
         // a run that is interrupted or has diverged ends at once; every other end is measured first
         bool endsAtOnce = next.Stop is StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged;
@@ -170,7 +174,15 @@ public sealed class StepPlanner
         _decidedStop ??= decided;
         bool selected = keep || Current.Keep;
         _evaluated = true;
-        Current = Current with { Evaluate = false, Stop = Current.Stop ?? _requestedStop ?? _decidedStop, Keep = selected };
+        if (_evaluatedSchedule is { } follows && ValueOf(follows.Metric, "validation.", validation) is { } value)
+            _plateau = follows.Observe(_plateau ?? new PlateauState(), value, _baseRate);
+        Current = Current with
+        {
+            Evaluate = false,
+            Stop = Current.Stop ?? _requestedStop ?? _decidedStop,
+            Keep = selected,
+            LearningRate = RateAt(Current.Step, Samples),
+        };
         return new EvaluationOutcome(Current, selected);
     }
 
@@ -189,8 +201,15 @@ public sealed class StepPlanner
         long epoch = step / StepsPerEpoch;
         long start = step % StepsPerEpoch * _batchSize;
         int size = (int)Math.Min(_batchSize, _trainCount - start);
-        return new StepPlan(step, (int)epoch, start, size, _schedule.RateAt(_baseRate, step)) { Assignment = Assignment };
+        return new StepPlan(step, (int)epoch, start, size, RateAt(step, epoch * _trainCount + start)) { Assignment = Assignment };
     }
+
+    /// <summary>Steps that take at least so many samples.</summary>
+    private long StepsFor(long? samples) => samples is not { } wanted ? long.MaxValue
+        : wanted / _trainCount * StepsPerEpoch + (wanted % _trainCount + _batchSize - 1) / _batchSize;
+
+    private double RateAt(long step, long samples) =>
+        _schedule.RateAt(_baseRate, SchedulePosition.InSteps(step, samples, TotalSteps, StepsPerEpoch)) * (_plateau?.Scale ?? 1);
 
     private bool CheckpointAfter(long step)
     {

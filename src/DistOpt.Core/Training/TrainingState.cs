@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using DistOpt.Core.Schedules;
 
 namespace DistOpt.Core.Training;
 
@@ -35,6 +36,8 @@ public sealed record TrainingState
     /// <summary>What the evaluation at <see cref="Step"/> decided (target, patience); null where it decided to go on.</summary>
     public StopReason? DecidedStop { get; init; }
 
+    /// <summary>What a schedule that learns of evaluations remembers; null for the others, and before the first evaluation.</summary>
+    public PlateauState? Plateau { get; init; }
     /// <summary>Mean loss of the run's first step; NaN before it.</summary>
     public double FirstLoss { get; init; } = double.NaN;
 

@@ -236,7 +236,7 @@ internal sealed class JobHarness : IAsyncDisposable
     public static TrainingSpec SpecOf(int workers = 2, int servers = 1, int shards = 4, int epochs = 2, int batch = 10) => new TrainingSpec
     {
         Optimizer = new OptimizerSpec("adam", new AdamOptions { LearningRate = 1e-3 }),
-        Schedule = new PluginSpec("constant", Activator.CreateInstance(ScheduleCatalog.Default.Entries.Single(e => e.Name == "constant").OptionsType)),
+        Schedule = new ScheduleSpec { Options = new ConstantScheduleOptions() },
         Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = batch }),
         Training = new TrainingSection { Workers = workers, Servers = servers, GradientShards = shards, Epochs = epochs },
         Evaluate = new EvaluateSection { BatchSize = 7 },

@@ -1,5 +1,6 @@
 using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Parameters;
+using DistOpt.Core.Schedules;
 using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Tests.Checkpoints;
@@ -44,6 +45,7 @@ internal static class CheckpointFixture
             PatienceBest = double.NegativeInfinity,
             Evaluated = true,
             DecidedStop = StopReason.Target,
+            Plateau = new PlateauState { Scale = 0.01, BadEvaluations = 2, CooldownLeft = 1 },
             LastEpoch = 1,
             SinceRow = since,
         };

@@ -1,9 +1,14 @@
 using DistOpt.Core.Schedules;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Tests.Schedules;
 
+/// <summary>What every schedule of the catalogue is held to, with every form of warm-up.</summary>
 public sealed class ScheduleContractTests
 {
+    private const int Train = 45, Batch = 10, Epochs = 12;
+
     public static TheoryData<string> All => [.. ScheduleCatalog.Default.Entries.Select(e => e.Name)];
 
     private static ILearningRateSchedule Make(string name)
@@ -13,16 +18,124 @@ public sealed class ScheduleContractTests
     }
 
     [Theory, MemberData(nameof(All))]
-    public void The_rate_is_a_function_of_the_step_alone(string name)
+    public void The_rate_is_a_function_of_the_position_alone(string name)
     {
         var forward = Make(name);
         var backward = Make(name);
         long[] steps = [0, 1, 2, 10, 999, 1000, 1_000_000];
-        double[] rates = [.. steps.Select(s => forward.RateAt(0.1, s))];
-        Assert.Equal(rates.Reverse(), steps.Reverse().Select(s => backward.RateAt(0.1, s)));
+        double[] rates = [.. steps.Select(s => forward.RateAt(0.1, At(s)))];
+        Assert.Equal(rates.Reverse(), steps.Reverse().Select(s => backward.RateAt(0.1, At(s))));
         Assert.All(rates, r => Assert.True(double.IsFinite(r) && r >= 0));
+
+        static SchedulePosition At(long step) => SchedulePosition.InSteps(step, step * 32, 1000, 43);
+    }
+
+    [Theory, MemberData(nameof(All))]
+    public void Counted_in_samples_a_fixed_batch_gives_the_same_bits_as_counted_in_steps(string name)
+    {
+        var schedule = Make(name);
+        for (long step = 0; step < 700; step += 7)
+        {
+            double bySteps = schedule.RateAt(0.1, SchedulePosition.InSteps(step, step * 32, 640, 40));
+            double bySamples = schedule.RateAt(0.1, SchedulePosition.InSamples(step, step * 32, 640 * 32, 40 * 32, 32));
+            Assert.Equal(BitConverter.DoubleToInt64Bits(bySteps), BitConverter.DoubleToInt64Bits(bySamples));
+        }
+    }
+
+    /// <summary>A growing batch: what counts is the share of the samples, whatever number of steps it took.</summary>
+    [Fact]
+    public void A_varying_batch_moves_the_horizon_by_samples()
+    {
+        var cosine = Make("cosine");
+        double half = cosine.RateAt(1, SchedulePosition.InSamples(step: 3, samples: 3200, totalSamples: 6400, samplesPerEpoch: 640, nominalBatch: 32));
+        Assert.Equal(0.5, half, 1e-15);
+        Assert.Equal(0.01, Make("step").RateAt(0.1 * 10, SchedulePosition.InSamples(7, 640 * 60, 640 * 90, 640, 32)), 1e-15);
+    }
+
+    /// <summary>A restart at every step, before and after every evaluation, with and without warm-up.</summary>
+    [Theory, MemberData(nameof(All))]
+    public void A_planner_that_is_restored_anywhere_goes_on_with_the_same_rates(string name)
+    {
+        ScheduleSpec[] specs = [new(), new() { WarmupSteps = 7 }, new() { WarmupEpochs = 1.5, WarmupStartFactor = 0.1 }];
+        foreach (var spec in specs)
+        {
+            var straight = Rates(name, spec, (planner, _) => planner);
+            Assert.True(straight.Count > Train / Batch * Epochs);
+            int moments = 0;
+            var restored = Rates(name, spec, (planner, make) =>
+            {
+                moments++;
+                var other = make();
+                other.Restore(planner.Save());
+                Assert.Equal(planner.Current.LearningRate, other.Current.LearningRate);
+                return other;
+            });
+            Assert.True(moments > straight.Count);
+            Assert.Equal(straight, restored);
+        }
+    }
+
+    /// <summary>Whatever ends the run first is its length: 45 samples an epoch are 5 steps of 10, the last with 5.</summary>
+    [Theory]
+    [InlineData(null, null, 60)]
+    [InlineData(7L, null, 7)]
+    [InlineData(null, 90L, 10)]
+    [InlineData(null, 101L, 12)]
+    [InlineData(11L, 101L, 11)]
+    public void The_horizon_is_the_runs_length(long? maxSteps, long? maxSamples, long expected)
+    {
+        var spec = new TrainingSpec
+        {
+            Training = new TrainingSection { Epochs = Epochs, GradientShards = 1 },
+            Stop = new StopSection { MaxSteps = maxSteps, MaxSamples = maxSamples },
+        };
+        var planner = new StepPlanner(spec, new PolynomialSchedule(new()), 1, Batch, new DataCounts(Train, 0, 0));
+        Assert.Equal(expected, planner.TotalSteps);
+        while (planner.Current.Stop is null)
+        {
+            Assert.Equal(1 - planner.Current.Step / (double)expected, planner.Current.LearningRate, 1e-12);
+            planner.Advance();
+        }
+        Assert.Equal((expected, 0.0), (planner.Current.Step, planner.Current.LearningRate));
     }
 
     [Fact]
-    public void Constant_is_the_base_rate() => Assert.Equal(0.25, Make("constant").RateAt(0.25, 12345));
+    public void The_plateau_test_above_sees_reductions()
+    {
+        var rates = Rates("reduce-on-plateau", new ScheduleSpec(), (planner, _) => planner);
+        Assert.Equal(3, rates.Distinct().Count());
+        Assert.Equal(0.1, rates[0]);
+    }
+
+    /// <summary>Rates of all steps of a run whose loss falls for two evaluations and then stands.</summary>
+    private static List<double> Rates(string name, ScheduleSpec schedule, Func<StepPlanner, Func<StepPlanner>, StepPlanner> interrupt)
+    {
+        var options = name == "reduce-on-plateau" ? new ReduceOnPlateauOptions { Patience = 2, Cooldown = 1 }
+            : Activator.CreateInstance(ScheduleCatalog.Default.Entries.Single(e => e.Name == name).OptionsType)!;
+        var spec = new TrainingSpec
+        {
+            Schedule = schedule with { Kind = name, Options = options },
+            Training = new TrainingSection { Epochs = Epochs, GradientShards = 1 },
+        };
+        var rates = new List<double>();
+        var planner = Planner();
+        while (planner.Current.Stop is null || planner.Current.Evaluate)
+        {
+            planner = interrupt(planner, Planner);
+            if (planner.Current.Evaluate)
+            {
+                var sums = new MetricSums();
+                sums.Add(MetricSums.Loss, Math.Max(1, 3 - planner.Current.Epoch), 1);
+                planner.Evaluated(sums);
+            }
+            else
+            {
+                rates.Add(planner.Current.LearningRate);
+                planner.Advance();
+            }
+        }
+        return rates;
+
+        StepPlanner Planner() => new(spec, ScheduleCatalog.Default.Get(name)(options), 0.1, Batch, new DataCounts(Train, 5, 0));
+    }
 }

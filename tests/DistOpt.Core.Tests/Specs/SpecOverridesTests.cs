@@ -37,7 +37,7 @@ public sealed class SpecOverridesTests
         Assert.False(spec.Data.OptionsAs<MnistOptions>().Normalize);
         Assert.Equal(0, spec.Data.Prefetch);
         Assert.Equal(8, spec.Batch.OptionsAs<Core.Batching.FixedBatchOptions>().Size);
-        Assert.Equal(5, spec.Schedule.OptionsAs<CosineOptions>().WarmupSteps);
+        Assert.Equal(5, spec.Schedule.WarmupSteps);
     }
 
     [Fact]

@@ -57,6 +57,9 @@ public sealed class SpecWriterTests
               global_norm: null
             schedule:
               kind: constant
+              warmup_steps: 0
+              warmup_epochs: null
+              warmup_start_factor: auto
             batch:
               kind: fixed
               size: 32
@@ -67,6 +70,7 @@ public sealed class SpecWriterTests
               servers: 1
               gradient_shards: 2
               micro_batch: null
+              log_every_steps: null
               consistency:
                 kind: bsp
               replicas: 0
@@ -183,7 +187,13 @@ public sealed class SpecWriterTests
                     DecayBiases = Pick(true, false),
                     Groups = [new() { Match = [Text()], LearningRateScale = random.NextDouble(), WeightDecay = Pick<double?>(null, 1) }],
                 }),
-            Schedule = new PluginSpec("cosine", new CosineOptions { WarmupSteps = random.NextInt64() }),
+            Schedule = new ScheduleSpec
+            {
+                Kind = "cosine",
+                Options = new CosineOptions { TotalSteps = random.NextInt64() },
+                WarmupSteps = random.NextInt64(),
+                WarmupStartFactor = Pick<double?>(null, 0.25),
+            },
             Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }),
             Training = new TrainingSection
             {

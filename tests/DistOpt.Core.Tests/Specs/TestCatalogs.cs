@@ -76,7 +76,7 @@ public sealed record CsvOptions
 public sealed record CosineOptions
 {
     [Range(0, long.MaxValue)]
-    public long WarmupSteps { get; init; }
+    public long TotalSteps { get; init; }
 }
 
 public sealed record Nothing;

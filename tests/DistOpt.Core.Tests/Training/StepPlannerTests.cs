@@ -203,6 +203,6 @@ public sealed class StepPlannerTests
 
     private sealed class Flat : ILearningRateSchedule
     {
-        public double RateAt(double baseRate, long step) => baseRate;
+        public double RateAt(double baseRate, in SchedulePosition position) => baseRate;
     }
 }

@@ -1,0 +1,90 @@
+using System.CommandLine;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Plots;
+
+namespace DistOpt;
+
+/// <summary><c>plot RUN...</c>: loss, metrics, learning rate and batch size as a picture.</summary>
+internal sealed class PlotCommand
+{
+    private readonly Argument<string[]> _runs = new("runs")
+    {
+        Description = "Run directories, or ids of runs below runs/; several are drawn over each other",
+        Arity = ArgumentArity.OneOrMore,
+    };
+
+    private readonly Option<string> _out = new("--out") { Description = "File to write; default: plot.png or plot.svg in the run's folder", HelpName = "file" };
+
+    private readonly Option<string[]> _label = new("--label")
+    {
+        Description = "Name of a run in the legend, in the order of the runs; repeatable",
+        HelpName = "text",
+        AllowMultipleArgumentsPerToken = false,
+    };
+
+    private readonly Option<string> _panels = new("--panels")
+    {
+        Description = "What to draw, such as loss,accuracy; default: loss, every metric, learning_rate, batch_size",
+        HelpName = "names",
+    };
+
+    private readonly Option<bool> _epochs = new("--epochs") { Description = "Epochs instead of steps below" };
+    private readonly Option<bool> _logLoss = new("--log-loss") { Description = "Loss on a logarithmic axis" };
+
+    public static Command Create(Bind bind)
+    {
+        var plot = new PlotCommand();
+        var command = new FormatCommand("plot", "Draws a run's metrics as PNG or SVG (--format png, --format svg)", "png", "svg")
+        {
+            plot._runs, plot._out, plot._label, plot._panels, plot._epochs, plot._logLoss,
+        };
+        bind(command, plot.Run);
+        return command;
+    }
+
+    /// <summary>The format of a picture by what was asked for and by the name of its file.</summary>
+    /// <exception cref="SpecException">The two contradict each other, or neither tells.</exception>
+    internal static PlotFormat FormatOf(string format, string? path)
+    {
+        PlotFormat? asked = format switch { "png" => PlotFormat.Png, "svg" => PlotFormat.Svg, _ => null };
+        if (path is null) return asked ?? PlotFormat.Png;
+        PlotFormat? named = Path.GetExtension(path).ToLowerInvariant() switch { ".png" => PlotFormat.Png, ".svg" => PlotFormat.Svg, _ => null };
+        if (named is null && asked is null) throw new SpecException("--out", $"'{path}' does not end in .png or .svg; let it, or give --format png or svg");
+        if (named is not null && asked is not null && named != asked) throw new SpecException("--out", $"'{path}' does not end in .{format}, but --format is {format}");
+        return asked ?? named!.Value;
+    }
+
+    private Task<int> Run(CommandInvocation invocation)
+    {
+        var parse = invocation.Parse;
+        string[] names = parse.GetRequiredValue(_runs), labels = parse.GetValue(_label) ?? [];
+        string? path = parse.GetValue(_out);
+        var violations = new ViolationCollector();
+        var readers = names.Select(name => violations.Try(() => RunDirectoryReader.Open(name, invocation.Console.RunsRoot))).ToArray();
+        var runs = readers.Select((reader, i) => reader is null ? null : violations.Try(() => RunCurves.Read(reader, labels.ElementAtOrDefault(i)))).ToArray();
+        if (labels.Length > 0 && labels.Length != names.Length)
+            violations.Add("--label", $"is given {Format.Plural(labels.Length, "time")} for {Format.Plural(names.Length, "run")}; give one for each run");
+        if (path is null && names.Length > 1) violations.Add("--out", "is needed for several runs; name the file to write");
+        if (path is not null && Directory.Exists(path)) violations.Add("--out", $"'{path}' is a folder; name a file in it");
+        var format = violations.Try(() => FormatOf(invocation.Format, path));
+        violations.ThrowIfAny();
+
+        var figure = new RunFigure(runs!, parse.GetValue(_epochs), parse.GetValue(_logLoss));
+        var panels = figure.Panels(parse.GetValue(_panels)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries));
+        path ??= Path.Combine(readers[0]!.Directory.Path, format == PlotFormat.Png ? "plot.png" : "plot.svg");
+        AtomicFile.Write(path, Figure.Draw(panels, format));
+        invocation.Write(
+            json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("file", path);
+                json.WriteStartArray("panels");
+                foreach (var panel in panels) json.WriteStringValue(panel.YLabel);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            },
+            writer => writer.WriteLine($"written: {path}"));
+        return Task.FromResult(ExitCode.Done);
+    }
+}

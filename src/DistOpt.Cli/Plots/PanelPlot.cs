@@ -1,0 +1,102 @@
+using ScottPlot;
+
+namespace DistOpt.Plots;
+
+/// <summary>One panel as a plot of the library.</summary>
+internal static class PanelPlot
+{
+    private const float LabelSize = 13, TickSize = 11, LegendSize = 11;
+
+    public static Plot Create(PlotPanel panel)
+    {
+        var plot = new Plot();
+        Style(plot);
+        foreach (var series in panel.Series) Add(plot, panel, series);
+        foreach (var mark in panel.Marks) Add(plot, panel, mark);
+        plot.XLabel(panel.XLabel, LabelSize);
+        plot.YLabel(panel.YLabel, LabelSize);
+        plot.Axes.Bottom.Label.Bold = plot.Axes.Left.Label.Bold = false;
+        if (panel.Title is { } title) plot.Title(title, LabelSize);
+        plot.Axes.Title.Label.Bold = false;
+        Limits(plot, panel);
+        if (panel.Series.Any(s => s.Name is not null)) plot.ShowLegend(Place(panel.LegendPlace));
+        else plot.HideLegend();
+        plot.Font.Set(PlotFont.Name);
+        return plot;
+    }
+
+    private static Alignment Place(LegendPlace place) => place switch
+    {
+        LegendPlace.LowerRight => Alignment.LowerRight,
+        LegendPlace.LowerLeft => Alignment.LowerLeft,
+        _ => Alignment.UpperRight,
+    };
+
+    private static void Style(Plot plot)
+    {
+        plot.Grid.MajorLineColor = Color.FromHex("#E4E4E4");
+        plot.Axes.Color(Color.FromHex("#333333"));
+        plot.Axes.Right.FrameLineStyle.IsVisible = plot.Axes.Top.FrameLineStyle.IsVisible = false;
+        plot.Axes.Bottom.TickLabelStyle.FontSize = plot.Axes.Left.TickLabelStyle.FontSize = TickSize;
+        plot.Axes.Left.MinimumSize = 64; // so that the panels of a column are in line
+        plot.Axes.Right.MinimumSize = 18;
+        plot.Axes.Top.MinimumSize = 14;
+        plot.Legend.FontSize = LegendSize;
+        plot.Legend.OutlineColor = Colors.Transparent;
+        plot.Legend.ShadowColor = Colors.Transparent;
+        plot.Legend.BackgroundColor = Colors.White.WithAlpha(0.75);
+        plot.Legend.FontName = PlotFont.Name;
+    }
+
+    private static void Add(Plot plot, PlotPanel panel, PlotSeries series)
+    {
+        var points = series.X.Zip(series.Y, (x, y) => new Coordinates(On(x, panel.IsLogX), On(y, panel.IsLogY)))
+            .Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y)).ToArray();
+        if (points.Length == 0) return;
+        var line = plot.Add.ScatterLine(points);
+        line.Color = Color.FromHex(Figure.Colors[series.Color % Figure.Colors.Length]).WithAlpha(series.IsFaint ? 0.45 : 1);
+        line.LineWidth = series.IsFaint ? 1.2f : 1.8f;
+        line.MarkerSize = points.Length == 1 ? 6 : 0; // a line of one point would not be seen
+        if (series.IsStaircase) line.ConnectStyle = ConnectStyle.StepHorizontal;
+        if (series.Name is { } name) line.LegendText = name;
+    }
+
+    private static void Add(Plot plot, PlotPanel panel, PlotMark mark)
+    {
+        var (x, y) = (On(mark.X, panel.IsLogX), On(mark.Y, panel.IsLogY));
+        if (!double.IsFinite(x) || !double.IsFinite(y)) return;
+        var color = Color.FromHex(Figure.Colors[mark.Color % Figure.Colors.Length]);
+        var line = plot.Add.VerticalLine(x, 1, color.WithAlpha(0.4));
+        line.ExcludeFromLegend = true;
+        var point = plot.Add.ScatterPoints(new[] { new Coordinates(x, y) }, color);
+        point.MarkerShape = MarkerShape.FilledCircle;
+        point.MarkerSize = 9;
+        if (mark.Name is { } name) point.LegendText = name;
+    }
+
+    private static void Limits(Plot plot, PlotPanel panel)
+    {
+        double most = panel.YMax is { } given ? On(given, panel.IsLogY) : double.PositiveInfinity;
+        double least = panel.YMin is { } low ? On(low, panel.IsLogY) : double.NegativeInfinity;
+        double[] x = [.. panel.Series.SelectMany(s => s.X).Select(v => On(v, panel.IsLogX)).Where(double.IsFinite)];
+        double[] y = [.. panel.Series.SelectMany(s => s.Y).Select(v => On(v, panel.IsLogY)).Where(v => double.IsFinite(v) && v <= most && v >= least)];
+        if (x.Length == 0) x = [0, 1];
+        if (y.Length == 0) y = [0, 1];
+        var (left, right) = Widened(x.Min(), x.Max(), 0.02);
+        var (bottom, top) = Widened(y.Min(), y.Max(), 0.08);
+        // rounding makes a flat curve look like a mountain range: at least a hundredth of the value from edge to edge
+        double extent = panel.IsLogY ? 0.1 : 0.01 * Math.Max(Math.Abs(bottom), Math.Abs(top));
+        if (top - bottom < extent) (bottom, top) = ((bottom + top) / 2 - extent / 2 - 1e-12, (bottom + top) / 2 + extent / 2 + 1e-12);
+        plot.Axes.SetLimits(left, right, bottom, top);
+        plot.Axes.Bottom.TickGenerator = panel.IsLogX ? AxisTicks.Logarithmic(left, right) : AxisTicks.Linear(integersOnly: true);
+        plot.Axes.Left.TickGenerator = panel.IsLogY ? AxisTicks.Logarithmic(bottom, top) : AxisTicks.Linear(integersOnly: false);
+    }
+
+    private static (double From, double To) Widened(double from, double to, double share)
+    {
+        double margin = to > from ? (to - from) * share : Math.Max(1e-9, Math.Abs(to) * share);
+        return (from - margin, to + margin);
+    }
+
+    private static double On(double value, bool isLog) => !isLog ? value : value > 0 ? Math.Log10(value) : double.NaN;
+}

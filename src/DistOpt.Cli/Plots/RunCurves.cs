@@ -1,0 +1,51 @@
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+
+namespace DistOpt.Plots;
+
+/// <summary>A run's rows as curves.</summary>
+/// <param name="Name">In the legend.</param>
+/// <param name="Rows">Of training and validation, in order.</param>
+/// <param name="Selected">Step of the selected weights; null while there are none.</param>
+internal sealed record RunCurves(string Name, IReadOnlyList<MetricRow> Rows, long? Selected)
+{
+    /// <exception cref="SpecException">The run has no rows yet, or a file of it is damaged.</exception>
+    public static RunCurves Read(RunDirectoryReader run, string? name)
+    {
+        string path = run.Directory.Path;
+        MetricRow[] rows = [.. run.Rows().Where(r => r.Split != DataSplit.Test)];
+        if (rows.Length == 0) throw new SpecException("", $"run '{path}' has no metrics yet; wait for its first evaluation");
+        return new RunCurves(name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))), rows, run.Summary()?.Selected?.Step);
+    }
+
+    /// <summary>Names of the metrics, in the order of their first appearance.</summary>
+    public IEnumerable<string> Metrics => Rows.SelectMany(r => r.Metrics).Select(m => m.Key).Distinct();
+
+    /// <summary>
+    /// Steps in an epoch: the last row of an epoch is its end, and no row is behind the end of its epoch. Where the batch size varies it is that of
+    /// the longest epoch.
+    /// </summary>
+    public double StepsPerEpoch => Math.Max(1, Rows.Where(r => r.Split == DataSplit.Train).Select(r => r.Step / (r.Epoch + 1.0)).DefaultIfEmpty(1).Max());
+
+    /// <summary>
+    /// Batch sizes without what remained for the last batch of an epoch, which no strategy chose, as far as other rows of the epoch tell the size.
+    /// </summary>
+    public (double[] Steps, double[] Sizes) BatchSizes()
+    {
+        var rows = Rows.Where(r => r.Split == DataSplit.Train && r.BatchSize is not null).ToList();
+        var kept = rows.Where((row, i) =>
+        {
+            bool endsEpoch = i == rows.Count - 1 || rows[i + 1].Epoch != row.Epoch;
+            return !(endsEpoch && i > 0 && rows[i - 1].Epoch == row.Epoch && row.BatchSize < rows[i - 1].BatchSize);
+        }).ToList();
+        return ([.. kept.Select(r => (double)r.Step)], [.. kept.Select(r => (double)r.BatchSize!.Value)]);
+    }
+
+    /// <summary>The values of one split; rows without one are left out.</summary>
+    public (double[] Steps, double[] Values) Curve(DataSplit split, Func<MetricRow, double?> value)
+    {
+        var points = Rows.Where(r => r.Split == split).Select(r => (r.Step, Value: value(r))).Where(p => p.Value is not null).ToArray();
+        return ([.. points.Select(p => (double)p.Step)], [.. points.Select(p => p.Value!.Value)]);
+    }
+}

@@ -1,0 +1,197 @@
+using DistOpt.Core.Schedules;
+
+namespace DistOpt.Core.Tests.Schedules;
+
+/// <summary>
+/// Every schedule against values that were computed another way: torch's own recurrences from step to step where it has them, tables that were
+/// computed from the published definitions by another program elsewhere.
+/// </summary>
+public sealed class ScheduleValueTests
+{
+    private const int Total = 60, PerEpoch = 4;
+
+    private static double At(ILearningRateSchedule schedule, long step, double baseRate = 0.1, long total = Total) =>
+        schedule.RateAt(baseRate, SchedulePosition.InSteps(step, step * 8, total, PerEpoch));
+
+    private static void Equal(IReadOnlyList<double> expected, ILearningRateSchedule schedule, double baseRate = 0.1, long total = Total)
+    {
+        for (int step = 0; step < expected.Count; step++)
+        {
+            double actual = At(schedule, step, baseRate, total);
+            Assert.True(Math.Abs(expected[step] - actual) <= 1e-12 * baseRate, $"step {step}: {expected[step]:R} was expected, but is {actual:R}");
+        }
+    }
+
+    /// <summary>The rate of every step, given the rate of the step before.</summary>
+    private static List<double> Recurrence(int steps, Func<int, double, double> next, double first = 0.1)
+    {
+        var rates = new List<double> { first };
+        for (int n = 1; n < steps; n++) rates.Add(next(n, rates[^1]));
+        return rates;
+    }
+
+    [Fact]
+    public void Constant_is_the_base_rate() => Assert.Equal(0.25, At(new ConstantSchedule(), 12345, 0.25));
+
+    [Fact]
+    public void Step_is_torchs_recurrence_by_steps_and_by_epochs()
+    {
+        Equal(Recurrence(Total, (n, rate) => n % 7 == 0 ? rate * 0.5 : rate),
+            new StepSchedule(new() { StepSize = 7, Unit = ScheduleUnit.Steps, Gamma = 0.5 }));
+        Equal(Recurrence(Total, (n, rate) => n % (3 * PerEpoch) == 0 ? rate * 0.1 : rate), new StepSchedule(new() { StepSize = 3 }));
+    }
+
+    [Fact]
+    public void Multi_step_drops_at_its_milestones()
+    {
+        Equal(Recurrence(Total, (n, rate) => n is 5 or 6 or 50 ? rate * 0.3 : rate),
+            new MultiStepSchedule(new() { Milestones = [5, 6, 50], Unit = ScheduleUnit.Steps, Gamma = 0.3 }));
+        Equal(Recurrence(Total, (n, rate) => n is 2 * PerEpoch or 9 * PerEpoch ? rate * 0.1 : rate), new MultiStepSchedule(new() { Milestones = [2, 9] }));
+    }
+
+    [Fact]
+    public void Exponential_is_a_factor_a_unit()
+    {
+        Equal(Recurrence(Total, (_, rate) => rate * 0.93), new ExponentialSchedule(new() { Gamma = 0.93, Unit = ScheduleUnit.Steps }));
+        Equal(Recurrence(Total, (n, rate) => n % PerEpoch == 0 ? rate * 0.95 : rate), new ExponentialSchedule(new()));
+        Assert.Equal(double.MaxValue, At(new ExponentialSchedule(new() { Gamma = 10, Unit = ScheduleUnit.Steps }), 1_000_000));
+    }
+
+    [Fact]
+    public void Inverse_time_falls_as_one_over_t()
+    {
+        var smooth = new InverseTimeSchedule(new() { DecayRate = 0.5, DecaySteps = 10 });
+        var stairs = new InverseTimeSchedule(new() { DecayRate = 0.5, DecaySteps = 10, Staircase = true });
+        Assert.Equal([0.1, 0.08, 0.1 / 1.5, 0.05, 0.025], new long[] { 0, 5, 10, 20, 60 }.Select(n => Math.Round(At(smooth, n), 15)), new Near());
+        Assert.Equal([0.1, 0.1, 0.1 / 1.5, 0.1 / 1.5, 0.05], new long[] { 0, 9, 10, 19, 20 }.Select(n => At(stairs, n)), new Near());
+    }
+
+    [Fact]
+    public void Inverse_sqrt_halves_when_time_has_quadrupled()
+    {
+        var given = new InverseSqrtSchedule(new() { Timescale = 4 });
+        double[] table = [0.1, 0.0707106781186548, 0.05, 0.0333333333333333, 0.025];
+        Assert.Equal(table, new long[] { 0, 4, 12, 32, 60 }.Select(n => At(given, n)), new Near());
+        Assert.Equal(0.1 / Math.Sqrt(2), At(new InverseSqrtSchedule(new()), 10_000), 1e-15);
+
+        // after a warm-up of 16 steps, by itself: the rate of step 64 is that of step 16 halved
+        var warmed = new WarmedUpSchedule(new InverseSqrtSchedule(new()), new() { WarmupSteps = 16 });
+        Assert.Equal([0.1, 0.1, 0.05], new long[] { 15, 16, 64 }.Select(n => At(warmed, n)), new Near());
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2.5)]
+    public void Polynomial_is_torchs_recurrence_and_stays_at_its_end(double power)
+    {
+        const int end = 40;
+        Equal(Recurrence(Total, (n, rate) => n >= end ? 0 : rate * Math.Pow((1 - n / (double)end) / (1 - (n - 1) / (double)end), power)),
+            new PolynomialSchedule(new() { Power = power, TotalSteps = end }));
+        Equal(Recurrence(Total, (n, rate) => rate - (0.1 - 0.02) / Total), new PolynomialSchedule(new() { EndLearningRate = 0.02 }));
+    }
+
+    [Fact]
+    public void Cosine_is_torchs_recurrence_and_stays_at_its_end()
+    {
+        const double min = 0.01;
+        double Next(int n, double rate) =>
+            (1 + Math.Cos(Math.PI * n / Total)) / (1 + Math.Cos(Math.PI * (n - 1) / Total)) * (rate - min) + min;
+        Equal(Recurrence(Total, Next), new CosineSchedule(new() { EtaMin = min }));
+        Assert.Equal(min, At(new CosineSchedule(new() { EtaMin = min }), Total + 17));
+        Assert.Equal(0.05, At(new CosineSchedule(new() { TotalSteps = 20 }), 10), 1e-15);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Cosine_restarts_count_up_as_torchs_do(int mult)
+    {
+        double now = -1, period = 5;
+        var rates = new List<double>();
+        for (int n = 0; n < 200; n++)
+        {
+            if (++now >= period) (now, period) = (now - period, period * mult);
+            rates.Add(0.01 + (0.1 - 0.01) * (1 + Math.Cos(Math.PI * now / period)) / 2);
+        }
+        Equal(rates, new CosineRestartsSchedule(new() { T_0 = 5, T_mult = mult, EtaMin = 0.01, Unit = ScheduleUnit.Steps }));
+        Assert.Equal(0.05, At(new CosineRestartsSchedule(new() { T_0 = 3 }), 3 * PerEpoch * 5 + 6), 1e-15);
+    }
+
+    [Fact]
+    public void One_cycle_is_torchs_table()
+    {
+        Equal([0.04, 0.131671842700025, 0.371671842700025, 0.668328157299975, 0.908328157299975, 1.0, 0.987464006235087, 0.950484632013474,
+            0.89091617757105, 0.811745653949763, 0.716943001791301, 0.611262021936289, 0.500002, 0.388741978063711, 0.283060998208699,
+            0.188258346050237, 0.10908782242895, 0.0495193679865263, 0.0125399937649126, 4e-06, 4e-06], new OneCycleSchedule(new()), 1, 20);
+        Equal([0.05, 0.1625, 0.275, 0.3875, 0.5, 0.3875, 0.275, 0.1625, 0.05, 0.0455, 0.041, 0.0365, 0.032, 0.0275, 0.023, 0.0185, 0.014,
+            0.0095, 0.005, 0.0005],
+            new OneCycleSchedule(new() { PctStart = 0.25, DivFactor = 10, FinalDivFactor = 100, ThreePhase = true, AnnealStrategy = AnnealStrategy.Linear }),
+            0.5, 20);
+        Assert.Equal(0.1 / 25 / 1e4, At(new OneCycleSchedule(new()), 0, total: 1), 1e-15); // a run of one step is at the end
+    }
+
+    [Fact]
+    public void Cyclic_is_torchs_table()
+    {
+        Equal([0.1, 0.325, 0.55, 0.775, 1.0, 0.55, 0.1, 0.325, 0.55, 0.775, 1.0, 0.55, 0.1],
+            new CyclicSchedule(new() { MaxLearningRate = 1, StepSizeUp = 4, StepSizeDown = 2 }));
+        Equal([0.1, 0.325, 0.55, 0.775, 1.0, 0.775, 0.55, 0.325, 0.1, 0.2125, 0.325, 0.4375, 0.55, 0.4375, 0.325, 0.2125, 0.1],
+            new CyclicSchedule(new() { StepSizeUp = 4, Mode = CyclicMode.Triangular2 }));
+        Equal([0.1, 0.3025, 0.4645, 0.592075, 0.69049, 0.49858075, 0.33914845, 0.2076168025, 0.1, 0.187169610025],
+            new CyclicSchedule(new() { StepSizeUp = 4, Mode = CyclicMode.ExpRange, Gamma = 0.9 }));
+    }
+
+    [Fact]
+    public void Warm_up_is_linear_ends_where_the_schedule_begins_and_shifts_it()
+    {
+        var cosine = new CosineSchedule(new());
+        var warmed = new WarmedUpSchedule(cosine, new() { WarmupSteps = 10 });
+        for (int n = 0; n < 10; n++) Assert.Equal(0.1 * (n + 1) / 10, At(warmed, n), 1e-15);
+        for (int n = 10; n <= Total; n++) Assert.Equal(At(cosine, n - 10, total: Total - 10), At(warmed, n), 1e-15);
+
+        // torch's LinearLR(start_factor=1/3, total_iters=4): each step adds the same
+        var linear = new WarmedUpSchedule(new ConstantSchedule(), new() { WarmupSteps = 4, WarmupStartFactor = 1 / 3.0 });
+        Equal(Recurrence(8, (n, rate) => n <= 4 ? rate + 0.1 * (1 - 1 / 3.0) / 4 : rate, 0.1 / 3), linear);
+
+        // transformers: the first step of a warm-up has rate 0
+        Assert.Equal(0, At(new WarmedUpSchedule(cosine, new() { WarmupSteps = 10, WarmupStartFactor = 0 }), 0));
+
+        // one and a half epochs of four steps; milestones count from the warm-up's end
+        var drops = new WarmedUpSchedule(new MultiStepSchedule(new() { Milestones = [2] }), new() { WarmupEpochs = 1.5 });
+        Assert.Equal([0.1 / 6, 0.1, 0.1, 0.1, 0.01], new long[] { 0, 5, 6, 13, 14 }.Select(n => At(drops, n)), new Near());
+
+        // total_steps is the end of both together
+        var given = new WarmedUpSchedule(new CosineSchedule(new() { TotalSteps = 30 }), new() { WarmupSteps = 10 });
+        Assert.Equal([0.1, 0.05, 0], new long[] { 10, 20, 30 }.Select(n => At(given, n)), new Near());
+    }
+
+    [Fact]
+    public void Reduce_on_plateau_is_torchs_table()
+    {
+        double[] losses = [1, .9, .95, .91, .9, .8999, .85, .86, .86, .86, .86, .86, .86, double.NaN, .8, .8, .8, .8, .8, .8];
+        Assert.Equal([.1, .1, .1, .1, .05, .05, .05, .05, .05, .025, .025, .025, .0125, .0125, .0125, .0125, .0125, .00625, .00625, .00625],
+            Observed(new() { Factor = 0.5, Patience = 2 }, losses), new Near());
+        Assert.Equal([.1, .1, .1, .05, .05, .05, .05, .05, .04, .04, .04, .04, .04, .04, .04, .04, .04, .04, .04, .04],
+            Observed(new() { Factor = 0.5, Patience = 1, Cooldown = 2, MinLearningRate = 0.04 }, losses), new Near());
+
+        // gains by 0.04 are below the absolute threshold of 0.05, gains by 0.06 are not
+        Assert.Equal([.1, .1, .01, .01, .01, .001],
+            Observed(new() { Metric = "validation.accuracy", Threshold = 0.05, ThresholdMode = ThresholdMode.Abs, Patience = 1 },
+                [0.5, 0.54, 0.54, 0.56, 0.56, 0.56]), new Near());
+    }
+
+    private static IEnumerable<double> Observed(ReduceOnPlateauOptions options, double[] values)
+    {
+        var schedule = new ReduceOnPlateauSchedule(options);
+        var state = new PlateauState();
+        return values.Select(value => At(schedule, 0) * (state = schedule.Observe(state, value, 0.1)).Scale).ToList();
+    }
+
+    private sealed class Near : IEqualityComparer<double>
+    {
+        public bool Equals(double x, double y) => Math.Abs(x - y) <= 1e-14;
+
+        public int GetHashCode(double value) => 0;
+    }
+}
