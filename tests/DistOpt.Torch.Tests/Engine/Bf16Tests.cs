@@ -86,7 +86,7 @@ public sealed class Bf16Tests
     {
         var spec = Spec("cnn", TrainingSection.Bf16);
         var definition = TorchCatalog.Default().Models.Get("cnn");
-        var model = new TorchModel(spec, definition, TinyModels.Images(1, 8, 8), new DistOpt.Torch.Losses.CrossEntropyLoss(new()));
+        var model = new TorchModel(spec, definition, TinyModels.Images(1, 8, 8), new DistOpt.Torch.Losses.CrossEntropyLoss(new()), metrics: null);
         using var initial = model.Create();
         using var replica = model.CreateBf16(initial)!;
         foreach (var (name, tensor) in replica.Module.state_dict())

@@ -152,7 +152,8 @@ public sealed class MetricTests
         foreach (int k in (int[])[1, 2, 4])
         {
             // a stable order: of equal scores the lower class first
-            int right = Enumerable.Range(0, Rows).Count(i => Enumerable.Range(0, 5).OrderByDescending(c => scores[5 * i + c]).Take(k).Contains((int)targets[i]));
+            int right = Enumerable.Range(0, Rows).Count(i =>
+                Enumerable.Range(0, 5).OrderByDescending(c => scores[5 * i + c]).Take(k).Contains((int)targets[i]));
             var measured = Measure(new CrossEntropyLoss(new CrossEntropyOptions()), output, tensor(targets), 50,
                 new PluginSpec("top-k", new TopKOptions { K = k }));
             Assert.Equal(new MetricSum(right, Rows), measured.Metrics[$"top_{k}_accuracy"]);
@@ -233,7 +234,8 @@ public sealed class MetricTests
         var output = Scores(4, 1200, 1000);
         var target = tensor(new long[] { 1, 2, 3, 4 });
         PluginSpec[] metrics =
-            [new("auc", new NoMetricOptions()), new("confusion-matrix", new NoMetricOptions()), new("f1", new ClassScoreOptions { Average = ScoreAverage.PerClass })];
+            [new("auc", new NoMetricOptions()), new("confusion-matrix", new NoMetricOptions()),
+                new("f1", new ClassScoreOptions { Average = ScoreAverage.PerClass })];
         var set = new MetricSet(metrics, MetricCatalog.Create(), new CrossEntropyLoss(new CrossEntropyOptions()), Five, 2000);
         var error = Assert.Throws<SpecException>(() => set.Measure(output, target, new StepContext(new MetricSums())));
         Assert.Equal(3, error.Violations.Length);
