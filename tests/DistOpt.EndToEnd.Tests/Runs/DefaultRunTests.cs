@@ -41,6 +41,16 @@ public sealed class DefaultRunTests(DefaultRun run) : IClassFixture<DefaultRun>
     }
 
     [Fact]
+    public async Task Plot_draws_the_run_as_an_svg_and_says_nothing_on_stderr()
+    {
+        string file = Path.Combine(run.Folder.Path, "run.svg");
+        await using var plot = await ProgramProcess.RunAsync(ProgramProcess.Cli, run.Folder.Path, null, "plot", run.Run, "--out", file);
+        Assert.True(plot.ExitCode == 0, plot.Describe());
+        Assert.Equal("", plot.Error);
+        Assert.Contains("learning rate", await File.ReadAllTextAsync(file, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
     public void The_run_directory_is_complete_and_its_files_agree_with_each_other()
     {
         string[] files = [.. Directory.GetFiles(run.Run).Select(f => Path.GetFileName(f))];
