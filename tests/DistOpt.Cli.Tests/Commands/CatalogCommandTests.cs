@@ -9,7 +9,7 @@ public sealed class CatalogCommandTests
     {
         using var cli = new CliRun();
         Assert.Equal(0, await cli.RunAsync("list"));
-        Assert.Contains("optimizers     sgd, adam, adamw", cli.Out);
+        Assert.Contains("optimizers     gd, sgd, momentum", cli.Out);
         Assert.Equal(0, await cli.RunAsync("list", "optimizers"));
         Assert.Contains("learning_rate", cli.Out);
         Assert.Equal(0, await cli.RunAsync("list", "models", "--format", "json"));
