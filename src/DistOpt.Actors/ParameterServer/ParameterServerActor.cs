@@ -289,7 +289,10 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         var planner = _setup.Planner!;
         ToTraining(new TrainingEnded(plan.Step, _lastEpoch, (int)reason, planner.Samples, planner.SelectedStep ?? plan.Step,
-            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch) { Loss = planner.LatestLoss });
+            planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch)
+        {
+            Loss = planner.LatestLoss,
+        });
     }
 
     private void OnDelivery(NodeDelivery delivery)

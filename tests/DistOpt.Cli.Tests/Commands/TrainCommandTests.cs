@@ -83,7 +83,7 @@ public sealed partial class TrainCommandTests
         string[] lines = cli.ErrorLines();
         Assert.All(lines, l => Assert.StartsWith("error: ", l));
         Assert.Contains(lines, l => l.Contains("modle") && l.Contains("model"));
-        Assert.Contains(lines, l => l.Contains("'adm' is not known. Available: gd, sgd, "));
+        Assert.Contains(lines, l => l.Contains("'adm' is not known. Available: gd, sgd, momentum"));
         Assert.Contains(lines, l => l.Contains("training.workers") && l.Contains("0"));
         Assert.Contains(lines, l => l.Contains("training.epochs") && l.Contains("nine"));
         Assert.Contains(lines, l => l.Contains("--out") && l.Contains("--resume"));

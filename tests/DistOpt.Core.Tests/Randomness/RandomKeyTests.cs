@@ -119,7 +119,8 @@ public sealed class RandomKeyTests
         float[] uniform = new float[100_003], normal = new float[100_003];
         key.FillUniform(uniform);
         key.FillGaussian(normal);
-        for (int i = 0; i < normal.Length; i++) Assert.Equal(NormalQuantile.At(uniform[i] + Math.Pow(2, -25)), normal[i], 4e-7 * Math.Max(1, Math.Abs(normal[i])));
+        for (int i = 0; i < normal.Length; i++)
+            Assert.Equal(NormalQuantile.At(uniform[i] + Math.Pow(2, -25)), normal[i], 4e-7 * Math.Max(1, Math.Abs(normal[i])));
         for (int length = 1; length < 40; length++)
         {
             float[] slice = new float[length];

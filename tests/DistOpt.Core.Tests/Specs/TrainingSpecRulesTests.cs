@@ -20,7 +20,7 @@ public sealed class TrainingSpecRulesTests
         "select.metric (line 1): is 'val.loss' with the unknown split 'val'; did you mean 'validation.loss'?")]
     [InlineData("select: { metric: validaton.loss }",
         "select.metric (line 1): is 'validaton.loss' with the unknown split 'validaton'; did you mean 'validation.loss'?")]
-    [InlineData("select: { metric: validation.accuracy }",
+    [InlineData("select: { metric: validation.accuracy, direction: minimize }",
         "select.direction (line 1): is minimize, which would keep the worst weights by validation.accuracy; set it to maximize")]
     [InlineData("data: { validation_fraction: 0 }",
         "select.metric: is 'validation.loss', but data.validation_fraction is 0; use train.loss, or a fraction above 0")]

@@ -15,8 +15,11 @@ public sealed class MetricSpecTests
     [Fact]
     public void Metrics_that_do_not_fit_are_refused_at_opening_with_those_that_do()
     {
-        var error = Refused(Spec with { Evaluate = Metrics(new PluginSpec("r2", new NoMetricOptions()), new PluginSpec("f1", new ClassScoreOptions()),
-            new PluginSpec("top-k", new TopKOptions { K = 5 }), new PluginSpec("rmse", new NoMetricOptions())) });
+        var error = Refused(Spec with
+        {
+            Evaluate = Metrics(new PluginSpec("r2", new NoMetricOptions()), new PluginSpec("f1", new ClassScoreOptions()),
+                new PluginSpec("top-k", new TopKOptions { K = 5 }), new PluginSpec("rmse", new NoMetricOptions())),
+        });
         Assert.Equal(["'r2'", "'top-k'", "'rmse'"], error.Violations.Select(v => v.Message.Split(' ')[0]));
         Assert.All(error.Violations, v => Assert.Equal("evaluate.metrics", v.Path));
         Assert.EndsWith("does not fit: this data and loss have classes. Fitting: accuracy, top-k, precision, recall, f1, auc, confusion-matrix",
