@@ -9,11 +9,7 @@ public sealed class CatalogCommandTests
     {
         using var cli = new CliRun();
         Assert.Equal(0, await cli.RunAsync("list"));
-<<<<<<< HEAD
-        Assert.Matches("optimizers +gd, sgd, .*adamw", cli.Out);
-=======
         Assert.Contains("optimizers     gd, sgd, momentum", cli.Out);
->>>>>>> origin/main
         Assert.Equal(0, await cli.RunAsync("list", "optimizers"));
         Assert.Contains("learning_rate", cli.Out);
         Assert.Equal(0, await cli.RunAsync("list", "models", "--format", "json"));
