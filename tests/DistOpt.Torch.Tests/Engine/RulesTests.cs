@@ -161,7 +161,7 @@ public class RulesTests
         var unknown = spec with { Model = new ModelSpec { Kind = "mpl" }, Data = spec.Data with { Kind = "tyo" } };
         var e = Assert.Throws<SpecException>(() => TestJobs.Open(unknown));
         Assert.Equal(["data.name", "model.kind"], e.Violations.Select(v => v.Path));
-        Assert.Contains("linear, mlp, cnn", e.Message, StringComparison.Ordinal);
+        Assert.Contains("linear, mlp, residual-mlp, cnn, lenet, resnet", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]

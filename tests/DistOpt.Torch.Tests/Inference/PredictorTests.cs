@@ -194,7 +194,7 @@ public sealed class PredictorTests
         foreach (Action call in new Action[] { () => predictor.Run(a), () => predictor.Predict([1f]) })
             Assert.Contains("call Use", Assert.Throws<InvalidOperationException>(call).Message, StringComparison.Ordinal);
         var unknown = Assert.Throws<SpecException>(() => Predictor.Load(run.Path));
-        Assert.Equal("model: model 'two' is not known. Available: linear, mlp, cnn", unknown.Message);
+        Assert.Equal("model: model 'two' is not known. Available: linear, mlp, residual-mlp, cnn, lenet, resnet", unknown.Message);
     }
 
     [Fact]

@@ -1,8 +1,8 @@
+using DistOpt.Core.Batching;
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Parameters;
-using DistOpt.Core.Batching;
-using DistOpt.Core.Training;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
 using DistOpt.Torch.Models;
 using DistOpt.Torch.Tests.Engine;
 using TorchSharp;
