@@ -108,11 +108,10 @@ public sealed class Muon : IOptimizer
         }
     }
 
-    private bool IsForAdamw(string name)
-    {
-        if (_isForAdamw.TryGetValue(name, out bool known)) return known;
-        return _isForAdamw[name] = _options.AdamwFor.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false));
-    }
+    private bool IsForAdamw(string name) => _isForAdamw.TryGetValue(name, out bool known) ? known : _isForAdamw[name] = Matches(name);
+
+    private bool Matches(string name) =>
+        _options.AdamwFor.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false));
 
     private void Update(in OptimizerStep step, Span<float> w, ReadOnlySpan<float> gradient, Span<float> m, Span<float> u, int rows)
     {
