@@ -96,7 +96,10 @@ internal sealed partial class ParameterServerActor
         }
         if (step < _shard.Version) return;
         if (!_collected.TryGetValue((step, round), out var reducer))
-            _collected[(step, round)] = reducer = _idle.TryPop(out var idle) ? idle : new TensorNormReducer(_setup.Layout, _placement.Servers.Select(s => s.Range()));
+        {
+            reducer = _idle.TryPop(out var idle) ? idle : new TensorNormReducer(_setup.Layout, _placement.Servers.Select(s => s.Range()));
+            _collected[(step, round)] = reducer;
+        }
         var partials = MemoryMarshal.Cast<float, double>(values);
         if (partials.Length != reducer.Count(server, round)) return;
         reducer.Add(server, round, partials);

@@ -83,7 +83,11 @@ internal readonly struct ShapedGradient(float scale, GradientTerms terms, float 
         if (_l1 != 0) g += Vector256.Create(_l1) * Signs.Of(parameter);
         if (_power != 0) g += Vector256.Create(_power) * OddPower(parameter);
         // clamped so that NaN stays NaN
-        if (!float.IsPositiveInfinity(_clip)) g = Vector256.ConditionalSelect(Vector256.Equals(g, g), Vector256.Min(Vector256.Max(g, Vector256.Create(-_clip)), Vector256.Create(_clip)), g);
+        if (!float.IsPositiveInfinity(_clip))
+        {
+            var clamped = Vector256.Min(Vector256.Max(g, Vector256.Create(-_clip)), Vector256.Create(_clip));
+            g = Vector256.ConditionalSelect(Vector256.Equals(g, g), clamped, g);
+        }
         return g * Vector256.Create(factor);
     }
 

@@ -108,7 +108,8 @@ public sealed class Sgd : IOptimizer
         LearningRate = options.LearningRate,
         Momentum = options.Momentum,
         WeightDecay = options.WeightDecay,
-    }) { }
+    })
+    { }
 
     public Sgd(NesterovOptions options) : this("nesterov", new SgdOptions
     {
@@ -116,7 +117,8 @@ public sealed class Sgd : IOptimizer
         Momentum = options.Momentum,
         WeightDecay = options.WeightDecay,
         Nesterov = true,
-    }) { }
+    })
+    { }
 
     private Sgd(string name, SgdOptions options) => (_name, _options) = (name, options);
 

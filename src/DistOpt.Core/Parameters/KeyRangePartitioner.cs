@@ -40,7 +40,8 @@ public static class KeyRangePartitioner
     /// As <see cref="Cut(long, int)"/>; or, where no tensor may be cut, at the ends of tensors: range s ends at the tensor's end that is nearest to
     /// <c>(s + 1) / servers</c> of the parameters and leaves a tensor for each server.
     /// </summary>
-    /// <exception cref="ArgumentOutOfRangeException"><paramref name="servers"/> is below 1 or above <see cref="MaxServers(ParameterLayout, bool)"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException"><paramref name="servers"/> is below 1 or above
+    /// <see cref="MaxServers(ParameterLayout, bool)"/>.</exception>
     public static ImmutableArray<KeyRange> Cut(ParameterLayout layout, int servers, bool wholeTensors)
     {
         if (!wholeTensors) return Cut(layout.ParameterCount, servers);

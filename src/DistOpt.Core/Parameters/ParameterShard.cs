@@ -43,7 +43,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
         _layout = layout;
     }
 
-    /// <summary>Times in a step at which norms of all servers are wanted before <see cref="Apply(StepPlan, ReadOnlySpan{float}, double, TensorNormSums?)"/>.</summary>
+    /// <summary>Times in a step at which norms of all servers are wanted before it is applied.</summary>
     public int NormRounds { get; }
 
     /// <summary>Updates applied: the version of <see cref="Weights"/>.</summary>

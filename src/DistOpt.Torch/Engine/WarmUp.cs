@@ -84,8 +84,8 @@ internal static class WarmUp
     }
 
     /// <summary>
-    /// libtorch's bfloat16 kernels are not right everywhere: with 2.10 and AVX512-BF16 convolutions to other than multiples of 16 channels, and
-    /// GroupNorm, gave numbers that have little to do with the float32 ones. So the probe gradient is compared before a job trusts them.
+    /// libtorch's bfloat16 kernels are not right everywhere: with 2.10 and AVX512-BF16 convolutions to other than multiples of 16 channels gave
+    /// numbers that have little to do with the float32 ones. So the probe gradient is compared before a job trusts them.
     /// </summary>
     private static void CheckBf16(TorchModel model, FlatModule initial, BatchLoader loader, StepPlan plan, PositionRange positions,
         FlatBuffer rounded, FlatBuffer weights, float[] buffers)
@@ -106,8 +106,7 @@ internal static class WarmUp
         if (distance <= Bf16DistanceMax || size == 0) return;
         string off = string.Create(CultureInfo.InvariantCulture, $"{100 * distance:0} % away from that in float32 (at most {100 * Bf16DistanceMax:0} %");
         throw new SpecException("training.precision", $"is bf16, but the gradient of model '{model.Name}' in bfloat16 is {off} are rounding): this "
-            + "libtorch computes some of its layers wrongly, as convolutions to other than multiples of 16 channels, and layer norm in cnn; "
-            + "use float32");
+            + "libtorch computes some of its layers wrongly, as convolutions to other than multiples of 16 channels; use float32");
     }
 
     /// <summary>Modules of torch that are known to draw in training, by name and type; else the model itself.</summary>

@@ -37,7 +37,7 @@ public static class Norms
     {
         None => null,
         Batch => torch.nn.BatchNorm2d(channels),
-        Layer => torch.nn.GroupNorm(1, channels),
+        Layer => OneGroup(channels),
         _ => throw Unknown(name),
     };
 
@@ -62,6 +62,15 @@ public static class Norms
         {
             norm.train();
         }
+    }
+
+    /// <summary>TorchSharp 0.107 leaves scale and shift of a GroupNorm as the memory happens to be: PyTorch begins with 1 and 0.</summary>
+    private static GroupNorm OneGroup(long channels)
+    {
+        var norm = torch.nn.GroupNorm(1, channels);
+        torch.nn.init.ones_(norm.weight);
+        torch.nn.init.zeros_(norm.bias);
+        return norm;
     }
 
     private static ArgumentException Unknown(string name) =>

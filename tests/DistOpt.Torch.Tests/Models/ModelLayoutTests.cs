@@ -129,6 +129,24 @@ public sealed class ModelLayoutTests
         Assert.Equal(reference.state_dict()["1.running_var"].data<float>().ToArray(), model.state_dict()["norms.0.running_var"].data<float>().ToArray());
     }
 
+    [Theory]
+    [InlineData(Norms.Batch)]
+    [InlineData(Norms.Layer)]
+    public void Norms_start_with_scale_1_and_shift_0(string name)
+    {
+        using var scope = NewDisposeScope();
+        for (int repeat = 0; repeat < 5; repeat++)
+        {
+            // memory that was used before, where a layer leaves its parameters as they are
+            using (NewDisposeScope()) _ = full(64, float.NaN);
+            foreach (var norm in new[] { Norms.OfRows(name, 64)!, Norms.OfPictures(name, 64)! })
+            {
+                Assert.All(norm.state_dict()["weight"].data<float>().ToArray(), v => Assert.Equal(1f, v));
+                Assert.All(norm.state_dict()["bias"].data<float>().ToArray(), v => Assert.Equal(0f, v));
+            }
+        }
+    }
+
     [Fact]
     public void LeNet_puts_small_pictures_into_the_middle_of_32_by_32_pixels()
     {

@@ -67,7 +67,8 @@ public sealed class AugmentationTests
     {
         var toy = TestJobs.Mlp();
         var error = Assert.Throws<SpecException>(() => TestJobs.Open(toy with { Data = toy.Data with { Augment = All } }));
-        Assert.StartsWith("data.augment: works on the built-in data sets of pictures, but 'toy' makes its batches itself", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith("data.augment: works on the built-in data sets of pictures, but 'toy' makes its batches itself", error.Message,
+            StringComparison.Ordinal);
         string file = Path.GetTempFileName();
         try
         {
