@@ -135,7 +135,9 @@ public sealed class UserCodeTests
         var (end, _) = await harness.RunAsync(spec, Token);
 
         AssertSame(expected, end.Summary);
-        Assert.Equal(["step 5", "step 6"], _thrown);
+        // it may have begun the next step before it was told
+        Assert.Equal(["step 5", "step 6"], _thrown.Take(2));
+        Assert.InRange(_thrown.Count, 2, 3);
         Assert.Contains(harness.Wires, w => w.Body is EndJob { Reason: "the job goes on without what ran here" });
     }
 
