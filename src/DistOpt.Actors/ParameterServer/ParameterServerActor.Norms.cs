@@ -94,7 +94,8 @@ internal sealed partial class ParameterServerActor
             if (server != 0) SendSums(server, step, round);
             return;
         }
-        if (step < _shard.Version) return;
+        // nobody is further ahead than the next step: only a hostile peer would fill the memory with others
+        if (step < _shard.Version || step > _shard.Version + 1) return;
         if (!_collected.TryGetValue((step, round), out var reducer))
         {
             reducer = _idle.TryPop(out var idle) ? idle : new TensorNormReducer(_setup.Layout, _placement.Servers.Select(s => s.Range()));

@@ -10,7 +10,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record AdadeltaOptions : ILearningRateOptions
 {
     [Description("Base learning rate: a factor on a step whose length the method finds itself")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1;
 
     [Description("Decay rate of the mean squares")]

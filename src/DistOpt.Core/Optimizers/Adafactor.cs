@@ -9,7 +9,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record AdafactorOptions : ILearningRateOptions
 {
     [Description("Base learning rate; the step takes 1/sqrt(t) where that is smaller, times the tensor's root mean square")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
 
     [Description("Exponent of the decay rate: beta2 at step t is 1 - t^beta2_decay")]

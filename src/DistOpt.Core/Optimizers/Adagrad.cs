@@ -10,7 +10,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record AdagradOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
 
     [Description("Fall of the rate: it is divided by 1 + (t - 1) times this")]

@@ -7,24 +7,8 @@ using Floats = System.Runtime.Intrinsics.Vector256<float>;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>Options of <c>adam</c>; defaults as torch.optim.Adam.</summary>
-public sealed record AdamOptions : ILearningRateOptions
+public sealed record AdamOptions : MomentOptions
 {
-    [Description("Base learning rate")]
-    [Range(0.0, 1e9, MinimumIsExclusive = true)]
-    public double LearningRate { get; init; } = 1e-3;
-
-    [Description("Decay rate of the mean of gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta1 { get; init; } = 0.9;
-
-    [Description("Decay rate of the mean of squared gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta2 { get; init; } = 0.999;
-
-    [Description("Added to the root of the mean square, against division by zero")]
-    [Range(1e-30, 1.0)]
-    public double Epsilon { get; init; } = 1e-8;
-
     [Description("Times the weights, added to the gradient (an L2 penalty, which Adam rescales like the gradient; adamw decouples it)")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
@@ -34,24 +18,8 @@ public sealed record AdamOptions : ILearningRateOptions
 }
 
 /// <summary>Options of <c>adamw</c>; defaults as torch.optim.AdamW.</summary>
-public sealed record AdamWOptions : ILearningRateOptions
+public sealed record AdamWOptions : MomentOptions
 {
-    [Description("Base learning rate")]
-    [Range(0.0, 1e9, MinimumIsExclusive = true)]
-    public double LearningRate { get; init; } = 1e-3;
-
-    [Description("Decay rate of the mean of gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta1 { get; init; } = 0.9;
-
-    [Description("Decay rate of the mean of squared gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta2 { get; init; } = 0.999;
-
-    [Description("Added to the root of the mean square, against division by zero")]
-    [Range(1e-30, 1.0)]
-    public double Epsilon { get; init; } = 1e-8;
-
     [Description("Share of the weights, times the learning rate, that is taken off before each update")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; } = 0.01;
@@ -76,47 +44,32 @@ public sealed class Adam : IOptimizer
     private static readonly string[] ThreeSlots = [.. TwoSlots, "max_exp_avg_sq"];
 
     private readonly string _name;
-    private readonly double _beta1;
-    private readonly double _beta2;
-    private readonly float _epsilon;
+    private readonly MomentOptions _options;
     private readonly double _weightDecay;
     private readonly bool _decoupled;
     private readonly bool _amsgrad;
 
-    public Adam(AdamOptions options)
-        : this("adam", options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, decoupled: false, options.Amsgrad) { }
+    public Adam(AdamOptions options) : this("adam", options, options.WeightDecay, decoupled: false, options.Amsgrad) { }
 
-    public Adam(AdamWOptions options)
-        : this("adamw", options.Beta1, options.Beta2, options.Epsilon, options.WeightDecay, decoupled: true, options.Amsgrad) { }
+    public Adam(AdamWOptions options) : this("adamw", options, options.WeightDecay, decoupled: true, options.Amsgrad) { }
 
-    private Adam(string name, double beta1, double beta2, double epsilon, double weightDecay, bool decoupled, bool amsgrad)
-    {
-        (_name, _beta1, _beta2, _epsilon) = (name, beta1, beta2, (float)epsilon);
-        (_weightDecay, _decoupled, _amsgrad) = (weightDecay, decoupled, amsgrad);
-    }
+    private Adam(string name, MomentOptions options, double weightDecay, bool decoupled, bool amsgrad) =>
+        (_name, _options, _weightDecay, _decoupled, _amsgrad) = (name, options, weightDecay, decoupled, amsgrad);
 
     public IReadOnlyList<string> Slots => _amsgrad ? ThreeSlots : TwoSlots;
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {
-        double correction1 = 1 - Math.Pow(_beta1, step.Number);
-        double correction2 = 1 - Math.Pow(_beta2, step.Number);
+        double correction1 = 1 - Math.Pow(_options.Beta1, step.Number);
+        double correction2 = 1 - Math.Pow(_options.Beta2, step.Number);
         var decay = new Decay(step.WeightDecay ?? _weightDecay, step.LearningRate, _decoupled);
-        var moments = new Moments((float)(1 - _beta1), (float)_beta2, (float)(1 - _beta2),
-            (float)(step.LearningRate / correction1), (float)(1 / Math.Sqrt(correction2)), _epsilon);
-        if (_amsgrad) FusedUpdate.Run(new Largest(decay, moments), _name, step, parameters, gradient, slots);
-        else FusedUpdate.Run(new Plain(decay, moments), _name, step, parameters, gradient, slots);
+        var descent = new Descent((float)(step.LearningRate / correction1), (float)(1 / Math.Sqrt(correction2)), (float)_options.Epsilon);
+        if (_amsgrad) FusedUpdate.Run(new Largest(decay, new Moments(_options), descent), _name, step, parameters, gradient, slots);
+        else FusedUpdate.Run(new Plain(decay, new Moments(_options), descent), _name, step, parameters, gradient, slots);
     }
 
-    private readonly struct Moments(float mean, float keepSquare, float square, float rate, float rootCorrection, float epsilon)
+    private readonly struct Descent(float rate, float rootCorrection, float epsilon)
     {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Gather(Floats g, ref Floats m, ref Floats v)
-        {
-            m += Vector256.Create(mean) * (g - m);
-            v = Vector256.Create(keepSquare) * v + Vector256.Create(square) * g * g;
-        }
-
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Step(ref Floats parameter, Floats m, Floats square)
         {
@@ -125,7 +78,7 @@ public sealed class Adam : IOptimizer
         }
     }
 
-    private readonly struct Plain(Decay decay, Moments moments) : IUpdateKernel
+    private readonly struct Plain(Decay decay, Moments moments, Descent descent) : IUpdateKernel
     {
         public static int Slots => 2;
 
@@ -133,11 +86,11 @@ public sealed class Adam : IOptimizer
         public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
         {
             moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
-            moments.Step(ref parameter, slot0, slot1);
+            descent.Step(ref parameter, slot0, slot1);
         }
     }
 
-    private readonly struct Largest(Decay decay, Moments moments) : IUpdateKernel
+    private readonly struct Largest(Decay decay, Moments moments, Descent descent) : IUpdateKernel
     {
         public static int Slots => 3;
 
@@ -146,7 +99,7 @@ public sealed class Adam : IOptimizer
         {
             moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
             slot2 = Vector256.Max(slot2, slot1);
-            moments.Step(ref parameter, slot0, slot2);
+            descent.Step(ref parameter, slot0, slot2);
         }
     }
 }

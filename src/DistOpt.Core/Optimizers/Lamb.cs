@@ -7,23 +7,9 @@ using Floats = System.Runtime.Intrinsics.Vector256<float>;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>Options of <c>lamb</c>.</summary>
-public sealed record LambOptions : ILearningRateOptions
+public sealed record LambOptions : MomentOptions
 {
-    [Description("Base learning rate, before each tensor's own factor")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
-    public double LearningRate { get; init; } = 1e-3;
-
-    [Description("Decay rate of the mean of gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta1 { get; init; } = 0.9;
-
-    [Description("Decay rate of the mean of squared gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta2 { get; init; } = 0.999;
-
-    [Description("Added to the root of the mean square, against division by zero")]
-    [Range(1e-30, 1.0)]
-    public double Epsilon { get; init; } = 1e-6;
+    public LambOptions() => Epsilon = 1e-6;
 
     [Description("Times the weights, added to the direction")]
     [Range(0.0, 1000.0)]
@@ -56,11 +42,11 @@ public sealed class Lamb(LambOptions options) : IDirectionOptimizer
         FusedUpdate.Run(KernelAt(step, step.LearningRate * trust), "lamb", step, parameters, gradient, slots);
     }
 
-    private Kernel KernelAt(in OptimizerStep step, double rate) => new((float)(1 - options.Beta1), (float)options.Beta2, (float)(1 - options.Beta2),
+    private Kernel KernelAt(in OptimizerStep step, double rate) => new(new Moments(options),
         (float)(1 / (1 - Math.Pow(options.Beta1, step.Number))), (float)(1 / (1 - Math.Pow(options.Beta2, step.Number))),
         (float)options.Epsilon, (float)(step.WeightDecay ?? options.WeightDecay), (float)rate);
 
-    private readonly struct Kernel(float mean, float keepSquare, float square, float correction1, float correction2, float epsilon, float weightDecay,
+    private readonly struct Kernel(Moments moments, float correction1, float correction2, float epsilon, float weightDecay,
         float rate) : IUpdateKernel, IDirectionKernel
     {
         public static int Slots => 2;
@@ -75,8 +61,7 @@ public sealed class Lamb(LambOptions options) : IDirectionOptimizer
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private Floats Move(Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1)
         {
-            slot0 += Vector256.Create(mean) * (gradient - slot0);
-            slot1 = Vector256.Create(keepSquare) * slot1 + Vector256.Create(square) * gradient * gradient;
+            moments.Gather(gradient, ref slot0, ref slot1);
             var r = slot0 * Vector256.Create(correction1) / (Vector256.Sqrt(slot1 * Vector256.Create(correction2)) + Vector256.Create(epsilon));
             return weightDecay == 0 ? r : r + Vector256.Create(weightDecay) * parameter;
         }

@@ -10,7 +10,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record LarsOptions : ILearningRateOptions
 {
     [Description("Base learning rate, before each tensor's own factor")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1;
 
     [Description("Share of the momentum buffer that is kept each step")]

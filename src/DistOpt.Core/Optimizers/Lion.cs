@@ -10,7 +10,7 @@ namespace DistOpt.Core.Optimizers;
 public sealed record LionOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-4;
 
     [Description("Share of the mean in the direction")]

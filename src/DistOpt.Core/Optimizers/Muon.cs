@@ -22,7 +22,7 @@ public enum MuonScale
 public sealed record MuonOptions : ILearningRateOptions
 {
     [Description("Base learning rate of the matrices")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 0.02;
 
     [Description("Decay rate of the mean of gradients")]
@@ -47,7 +47,7 @@ public sealed record MuonOptions : ILearningRateOptions
     public ImmutableArray<string> AdamwFor { get; init; } = [];
 
     [Description("Base learning rate of what adamw updates; it follows the schedule too")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double AdamwLearningRate { get; init; } = 3e-4;
 }
 

@@ -7,23 +7,9 @@ using Floats = System.Runtime.Intrinsics.Vector256<float>;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>Options of <c>nadam</c>; defaults as torch.optim.NAdam.</summary>
-public sealed record NAdamOptions : ILearningRateOptions
+public sealed record NAdamOptions : MomentOptions
 {
-    [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
-    public double LearningRate { get; init; } = 2e-3;
-
-    [Description("Decay rate of the mean of gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta1 { get; init; } = 0.9;
-
-    [Description("Decay rate of the mean of squared gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta2 { get; init; } = 0.999;
-
-    [Description("Added to the root of the mean square, against division by zero")]
-    [Range(1e-30, 1.0)]
-    public double Epsilon { get; init; } = 1e-8;
+    public NAdamOptions() => LearningRate = 2e-3;
 
     [Description("How fast the momentum's warm-up ends")]
     [Range(0.0, 1.0)]
@@ -61,7 +47,7 @@ public sealed class NAdam(NAdamOptions options) : IOptimizer
         double mu = Mu(step.Number), next = Mu(step.Number + 1), product = Product(step.Number);
         double correction2 = 1 - Math.Pow(options.Beta2, step.Number);
         var decay = new Decay(step.WeightDecay ?? options.WeightDecay, step.LearningRate, options.DecoupledWeightDecay);
-        var kernel = new Kernel(decay, (float)(1 - options.Beta1), (float)options.Beta2, (float)(1 - options.Beta2), (float)(1 / correction2),
+        var kernel = new Kernel(decay, new Moments(options), (float)(1 / correction2),
             (float)options.Epsilon, (float)(step.LearningRate * (1 - mu) / (1 - product)), (float)(step.LearningRate * next / (1 - product * next)));
         FusedUpdate.Run(kernel, "nadam", step, parameters, gradient, slots);
     }
@@ -76,7 +62,7 @@ public sealed class NAdam(NAdamOptions options) : IOptimizer
         return _product;
     }
 
-    private readonly struct Kernel(Decay decay, float mean, float keepSquare, float square, float correction, float epsilon, float gradientRate,
+    private readonly struct Kernel(Decay decay, Moments moments, float correction, float epsilon, float gradientRate,
         float meanRate) : IUpdateKernel
     {
         public static int Slots => 2;
@@ -85,8 +71,7 @@ public sealed class NAdam(NAdamOptions options) : IOptimizer
         public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
         {
             var g = decay.Apply(gradient, ref parameter);
-            slot0 += Vector256.Create(mean) * (g - slot0);
-            slot1 = Vector256.Create(keepSquare) * slot1 + Vector256.Create(square) * g * g;
+            moments.Gather(g, ref slot0, ref slot1);
             var root = Vector256.Sqrt(slot1 * Vector256.Create(correction)) + Vector256.Create(epsilon);
             parameter -= Vector256.Create(gradientRate) * g / root;
             parameter -= Vector256.Create(meanRate) * slot0 / root;

@@ -14,9 +14,9 @@ public static class OptimizerCatalog
             "plain gradient descent, for a batch.size of the whole training part", "Cauchy 1847"))
         .Add(new("sgd", typeof(SgdOptions), o => new Sgd((SgdOptions)o),
             "stochastic gradient descent with momentum, Nesterov momentum, weight decay", "torch.optim.SGD; Sutskever et al. 2013"))
-        .Add(new("momentum", typeof(MomentumOptions), o => new Sgd((MomentumOptions)o),
+        .Add(new("momentum", typeof(MomentumOptions), o => new Sgd((MomentumOptions)o, nesterov: false),
             "sgd with momentum 0.9", "torch.optim.SGD; Polyak 1964"))
-        .Add(new("nesterov", typeof(NesterovOptions), o => new Sgd((NesterovOptions)o),
+        .Add(new("nesterov", typeof(MomentumOptions), o => new Sgd((MomentumOptions)o, nesterov: true),
             "sgd with Nesterov's momentum 0.9", "torch.optim.SGD; Sutskever et al. 2013"))
         .Add(new("adagrad", typeof(AdagradOptions), o => new Adagrad((AdagradOptions)o),
             "rates fall with the sum of squared gradients", "torch.optim.Adagrad; Duchi et al. 2011"))

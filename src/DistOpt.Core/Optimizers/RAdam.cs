@@ -7,24 +7,8 @@ using Floats = System.Runtime.Intrinsics.Vector256<float>;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>Options of <c>radam</c>; defaults as torch.optim.RAdam.</summary>
-public sealed record RAdamOptions : ILearningRateOptions
+public sealed record RAdamOptions : MomentOptions
 {
-    [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
-    public double LearningRate { get; init; } = 1e-3;
-
-    [Description("Decay rate of the mean of gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta1 { get; init; } = 0.9;
-
-    [Description("Decay rate of the mean of squared gradients")]
-    [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double Beta2 { get; init; } = 0.999;
-
-    [Description("Added to the root of the mean square, against division by zero")]
-    [Range(1e-30, 1.0)]
-    public double Epsilon { get; init; } = 1e-8;
-
     [Description("Times the weights, added to the gradient, or taken off the weights where it is decoupled")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
@@ -55,50 +39,39 @@ public sealed class RAdam(RAdamOptions options) : IOptimizer
         double length = longest - 2 * step.Number * power2 / (1 - power2);
         double rate = step.LearningRate / (1 - Math.Pow(options.Beta1, step.Number));
         var decay = new Decay(step.WeightDecay ?? options.WeightDecay, step.LearningRate, options.DecoupledWeightDecay);
-        var means = new Means(decay, (float)(1 - options.Beta1), (float)options.Beta2, (float)(1 - options.Beta2));
+        var moments = new Moments(options);
         if (length > 5)
         {
             double rectified = Math.Sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length));
-            var kernel = new Adaptive(means, (float)(rate * rectified * Math.Sqrt(1 - power2)), (float)options.Epsilon);
+            var kernel = new Adaptive(decay, moments, (float)(rate * rectified * Math.Sqrt(1 - power2)), (float)options.Epsilon);
             FusedUpdate.Run(kernel, "radam", step, parameters, gradient, slots);
         }
         else
         {
-            FusedUpdate.Run(new Unadapted(means, (float)rate), "radam", step, parameters, gradient, slots);
+            FusedUpdate.Run(new Unadapted(decay, moments, (float)rate), "radam", step, parameters, gradient, slots);
         }
     }
 
-    private readonly struct Means(Decay decay, float mean, float keepSquare, float square)
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Gather(Floats gradient, ref Floats parameter, ref Floats m, ref Floats v)
-        {
-            var g = decay.Apply(gradient, ref parameter);
-            m += Vector256.Create(mean) * (g - m);
-            v = Vector256.Create(keepSquare) * v + Vector256.Create(square) * g * g;
-        }
-    }
-
-    private readonly struct Adaptive(Means means, float rate, float epsilon) : IUpdateKernel
+    private readonly struct Adaptive(Decay decay, Moments moments, float rate, float epsilon) : IUpdateKernel
     {
         public static int Slots => 2;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
         {
-            means.Gather(gradient, ref parameter, ref slot0, ref slot1);
+            moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
             parameter -= Vector256.Create(rate) * slot0 / (Vector256.Sqrt(slot1) + Vector256.Create(epsilon));
         }
     }
 
-    private readonly struct Unadapted(Means means, float rate) : IUpdateKernel
+    private readonly struct Unadapted(Decay decay, Moments moments, float rate) : IUpdateKernel
     {
         public static int Slots => 2;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2)
         {
-            means.Gather(gradient, ref parameter, ref slot0, ref slot1);
+            moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
             parameter -= Vector256.Create(rate) * slot0;
         }
     }

@@ -41,7 +41,7 @@ public sealed record SgdOptions : ILearningRateOptions, IValidatableObject
 public sealed record GdOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 0.1;
 
     [Description("Times the weights, added to the gradient")]
@@ -49,27 +49,11 @@ public sealed record GdOptions : ILearningRateOptions
     public double WeightDecay { get; init; }
 }
 
-/// <summary>Options of <c>momentum</c>: <c>sgd</c> with the usual momentum.</summary>
+/// <summary>Options of <c>momentum</c> and <c>nesterov</c>: <c>sgd</c> with the usual momentum.</summary>
 public sealed record MomentumOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
-    public double LearningRate { get; init; } = 1e-2;
-
-    [Description("Share of the momentum buffer that is kept each step")]
-    [Range(0.0, 1.0, MinimumIsExclusive = true, MaximumIsExclusive = true)]
-    public double Momentum { get; init; } = 0.9;
-
-    [Description("Times the weights, added to the gradient")]
-    [Range(0.0, 1000.0)]
-    public double WeightDecay { get; init; }
-}
-
-/// <summary>Options of <c>nesterov</c>: <c>sgd</c> with Nesterov's momentum.</summary>
-public sealed record NesterovOptions : ILearningRateOptions
-{
-    [Description("Base learning rate")]
-    [Range(0.0, 1000.0, MinimumIsExclusive = true)]
+    [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
 
     [Description("Share of the momentum buffer that is kept each step")]
@@ -103,22 +87,14 @@ public sealed class Sgd : IOptimizer
     public Sgd(GdOptions options)
         : this("gd", new SgdOptions { LearningRate = options.LearningRate, WeightDecay = options.WeightDecay }) { }
 
-    public Sgd(MomentumOptions options) : this("momentum", new SgdOptions
-    {
-        LearningRate = options.LearningRate,
-        Momentum = options.Momentum,
-        WeightDecay = options.WeightDecay,
-    })
-    { }
-
-    public Sgd(NesterovOptions options) : this("nesterov", new SgdOptions
-    {
-        LearningRate = options.LearningRate,
-        Momentum = options.Momentum,
-        WeightDecay = options.WeightDecay,
-        Nesterov = true,
-    })
-    { }
+    public Sgd(MomentumOptions options, bool nesterov)
+        : this(nesterov ? "nesterov" : "momentum", new SgdOptions
+        {
+            LearningRate = options.LearningRate,
+            Momentum = options.Momentum,
+            WeightDecay = options.WeightDecay,
+            Nesterov = nesterov,
+        }) { }
 
     private Sgd(string name, SgdOptions options) => (_name, _options) = (name, options);
 
