@@ -94,7 +94,8 @@ public sealed class Sgd : IOptimizer
             Momentum = options.Momentum,
             WeightDecay = options.WeightDecay,
             Nesterov = nesterov,
-        }) { }
+        })
+    { }
 
     private Sgd(string name, SgdOptions options) => (_name, _options) = (name, options);
 
