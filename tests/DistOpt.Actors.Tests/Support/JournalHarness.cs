@@ -22,6 +22,7 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
     private readonly LocalTensorNetwork _network = new();
     private readonly Channel<IActorRef> _ready = Channel.CreateUnbounded<IActorRef>();
     private readonly ConcurrentDictionary<string, TrainingSpec> _specs = new();
+    private readonly string _runs = Directory.CreateTempSubdirectory("distopt-").FullName;
     private readonly INodeRouter _router;
     private readonly IReadOnlyList<JobEvent>? _stored;
 
@@ -69,6 +70,9 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
     /// <summary>Every sink that was opened, and whether for a job that was taken up again.</summary>
     public ConcurrentQueue<(JobId Job, bool Recovered, RecordingSink Sink)> Opened { get; } = new();
 
+    /// <summary>Where <see cref="SubmitAsync"/> has a job write.</summary>
+    public string DirectoryOf(string job) => Path.Combine(_runs, job);
+
     /// <summary>Summaries that run directories hold.</summary>
     public ConcurrentDictionary<string, RunSummary> Ends { get; } = new();
 
@@ -92,7 +96,7 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
     public Task<object> SubmitAsync(IActorRef coordinator, string job, string? key = null, int workers = 2, int epochs = 2, string? name = null)
     {
         var spec = JobHarness.SpecOf(workers, epochs: epochs, shards: Math.Max(4, workers)) with { Name = name ?? job };
-        return coordinator.Ask<object>(new SubmitDurableJob(new JobId(job), spec, $"runs/{job}", key), TimeSpan.FromSeconds(30), Token);
+        return coordinator.Ask<object>(new SubmitDurableJob(new JobId(job), spec, DirectoryOf(job), key), TimeSpan.FromSeconds(30), Token);
     }
 
     public static async Task<IReadOnlyList<JobStatus>> JobsAsync(IActorRef coordinator) =>
@@ -123,7 +127,7 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
 
     IRunSink IJobSinks.Open(JobId job, TrainingSpec spec, string directory, IJobRuntime runtime, bool recovered)
     {
-        Assert.Equal($"runs/{job}", directory);
+        Assert.Equal(job.Value, Path.GetFileName(directory));
         var sink = new RecordingSink();
         Opened.Enqueue((job, recovered, sink));
         return sink;
@@ -152,6 +156,7 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
     {
         await _system.Terminate();
         _network.Dispose();
+        Directory.Delete(_runs, recursive: true);
     }
 
     private sealed class Writer : ReceiveActor

@@ -24,7 +24,7 @@ public sealed class JournaledCoordinatorTests
         var release = journal.Hold();
 
         var answer = harness.SubmitAsync(coordinator, "a");
-        await Until(() => journal.Writes.Count == 1);
+        await Eventually.Until(() => journal.Writes.Count == 1);
         // a question that is answered after the submission was handled
         Assert.Empty(await JournalHarness.JobsAsync(coordinator));
         Assert.False(answer.IsCompleted);
@@ -63,7 +63,7 @@ public sealed class JournaledCoordinatorTests
         await JournalHarness.EndedAsync(first, "done");
         await harness.SubmitAsync(first, "live", "k2", epochs: 1_000_000);
         await harness.SubmitAsync(first, "waits", "k3", workers: TooMany);
-        await Until(() => harness.Opened.Any(o => o.Job.Value == "live" && o.Sink.Start is not null));
+        await Eventually.Until(() => harness.Opened.Any(o => o.Job.Value == "live" && o.Sink.Start is not null));
 
         first.Tell(Kill.Instance);
         var second = await harness.ReadyAsync();
@@ -71,7 +71,7 @@ public sealed class JournaledCoordinatorTests
         Assert.Equal(["done", "live", "waits"], (await JournalHarness.JobsAsync(second)).Select(j => j.Job.Value));
         foreach (var (key, job, workers, epochs) in new[] { ("k1", "done", 2, 2), ("k2", "live", 2, 1_000_000), ("k3", "waits", TooMany, 2) })
             Assert.Equal(job, Assert.IsType<JobAccepted>(await harness.SubmitAsync(second, "new", key, workers, epochs, job)).Job.Value);
-        await Until(() => harness.Opened.Count(o => o.Job.Value == "live") == 2);
+        await Eventually.Until(() => harness.Opened.Count(o => o.Job.Value == "live") == 2);
         Assert.True((await second.Ask<StopAnswer>(new StopJob(new JobId("live"), StopReason.Cancelled), TimeSpan.FromSeconds(30), Token)).Known);
         var ended = await JournalHarness.EndedAsync(second, "live");
         Assert.True(ended.State == "cancelled", ended.SummaryJson);
@@ -108,7 +108,7 @@ public sealed class JournaledCoordinatorTests
         var coordinator = await harness.ReadyAsync();
         var release = journal.Hold();
         var answers = Enumerable.Range(0, 50).Select(i => harness.SubmitAsync(coordinator, $"job-{i:00}", workers: TooMany)).ToList();
-        await Until(() => journal.Writes.Count == 1);
+        await Eventually.Until(() => journal.Writes.Count == 1);
         Assert.Empty(await JournalHarness.JobsAsync(coordinator));
         release();
 
@@ -143,8 +143,8 @@ public sealed class JournaledCoordinatorTests
         await using var harness = new JournalHarness(new JournalSwitch());
         var first = await harness.ReadyAsync();
         await harness.SubmitAsync(first, "a", workers: TooMany);
-        await Until(() => harness.Opened.Count == 1);
-        harness.Ends["runs/a"] = new RunSummary { Job = "a", Status = RunStatus.Completed, Steps = 22 };
+        await Eventually.Until(() => harness.Opened.Count == 1);
+        harness.Ends[harness.DirectoryOf("a")] = new RunSummary { Job = "a", Status = RunStatus.Completed, Steps = 22 };
 
         first.Tell(Kill.Instance);
         var second = await harness.ReadyAsync();
@@ -170,14 +170,5 @@ public sealed class JournaledCoordinatorTests
         var found = await second.Ask<JobFound>(new FindJob(new JobId("foreign")), TimeSpan.FromSeconds(30), Token);
         Assert.Equal("model.kind", Assert.Single(found.BadInput).Path);
         Assert.Equal("completed", (await JournalHarness.EndedAsync(second, "ours")).State);
-    }
-
-    private static async Task Until(Func<bool> holds)
-    {
-        while (!holds())
-        {
-            Token.ThrowIfCancellationRequested();
-            await Task.Yield();
-        }
     }
 }

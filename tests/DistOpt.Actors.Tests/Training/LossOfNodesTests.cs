@@ -1,5 +1,6 @@
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -52,6 +53,8 @@ public sealed class LossOfNodesTests : IDisposable
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
+        // steps are faster than the disk
+        if (checkpoints) await Eventually.Until(() => new CheckpointStore(_folder).Steps().Count > 0);
         await harness.Jobs.KillAsync(2);
         gate.Release();
         var (end, _) = await run;
