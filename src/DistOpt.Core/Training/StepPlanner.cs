@@ -1,3 +1,4 @@
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 
@@ -17,6 +18,7 @@ public sealed class StepPlanner
     private readonly TrainingSpec _spec;
     private readonly ILearningRateSchedule _schedule;
     private readonly IEvaluatedSchedule? _evaluatedSchedule;
+    private readonly AveragingPlan? _averaging;
     private readonly double _baseRate;
     private readonly int _batchSize;
     private readonly long _trainCount;
@@ -45,6 +47,7 @@ public sealed class StepPlanner
         _hasValidation = data.Validation > 0;
         StepsPerEpoch = (_trainCount + batchSize - 1) / batchSize;
         TotalSteps = Math.Min(Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue), StepsFor(spec.Stop.MaxSamples));
+        if (AveragingCatalog.Of(spec) is { } averaging) _averaging = new AveragingPlan(averaging, new AveragedRun(TotalSteps, StepsPerEpoch));
         Current = PlanOf(0) with { Checkpoint = CheckpointAfter(0) };
     }
 
@@ -181,7 +184,7 @@ public sealed class StepPlanner
             Evaluate = false,
             Stop = Current.Stop ?? _requestedStop ?? _decidedStop,
             Keep = selected,
-            LearningRate = RateAt(Current.Step, Samples),
+            LearningRate = RateAt(Current.Step),
         };
         return new EvaluationOutcome(Current, selected);
     }
@@ -201,15 +204,27 @@ public sealed class StepPlanner
         long epoch = step / StepsPerEpoch;
         long start = step % StepsPerEpoch * _batchSize;
         int size = (int)Math.Min(_batchSize, _trainCount - start);
-        return new StepPlan(step, (int)epoch, start, size, RateAt(step, epoch * _trainCount + start)) { Assignment = Assignment };
+        return new StepPlan(step, (int)epoch, start, size, RateAt(step))
+        {
+            Assignment = Assignment,
+            AverageShare = _averaging?.ShareOf(step + 1) ?? 0,
+            UsesAverage = HasAverage(step),
+        };
     }
 
     /// <summary>Steps that take at least so many samples.</summary>
     private long StepsFor(long? samples) => samples is not { } wanted ? long.MaxValue
         : wanted / _trainCount * StepsPerEpoch + (wanted % _trainCount + _batchSize - 1) / _batchSize;
 
-    private double RateAt(long step, long samples) =>
-        _schedule.RateAt(_baseRate, SchedulePosition.InSteps(step, samples, TotalSteps, StepsPerEpoch)) * (_plateau?.Scale ?? 1);
+    private double RateAt(long step) => _averaging?.RateAt(step, ScheduledRate) ?? ScheduledRate(step);
+
+    private double ScheduledRate(long step)
+    {
+        long samples = step / StepsPerEpoch * _trainCount + step % StepsPerEpoch * _batchSize;
+        return _schedule.RateAt(_baseRate, SchedulePosition.InSteps(step, samples, TotalSteps, StepsPerEpoch)) * (_plateau?.Scale ?? 1);
+    }
+
+    private bool HasAverage(long? step) => step is { } version && _averaging?.HasBegun(version) == true;
 
     private bool CheckpointAfter(long step)
     {
@@ -226,7 +241,10 @@ public sealed class StepPlanner
     private bool Select(double value)
     {
         if (double.IsNaN(value)) return false;
-        bool better = SelectedStep is null || (_spec.Select.DirectionInForce() == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
+        // the average is what was asked for: weights from before it do not compete with it
+        bool isFirstAverage = HasAverage(Current.Step) && !HasAverage(SelectedStep);
+        bool better = SelectedStep is null || isFirstAverage
+            || (_spec.Select.DirectionInForce() == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
         if (better) (SelectedStep, SelectedValue) = (Current.Step, value);
         return better;
     }
