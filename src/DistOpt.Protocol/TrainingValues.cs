@@ -126,7 +126,9 @@ public sealed record WireState(
     {
         Plateau = state.Plateau is { } plateau ? new WirePlateau(plateau.Scale, plateau.Best, plateau.BadEvaluations, plateau.CooldownLeft) : null,
         FirstLoss = double.IsNaN(state.FirstLoss) ? null : state.FirstLoss,
-        Diverged = state.Diverged,
+        Diverged = state.Divergence is not null,
+        DivergedLoss = state.Divergence?.Loss,
+        NonFinite = state.Divergence?.NonFinite,
     };
 
     /// <summary>Null = there was no step.</summary>
@@ -135,6 +137,14 @@ public sealed record WireState(
 
     [Key(12)]
     public bool Diverged { get; init; }
+
+    /// <summary>Null = the step at which it diverged had none.</summary>
+    [Key(14)]
+    public double? DivergedLoss { get; init; }
+
+    /// <summary>Null = the gradient there was finite.</summary>
+    [Key(15)]
+    public long? NonFinite { get; init; }
 
     public TrainingState ToState() => new()
     {
@@ -157,7 +167,7 @@ public sealed record WireState(
             CooldownLeft = plateau.CooldownLeft,
         } : null,
         FirstLoss = FirstLoss ?? double.NaN,
-        Diverged = Diverged,
+        Divergence = Diverged ? new DivergedStep(DivergedLoss, NonFinite) : null,
     };
 }
 

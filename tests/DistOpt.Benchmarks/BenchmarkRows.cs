@@ -8,6 +8,7 @@ internal static class BenchmarkRows
     public static IReadOnlyList<IBenchmarkRow> All { get; } =
     [
         new AdamRow(),
+        new ScanRow(),
         new PushPullRow(),
         new TrainingRow(),
         new CheckpointRow(),

@@ -263,7 +263,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         ulong job = JobKey.Of(_setup.Job);
         foreach (var node in nodes)
         {
-            var meta = new PushMeta(wirePlan, node.Weight, WireMetrics.From(node.Metrics));
+            var meta = new PushMeta(wirePlan, node.Weight, WireMetrics.From(node.Metrics)) { NonFinite = node.NonFinite };
             foreach (var server in _placement.Servers)
             {
                 var header = new TensorHeader(TensorKind.Push, new TensorAddress(job, TensorTarget.Server, server.Index),

@@ -6,7 +6,11 @@ namespace DistOpt.Core.Training;
 
 /// <summary>A node of the reduction tree with its gradient sum, ready to be pushed.</summary>
 /// <param name="Gradient">Sum of per-sample gradients; belongs to the computation that made it until its next step.</param>
-public sealed record ComputedNode(TreeNode Node, FlatBuffer Gradient, double Weight, MetricSums Metrics);
+public sealed record ComputedNode(TreeNode Node, FlatBuffer Gradient, double Weight, MetricSums Metrics)
+{
+    /// <inheritdoc cref="LeafResult.NonFinite"/>
+    public long? NonFinite { get; init; }
+}
 
 /// <summary>
 /// Computes a worker's gradient shards and adds them up along the reduction tree, depth first, so that at most
@@ -46,7 +50,10 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
             var shard = GradientShards.Part(plan.BatchSize, tree.GradientShards, node.Index);
             bool keepsBuffers = node.Index == 0 && layout.BufferCount > 0;
             var leaf = worker.ComputeLeaf(plan, shard, node.Index, gradient, buffersIn.Span, keepsBuffers ? buffersOut.Span : []);
-            return new ComputedNode(node, gradient, leaf.Weight, leaf.Metrics);
+            return new ComputedNode(node, gradient, leaf.Weight, leaf.Metrics)
+            {
+                NonFinite = shard.Length == 0 ? null : Divergence.FirstNonFinite(gradient.Span, tree.GradientShards),
+            };
         }
         var left = Reduce(plan, new TreeNode(node.Level - 1, node.Index << 1), buffersIn, buffersOut);
         var rightNode = new TreeNode(node.Level - 1, (node.Index << 1) + 1);
@@ -56,7 +63,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
         TensorPrimitives.Add(left.Gradient.Span, right.Gradient.Span, left.Gradient.Span);
         left.Metrics.Add(right.Metrics);
         _free.Push(right.Gradient);
-        return left with { Node = node, Weight = left.Weight + right.Weight };
+        return left with { Node = node, Weight = left.Weight + right.Weight, NonFinite = Divergence.First(left.NonFinite, right.NonFinite) };
     }
 
     private FlatBuffer Rent()

@@ -30,8 +30,6 @@ public sealed class StepPlanner
     private StopReason? _decidedStop;
     private bool _checkpointRequested;
     private PlateauState? _plateau;
-    private double _firstLoss = double.NaN;
-    private bool _diverged;
 
     /// <param name="spec">The resolved spec.</param>
     /// <param name="schedule">Learning-rate schedule, without the warm-up, which is added here.</param>
@@ -69,17 +67,14 @@ public sealed class StepPlanner
     /// <summary>Samples trained on so far.</summary>
     public long Samples { get; private set; }
 
-    /// <summary>Mean loss of the latest step that had one; NaN before.</summary>
-    public double LatestLoss { get; private set; } = double.NaN;
+    /// <summary>What the step of <see cref="Current"/> showed, where training has diverged there; null otherwise.</summary>
+    public DivergedStep? Diverged { get; private set; }
 
-    /// <summary>Looks at the metrics of the step whose update is to be counted by <see cref="Advance()"/> next: a run that diverged ends there.</summary>
-    public void Observe(MetricSums step)
+    /// <summary>The step under way is not applied (<see cref="DivergenceWatch"/>): training ends with the weights from which it began.</summary>
+    public StepPlan Diverge(DivergedStep diverged)
     {
-        ArgumentNullException.ThrowIfNull(step);
-        if (!step.TryGet(MetricSums.Loss, out var loss) || loss.Weight == 0) return;
-        LatestLoss = loss.Value;
-        if (double.IsNaN(_firstLoss)) _firstLoss = LatestLoss;
-        _diverged |= Divergence.Is(LatestLoss, _firstLoss);
+        Diverged = diverged;
+        return Current = Current with { Stop = StopReason.Diverged, Evaluate = false };
     }
 
     /// <summary>Asks for an end at the next step. The first reason wins.</summary>
@@ -112,8 +107,7 @@ public sealed class StepPlanner
         Keep = Current.Keep,
         DecidedStop = _decidedStop,
         Plateau = _plateau,
-        FirstLoss = _firstLoss,
-        Diverged = _diverged,
+        Divergence = Diverged,
     };
 
     /// <summary>Goes on from a saved state: the plan of its step is decided anew from the spec and is the one that was decided then.</summary>
@@ -124,8 +118,8 @@ public sealed class StepPlanner
         (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
         (_evaluated, _decidedStop, _plateau) = (state.Evaluated, state.DecidedStop, state.Plateau);
-        (_firstLoss, _diverged) = (state.FirstLoss, state.Diverged);
-        Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
+        Diverged = state.Divergence;
+        Current = state.Step == 0 && Diverged is null ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
         Current = Current with { Evaluate = Current.Evaluate && !state.Evaluated, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
     }
 
@@ -154,7 +148,7 @@ public sealed class StepPlanner
     private StepPlan WithBarriers(StepPlan next, StopReason? requestedStop)
     {
         long done = next.Step;
-        if (_diverged) next = next with { Stop = StopReason.Diverged };
+        if (Diverged is not null) next = next with { Stop = StopReason.Diverged };
         else if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
         else if (done >= _spec.Stop.MaxSteps) next = next with { Stop = StopReason.MaxSteps };
