@@ -36,7 +36,7 @@ internal sealed partial class ParameterServerActor
     {
         var copy = _copies.Rent();
         copy.Add(CheckpointPart.Weights, Range, _shard.Weights);
-        for (int i = 0; i < _shard.Slots.Count; i++) copy.Add(CheckpointPart.Slot(i), Range, _shard.Slots[i]);
+        for (int i = 0; i < _shard.Slots.Count; i++) copy.Add(CheckpointPart.Slot(i), _setup.State.RangeOf(CheckpointPart.Slot(i), Range), _shard.Slots[i]);
         var buffers = new KeyRange(0, _setup.Buffers.Length);
         copy.Add(CheckpointPart.Buffers, buffers, _setup.Buffers);
         if (_setup.Average is not null)

@@ -72,7 +72,7 @@ public sealed class Checkpoint : IDisposable
 
     private void OpenFiles()
     {
-        var known = new StateLayout(new ParameterLayout([], [new TensorSlot("b", [1], 0, 1)]), Manifest.Slots, hasAverage: true).Vectors(hasSelected: true);
+        var known = StateLayout.All(Manifest.Slots);
         var vectors = new List<CheckpointVector>();
         foreach (var file in Manifest.Files)
         {

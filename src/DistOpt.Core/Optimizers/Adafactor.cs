@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Immutable;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using DistOpt.Core.Parameters;
@@ -44,7 +45,7 @@ public sealed record AdafactorOptions : ILearningRateOptions
 /// u = g / sqrt(max(V, epsilon1^2))
 /// w -= a / max(1, rms(u) / clip_threshold) * u
 /// </code>
-/// The means stand at the front of the slot, which is as long as the tensor. Sums are taken in float64, in order.
+/// Sums are taken in float64, in order.
 /// </summary>
 public sealed class Adafactor(AdafactorOptions options) : IOptimizer
 {
@@ -54,10 +55,17 @@ public sealed class Adafactor(AdafactorOptions options) : IOptimizer
 
     public OptimizerNeeds Needs => OptimizerNeeds.WholeTensors;
 
+    /// <summary>R and C of each matrix, one after the other; the mean squares themselves where there is nothing to factor.</summary>
+    public ImmutableArray<long> SlotShape(int slot, TensorSlot parameter)
+    {
+        var (rows, columns) = MatrixOf(parameter);
+        return IsFactored(rows, columns) ? [.. parameter.Shape[..^2], rows + columns] : parameter.Shape;
+    }
+
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {
         var tensor = step.Tensor ?? throw new ArgumentException("adafactor: the update is not of one whole tensor");
-        FusedUpdate.Check("adafactor", 1, parameters.Length, gradient.Length, slots);
+        FusedUpdate.Check("adafactor", 1, parameters.Length, gradient.Length, slots, SlotLength(tensor));
         float[] shaped = ArrayPool<float>.Shared.Rent(parameters.Length);
         try
         {
@@ -82,9 +90,8 @@ public sealed class Adafactor(AdafactorOptions options) : IOptimizer
             float keep = (float)(1 - step.LearningRate * decay);
             foreach (ref float x in w) x *= keep;
         }
-        // a row or a column alone has nothing to factor: R C / mean R is the mean square itself
         var (rows, columns) = MatrixOf(tensor);
-        if (rows > 1 && columns > 1) Factored(w.Length, g, slot, rows, columns, (float)share);
+        if (IsFactored(rows, columns)) Factored(w.Length, g, slot, rows, columns, (float)share);
         else Unfactored(g, slot, (float)share);
         double length = Math.Sqrt(SquareSums.Of(g) / Math.Max(1, g.Length));
         float factor = (float)(rate / Math.Max(1, length / options.ClipThreshold));
@@ -137,6 +144,15 @@ public sealed class Adafactor(AdafactorOptions options) : IOptimizer
             slot[i] += share * (g[i] * g[i] - slot[i]);
             g[i] /= MathF.Sqrt(MathF.Max(slot[i], least));
         }
+    }
+
+    /// <summary>A row or a column alone has nothing to factor: R C / mean R is the mean square itself.</summary>
+    private static bool IsFactored(int rows, int columns) => rows > 1 && columns > 1;
+
+    private static int SlotLength(TensorSlot tensor)
+    {
+        var (rows, columns) = MatrixOf(tensor);
+        return (int)(IsFactored(rows, columns) ? tensor.Length / ((long)rows * columns) * (rows + columns) : tensor.Length);
     }
 
     private static (int Rows, int Columns) MatrixOf(TensorSlot tensor) =>

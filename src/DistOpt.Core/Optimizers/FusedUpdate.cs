@@ -163,13 +163,14 @@ internal static class FusedUpdate
     }
 
     /// <exception cref="ArgumentException">Lengths or the number of slots differ.</exception>
-    internal static void Check(string optimizer, int wanted, int parameters, int gradients, IReadOnlyList<Memory<float>> slots)
+    internal static void Check(string optimizer, int wanted, int parameters, int gradients, IReadOnlyList<Memory<float>> slots, int? slotLength = null)
     {
         if (gradients != parameters) throw new ArgumentException($"{optimizer}: {parameters} parameters, but {gradients} gradients");
         if (slots.Count != wanted) throw new ArgumentException($"{optimizer}: {wanted} slots are wanted, but {slots.Count} were given");
         for (int i = 0; i < wanted; i++)
         {
-            if (slots[i].Length != parameters) throw new ArgumentException($"{optimizer}: a slot is not as long as the {parameters} parameters");
+            int length = slotLength ?? parameters;
+            if (slots[i].Length != length) throw new ArgumentException($"{optimizer}: a slot has {slots[i].Length} places, but {parameters} parameters need {length}");
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DistOpt.Core.Parameters;
 
 namespace DistOpt.Core.Optimizers;
@@ -53,8 +54,15 @@ public enum OptimizerNeeds
 /// </summary>
 public interface IOptimizer
 {
-    /// <summary>Names of the state vectors (each as long as the parameters), as they stand in a checkpoint: "momentum_buffer", "exp_avg", ...</summary>
+    /// <summary>Names of the state vectors, as they stand in a checkpoint: "momentum_buffer", "exp_avg", ...</summary>
     IReadOnlyList<string> Slots { get; }
+
+    /// <summary>
+    /// Sizes of what a state vector has for one parameter: its own, unless the optimizer asks for <see cref="OptimizerNeeds.WholeTensors"/> and keeps
+    /// less.
+    /// </summary>
+    /// <param name="slot">Index in <see cref="Slots"/>.</param>
+    ImmutableArray<long> SlotShape(int slot, TensorSlot parameter) => parameter.Shape;
 
     /// <summary>What it must know of whole tensors.</summary>
     OptimizerNeeds Needs => OptimizerNeeds.None;
@@ -63,7 +71,7 @@ public interface IOptimizer
     /// <param name="step">Update number, rate and scale.</param>
     /// <param name="parameters">Parameters of the range.</param>
     /// <param name="gradient">Gradient sum of the same length.</param>
-    /// <param name="slots">One memory per name in <see cref="Slots"/>, each of the same length; zero before the first step.</param>
+    /// <param name="slots">One memory per name in <see cref="Slots"/>, each of its length for these parameters; zero before the first step.</param>
     void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots);
 }
 

@@ -19,11 +19,12 @@ internal sealed class RangeUpdate
     public RangeUpdate(UpdateRule rule, ParameterLayout layout, KeyRange range, IReadOnlyList<Memory<float>> slots)
     {
         (_rule, _tensors) = (rule, layout.Parameters.Length);
-        _segments = [.. Segments(rule, layout, range, slots)];
+        var layouts = SlotLayout.Of(layout, rule.Optimizer);
+        _segments = [.. Segments(rule, layout, range, slots, layouts)];
         if (rule.NormRounds == 0) return;
         _parts = [.. Piece.Of(layout, range).Select(piece => new Part(piece.Tensor, (int)(piece.Start - range.Begin), piece.Length,
             rule.For(layout.Parameters[piece.Tensor]),
-            rule.NormRounds > 1 ? Slice(slots, (int)(piece.Start - range.Begin), piece.Length) : []))];
+            rule.NormRounds > 1 ? Slice(slots, layouts, range, new KeyRange(piece.Start, piece.Start + piece.Length)) : []))];
     }
 
     /// <summary>Numbers that <see cref="Measure"/> writes in a round.</summary>
@@ -126,7 +127,8 @@ internal sealed class RangeUpdate
         }
     }
 
-    private static IEnumerable<Segment> Segments(UpdateRule rule, ParameterLayout layout, KeyRange range, IReadOnlyList<Memory<float>> slots)
+    private static IEnumerable<Segment> Segments(UpdateRule rule, ParameterLayout layout, KeyRange range, IReadOnlyList<Memory<float>> slots,
+        ImmutableArray<SlotLayout> layouts)
     {
         Segment? open = null;
         for (int t = 0; t < layout.Parameters.Length; t++)
@@ -143,13 +145,25 @@ internal sealed class RangeUpdate
                 open = open with { Length = open.Length + next.Length };
                 continue;
             }
-            if (open is not null) yield return open with { Slots = Slice(slots, open.Start, open.Length) };
+            if (open is not null) yield return WithSlots(open);
             open = next;
         }
-        if (open is not null) yield return open with { Slots = Slice(slots, open.Start, open.Length) };
+        if (open is not null) yield return WithSlots(open);
+
+        Segment WithSlots(Segment segment)
+        {
+            long begin = range.Begin + segment.Start;
+            return segment with { Slots = Slice(slots, layouts, range, new KeyRange(begin, begin + segment.Length)) };
+        }
     }
 
-    private static Memory<float>[] Slice(IReadOnlyList<Memory<float>> slots, int start, int length) => [.. slots.Select(s => s.Slice(start, length))];
+    /// <summary>What slots of a server's range have for a part of it.</summary>
+    private static Memory<float>[] Slice(IReadOnlyList<Memory<float>> slots, ImmutableArray<SlotLayout> layouts, KeyRange range, KeyRange part) =>
+        [.. slots.Select((slot, i) =>
+        {
+            var within = layouts[i].RangeOf(part);
+            return slot.Slice((int)(within.Begin - layouts[i].RangeOf(range).Begin), (int)within.Length);
+        })];
 
     /// <summary>Tensors, or a part of one, that one pass updates.</summary>
     private sealed record Segment(int Tensor, int Start, int Length, TensorRule Rule, TensorSlot? Slot, Memory<float>[] Slots);

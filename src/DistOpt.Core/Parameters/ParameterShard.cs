@@ -41,7 +41,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
         if (!average.IsEmpty && average.Length != weights.Length) throw new ArgumentException($"{average.Length} averages for {weights.Length} weights", nameof(average));
         if (keepsPrevious) Previous = new FlatBuffer(weights.Length).Memory;
         _reducer = new TreeReducer<TLease>(tree, weights.Length, memory);
-        _slots = [.. rule.Optimizer.Slots.Select(_ => new FlatBuffer(weights.Length).Memory)];
+        _slots = [.. SlotLayout.Of(layout, rule.Optimizer).Select(slot => new FlatBuffer(slot.RangeOf(range).Length).Memory)];
         _update = new RangeUpdate(rule, layout, range, _slots);
         _layout = layout;
     }
@@ -65,7 +65,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <summary>Version of the kept copy, or -1.</summary>
     public long SelectedVersion { get; private set; } = -1;
 
-    /// <summary>The optimizer's state vectors, in the order of <see cref="IOptimizer.Slots"/>, each as long as <see cref="Weights"/>.</summary>
+    /// <summary>The optimizer's state vectors, in the order of <see cref="IOptimizer.Slots"/>: the range's part of each <see cref="SlotLayout"/>.</summary>
     public IReadOnlyList<Memory<float>> Slots => _slots;
 
     /// <summary>The running average of the weights, which plans say when to move and when to use; empty where there is none.</summary>

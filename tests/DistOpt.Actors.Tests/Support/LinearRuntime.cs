@@ -16,9 +16,10 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
     private readonly float[] _targets;
     private readonly EpochOrder _order;
 
-    public LinearRuntime(int features = 3000, int samples = 103, int validation = 20, int test = 10, bool buffers = false, long seed = 7)
+    public LinearRuntime(int features = 3000, int samples = 103, int validation = 20, int test = 10, bool buffers = false, long seed = 7,
+        ParameterLayout? layout = null)
     {
-        Layout = new ParameterLayout([new TensorSlot("w", [features], 0, features)],
+        Layout = layout ?? new ParameterLayout([new TensorSlot("w", [features], 0, features)],
             buffers ? [new TensorSlot("seen", [2], 0, 2)] : []);
         Data = new DataCounts(samples, validation, test);
         int all = samples + validation + test;

@@ -1,4 +1,5 @@
 using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Training;
@@ -14,7 +15,7 @@ internal static class CheckpointFixture
 
     public static readonly string[] Slots = ["exp_avg", "exp_avg_sq"];
 
-    public static readonly StateLayout Vectors = new(Layout, Slots, hasAverage: true);
+    public static readonly StateLayout Vectors = new(Layout, new Adam(new AdamOptions()), hasAverage: true);
 
     public static CheckpointManifest Template { get; } = new()
     {

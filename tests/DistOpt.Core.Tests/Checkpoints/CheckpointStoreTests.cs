@@ -1,4 +1,5 @@
 using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
 
 namespace DistOpt.Core.Tests.Checkpoints;
@@ -221,7 +222,7 @@ public sealed class CheckpointStoreTests : IDisposable
         using var checkpoint = store.OpenNewest([])!;
         var other = new ParameterLayout([new TensorSlot("w", [61, 40], 0, 2440)], CheckpointFixture.Layout.Buffers);
 
-        Assert.Throws<InvalidDataException>(() => checkpoint.CheckLayout(new StateLayout(other, CheckpointFixture.Slots, hasAverage: true)));
+        Assert.Throws<InvalidDataException>(() => checkpoint.CheckLayout(new StateLayout(other, new Adam(new AdamOptions()), hasAverage: true)));
     }
 
     private sealed class KilledException : Exception;

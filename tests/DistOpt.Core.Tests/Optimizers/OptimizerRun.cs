@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
@@ -12,6 +13,7 @@ internal sealed class OptimizerRun
 {
     private readonly float[] _gradient;
     private readonly UpdateRule _rule;
+    private readonly ImmutableArray<SlotLayout> _slotLayouts;
     private readonly Dictionary<string, (KeyRange[] Ranges, RangeUpdate[] Updates, TensorNormReducer Reducer)> _cut = [];
     private readonly TensorNormSums _sums;
     private readonly double[] _partials;
@@ -24,7 +26,8 @@ internal sealed class OptimizerRun
         Parameters = new float[layout.ParameterCount];
         _gradient = new float[layout.ParameterCount];
         _partials = new double[2 * Parameters.Length + 2];
-        Slots = [.. rule.Optimizer.Slots.Select(_ => (Memory<float>)new float[layout.ParameterCount])];
+        _slotLayouts = SlotLayout.Of(layout, rule.Optimizer);
+        Slots = [.. _slotLayouts.Select(slot => (Memory<float>)new float[slot.Length])];
         var random = new CounterRandom(11, RandomPurpose.InitialWeights);
         foreach (ref float p in Parameters.AsSpan()) p = (float)random.NextGaussian();
     }
@@ -100,11 +103,13 @@ internal sealed class OptimizerRun
         if (_cut.TryGetValue(key, out var known)) return known;
         long[] ends = [0, .. cuts.ToArray(), Parameters.Length];
         KeyRange[] ranges = [.. ends.Zip(ends.Skip(1), (a, b) => new KeyRange(a, b))];
-        RangeUpdate[] updates = [.. ranges.Select(r => new RangeUpdate(_rule, Layout, r, [.. Slots.Select(s => s.Slice((int)r.Begin, (int)r.Length))]))];
+        RangeUpdate[] updates = [.. ranges.Select(r => new RangeUpdate(_rule, Layout, r, [.. Slots.Select((s, i) => Part(s, _slotLayouts[i].RangeOf(r)))]))];
         return _cut[key] = (ranges, updates, new TensorNormReducer(Layout, ranges));
     }
 
     /// <summary>Bits of parameters and slots.</summary>
     public int[] Bits() =>
         [.. Parameters.Concat(Slots.SelectMany(s => s.ToArray())).Select(BitConverter.SingleToInt32Bits)];
+
+    private static Memory<float> Part(Memory<float> slot, KeyRange range) => slot.Slice((int)range.Begin, (int)range.Length);
 }
