@@ -223,6 +223,24 @@ public sealed class SpecWriterTests
         };
     }
 
+    [Fact]
+    public void A_field_of_a_later_minor_version_is_written_only_where_it_is_used()
+    {
+        Assert.Equal("old: 1\n", SpecWriter.Write(new Later()));
+        Assert.Equal("old: 1\nnames: [x]\nfactor: 0.5\n", SpecWriter.Write(new Later { Names = ["x"], Factor = 0.5 }));
+    }
+
+    private sealed record Later
+    {
+        public int Old { get; init; } = 1;
+
+        [AddedIn("1.1")]
+        public ImmutableArray<string> Names { get; init; } = [];
+
+        [AddedIn("1.1")]
+        public double? Factor { get; init; }
+    }
+
     /// <summary>Equality by value through lists, without the writer's or the binder's help.</summary>
     private static void AssertSame(object? expected, object? actual, string path)
     {
