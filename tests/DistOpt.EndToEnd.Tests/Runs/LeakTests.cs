@@ -7,6 +7,7 @@ using DistOpt.Torch.Models;
 namespace DistOpt.EndToEnd.Tests.Runs;
 
 /// <summary>Training in a program that goes on afterwards.</summary>
+[Collection(Alone.Name)]
 public sealed class LeakTests
 {
     private const int Runs = 20;
