@@ -25,7 +25,7 @@ internal sealed record ReplicaSetup(
     FlatBuffer Weights,
     FlatBuffer Buffers)
 {
-    public ReductionTree Tree { get; } = new(Spec.Training.GradientShards!.Value);
+    public ReductionTree Tree { get; } = Spec.Training.Tree();
 }
 
 /// <summary>
@@ -67,6 +67,9 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private long? _pushed;
     private StepPlan? _nextPlan;
     private StepPlan? _plan;
+
+    // packed gradients under way, by their length
+    private readonly Dictionary<int, ReceiveBuffers> _packed = [];
 
     // the barrier of a step whose weights are still under way here was passed without this node
     private StepPlan? _passed;
@@ -258,10 +261,11 @@ internal sealed partial class ReplicaActor : ReceiveActor
             var meta = new PushMeta(wirePlan, node.Weight, WireMetrics.From(node.Metrics));
             foreach (var server in _placement.Servers)
             {
-                var header = new TensorHeader(TensorKind.Push, new TensorAddress(job, TensorTarget.Server, server.Index),
-                    _placement.JobEpoch, plan.Step, node.Node, server.Range());
-                _services.Channel.Send(server.Peer.ToPeer(), header, meta, new TensorLease(node.Gradient.Slice(server.Range())));
-                _services.Meter.Bytes(PayloadDirection.Push, header.Range.Length * sizeof(float));
+                var (kind, range, lease) = Payload(server, node.Gradient.Slice(server.Range()));
+                var header = new TensorHeader(kind, new TensorAddress(job, TensorTarget.Server, server.Index),
+                    _placement.JobEpoch, plan.Step, node.Node, range);
+                _services.Channel.Send(server.Peer.ToPeer(), header, meta, lease);
+                _services.Meter.Bytes(PayloadDirection.Push, range.Length * sizeof(float));
             }
         }
         if (_buffersOut.Length == 0 || !nodes.Any(n => _tree.Shards(n.Node).Begin == 0)) return;
@@ -270,6 +274,18 @@ internal sealed partial class ReplicaActor : ReceiveActor
             _placement.JobEpoch, plan.Step, default, new KeyRange(0, _buffersOut.Length));
         _services.Channel.Send(first.Peer.ToPeer(), buffers, null, new TensorLease(_buffersOut.Memory));
         _services.Meter.Bytes(PayloadDirection.Push, _buffersOut.Length * sizeof(float));
+    }
+
+    /// <summary>A gradient as it travels: by reference within the node, and packed over a network where all of its numbers fit into 16 bits.</summary>
+    private (TensorKind Kind, KeyRange Range, TensorLease Lease) Payload(ServerPlace server, Memory<float> gradient)
+    {
+        if (_tree.Precision == GradientPrecision.Float32 || server.Peer.Node == _services.Channel.Self.Node)
+            return (TensorKind.Push, server.Range(), new TensorLease(gradient));
+        if (!_packed.TryGetValue(gradient.Length, out var buffers))
+            _packed.Add(gradient.Length, buffers = new ReceiveBuffers(Bfloat16.PackedLength(gradient.Length)));
+        var lease = buffers.Rent();
+        Bfloat16.Pack(gradient.Span, lease.Span);
+        return (TensorKind.PushBfloat16, new KeyRange(0, lease.Memory.Length), lease);
     }
 
     /// <summary>

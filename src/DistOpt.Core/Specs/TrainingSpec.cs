@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using DistOpt.Core.Batching;
 
 namespace DistOpt.Core.Specs;
 
@@ -321,9 +322,18 @@ public sealed record TrainingSection
     [OutsideIdentity]
     public double CoordinatorGrace { get; init; } = 600;
 
+    [Description("What gradient sums are kept in: bf16 = in bfloat16, rounded at every node of the reduction tree, and half the bytes between nodes")]
+    [AllowedValues(Float32, Bf16)]
+    public string GradientPrecision { get; init; } = Float32;
+
     [Description("bf16 = forward and backward in bfloat16, norms, loss, gradient sums and master weights in float32; needs AVX512-BF16 or AMX")]
     [AllowedValues(Float32, Bf16)]
     public string Precision { get; init; } = Float32;
+
+    /// <summary>The tree over the gradient shards that are in the spec.</summary>
+    /// <exception cref="InvalidOperationException">Their number was not decided.</exception>
+    public ReductionTree Tree() => new(GradientShards ?? throw new InvalidOperationException("the number of gradient shards was not decided"),
+        GradientPrecision == Bf16 ? Batching.GradientPrecision.Bfloat16 : Batching.GradientPrecision.Float32);
 
     [Description("Device of the tensors")]
     [AllowedValues("cpu")]

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 
@@ -46,6 +45,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
             var shard = GradientShards.Part(plan.BatchSize, tree.GradientShards, node.Index);
             bool keepsBuffers = node.Index == 0 && layout.BufferCount > 0;
             var leaf = worker.ComputeLeaf(plan, shard, node.Index, gradient, buffersIn.Span, keepsBuffers ? buffersOut.Span : []);
+            tree.Leaf(gradient.Span);
             return new ComputedNode(node, gradient, leaf.Weight, leaf.Metrics);
         }
         var left = Reduce(plan, new TreeNode(node.Level - 1, node.Index << 1), buffersIn, buffersOut);
@@ -53,7 +53,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
         // a node without a right child is its left child, bit for bit
         if (!tree.Exists(rightNode)) return left with { Node = node };
         var right = Reduce(plan, rightNode, buffersIn, buffersOut);
-        TensorPrimitives.Add(left.Gradient.Span, right.Gradient.Span, left.Gradient.Span);
+        tree.Add(left.Gradient.Span, right.Gradient.Span);
         left.Metrics.Add(right.Metrics);
         _free.Push(right.Gradient);
         return left with { Node = node, Weight = left.Weight + right.Weight };

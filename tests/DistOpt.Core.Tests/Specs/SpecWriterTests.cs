@@ -78,6 +78,7 @@ public sealed class SpecWriterTests
               worker_timeout: 60.0
               node_timeout: 600.0
               coordinator_grace: 600.0
+              gradient_precision: float32
               precision: float32
               device: cpu
             evaluate:
