@@ -48,6 +48,8 @@ public sealed class KillTests
         var done = new Dictionary<NodeKind, int>();
         long step = total / 10;
         int rollbacks = 0;
+        // each wait has its limit, and the way to there is long in the long form
+        for (long near = 0; near < step; near += StepsAKill) await cluster.JobAsync(id, j => j.GetProperty("step").GetInt64() > near, $"steps after {near}");
         for (int kill = 0; kill < kills;)
         {
             var kind = (NodeKind)(kill % 3);
