@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Actors.Training;
@@ -10,7 +11,7 @@ using DistOpt.Protocol;
 namespace DistOpt.Actors.Tests.Training;
 
 /// <summary>
-/// Every batch strategy of the catalogue with every scaling of the learning rate: bits that do not depend on workers and servers, and that an
+/// Every batch strategy of the catalogue, with the scalings of the learning rate that differ in what they remember: bits that do not depend on workers and servers, and that an
 /// interruption, a lost server and a lost coordinator leave as they are.
 /// </summary>
 public sealed class BatchTests : IDisposable
@@ -26,6 +27,8 @@ public sealed class BatchTests : IDisposable
         ["noise-scale"] = new NoiseScaleBatchOptions { Size = 10, MinSize = 4, MaxSize = 60, Interval = 3 },
     };
 
+    private static readonly ConcurrentDictionary<string, Task<Undisturbed>> Runs = [];
+
     private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
@@ -33,7 +36,7 @@ public sealed class BatchTests : IDisposable
     private static IEnumerable<string> Names => BatchCatalog.Default.Entries.Select(e => e.Name);
 
     public static TheoryData<string, LearningRateScaling, int> Everything => [.. from name in Names
-        from scaling in Enum.GetValues<LearningRateScaling>()
+        from scaling in new[] { LearningRateScaling.Linear, LearningRateScaling.Adascale }
         from shards in new[] { 1, 4 }
         select (name, scaling, shards)];
 
@@ -46,11 +49,11 @@ public sealed class BatchTests : IDisposable
     public async Task The_bits_do_not_depend_on_workers_servers_and_nodes(string name, LearningRateScaling scaling, int shards)
     {
         var spec = Spec(name, scaling, shards);
-        var (expected, rows, visits) = await Undisturbed(spec);
+        var (expected, rows, visits) = await RunOf(spec);
         Assert.Equal(RunStatus.Completed, expected.Status);
         foreach (var epoch in visits.GroupBy(v => v.Epoch).Where(g => g.Key < expected.Epochs))
             Assert.Equal(Enumerable.Range(0, Train).Select(i => (long)i), epoch.Select(v => v.Sample).Order());
-        foreach (var (workers, servers, nodes) in new[] { (1, 3, 1), (2, 1, 2), (4, 2, 3) })
+        foreach (var (workers, servers, nodes) in new[] { (1, 3, 1), (4, 2, 3) })
         {
             await using var harness = new JobHarness([.. Enumerable.Range(0, nodes).Select(_ => new LinearRuntime())], isAlone: nodes == 1);
             var (end, sink) = await harness.RunAsync(With(spec, Math.Min(workers, shards), servers), Token);
@@ -66,7 +69,7 @@ public sealed class BatchTests : IDisposable
     public async Task A_run_that_is_interrupted_in_the_middle_goes_on_to_the_same_bits(string name, LearningRateScaling scaling, int shards)
     {
         var spec = Spec(name, scaling, shards);
-        var (expected, rows, _) = await Undisturbed(spec);
+        var (expected, rows, _) = await RunOf(spec);
         var first = new LinearRuntime();
         var gate = new StepGate(expected.Steps / 2);
         first.BeforeLeaf = gate.Pass;
@@ -95,8 +98,8 @@ public sealed class BatchTests : IDisposable
     public async Task The_backup_of_the_server_that_plans_takes_over_with_the_same_bits(string name, int shards)
     {
         var spec = Spec(name, LearningRateScaling.Adascale, shards);
+        var (expected, _, _) = await RunOf(spec);
         spec = spec with { Training = spec.Training with { Servers = 2, Workers = Math.Min(2, shards), Replicas = 1, WorkerTimeout = 20 } };
-        var (expected, _, _) = await Undisturbed(spec with { Training = spec.Training with { Replicas = 0 } });
         await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
         var gate = new StepGate(expected.Steps / 2);
         harness.Runtimes[0].BeforeLeaf = harness.Runtimes[1].BeforeLeaf = gate.Pass;
@@ -115,9 +118,9 @@ public sealed class BatchTests : IDisposable
     [Theory, MemberData(nameof(Measured))]
     public async Task A_lost_server_without_a_backup_sends_everyone_back_and_to_the_same_bits(string name, int shards)
     {
-        var spec = Spec(name, LearningRateScaling.Adascale, shards) with { Checkpoint = new CheckpointSection { EverySteps = 2 } };
-        spec = spec with { Training = spec.Training with { Servers = 2, Workers = Math.Min(2, shards) } };
-        var (expected, _, _) = await Undisturbed(spec);
+        var spec = Spec(name, LearningRateScaling.Adascale, shards);
+        var (expected, _, _) = await RunOf(spec);
+        spec = With(spec, Math.Min(2, shards), servers: 2) with { Checkpoint = new CheckpointSection { EverySteps = 2 } };
         await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
         harness.Jobs.CheckpointDirectory = _folder;
         var gate = new StepGate(expected.Steps / 2);
@@ -178,14 +181,19 @@ public sealed class BatchTests : IDisposable
     private static TrainingSpec With(TrainingSpec spec, int workers, int servers) =>
         spec with { Training = spec.Training with { Workers = workers, Servers = servers } };
 
-    private static async Task<(RunSummary Summary, List<string> Rows, List<(int Epoch, long Sample)> Visits)> Undisturbed(TrainingSpec spec)
+    private sealed record Undisturbed(RunSummary Summary, List<string> Rows, List<(int Epoch, long Sample)> Visits);
+
+    private static Task<Undisturbed> RunOf(TrainingSpec spec) =>
+        Runs.GetOrAdd($"{spec.Batch} {spec.Training.GradientShards}", _ => RunUndisturbed(spec));
+
+    private static async Task<Undisturbed> RunUndisturbed(TrainingSpec spec)
     {
         var runtime = new LinearRuntime();
-        var epochs = new System.Collections.Concurrent.ConcurrentDictionary<long, int>();
+        var epochs = new ConcurrentDictionary<long, int>();
         runtime.BeforeLeaf = (plan, _) => epochs[plan.Step] = plan.Epoch;
         await using var harness = new JobHarness([runtime]);
         var (end, sink) = await harness.RunAsync(spec, Token);
-        return (end.Summary, Rows(sink), [.. runtime.Visits.Select(v => (epochs[v.Step], v.Sample))]);
+        return new(end.Summary, Rows(sink), [.. runtime.Visits.Select(v => (epochs[v.Step], v.Sample))]);
     }
 
     private static List<string> Rows(RecordingSink sink) => [.. sink.Rows.Where(r => r.Split != DataSplit.Test).Select(r =>
