@@ -94,7 +94,7 @@ internal sealed partial class ParameterServerActor
         _missing.Clear();
         // the state of key 0 speaks of the selection; the others know by their version whether they kept anything
         bool selected = state.HasSelected;
-        foreach (var vector in CheckpointVector.Of(_setup.Layout, _setup.Rule.Optimizer.Slots, selected))
+        foreach (var vector in CheckpointVector.Of(_setup.Layout, _setup.Rule.Slots, selected))
         {
             long length = CheckpointPart.IsBuffers(vector.Part) ? _setup.Buffers.Length : _setup.Weights.Length;
             if (length > 0) _missing[vector.Part] = length;

@@ -79,8 +79,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         _tree = setup.Spec.Training.Tree();
         bool keepsPrevious = !setup.Placement.IsFixed && (setup.Placement.Servers.Length > 1 || setup.Spec.Training.Replicas > 0);
         _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Rule, setup.Layout, Range, _tree, lease => lease.Memory, keepsPrevious);
-        _norms = new TensorNormSums(setup.Layout.Parameters.Length);
-        _normsBefore = new TensorNormSums(setup.Layout.Parameters.Length);
+        _norms = new TensorNormSums(setup.Layout.Parameters.Length, setup.Rule.Noise);
+        _normsBefore = new TensorNormSums(setup.Layout.Parameters.Length, setup.Rule.Noise);
         _receiveBuffers = new ReceiveBuffers(setup.Weights.Length);
         _receivePacked = new ReceiveBuffers(Bfloat16.PackedLength(setup.Weights.Length));
         _receiveModelBuffers = new ReceiveBuffers(setup.Buffers.Length);
@@ -213,7 +213,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         {
             _sinceRow.Add(result.Metrics);
             _lastEpoch = plan.Epoch;
-            planner.Observe(result.Metrics);
+            LeafNorms.Remove(_sinceRow);
+            planner.Observe(result.Metrics, planner.MeasuresNoise ? result.Weight : 0, _norms.Noise());
             next = planner.Advance(_sinceRow);
             Report(planner, plan, next, result);
         }
@@ -285,7 +286,14 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void ReportRow(StepPlanner planner, StepPlan done, StepPlan next)
     {
-        var row = new TrainRow(next.Step, done.Epoch, WireMetrics.From(_sinceRow), done.LearningRate, done.BatchSize, planner.Samples);
+        var told = planner.Told;
+        var row = new TrainRow(next.Step, done.Epoch, WireMetrics.From(_sinceRow), told?.LearningRate ?? done.LearningRate, told?.Size ?? done.BatchSize,
+            planner.Samples)
+        {
+            BatchReason = planner.BatchVaries ? (int?)told?.Reason : null,
+            NoiseScale = told?.NoiseScale,
+            Gain = told?.Gain,
+        };
         _rows.Add(row);
         ToTraining(row);
         _sinceRow.Clear();

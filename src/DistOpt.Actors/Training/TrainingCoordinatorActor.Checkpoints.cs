@@ -44,8 +44,8 @@ internal sealed partial class TrainingCoordinatorActor
             Parameters = CheckpointManifest.Tensors(runtime.Layout.Parameters),
             Buffers = CheckpointManifest.Tensors(runtime.Layout.Buffers),
             Optimizer = Spec.Optimizer.Kind,
-            Slots = [.. _services.Optimizer(Spec).Slots],
-            BatchSize = Spec.Batch.OptionsAs<Core.Batching.FixedBatchOptions>().Size,
+            Slots = [.. Rule.Slots],
+            BatchSize = Core.Batching.BatchPlanner.Of(Spec, runtime.Data.Train).Nominal,
             TrainSamples = runtime.Data.Train,
         };
         if (_submission.Resumes)

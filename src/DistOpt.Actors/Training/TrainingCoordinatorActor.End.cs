@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text.Json;
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
@@ -60,7 +61,12 @@ internal sealed partial class TrainingCoordinatorActor
         _progress.Step(row.Step, row.Samples, null);
         var metrics = Values(row.Metrics);
         _train = Lookup(metrics);
-        _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Train, metrics, row.LearningRate, row.BatchSize, speed, now));
+        _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Train, metrics, row.LearningRate, row.BatchSize, speed, now)
+        {
+            BatchReason = row.BatchReason is { } reason ? JsonNamingPolicy.SnakeCaseLower.ConvertName(((BatchReason)reason).ToString()) : null,
+            NoiseScale = row.NoiseScale,
+            AdascaleGain = row.Gain,
+        });
     }
 
     private void OnValidationRow(ValidationRow row)
@@ -300,8 +306,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         double seconds = _progress.WallSeconds;
         long steps = _training?.Step ?? _progress.CurrentStep;
-        int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
-        long perEpoch = _handle is null ? 1 : (_handle.Runtime.Data.Train + batch - 1) / batch;
+        long samples = _training?.Samples ?? _progress.Samples;
         return new RunSummary
         {
             Job = _submission.Job.Value,
@@ -309,15 +314,15 @@ internal sealed partial class TrainingCoordinatorActor
             StopReason = reason,
             Error = error,
             Steps = steps,
-            Epochs = (int)(steps / Math.Max(1, perEpoch)),
-            Samples = _training?.Samples ?? _progress.Samples,
+            Epochs = _handle is null ? 0 : (int)(samples / Math.Max(1, _handle.Runtime.Data.Train)),
+            Samples = samples,
             Selected = _training is null || (IsDiverged(_training) && _training.KeepLast) ? null
                 : new SelectedWeights(_training.SelectedStep, Spec.Select.Metric, _training.SelectedValue),
             Train = _train,
             Validation = _validation,
             Test = _test,
             WallSeconds = seconds,
-            SamplesPerSecond = seconds > 0 ? (_training?.Samples ?? _progress.Samples) / seconds : 0,
+            SamplesPerSecond = seconds > 0 ? samples / seconds : 0,
             Workers = Spec.Training.Workers,
             Servers = Spec.Training.Servers,
             Processes = Math.Max(1, _topology?.Nodes.Count() ?? 0),

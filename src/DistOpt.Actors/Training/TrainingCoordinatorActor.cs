@@ -357,15 +357,14 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private void StartSink(RunResumed? resumed, long samples, double seconds)
     {
         var runtime = _handle!.Runtime;
-        int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
-        long perEpoch = (runtime.Data.Train + batch - 1) / batch;
-        _progress.Start(Math.Min(perEpoch * Spec.Training.Epochs, Spec.Stop.MaxSteps ?? long.MaxValue), resumed?.Step ?? 0, samples, seconds);
+        var length = new RunLength(Spec, BatchPlanner.Of(Spec, runtime.Data.Train), runtime.Data.Train);
+        _progress.Start(length.Steps, resumed?.Step ?? 0, samples, seconds);
         var warnings = _prepared.Values.SelectMany(p => p.Warnings).Concat(runtime.Warnings).Concat(_skipped.Select(s => s.ToString())).Concat(_warnings)
             .Distinct(StringComparer.Ordinal).ToList();
         _sinkStarted = true;
         _sink!.Started(new RunStarted(_submission.Job.Value, Spec, runtime.Data, _progress.TotalSteps, runtime.Layout,
             [.. _topology!.Nodes.Select(NameOf)], warnings)
-        { Resumed = resumed });
+        { Resumed = resumed, TotalIsExact = length.IsExact });
         _begunAt = _services.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds);
         LogEarlyLines();
     }

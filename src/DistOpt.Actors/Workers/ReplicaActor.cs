@@ -18,7 +18,7 @@ namespace DistOpt.Actors.Workers;
 internal sealed record ReplicaSetup(
     JobId Job,
     TrainingSpec Spec,
-    int BatchSize,
+    BatchPlanner Batches,
     JobPlacement Placement,
     int Index,
     IJobRuntime Runtime,
@@ -111,7 +111,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private void SpawnWorkers()
     {
         var context = new WorkerContext(_setup.Runtime, _tree, _setup.Weights, _setup.Buffers, _buffersOut,
-            _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, _setup.Spec.Data.Prefetch, _setup.Job, _services);
+            _setup.Spec.Evaluate.BatchSize, _setup.Batches, _setup.Spec.Data.Prefetch, _setup.Job, _services);
         while (_workers.Count < OwnWorkers(_placement).Length)
             _workers.Add(Context.ActorOf(WorkerActor.Props(context, _workers.Count, _services.ComputeDispatcher), $"worker-{_workers.Count}"));
     }

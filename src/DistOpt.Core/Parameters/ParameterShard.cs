@@ -17,6 +17,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     private readonly Func<TLease, Memory<float>> _memory;
     private readonly Memory<float>[] _slots;
     private readonly ParameterLayout _layout;
+    private readonly NoiseSource _noise;
     private FlatBuffer? _selected;
 
     /// <summary>One range that is one tensor, with nothing but an optimizer.</summary>
@@ -35,10 +36,10 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     public ParameterShard(Memory<float> weights, UpdateRule rule, ParameterLayout layout, KeyRange range, ReductionTree tree,
         Func<TLease, Memory<float>> memory, bool keepsPrevious = false)
     {
-        (Weights, _tree, _memory, NormRounds) = (weights, tree, memory, rule.NormRounds);
+        (Weights, _tree, _memory, NormRounds, _noise) = (weights, tree, memory, rule.NormRounds, rule.Noise);
         if (keepsPrevious) Previous = new FlatBuffer(weights.Length).Memory;
         _reducer = new TreeReducer<TLease>(tree, weights.Length, memory);
-        _slots = [.. rule.Optimizer.Slots.Select(_ => new FlatBuffer(weights.Length).Memory)];
+        _slots = [.. rule.Slots.Select(_ => new FlatBuffer(weights.Length).Memory)];
         _update = new RangeUpdate(rule, layout, range, _slots);
         _layout = layout;
     }
@@ -62,7 +63,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <summary>Version of the kept copy, or -1.</summary>
     public long SelectedVersion { get; private set; } = -1;
 
-    /// <summary>The optimizer's state vectors, in the order of <see cref="IOptimizer.Slots"/>, each as long as <see cref="Weights"/>.</summary>
+    /// <summary>The state vectors, in the order of <see cref="UpdateRule.Slots"/>, each as long as <see cref="Weights"/>.</summary>
     public IReadOnlyList<Memory<float>> Slots => _slots;
 
     /// <summary>The kept copy; empty while there is none.</summary>
@@ -133,8 +134,8 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
         using (lease)
         {
             var gradient = _memory(lease).Span;
-            var sums = new TensorNormSums(_layout.Parameters.Length);
-            var reducer = new TensorNormReducer(_layout, [new KeyRange(0, Weights.Length)]);
+            var sums = new TensorNormSums(_layout.Parameters.Length, _noise);
+            var reducer = new TensorNormReducer(_layout, [new KeyRange(0, Weights.Length)], _noise);
             for (int round = 0; round < NormRounds; round++)
             {
                 double[] partials = new double[NormCount(round)];

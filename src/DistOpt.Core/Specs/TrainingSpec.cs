@@ -49,7 +49,7 @@ public sealed record TrainingSpec
 
     [Description("The global batch, over all workers")]
     [Plugin("batches")]
-    public PluginSpec Batch { get; init; } = new("fixed");
+    public BatchSpec Batch { get; init; } = new();
 
     [Description("Length of the run, workers and servers")]
     public TrainingSection Training { get; init; } = new();
@@ -165,6 +165,37 @@ public sealed record ScheduleSpec() : PluginSpec("constant"), IValidatableObject
     {
         if (WarmupSteps > 0 && WarmupEpochs is not null)
             yield return new ValidationResult("is set, and so is warmup_steps; leave one of them out", [nameof(WarmupEpochs)]);
+    }
+}
+
+/// <summary>
+/// <c>batch:</c>. The plug-in's name stands under <c>kind</c>, the fields of its options record beside the learning rate's scaling, which every strategy
+/// has.
+/// </summary>
+public sealed record BatchSpec : PluginSpec, IValidatableObject
+{
+    public BatchSpec() : base("fixed") { }
+
+    public BatchSpec(string kind, object? options = null) : base(kind, options) { }
+
+    [Description("Factor on the learning rate: none; linear = size / base_size; square-root of that; adascale = AdaScale's gain (Johnson et al. 2020), "
+        + "by whose sum in steps of base_size schedule and training.epochs then go")]
+    public LearningRateScaling LearningRateScaling { get; init; } = LearningRateScaling.None;
+
+    [Description("Samples in the batch that the optimizer's learning rate is meant for; auto = what the strategy begins with (random: its mean)")]
+    [NullName("auto")]
+    [Range(1, 10_000_000)]
+    public int? BaseSize { get; init; }
+
+    [Description("Share of the running means of the gradient noise that is kept each step, where it is measured: noise-scale, adascale")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double NoiseSmoothing { get; init; } = 0.99;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (BaseSize is { } size && LearningRateScaling == LearningRateScaling.None)
+            yield return new ValidationResult($"is {size}, but learning_rate_scaling is none; set linear, square-root or adascale, or leave base_size away",
+                [nameof(BaseSize)]);
     }
 }
 

@@ -29,6 +29,7 @@ public static partial class TrainingSpecRules
         new(["stop", "evaluate.every_epochs", "evaluate.every_steps"], Evaluations),
         new(["storage.kind", "storage.path"], Storage),
         new(["schedule", "optimizer"], Schedule),
+        new(["batch", "optimizer"], GradientDescent.Violations),
         new(["schedule", "evaluate.every_epochs", "evaluate.every_steps", "data.validation_fraction"], Plateau),
     ];
 

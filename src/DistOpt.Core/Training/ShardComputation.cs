@@ -46,6 +46,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
             bool keepsBuffers = node.Index == 0 && layout.BufferCount > 0;
             var leaf = worker.ComputeLeaf(plan, shard, node.Index, gradient, buffersIn.Span, keepsBuffers ? buffersOut.Span : []);
             tree.Leaf(gradient.Span);
+            if (plan.MeasuresLeaves) LeafNorms.Measure(leaf.Metrics, gradient.Span, leaf.Weight);
             return new ComputedNode(node, gradient, leaf.Weight, leaf.Metrics);
         }
         var left = Reduce(plan, new TreeNode(node.Level - 1, node.Index << 1), buffersIn, buffersOut);

@@ -45,6 +45,9 @@ public sealed record StepPlan(
     /// </summary>
     public bool Checkpoint { get; init; }
 
+    /// <summary>Whether every leaf carries the squared norm of its gradient (<see cref="Batching.LeafNorms"/>).</summary>
+    public bool MeasuresLeaves { get; init; }
+
     /// <summary>Version of the assignment by which this step's gradient shards are shared among the workers. Bits do not depend on it.</summary>
     public int Assignment { get; init; }
 }

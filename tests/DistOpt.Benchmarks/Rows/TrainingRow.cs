@@ -53,7 +53,7 @@ internal sealed class TrainingRow : IBenchmarkRow
         {
             Data = new DataSpec { Kind = "images-in-memory", ValidationFraction = 0, TestFraction = 0 },
             Model = new ModelSpec { Kind = "mlp", Options = new Torch.Models.MlpOptions { Hidden = [512, 256] } },
-            Batch = new PluginSpec("fixed", new Core.Batching.FixedBatchOptions { Size = batch }),
+            Batch = new BatchSpec("fixed", new Core.Batching.FixedBatchOptions { Size = batch }),
             Training = new TrainingSection { Workers = workers, Servers = workers, GradientShards = workers, Epochs = Epochs },
             Select = new SelectSection { Metric = "train.loss" },
         };

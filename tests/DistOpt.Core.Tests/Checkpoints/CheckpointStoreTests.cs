@@ -23,7 +23,7 @@ public sealed class CheckpointStoreTests : IDisposable
         var (expected, read) = (CheckpointFixture.State(12), checkpoint.Manifest.State);
         Assert.Equal(expected with { SinceRow = read.SinceRow }, read);
         Assert.Equal(expected.SinceRow, read.SinceRow);
-        Assert.Equal((1, 10), (checkpoint.Manifest.Epoch, checkpoint.Manifest.BatchStart));
+        Assert.Equal((1, 17, 48), (checkpoint.Manifest.Epoch, checkpoint.Manifest.BatchStart, checkpoint.Manifest.BatchSize));
         Assert.Equal(1.5, checkpoint.Manifest.Run.WallSeconds);
     }
 

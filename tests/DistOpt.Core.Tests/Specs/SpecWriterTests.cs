@@ -63,6 +63,9 @@ public sealed class SpecWriterTests
             batch:
               kind: fixed
               size: 32
+              learning_rate_scaling: none
+              base_size: auto
+              noise_smoothing: 0.99
             training:
               epochs: 20
               workers: 2
@@ -195,7 +198,18 @@ public sealed class SpecWriterTests
                 WarmupSteps = random.NextInt64(),
                 WarmupStartFactor = Pick<double?>(null, 0.25),
             },
-            Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }),
+            Batch = Pick(
+                new BatchSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }) { NoiseSmoothing = random.NextDouble() },
+                new BatchSpec("random", new RandomBatchOptions { Sizes = [random.Next(1, 1000), 7] }) { LearningRateScaling = LearningRateScaling.Linear },
+                new BatchSpec("growing", new GrowingBatchOptions { Factor = 1 + random.Next(1, 9), MaxSize = Pick<int?>(null, 4096) })
+                {
+                    LearningRateScaling = LearningRateScaling.SquareRoot,
+                    BaseSize = Pick<int?>(null, random.Next(1, 1000)),
+                },
+                new BatchSpec("noise-scale", new NoiseScaleBatchOptions { Multiple = 0.1 + random.NextDouble() })
+                {
+                    LearningRateScaling = LearningRateScaling.Adascale,
+                }),
             Training = new TrainingSection
             {
                 Epochs = random.Next(1, 1_000_001),
