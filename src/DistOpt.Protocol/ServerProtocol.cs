@@ -14,8 +14,8 @@ public sealed record BeginTraining([property: Key(0)] int JobEpoch) : ICoordinat
 public sealed record RequestStop([property: Key(0)] int Reason) : ICoordinatorMessage;
 
 /// <summary>
-/// Training coordinator to a server: send weights (0), buffers (1), selected weights (2) or selected buffers (3) to the collector on its
-/// node.
+/// Training coordinator to a server: send weights (0), buffers (1), selected weights (2), selected buffers (3), averaged weights (4) or averaged
+/// buffers (5) to the collector on its node.
 /// </summary>
 [MessagePackObject]
 public sealed record CollectParts([property: Key(0)] int[] Parts) : ICoordinatorMessage;
@@ -24,7 +24,12 @@ public sealed record CollectParts([property: Key(0)] int[] Parts) : ICoordinator
 /// Training coordinator to every server: load the selected weights and answer with them at version <paramref name="Step"/> (the run's end).
 /// </summary>
 [MessagePackObject]
-public sealed record PublishSelected([property: Key(0)] long Step) : ICoordinatorMessage;
+public sealed record PublishSelected([property: Key(0)] long Step) : ICoordinatorMessage
+{
+    /// <summary>Whether the selected weights are the running average of the last step, which no server has copied.</summary>
+    [Key(1)]
+    public bool UsesAverage { get; init; }
+}
 
 /// <summary>Training coordinator to a server: whom are you waiting for? Answered by <see cref="Waiting"/>.</summary>
 [MessagePackObject]
@@ -104,6 +109,15 @@ public sealed record UseAssignment([property: Key(0)] int JobEpoch, [property: K
 [MessagePackObject]
 public sealed record FetchVersion([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] WirePeer Peer,
     [property: Key(3)] int Address)
+    : IWireMessage;
+
+/// <summary>
+/// Replica to a server, at the evaluation barrier of <paramref name="Step"/>: send the running average that is to be evaluated in place of the weights.
+/// </summary>
+/// <param name="Replica">Index of the replica, which is its tensor address.</param>
+[MessagePackObject]
+public sealed record FetchAverage([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] WirePeer Peer,
+    [property: Key(3)] int Replica)
     : IWireMessage;
 
 /// <summary>

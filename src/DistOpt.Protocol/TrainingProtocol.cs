@@ -83,6 +83,10 @@ public sealed record TrainingEnded(
     /// <summary>Mean loss of the latest step; null = not told.</summary>
     [Key(8)]
     public double? Loss { get; init; }
+
+    /// <summary>Whether the running average stands for the last weights.</summary>
+    [Key(9)]
+    public bool UsesAverage { get; init; }
 }
 
 /// <summary>Any actor of a job to the training coordinator: user code or the job itself failed.</summary>

@@ -25,13 +25,25 @@ public sealed record WirePlan(
     public static WirePlan From(StepPlan plan) => new(plan.Step, plan.Epoch, plan.BatchStart, plan.BatchSize, plan.LearningRate,
         plan.Evaluate, plan.Stop is { } stop ? (int)stop : -1, plan.Keep,
         plan.Checkpoint, plan.Assignment)
-    { MeasuresLeaves = plan.MeasuresLeaves };
+    {
+        MeasuresLeaves = plan.MeasuresLeaves,
+        AverageShare = plan.AverageShare,
+        UsesAverage = plan.UsesAverage,
+    };
+
+    [Key(11)]
+    public double AverageShare { get; init; }
+
+    [Key(12)]
+    public bool UsesAverage { get; init; }
 
     public StepPlan ToPlan() => new(Step, Epoch, BatchStart, BatchSize, LearningRate, Evaluate, Stop < 0 ? null : (StopReason)Stop, Keep)
     {
         Checkpoint = Checkpoint,
         Assignment = Assignment,
         MeasuresLeaves = MeasuresLeaves,
+        AverageShare = AverageShare,
+        UsesAverage = UsesAverage,
     };
 }
 

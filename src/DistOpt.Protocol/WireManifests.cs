@@ -51,6 +51,7 @@ public static class WireManifests
         ["try-work.1"] = typeof(TryWork),
         ["lines-seen.1"] = typeof(LinesSeen),
         ["greeting.1"] = typeof(Greeting),
+        ["fetch-average.1"] = typeof(FetchAverage),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using DistOpt.Actors.ParameterServer;
 using DistOpt.Actors.Workers;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Parameters;
@@ -207,6 +208,8 @@ internal sealed class JobNodeActor : ReceiveActor
         runtime.WriteInitialWeights(initial.Span, initialBuffers.Span);
         var spec = _spec!;
         var batches = BatchPlanner.Of(spec, runtime.Data.Train);
+        var averaging = AveragingCatalog.Of(spec);
+        var average = averaging is null ? null : new NodeAverage(new FlatBuffer(layout.ParameterCount), new FlatBuffer(layout.BufferCount));
         foreach (var server in servers.Where(s => !_actors.ContainsKey(NodeActors.Server(s.Index))))
         {
             var range = server.Range();
@@ -216,12 +219,15 @@ internal sealed class JobNodeActor : ReceiveActor
             var buffers = !first ? Memory<float>.Empty : placement.IsFixed ? initialBuffers.Memory : Copy(initialBuffers.Memory);
             var planner = first ? new StepPlanner(spec, _services.Schedule(spec), LearningRate(spec), batches, runtime.Data) : null;
             var rule = new Core.Optimizers.UpdateRule(_services.Optimizer(spec), spec);
-            var setup = new ServerSetup(_job, spec, server.Index, placement, layout, runtime.Data, memory, buffers, rule, planner,
+            var averages = average is null ? null : new ServerAverage(
+                placement.IsFixed ? average.Weights.Slice(range) : new FlatBuffer(range.Length).Memory,
+                !first ? default : placement.IsFixed ? average.Buffers.Memory : new FlatBuffer(layout.BufferCount).Memory, averaging!.UsesBuffers);
+            var setup = new ServerSetup(_job, spec, server.Index, placement, layout, runtime.Data, memory, buffers, averages, rule, planner,
                 isRestored, server.Peer.Node != Here);
             Spawn(NodeActors.Server(server.Index), Akka.Actor.Props.Create(() => new ParameterServerActor(setup, _services)));
         }
         if (replica is null || _actors.ContainsKey(NodeActors.Replica)) return;
-        var replicaSetup = new ReplicaSetup(_job, spec, batches, placement, replica.Index, runtime, initial, initialBuffers);
+        var replicaSetup = new ReplicaSetup(_job, spec, batches, placement, replica.Index, runtime, initial, initialBuffers, average);
         Spawn(NodeActors.Replica, Akka.Actor.Props.Create(() => new ReplicaActor(replicaSetup, _services)));
     }
 

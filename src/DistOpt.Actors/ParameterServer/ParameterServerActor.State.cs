@@ -34,6 +34,11 @@ internal sealed partial class ParameterServerActor
         for (int i = 0; i < _shard.Slots.Count; i++) copy.Add(CheckpointPart.Slot(i), Range, _shard.Slots[i]);
         var buffers = new KeyRange(0, _setup.Buffers.Length);
         copy.Add(CheckpointPart.Buffers, buffers, _setup.Buffers);
+        if (_setup.Average is not null)
+        {
+            copy.Add(CheckpointPart.AveragedWeights, Range, _shard.Average);
+            copy.Add(CheckpointPart.AveragedBuffers, buffers, AveragedBuffers);
+        }
         if (!withSelected || _shard.SelectedVersion < 0) return copy;
         copy.Add(CheckpointPart.SelectedWeights, Range, _shard.Selected);
         copy.Add(CheckpointPart.SelectedBuffers, buffers, _selectedBuffers.Memory);
@@ -80,7 +85,7 @@ internal sealed partial class ParameterServerActor
         if (frame.Meta is StateMeta meta) ExpectState(meta.State.ToState(), meta.Rows);
         if (_restoredState is not { } state || header.Step != state.Step || !_missing.TryGetValue(header.Part, out long missing)) return false;
         var target = RestoreTarget(header.Part);
-        long offset = header.Range.Begin - (CheckpointPart.IsBuffers(header.Part) ? 0 : Range.Begin);
+        long offset = header.Range.Begin - _setup.State.RangeOf(header.Part, Range).Begin;
         if (offset < 0 || offset + header.Range.Length > target.Length) return false;
         frame.Payload.Memory.CopyTo(target.Slice((int)offset, (int)header.Range.Length));
         _missing[header.Part] = missing - header.Range.Length;
@@ -94,9 +99,9 @@ internal sealed partial class ParameterServerActor
         _missing.Clear();
         // the state of key 0 speaks of the selection; the others know by their version whether they kept anything
         bool selected = state.HasSelected;
-        foreach (var vector in CheckpointVector.Of(_setup.Layout, _setup.Rule.Slots, selected))
+        foreach (var vector in _setup.State.Vectors(selected))
         {
-            long length = CheckpointPart.IsBuffers(vector.Part) ? _setup.Buffers.Length : _setup.Weights.Length;
+            long length = _setup.State.RangeOf(vector.Part, Range).Length;
             if (length > 0) _missing[vector.Part] = length;
         }
     }
@@ -107,6 +112,8 @@ internal sealed partial class ParameterServerActor
         CheckpointPart.Buffers => _setup.Buffers,
         CheckpointPart.SelectedWeights => _shard.SelectedToRestore,
         CheckpointPart.SelectedBuffers => _selectedBuffers.Memory,
+        CheckpointPart.AveragedWeights => _shard.Average,
+        CheckpointPart.AveragedBuffers => AveragedBuffers,
         _ => _shard.Slots[part - CheckpointPart.FirstSlot],
     };
 
@@ -146,6 +153,8 @@ internal sealed partial class ParameterServerActor
             CheckpointPart.Buffers => _setup.Buffers,
             CheckpointPart.SelectedWeights => _shard.Selected,
             CheckpointPart.SelectedBuffers => _selectedBuffers.Memory,
+            CheckpointPart.AveragedWeights => _shard.Average,
+            CheckpointPart.AveragedBuffers => AveragedBuffers,
             _ => throw new ArgumentOutOfRangeException(nameof(part), part, "no such part"),
         };
         var range = isBuffers ? new KeyRange(0, _setup.Buffers.Length) : Range;
@@ -173,10 +182,21 @@ internal sealed partial class ParameterServerActor
             _shard.Weights : _shard.Previous));
     }
 
-    private void Publish(long version)
+    /// <summary>Sends the average of the barrier's version to a replica that does not share this memory.</summary>
+    private void SendAverage(FetchAverage fetch)
     {
-        _shard.LoadSelected();
-        if (NeedsBuffers) _selectedBuffers.Memory.CopyTo(_setup.Buffers);
+        var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Replica, fetch.Replica);
+        Send(CheckpointPart.AveragedWeights, Range, _shard.Average);
+        if (NeedsBuffers) Send(CheckpointPart.AveragedBuffers, new KeyRange(0, AveragedBuffers.Length), AveragedBuffers);
+
+        void Send(int part, KeyRange range, Memory<float> values) => _services.Channel.Send(fetch.Peer.ToPeer(),
+            new TensorHeader(TensorKind.Average, to, _placement.JobEpoch, fetch.Step, default, range, part), null, new TensorLease(values));
+    }
+
+    private void Publish(long version, bool usesAverage)
+    {
+        _shard.LoadSelected(usesAverage);
+        if (NeedsBuffers) (usesAverage ? AveragedBuffers : _selectedBuffers.Memory).CopyTo(_setup.Buffers);
         foreach (var replica in _placement.Replicas) Answer(replica, version, null);
     }
 }

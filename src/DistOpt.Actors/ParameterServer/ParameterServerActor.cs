@@ -1,7 +1,9 @@
 using Akka.Actor;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Specs;
@@ -14,6 +16,7 @@ namespace DistOpt.Actors.ParameterServer;
 /// <param name="Index">Which server of the placement.</param>
 /// <param name="Weights">Memory of its key range; a slice of the node's replica where both are on one node for good.</param>
 /// <param name="Buffers">The buffer section, on the server of key 0 and its backup; empty elsewhere.</param>
+/// <param name="Average">Memory of the running average, for its key range and for the buffer section; null where none is kept.</param>
 /// <param name="Planner">Decides the steps, on the server of key 0 and its backup; null elsewhere.</param>
 /// <param name="IsRestored">Whether the state comes by <see cref="TensorKind.Restore"/> frames before anything else; false: initial weights.</param>
 /// <param name="IsBackup">Whether it begins as the backup of the server.</param>
@@ -26,10 +29,21 @@ internal sealed record ServerSetup(
     DataCounts Data,
     Memory<float> Weights,
     Memory<float> Buffers,
+    ServerAverage? Average,
     UpdateRule Rule,
     StepPlanner? Planner,
     bool IsRestored,
-    bool IsBackup);
+    bool IsBackup)
+{
+    /// <summary>The vectors of the state that it holds its part of.</summary>
+    public StateLayout State { get; } = new(Layout, Rule.Optimizer.Slots, Average is not null);
+}
+
+/// <summary>What a server needs for the running average of the weights.</summary>
+/// <param name="Weights">Memory of the average of its key range; a slice of the node's copy where server and workers share memory.</param>
+/// <param name="Buffers">Likewise of the buffer section, with key 0; empty elsewhere.</param>
+/// <param name="UsesBuffers">Whether float32 buffers are averaged.</param>
+internal sealed record ServerAverage(Memory<float> Weights, Memory<float> Buffers, bool UsesBuffers);
 
 /// <summary>Job node to its servers and its replica: the placement has changed (workers went or came, or a backup takes over).</summary>
 internal sealed record PlacementChanged(JobPlacement Placement) : INoSerializationVerificationNeeded;
@@ -78,7 +92,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         (_epoch, _since) = (setup.Placement.JobEpoch, setup.Placement.Servers[setup.Index].Since);
         _tree = setup.Spec.Training.Tree();
         bool keepsPrevious = !setup.Placement.IsFixed && (setup.Placement.Servers.Length > 1 || setup.Spec.Training.Replicas > 0);
-        _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Rule, setup.Layout, Range, _tree, lease => lease.Memory, keepsPrevious);
+        _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Rule, setup.Layout, Range, _tree, lease => lease.Memory, keepsPrevious,
+            setup.Average?.Weights ?? default);
         _norms = new TensorNormSums(setup.Layout.Parameters.Length, setup.Rule.Noise);
         _normsBefore = new TensorNormSums(setup.Layout.Parameters.Length, setup.Rule.Noise);
         _receiveBuffers = new ReceiveBuffers(setup.Weights.Length);
@@ -102,6 +117,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private string Who => $"{(_isBackup ? "backup of " : "")}server {_setup.Index} on {_services.Name}";
 
     private bool NeedsBuffers => _setup.Buffers.Length > 0;
+
+    private Memory<float> AveragedBuffers => _setup.Average?.Buffers ?? default;
 
     protected override void PreStart() => Listen();
 
@@ -232,10 +249,12 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private void ApplyTo(StepPlan plan, ReadOnlySpan<float> gradient, double weight, ReadOnlyMemory<float> nextBuffers)
     {
         _applied = plan;
-        if (plan.Keep) _setup.Buffers.CopyTo(_selectedBuffers.Memory);
+        if (plan.Keep) (plan.UsesAverage ? AveragedBuffers : _setup.Buffers).CopyTo(_selectedBuffers.Memory);
         if (_previousBuffers.Length > 0) _setup.Buffers.CopyTo(_previousBuffers.Memory);
         _shard.Apply(plan, gradient, weight, _norms);
         if (NeedsBuffers) nextBuffers.CopyTo(_setup.Buffers);
+        if (NeedsBuffers && plan.AverageShare > 0)
+            RunningAverage.AddBuffers(_setup.Layout.Buffers, AveragedBuffers.Span, _setup.Buffers.Span, plan.AverageShare, _setup.Average!.UsesBuffers);
         Volatile.Write(ref _expected, _shard.Version);
     }
 
@@ -315,6 +334,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch)
         {
             Loss = planner.LatestLoss,
+            UsesAverage = plan.UsesAverage,
         });
     }
 
@@ -353,10 +373,13 @@ internal sealed partial class ParameterServerActor : ReceiveActor
                 SendSnapshot();
                 break;
             case PublishSelected publish:
-                Publish(publish.Step);
+                Publish(publish.Step, publish.UsesAverage);
                 break;
             case FetchVersion fetch when fetch.JobEpoch == _placement.JobEpoch:
                 SendVersion(fetch);
+                break;
+            case FetchAverage fetch when fetch.JobEpoch == _placement.JobEpoch && fetch.Step == _shard.Version:
+                SendAverage(fetch);
                 break;
             case AskWaiting:
                 var waiting = WaitingFor().ToList();

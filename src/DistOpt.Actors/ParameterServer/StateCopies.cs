@@ -1,5 +1,4 @@
 using DistOpt.Actors.Tensors;
-using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Parameters;
 
 namespace DistOpt.Actors.ParameterServer;
@@ -67,8 +66,4 @@ internal static class StateSlices
 {
     /// <summary>Length of a slice in float32 places: 4 MiB, more where a vector would make too many frames.</summary>
     public static int Length(long vectorLength) => (int)Math.Max(1 << 20, Math.Min(vectorLength / 512, 1 << 28));
-
-    /// <summary>The vectors that a state has with this update rule and model.</summary>
-    public static IReadOnlyList<CheckpointVector> Vectors(ParameterLayout layout, Core.Optimizers.UpdateRule rule, bool hasSelected) =>
-        CheckpointVector.Of(layout, rule.Slots, hasSelected);
 }

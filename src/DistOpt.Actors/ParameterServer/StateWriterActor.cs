@@ -57,7 +57,7 @@ internal sealed class StateWriterActor : ReceiveActor
     private StateWritten Write(WriteState write)
     {
         var store = CheckpointStore.Shared(_services.SharedFolder(_setup.Spec.Storage.Path!), _setup.Job.Value);
-        using var files = store.BeginSlices(write.JobEpoch, write.Step, _setup.Layout, _setup.Rule.Slots);
+        using var files = store.BeginSlices(write.JobEpoch, write.Step, _setup.State);
         foreach (var (part, range, values) in write.Slices) files.Write(part, range, values.Memory.Span);
         var written = files.Complete().Select(s => new WireSlice(s.Part, s.Range.Begin, s.Range.End, s.Sha256)).ToArray();
         return new StateWritten(write.JobEpoch, write.Step, _setup.Index, Seconds(write), written, write.Meta, null);

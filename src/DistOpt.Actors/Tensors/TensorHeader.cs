@@ -50,6 +50,9 @@ public enum TensorKind : byte
 
     /// <summary>As <see cref="Push"/>, in bfloat16: two numbers in each place, from place 0 (<see cref="Bfloat16.Pack"/>).</summary>
     PushBfloat16 = 14,
+
+    /// <summary>The running average that is evaluated at a barrier, server to replica: of weights (part 4) or buffers (part 5).</summary>
+    Average = 15,
 }
 
 /// <summary>Kinds of receivers on a node.</summary>

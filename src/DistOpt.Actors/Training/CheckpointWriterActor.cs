@@ -40,7 +40,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
     private readonly JobId _job;
     private readonly NodeServices _services;
     private readonly CheckpointStore _store;
-    private readonly ParameterLayout _layout;
+    private readonly StateLayout _layout;
     private readonly CheckpointManifest _template;
     private readonly int _keep;
     private readonly Func<long, ReceiveBuffers> _buffers;
@@ -54,7 +54,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
     private bool _isTold;
 
     /// <param name="template">Everything in a manifest that does not change during the job.</param>
-    public CheckpointWriterActor(JobId job, NodeServices services, CheckpointStore store, ParameterLayout layout, CheckpointManifest template, int keep)
+    public CheckpointWriterActor(JobId job, NodeServices services, CheckpointStore store, StateLayout layout, CheckpointManifest template, int keep)
     {
         (_job, _services, _store, _layout, _template, _keep) = (job, services, store, layout, template, keep);
         var pools = new System.Collections.Concurrent.ConcurrentDictionary<long, ReceiveBuffers>();
@@ -123,7 +123,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
     {
         GiveUp();
         (_step, _begunAt, _isTold, _serverSeconds) = (step, _services.Time.GetTimestamp(), false, 0);
-        _draft = _store.Begin(_epoch, step, _layout, _template.Slots);
+        _draft = _store.Begin(_epoch, step, _layout);
     }
 
     private void OnCommit(CommitCheckpoint commit)
@@ -156,10 +156,10 @@ internal sealed class CheckpointWriterActor : ReceiveActor
     }
 
     /// <summary>Takes slices into pooled memory; credit returns when they are written.</summary>
-    private sealed class Receiver(IActorRef actor, ParameterLayout layout, Func<long, ReceiveBuffers> buffers) : ITensorReceiver
+    private sealed class Receiver(IActorRef actor, StateLayout layout, Func<long, ReceiveBuffers> buffers) : ITensorReceiver
     {
         public TensorLease? Accept(in TensorHeader header) =>
-            header.Kind == TensorKind.Snapshot && header.Range.End <= CheckpointPart.Length(header.Part, layout) ? buffers(header.Range.Length).Rent() : null;
+            header.Kind == TensorKind.Snapshot && header.Range.End <= layout.Length(header.Part) ? buffers(header.Range.Length).Rent() : null;
 
         public void Received(in TensorHeader header, IWireMessage? meta, TensorLease payload) =>
             actor.Tell(new TensorArrived(header, meta, payload), ActorRefs.NoSender);

@@ -19,12 +19,12 @@ internal sealed class RestoreActor : ReceiveActor
     private readonly JobId _job;
     private readonly NodeServices _services;
     private readonly Checkpoint _checkpoint;
-    private readonly ParameterLayout _layout;
+    private readonly StateLayout _layout;
     private readonly IEnumerator<(TensorPeer Peer, TensorHeader Header, IWireMessage? Meta)> _frames;
     private readonly Dictionary<long, ReceiveBuffers> _buffers = [];
     private int _underWay;
 
-    public RestoreActor(JobId job, NodeServices services, JobPlacement placement, Checkpoint checkpoint, ParameterLayout layout)
+    public RestoreActor(JobId job, NodeServices services, JobPlacement placement, Checkpoint checkpoint, StateLayout layout)
     {
         (_job, _services, _checkpoint, _layout) = (job, services, checkpoint, layout);
         _frames = Frames(placement).GetEnumerator();
@@ -48,7 +48,7 @@ internal sealed class RestoreActor : ReceiveActor
     private IEnumerable<(TensorPeer Peer, TensorHeader Header, IWireMessage? Meta)> Frames(JobPlacement placement)
     {
         ulong job = JobKey.Of(_job);
-        int most = StateSlices.Length(_layout.ParameterCount);
+        int most = StateSlices.Length(_layout.Layout.ParameterCount);
         foreach (var server in placement.Servers)
         {
             var receivers = new List<(WirePeer Peer, TensorTarget Target)> { (server.Peer, TensorTarget.Server) };
@@ -58,9 +58,7 @@ internal sealed class RestoreActor : ReceiveActor
                 IWireMessage? meta = new StateMeta(WireState.From(_checkpoint.Manifest.State), 0);
                 foreach (var vector in _checkpoint.Vectors)
                 {
-                    bool isBuffers = CheckpointPart.IsBuffers(vector.Part);
-                    if (isBuffers && server.Index > 0) continue;
-                    var whole = isBuffers ? new KeyRange(0, _layout.BufferCount) : server.Range();
+                    var whole = _layout.RangeOf(vector.Part, server.Range());
                     for (long begin = whole.Begin; begin < whole.End; begin += most)
                     {
                         var header = new TensorHeader(TensorKind.Restore, new TensorAddress(job, target, server.Index), server.Since,

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -25,6 +26,8 @@ internal sealed partial class TrainingCoordinatorActor
     private long? _askedSince;
 
     private sealed record CheckpointDue : INoSerializationVerificationNeeded;
+
+    private StateLayout StateLayout => new(_handle!.Runtime.Layout, _services.Optimizer(Spec).Slots, AveragingCatalog.Of(Spec) is not null);
 
     private void OpenCheckpoints()
     {
@@ -63,7 +66,7 @@ internal sealed partial class TrainingCoordinatorActor
                 _warnings.Add($"there is no sound checkpoint in {_store.Directory}: the run begins anew");
             }
         }
-        var (store, layout, keep) = (_store, runtime.Layout, Spec.Checkpoint.Keep);
+        var (store, layout, keep) = (_store, StateLayout, Spec.Checkpoint.Keep);
         _writer = Context.ActorOf(Props.Create(() => new CheckpointWriterActor(_submission.Job, _services, store, layout, template, keep))
             .WithDispatcher(_services.ComputeDispatcher), "checkpoints");
     }
@@ -76,7 +79,7 @@ internal sealed partial class TrainingCoordinatorActor
             throw new SpecException("--resume", $"{checkpoint.Path} belongs to another spec: only what does not change the bits (workers, servers, paths, limits) may differ when a run is resumed");
         try
         {
-            checkpoint.CheckLayout(_handle!.Runtime.Layout);
+            checkpoint.CheckLayout(StateLayout);
         }
         catch (InvalidDataException e)
         {

@@ -35,7 +35,7 @@ internal sealed partial class TrainingCoordinatorActor
     private TrainingEnded? _training;
     private StopReason? _pendingStop;
     private bool _timeIsUp;
-    private bool _collectingSelected;
+    private int _collecting = CheckpointPart.Weights;
     private string? _weightsHash;
     private string? _divergence;
 
@@ -117,6 +117,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void Collect(int weights, int buffers)
     {
+        _collecting = weights;
         _collector!.Expect(_epoch, weights, buffers);
         foreach (var server in _wirePlacement!.Servers)
         {
@@ -131,18 +132,24 @@ internal sealed partial class TrainingCoordinatorActor
         _progress.Moved();
         collector.Count(part);
         if (!collector.Complete) return;
-        if (!_collectingSelected)
+        if (_collecting == CheckpointPart.Weights)
         {
             _weightsHash = Hash(collector.Parameters);
             _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, collector.Buffers));
             if (IsDiverged(training))
                 _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, training.Loss ?? double.NaN, collector.Parameters.Span);
-            if (!training.KeepLast)
+            if (training.UsesAverage)
             {
-                _collectingSelected = true;
-                Collect(CheckpointPart.SelectedWeights, CheckpointPart.SelectedBuffers);
+                Collect(CheckpointPart.AveragedWeights, CheckpointPart.AveragedBuffers);
                 return;
             }
+        }
+        if (_collecting == CheckpointPart.AveragedWeights)
+            _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, collector.Buffers) { IsAverage = true });
+        if (_collecting != CheckpointPart.SelectedWeights && !training.KeepLast)
+        {
+            Collect(CheckpointPart.SelectedWeights, CheckpointPart.SelectedBuffers);
+            return;
         }
         // weights of a run that diverged before any were selected are kept as the last ones alone
         if (!IsDiverged(training) || !training.KeepLast)
@@ -168,11 +175,11 @@ internal sealed partial class TrainingCoordinatorActor
         Enter("testing");
         _final[split] = new EvaluationLedger(training.Step, split, data.Of(split), Spec.Evaluate.BatchSize);
         long version = training.Step;
-        if (!training.KeepLast)
+        if (!training.KeepLast || training.UsesAverage)
         {
             version++;
             foreach (var server in _wirePlacement!.Servers)
-                Send(server.Peer.Node, NodeActors.Server(server.Index), new PublishSelected(version));
+                Send(server.Peer.Node, NodeActors.Server(server.Index), new PublishSelected(version) { UsesAverage = training.KeepLast });
         }
         foreach (var replica in _wirePlacement!.Replicas)
             Send(replica.Peer.Node, NodeActors.Replica, new EvaluateSplits(version, [(int)split]));

@@ -79,7 +79,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         if (_restoring is not { } checkpoint) return;
         _restoring = null;
-        var (placement, layout) = (_wirePlacement!, _handle!.Runtime.Layout);
+        var (placement, layout) = (_wirePlacement!, StateLayout);
         _restorer = Context.ActorOf(Props.Create(() => new RestoreActor(_submission.Job, _services, placement, checkpoint, layout))
             .WithDispatcher(_services.ComputeDispatcher));
     }
@@ -246,7 +246,6 @@ internal sealed partial class TrainingCoordinatorActor
     private void BackToTraining()
     {
         _training = null;
-        _collectingSelected = false;
         _final.Clear();
         _awaitCheckpoint = null;
         Timers.Cancel("give-up");

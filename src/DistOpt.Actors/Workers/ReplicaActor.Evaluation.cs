@@ -21,7 +21,7 @@ internal sealed partial class ReplicaActor
     }
 
     /// <summary>Evaluates this node's slices of a split that are not done or under way.</summary>
-    private void Evaluate(long step, DataSplit split)
+    private void Evaluate(long step, DataSplit split, bool onAverage = false)
     {
         if (!_gate.TryClose()) return; // the others are beyond this step
         if (_slicesToCome == 0) _slices.Clear();
@@ -33,7 +33,7 @@ internal sealed partial class ReplicaActor
             var slices = EvaluationLedger.SlicesOf(count, first + i, workers).Where(_slicesDone.Add).ToList();
             if (slices.Count == 0) continue;
             _slicesToCome += slices.Count;
-            _workers[i].Tell(new EvaluateSlices(step, split, slices));
+            _workers[i].Tell(new EvaluateSlices(step, split, slices, onAverage));
         }
         if (_slicesToCome > 0) return;
         OpenGate();

@@ -66,7 +66,8 @@ internal sealed partial class ReplicaActor
     {
         null => (work.Step == _gate.Version && _plan is { Evaluate: false, Stop: null } plan && plan.Step == work.Step)
             || work.Step == _gate.Straggling(Slices),
-        DataSplit.Validation => work.Step == _gate.Version && _plan is { Evaluate: true } plan && plan.Step == work.Step,
+        DataSplit.Validation => work.Step == _gate.Version && _plan is { Evaluate: true } plan && plan.Step == work.Step
+            && (!plan.UsesAverage || HasAverage(work.Step)),
         _ => work.Step == _gate.Version && _final is not null,
     };
 
@@ -90,7 +91,7 @@ internal sealed partial class ReplicaActor
         int[] slices = [.. order.Work.Parts.Order()];
         _slicesDone.UnionWith(slices);
         _slicesToCome += slices.Length;
-        _workers[Other(order.Avoid)].Tell(new EvaluateSlices(order.Work.Step, split, slices));
+        _workers[Other(order.Avoid)].Tell(new EvaluateSlices(order.Work.Step, split, slices, OnAverageNow));
     }
 
     /// <summary>Position of a worker other than that one, where there is another.</summary>

@@ -15,6 +15,7 @@ namespace DistOpt.Actors.Workers;
 /// <param name="Index">Which replica of the placement.</param>
 /// <param name="Weights">The node's copy of the weights (parameter section); servers' own memory where the placement is fixed.</param>
 /// <param name="Buffers">The node's copy of the buffer section; likewise.</param>
+/// <param name="Average">The node's copy of the running average; likewise. Null where none is kept.</param>
 internal sealed record ReplicaSetup(
     JobId Job,
     TrainingSpec Spec,
@@ -23,10 +24,14 @@ internal sealed record ReplicaSetup(
     int Index,
     IJobRuntime Runtime,
     FlatBuffer Weights,
-    FlatBuffer Buffers)
+    FlatBuffer Buffers,
+    NodeAverage? Average)
 {
     public ReductionTree Tree { get; } = Spec.Training.Tree();
 }
+
+/// <summary>A node's copy of the running average of weights and buffers.</summary>
+internal sealed record NodeAverage(FlatBuffer Weights, FlatBuffer Buffers);
 
 /// <summary>
 /// A node's share of a job: one copy of the weights and the workers that compute with it. Collects its workers' tree nodes, adds up what
@@ -110,7 +115,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
 
     private void SpawnWorkers()
     {
-        var context = new WorkerContext(_setup.Runtime, _tree, _setup.Weights, _setup.Buffers, _buffersOut,
+        var context = new WorkerContext(_setup.Runtime, _tree, _setup.Weights, _setup.Buffers, _buffersOut, _setup.Average,
             _setup.Spec.Evaluate.BatchSize, _setup.Batches, _setup.Spec.Data.Prefetch, _setup.Job, _services);
         while (_workers.Count < OwnWorkers(_placement).Length)
             _workers.Add(Context.ActorOf(WorkerActor.Props(context, _workers.Count, _services.ComputeDispatcher), $"worker-{_workers.Count}"));
@@ -124,7 +129,9 @@ internal sealed partial class ReplicaActor : ReceiveActor
     /// <summary>Answers from other nodes are read straight into the weights while nobody computes with them, and beside them otherwise.</summary>
     private TensorLease? Accept(TensorHeader header)
     {
-        if (header.JobEpoch != Volatile.Read(ref _epoch) || header.Kind is not (TensorKind.Answer or TensorKind.AnswerBuffers)) return null;
+        if (header.JobEpoch != Volatile.Read(ref _epoch)) return null;
+        if (header.Kind == TensorKind.Average) return AverageTarget(header) is { } target ? new TensorLease(target) : null;
+        if (header.Kind is not (TensorKind.Answer or TensorKind.AnswerBuffers)) return null;
         var whole = header.Kind == TensorKind.Answer ? _setup.Weights : _setup.Buffers;
         if (header.Range.End > whole.Length) return null;
         long slice = SliceOf(header);
@@ -137,7 +144,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
 
     private void OnTensor(TensorArrived frame)
     {
-        if (Take(frame))
+        if (frame.Header.Kind == TensorKind.Average) OnAverage(frame);
+        else if (Take(frame))
         {
             frame.Payload.Dispose();
             Advance();
@@ -197,7 +205,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     {
         _plan = plan;
         foreach (int old in _assignments.Keys.Where(a => a < plan.Assignment).ToList()) _assignments.Remove(old);
-        if (plan.Evaluate) Evaluate(plan.Step, DataSplit.Validation);
+        if (plan.Evaluate) EvaluateBarrier(plan);
         else if (plan.Stop is null) ComputeOwn(plan);
         if (_computing.Count == 0 && _slicesToCome == 0) OpenGate();
     }
@@ -386,7 +394,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private void Redo(StepPlan plan)
     {
         int before = _done.Count;
-        if (plan.Evaluate) Evaluate(plan.Step, DataSplit.Validation);
+        if (plan.Evaluate) EvaluateBarrier(plan);
         else if (plan.Stop is null) ComputeOwn(plan);
         if (_done.Count > before)
             ToTraining(new ShardsRedone(_placement.JobEpoch, plan.Step, _done.Count - before));
@@ -434,7 +442,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
             // the server that asks has none of the slices that its predecessor had
             if (_slicesEpoch != _placement.JobEpoch) _slicesDone.Clear();
             _slicesEpoch = _placement.JobEpoch;
-            Evaluate(plan.Step, DataSplit.Validation);
+            EvaluateBarrier(plan);
         }
         else if (plan.Stop is null)
         {

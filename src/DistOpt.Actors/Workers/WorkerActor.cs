@@ -14,7 +14,8 @@ internal sealed record ComputeShards(StepPlan Plan, int Begin, int End) : INoSer
 internal sealed record ShardsComputed(int Worker, ComputeShards Work, IReadOnlyList<ComputedNode> Nodes) : INoSerializationVerificationNeeded;
 
 /// <summary>Replica to worker: evaluate these slices. Answered by <see cref="SlicesEvaluated"/> or <see cref="WorkFailed"/>.</summary>
-internal sealed record EvaluateSlices(long Step, DataSplit Split, IReadOnlyList<int> Slices) : INoSerializationVerificationNeeded;
+/// <param name="OnAverage">Whether with the running average in place of the weights.</param>
+internal sealed record EvaluateSlices(long Step, DataSplit Split, IReadOnlyList<int> Slices, bool OnAverage) : INoSerializationVerificationNeeded;
 
 internal sealed record SlicesEvaluated(int Worker, EvaluateSlices Work, IReadOnlyList<(int Slice, MetricSums Metrics)> Results)
     : INoSerializationVerificationNeeded;
@@ -24,12 +25,14 @@ internal sealed record SlicesEvaluated(int Worker, EvaluateSlices Work, IReadOnl
 internal sealed record WorkFailed(int Worker, object Work, Exception Error) : INoSerializationVerificationNeeded;
 
 /// <summary>What a worker shares with the other workers of its replica: the weights and the buffer section, both written between steps only.</summary>
+/// <param name="Average">The running average of both, written before a barrier; null where none is kept.</param>
 internal sealed record WorkerContext(
     IJobRuntime Runtime,
     ReductionTree Tree,
     FlatBuffer Weights,
     FlatBuffer Buffers,
     FlatBuffer BuffersOut,
+    NodeAverage? Average,
     int EvaluationBatch,
     BatchPlanner Batches,
     int PrefetchSteps,
@@ -45,6 +48,7 @@ internal sealed class WorkerActor : ReceiveActor
     private readonly WorkerContext _context;
     private readonly int _index;
     private IGradientWorker? _worker;
+    private IGradientWorker? _averaged;
     private ShardComputation? _computation;
     private Exception? _notBuilt;
     private long _announced = -1;
@@ -73,7 +77,11 @@ internal sealed class WorkerActor : ReceiveActor
         }
     }
 
-    protected override void PostStop() => _worker?.Dispose();
+    protected override void PostStop()
+    {
+        _worker?.Dispose();
+        _averaged?.Dispose();
+    }
 
     private void Build()
     {
@@ -97,10 +105,13 @@ internal sealed class WorkerActor : ReceiveActor
     {
         var results = new List<(int, MetricSums)>(work.Slices.Count);
         long count = _context.Runtime.Data.Of(work.Split);
+        // a model of its own, whose weights are the average: neither is copied
+        var model = work.OnAverage ? _averaged ??= _context.Runtime.CreateWorker(_context.Average!.Weights) : _worker!;
+        var buffers = work.OnAverage ? _context.Average!.Buffers : _context.Buffers;
         foreach (int slice in work.Slices)
         {
             var range = EvaluationLedger.Slice(count, _context.EvaluationBatch, slice);
-            results.Add((slice, _worker!.Evaluate(work.Split, range, _context.Buffers.Span)));
+            results.Add((slice, model.Evaluate(work.Split, range, buffers.Span)));
         }
         Context.Parent.Tell(new SlicesEvaluated(_index, work, results));
     }

@@ -42,6 +42,8 @@ internal sealed class LearningRateFindCommand
         spec with
         {
             Schedule = new ScheduleSpec { Kind = "exponential", Options = new ExponentialScheduleOptions { Gamma = factor, Unit = ScheduleUnit.Steps } },
+            // it may have a rate of its own
+            Averaging = new PluginSpec("none"),
             Training = spec.Training with { Epochs = 1_000_000, LogEverySteps = 1 },
             Evaluate = spec.Evaluate with { EveryEpochs = null, EverySteps = null },
             Stop = new StopSection(),

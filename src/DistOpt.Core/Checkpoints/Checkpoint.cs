@@ -49,10 +49,10 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Checks that the state is one of a model with this layout.</summary>
     /// <exception cref="InvalidDataException">It is of another model.</exception>
-    public void CheckLayout(ParameterLayout layout)
+    public void CheckLayout(StateLayout layout)
     {
-        foreach (var (part, file) in _files) VectorFile.Check(file, CheckpointPart.IsBuffers(part) ? layout.Buffers : layout.Parameters);
-        foreach (var vector in CheckpointVector.Of(layout, Manifest.Slots, Manifest.State.HasSelected))
+        foreach (var (part, file) in _files) VectorFile.Check(file, layout.SectionOf(part));
+        foreach (var vector in layout.Vectors(Manifest.State.HasSelected))
             if (!_files.ContainsKey(vector.Part)) throw new InvalidDataException($"{vector.FileName} is missing");
     }
 
@@ -72,7 +72,7 @@ public sealed class Checkpoint : IDisposable
 
     private void OpenFiles()
     {
-        var known = CheckpointVector.Of(new ParameterLayout([], [new TensorSlot("b", [1], 0, 1)]), Manifest.Slots, hasSelected: true);
+        var known = new StateLayout(new ParameterLayout([], [new TensorSlot("b", [1], 0, 1)]), Manifest.Slots, hasAverage: true).Vectors(hasSelected: true);
         var vectors = new List<CheckpointVector>();
         foreach (var file in Manifest.Files)
         {

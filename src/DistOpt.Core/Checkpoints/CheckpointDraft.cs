@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Runs;
 
@@ -12,16 +11,14 @@ public sealed class CheckpointDraft : IDisposable
 {
     private readonly CheckpointStore _store;
     private readonly string _path;
-    private readonly ParameterLayout _layout;
-    private readonly IReadOnlyList<string> _slots;
+    private readonly StateLayout _layout;
     private readonly Dictionary<int, Vector> _vectors = [];
     private CheckpointManifest? _manifest;
 
-    internal CheckpointDraft(CheckpointStore store, string path, ParameterLayout layout, IReadOnlyList<string> slots)
+    internal CheckpointDraft(CheckpointStore store, string path, StateLayout layout)
     {
-        (_store, _path, _layout, _slots) = (store, path, layout, slots);
-        foreach (var vector in CheckpointVector.Of(layout, slots, hasSelected: true))
-            _vectors[vector.Part] = new Vector(vector, CheckpointPart.Length(vector.Part, layout));
+        (_store, _path, _layout) = (store, path, layout);
+        foreach (var vector in layout.Vectors(hasSelected: true)) _vectors[vector.Part] = new Vector(vector, layout.Length(vector.Part));
     }
 
     /// <summary>Whether every place of every vector of the state has come.</summary>
@@ -32,7 +29,7 @@ public sealed class CheckpointDraft : IDisposable
     public void Describe(CheckpointManifest manifest)
     {
         _manifest = manifest;
-        var vectors = CheckpointVector.Of(_layout, _slots, manifest.State.HasSelected).Select(v => v.Part).ToHashSet();
+        var vectors = _layout.Vectors(manifest.State.HasSelected).Select(v => v.Part).ToHashSet();
         foreach (var (part, vector) in _vectors.Where(v => !vectors.Contains(v.Key)).ToList())
         {
             vector.File?.Dispose();
@@ -84,7 +81,7 @@ public sealed class CheckpointDraft : IDisposable
             if (vector.Slices.Count > 0)
             {
                 _store.At("verify " + vector.Of.FileName);
-                hash = VectorFile.HashWritten(path, SectionOf(vector.Of), vector.Slices);
+                hash = VectorFile.HashWritten(path, _layout.SectionOf(vector.Of.Part), vector.Slices);
             }
             else
             {
@@ -110,9 +107,7 @@ public sealed class CheckpointDraft : IDisposable
         foreach (var vector in _vectors.Values) vector.File?.Dispose();
     }
 
-    private VectorFile Open(CheckpointVector vector) => VectorFile.OpenToWrite(Path.Combine(_path, vector.FileName), SectionOf(vector));
-
-    private ImmutableArray<TensorSlot> SectionOf(CheckpointVector vector) => CheckpointPart.IsBuffers(vector.Part) ? _layout.Buffers : _layout.Parameters;
+    private VectorFile Open(CheckpointVector vector) => VectorFile.OpenToWrite(Path.Combine(_path, vector.FileName), _layout.SectionOf(vector.Part));
 
     private static bool Claim(Vector vector, KeyRange range)
     {

@@ -18,14 +18,14 @@ public sealed class CheckpointSlices : IDisposable
 {
     private readonly CheckpointStore _store;
     private readonly string _path;
-    private readonly ParameterLayout _layout;
+    private readonly StateLayout _layout;
     private readonly Dictionary<int, string> _names;
     private readonly Dictionary<int, Slice> _slices = [];
 
-    internal CheckpointSlices(CheckpointStore store, string path, ParameterLayout layout, IReadOnlyList<string> slots)
+    internal CheckpointSlices(CheckpointStore store, string path, StateLayout layout)
     {
         (_store, _path, _layout) = (store, path, layout);
-        _names = CheckpointVector.Of(layout, slots, hasSelected: true).ToDictionary(v => v.Part, v => v.FileName);
+        _names = layout.Vectors(hasSelected: true).ToDictionary(v => v.Part, v => v.FileName);
     }
 
     /// <summary>Writes values to their place. Ranges of one vector come in order, without gaps.</summary>
@@ -34,12 +34,11 @@ public sealed class CheckpointSlices : IDisposable
     public void Write(int part, KeyRange range, ReadOnlySpan<float> values)
     {
         if (values.Length != range.Length) throw new ArgumentException($"{values.Length} values for the range {range}", nameof(values));
-        if (range.End > CheckpointPart.Length(part, _layout)) throw new ArgumentException($"the range {range} is not within {_names[part]}", nameof(range));
+        if (range.End > _layout.Length(part)) throw new ArgumentException($"the range {range} is not within {_names[part]}", nameof(range));
         if (!_slices.TryGetValue(part, out var slice))
         {
             _store.At("create " + _names[part]);
-            var section = CheckpointPart.IsBuffers(part) ? _layout.Buffers : _layout.Parameters;
-            _slices[part] = slice = new Slice(VectorFile.OpenToWrite(Path.Combine(_path, _names[part]), section), range.Begin);
+            _slices[part] = slice = new Slice(VectorFile.OpenToWrite(Path.Combine(_path, _names[part]), _layout.SectionOf(part)), range.Begin);
         }
         if (range.Begin != slice.End) throw new ArgumentException($"the range {range} of {_names[part]} does not follow {slice.End}", nameof(range));
         _store.At("write " + _names[part]);

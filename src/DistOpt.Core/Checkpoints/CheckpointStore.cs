@@ -1,5 +1,4 @@
 using System.Globalization;
-using DistOpt.Core.Parameters;
 using DistOpt.Core.Runs;
 
 namespace DistOpt.Core.Checkpoints;
@@ -78,8 +77,7 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
     }
 
     /// <summary>Begins a checkpoint. What an earlier writer left unfinished is removed.</summary>
-    /// <param name="slots">Names of the optimizer's slots.</param>
-    public CheckpointDraft Begin(int jobEpoch, long step, ParameterLayout layout, IReadOnlyList<string> slots)
+    public CheckpointDraft Begin(int jobEpoch, long step, StateLayout layout)
     {
         At("create the folder");
         if (!isShared) System.IO.Directory.CreateDirectory(Directory);
@@ -87,19 +85,18 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
         string path = UnfinishedPathOf(jobEpoch, step);
         RemoveLeftOvers(path, isShared ? jobEpoch : int.MaxValue);
         System.IO.Directory.CreateDirectory(path);
-        return new CheckpointDraft(this, path, layout, slots);
+        return new CheckpointDraft(this, path, layout);
     }
 
     /// <summary>Begins a server's part of a checkpoint on shared storage.</summary>
-    /// <param name="slots">Names of the optimizer's slots.</param>
     /// <exception cref="DirectoryNotFoundException">The job's folder is not there.</exception>
-    public CheckpointSlices BeginSlices(int jobEpoch, long step, ParameterLayout layout, IReadOnlyList<string> slots)
+    public CheckpointSlices BeginSlices(int jobEpoch, long step, StateLayout layout)
     {
         CheckShared();
         string path = UnfinishedPathOf(jobEpoch, step);
         At("create the unfinished folder");
         System.IO.Directory.CreateDirectory(path);
-        return new CheckpointSlices(this, path, layout, slots);
+        return new CheckpointSlices(this, path, layout);
     }
 
     /// <summary>Removes what former writers left unfinished, where it is known that none of them writes any more.</summary>

@@ -1,3 +1,4 @@
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Training;
@@ -32,11 +33,13 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <param name="keepsPrevious">
     /// Whether the version before the current one is kept: updates then alternate between two buffers. Otherwise they are made in place.
     /// </param>
+    /// <param name="average">Where the range's running average is kept; empty where there is none.</param>
     /// <exception cref="ArgumentException">The rule wants whole tensors and the range cuts one.</exception>
     public ParameterShard(Memory<float> weights, UpdateRule rule, ParameterLayout layout, KeyRange range, ReductionTree tree,
-        Func<TLease, Memory<float>> memory, bool keepsPrevious = false)
+        Func<TLease, Memory<float>> memory, bool keepsPrevious = false, Memory<float> average = default)
     {
-        (Weights, _tree, _memory, NormRounds, _noise) = (weights, tree, memory, rule.NormRounds, rule.Noise);
+        (Weights, _tree, _memory, NormRounds, _noise, Average) = (weights, tree, memory, rule.NormRounds, rule.Noise, average);
+        if (!average.IsEmpty && average.Length != weights.Length) throw new ArgumentException($"{average.Length} averages for {weights.Length} weights", nameof(average));
         if (keepsPrevious) Previous = new FlatBuffer(weights.Length).Memory;
         _reducer = new TreeReducer<TLease>(tree, weights.Length, memory);
         _slots = [.. rule.Slots.Select(_ => new FlatBuffer(weights.Length).Memory)];
@@ -65,6 +68,9 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
 
     /// <summary>The state vectors, in the order of <see cref="UpdateRule.Slots"/>, each as long as <see cref="Weights"/>.</summary>
     public IReadOnlyList<Memory<float>> Slots => _slots;
+
+    /// <summary>The running average of the weights, which plans say when to move and when to use; empty where there is none.</summary>
+    public Memory<float> Average { get; }
 
     /// <summary>The kept copy; empty while there is none.</summary>
     public Memory<float> Selected => _selected?.Memory ?? default;
@@ -109,7 +115,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     {
         if (NormRounds > 0 && sums is null) throw new InvalidOperationException("the update needs norms of whole tensors, but none were given");
         if (plan.Step != Version) throw new InvalidOperationException($"step {plan.Step} cannot be applied: the shard is at step {Version}");
-        if (plan.Keep) Keep();
+        if (plan.Keep) Keep(plan.UsesAverage);
         if (!Previous.IsEmpty)
         {
             Weights.CopyTo(Previous);
@@ -118,6 +124,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
         _update.Apply(StepOf(plan, weight), NormRounds > 0 ? sums : null, Weights.Span, gradient[..Weights.Length]);
         _reducer.Reset();
         Version++;
+        if (plan.AverageShare > 0) RunningAverage.Add(Average.Span, Weights.Span, plan.AverageShare);
     }
 
     // a batch without weight (every token masked) has no gradient
@@ -164,19 +171,19 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <summary>Memory of the kept copy, to be written before <see cref="Restore"/>.</summary>
     public Memory<float> SelectedToRestore => (_selected ??= new FlatBuffer(Weights.Length)).Memory;
 
-    /// <summary>Copies the weights: they are the selected ones.</summary>
-    public void Keep()
+    /// <summary>Copies the weights, or the average that stands for them: they are the selected ones.</summary>
+    public void Keep(bool usesAverage = false)
     {
         _selected ??= new FlatBuffer(Weights.Length);
-        Weights.CopyTo(_selected.Memory);
+        (usesAverage ? Average : Weights).CopyTo(_selected.Memory);
         SelectedVersion = Version;
     }
 
-    /// <summary>Loads the kept copy back into the weights.</summary>
-    public void LoadSelected()
+    /// <summary>Loads the kept copy, or the average of the latest version, into the weights.</summary>
+    public void LoadSelected(bool usesAverage = false)
     {
-        if (SelectedVersion < 0) throw new InvalidOperationException("no weights were kept");
-        Selected.CopyTo(Weights);
+        if (!usesAverage && SelectedVersion < 0) throw new InvalidOperationException("no weights were kept");
+        (usesAverage ? Average : Selected).CopyTo(Weights);
     }
 
     public void Dispose() => _reducer.Dispose();

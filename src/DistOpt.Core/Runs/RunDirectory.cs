@@ -30,6 +30,9 @@ public sealed class RunDirectory
 
     public string LastModelFile => In("last.safetensors");
 
+    /// <summary>The running average of the last step; absent where weights are not averaged, or none had entered the average.</summary>
+    public string LastAverageFile => In("last-average.safetensors");
+
     /// <summary>Where <c>evaluate.metrics</c> has confusion-matrix: of the selected weights, on the test part or else the validation part.</summary>
     public string ConfusionFile => In("confusion.csv");
 

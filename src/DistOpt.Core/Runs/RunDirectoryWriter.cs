@@ -72,7 +72,8 @@ public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, T
     public void Weights(RunWeights weights)
     {
         Writer(_metrics);
-        files.SaveModel(weights.Selected ? directory.ModelFile : directory.LastModelFile, weights.Parameters, weights.Buffers);
+        string path = weights.Selected ? directory.ModelFile : weights.IsAverage ? directory.LastAverageFile : directory.LastModelFile;
+        files.SaveModel(path, weights.Parameters, weights.Buffers);
     }
 
     public void Confusion(RunConfusion confusion) =>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Consistency;
 using DistOpt.Core.Datasets.Augmentations;
@@ -20,6 +21,8 @@ public sealed record SpecCatalogs
 
     public ICatalog Optimizers { get; init; } = new Catalog<object>("optimizer");
 
+    public ICatalog Averagings { get; init; } = AveragingCatalog.Default;
+
     public ICatalog Schedules { get; init; } = new Catalog<object>("schedule");
 
     public ICatalog Batches { get; init; } = BatchCatalog.Default;
@@ -30,7 +33,7 @@ public sealed record SpecCatalogs
     public ImmutableArray<(string Name, ICatalog Catalog)> All =>
     [
         ("models", Models), ("datasets", Datasets), ("augmentations", Augmentations), ("losses", Losses), ("metrics", Metrics),
-        ("optimizers", Optimizers), ("schedules", Schedules), ("batches", Batches), ("consistencies", Consistencies),
+        ("optimizers", Optimizers), ("averagings", Averagings), ("schedules", Schedules), ("batches", Batches), ("consistencies", Consistencies),
     ];
 
     /// <exception cref="ArgumentException">No catalogue has the name.</exception>

@@ -43,6 +43,10 @@ public sealed record TrainingSpec
     [Description("Bounds of the gradient")]
     public ClipSection Clip { get; init; } = new();
 
+    [Description("The running average of the weights that is evaluated, selected and kept in place of the weights")]
+    [Plugin("averagings")]
+    public PluginSpec Averaging { get; init; } = new("none");
+
     [Description("The learning rate over the steps")]
     [Plugin("schedules")]
     public ScheduleSpec Schedule { get; init; } = new();

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Functions;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
@@ -28,6 +29,7 @@ public static partial class TrainingSpecRules
         new(["stop.patience"], s => s.Stop.Patience is { } patience ? Metric("stop.patience.metric", patience.Metric, s) : []),
         new(["stop", "evaluate.every_epochs", "evaluate.every_steps"], Evaluations),
         new(["storage.kind", "storage.path"], Storage),
+        new(["averaging", "training.epochs", "stop.max_steps"], Averaging),
         new(["schedule", "optimizer"], Schedule),
         new(["batch", "optimizer"], GradientDescent.Violations),
         new(["schedule", "evaluate.every_epochs", "evaluate.every_steps", "data.validation_fraction"], Plateau),
@@ -140,6 +142,18 @@ public static partial class TrainingSpecRules
             yield return new("storage.path", $"is '{spec.Storage.Path}', but must begin at the root, since nodes run in different folders");
         else if (!isShared && spec.Storage.Path is { } path)
             yield return new("storage.path", $"is '{path}', but storage.kind is coordinator; set storage.kind to shared or leave the path away");
+    }
+
+    /// <summary>An average that nothing can enter would stand for the weights without a word.</summary>
+    private static IEnumerable<SpecViolation> Averaging(TrainingSpec spec)
+    {
+        if (spec.Averaging.Options is not AveragingOptions options) yield break;
+        if (options.StartEpoch >= spec.Training.Epochs)
+            yield return new("averaging.start_epoch",
+                $"is {options.StartEpoch}, but must be below {spec.Training.Epochs}, the training.epochs, or nothing is averaged");
+        if (options.StartStep >= spec.Stop.MaxSteps)
+            yield return new("averaging.start_step",
+                $"is {options.StartStep}, but must be below {spec.Stop.MaxSteps}, the stop.max_steps, or nothing is averaged");
     }
 
     private static IEnumerable<SpecViolation> Schedule(TrainingSpec spec)

@@ -33,7 +33,12 @@ public sealed record RunResumed(long Step, long TrainRows, long ValidationRows);
 public sealed record RunProgress(long Step, int Epoch, double Loss, double SamplesPerSecond, double WallSeconds);
 
 /// <summary>Weights that a run hands over for keeping: "last" or "selected".</summary>
-public sealed record RunWeights(bool Selected, long Step, ReadOnlyMemory<float> Parameters, ReadOnlyMemory<float> Buffers);
+/// <param name="Step">Their version.</param>
+public sealed record RunWeights(bool Selected, long Step, ReadOnlyMemory<float> Parameters, ReadOnlyMemory<float> Buffers)
+{
+    /// <summary>Of last weights: whether they are the running average (<c>averaging</c>) of that version.</summary>
+    public bool IsAverage { get; init; }
+}
 
 /// <summary>A confusion matrix with the names of its classes by index (empty where they have none).</summary>
 /// <param name="Split">What was measured on: the test part, or the validation part where there is none.</param>
@@ -56,7 +61,10 @@ public interface IRunSink
     /// <summary>The confusion matrix of the selected weights, where the spec asks for it; at the end of a run that was not interrupted.</summary>
     void Confusion(RunConfusion confusion) { }
 
-    /// <summary>Called twice at a regular end: for the last and for the selected weights. The memory is valid during the call.</summary>
+    /// <summary>
+    /// Called at a regular end for the last weights, for their running average where there is one, and for the selected weights. The memory is valid
+    /// during the call.
+    /// </summary>
     void Weights(RunWeights weights) { }
 
     void Ended(RunSummary summary) { }

@@ -57,6 +57,16 @@ public sealed class RunLength
         : _countsSamples ? SchedulePosition.InSamples(step, samples, _samples, _trainCount, _nominal)
         : SchedulePosition.InSteps(step, samples, Steps, _stepsPerEpoch);
 
+    /// <summary>Steps of the nominal batch in an epoch.</summary>
+    public long StepsPerEpoch => _stepsPerEpoch;
+
+    /// <summary>Where schedules would stand at a step if every batch were the nominal one: where it is fixed, where they do stand.</summary>
+    public SchedulePosition NominalAt(long step)
+    {
+        long samples = step / _stepsPerEpoch * _trainCount + step % _stepsPerEpoch * _nominal;
+        return PositionAt(step, samples, samples * _iterationsPerEpoch / _trainCount);
+    }
+
     /// <summary>Steps of the nominal batch that take at least so many samples.</summary>
     private long StepsFor(long samples) =>
         samples / _trainCount * ((_trainCount + _nominal - 1) / _nominal) + (samples % _trainCount + _nominal - 1) / _nominal;

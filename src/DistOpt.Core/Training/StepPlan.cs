@@ -48,6 +48,15 @@ public sealed record StepPlan(
     /// <summary>Whether every leaf carries the squared norm of its gradient (<see cref="Batching.LeafNorms"/>).</summary>
     public bool MeasuresLeaves { get; init; }
 
+    /// <summary>Share with which the weights that this step's update makes enter the running average; 0: they do not.</summary>
+    public double AverageShare { get; init; }
+
+    /// <summary>
+    /// Whether the running average stands for the weights of version <see cref="Step"/> where they are evaluated or kept; otherwise there is none, or
+    /// nothing has entered it.
+    /// </summary>
+    public bool UsesAverage { get; init; }
+
     /// <summary>Version of the assignment by which this step's gradient shards are shared among the workers. Bits do not depend on it.</summary>
     public int Assignment { get; init; }
 }

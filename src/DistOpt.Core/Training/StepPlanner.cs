@@ -1,3 +1,4 @@
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
@@ -18,6 +19,7 @@ public sealed class StepPlanner
     private readonly TrainingSpec _spec;
     private readonly ILearningRateSchedule _schedule;
     private readonly IEvaluatedSchedule? _evaluatedSchedule;
+    private readonly AveragingPlan? _averaging;
     private readonly double _baseRate;
     private readonly BatchPlanner _batches;
     private readonly RunLength _length;
@@ -53,6 +55,7 @@ public sealed class StepPlanner
         _hasValidation = data.Validation > 0;
         _length = new RunLength(spec, batches, data.Train);
         _batch = batches.Begin();
+        if (AveragingCatalog.Of(spec) is { } averaging) _averaging = new AveragingPlan(averaging, new AveragedRun(_length.Steps, _length.StepsPerEpoch));
         Current = PlanOf(0) with { Checkpoint = CheckpointAfter(0) };
     }
 
@@ -240,17 +243,27 @@ public sealed class StepPlanner
         {
             Assignment = Assignment,
             MeasuresLeaves = _batches.Source == NoiseSource.Leaves,
+            AverageShare = _averaging?.ShareOf(step + 1) ?? 0,
+            UsesAverage = HasAverage(step),
         };
     }
 
-    private double RateAt(long step, long samples, int size) => _schedule.RateAt(_baseRate, _length.PositionAt(step, samples, _batch.Progress))
-        * (_plateau?.Scale ?? 1) * _batches.RateFactor(_batch, size);
+    private double RateAt(long step, long samples, int size)
+    {
+        var here = _length.PositionAt(step, samples, _batch.Progress);
+        double rate = _averaging?.RateAt(step, at => ScheduledRate(at == step ? here : _length.NominalAt(at))) ?? ScheduledRate(here);
+        return rate * _batches.RateFactor(_batch, size);
+    }
+
+    private double ScheduledRate(in SchedulePosition position) => _schedule.RateAt(_baseRate, position) * (_plateau?.Scale ?? 1);
 
     private static BatchPlanner Fixed(int size, long trainCount)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
         return new BatchPlanner(new FixedBatch(new FixedBatchOptions { Size = size }), new BatchSpec(), NoiseSource.None, 0, Math.Max(1, trainCount));
     }
+
+    private bool HasAverage(long? step) => step is { } version && _averaging?.HasBegun(version) == true;
 
     private bool CheckpointAfter(long step)
     {
@@ -267,7 +280,10 @@ public sealed class StepPlanner
     private bool Select(double value)
     {
         if (double.IsNaN(value)) return false;
-        bool better = SelectedStep is null || (_spec.Select.DirectionInForce() == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
+        // the average is what was asked for: weights from before it do not compete with it
+        bool isFirstAverage = HasAverage(Current.Step) && !HasAverage(SelectedStep);
+        bool better = SelectedStep is null || isFirstAverage
+            || (_spec.Select.DirectionInForce() == Direction.Minimize ? value < SelectedValue : value > SelectedValue);
         if (better) (SelectedStep, SelectedValue) = (Current.Step, value);
         return better;
     }

@@ -17,6 +17,9 @@ internal sealed class RecordingSink : IRunSink
 
     public float[]? LastBuffers { get; private set; }
 
+    /// <summary>The running average of the last step, weights and then buffers.</summary>
+    public float[]? LastAverage { get; private set; }
+
     public long SelectedStep { get; private set; }
 
     public RunSummary? Summary { get; private set; }
@@ -39,6 +42,7 @@ internal sealed class RecordingSink : IRunSink
     public void Weights(RunWeights weights)
     {
         if (weights.Selected) (Selected, SelectedStep) = (weights.Parameters.ToArray(), weights.Step);
+        else if (weights.IsAverage) LastAverage = [.. weights.Parameters.Span, .. weights.Buffers.Span];
         else (Last, LastBuffers) = (weights.Parameters.ToArray(), weights.Buffers.ToArray());
     }
 

@@ -46,7 +46,7 @@ public sealed class SharedStorageTests : IDisposable
         Assert.DoesNotContain(sink.Lines, l => l.Text.Contains("could not be written"));
         using var checkpoint = Store.OpenNewest([])!;
         Assert.True(checkpoint.Step % 5 == 0 && checkpoint.Step > 20);
-        checkpoint.CheckLayout(new LinearRuntime(buffers: true).Layout);
+        checkpoint.CheckLayout(new StateLayout(new LinearRuntime(buffers: true).Layout, checkpoint.Manifest.Slots));
         // after the first evaluation: weights, buffers, two slots of adam, selected weights and buffers
         Assert.Equal(6, checkpoint.Vectors.Count);
         Assert.DoesNotContain(Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories), f => f.Contains(".proof", StringComparison.Ordinal));

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 
@@ -56,6 +57,23 @@ public sealed class RealRunTests : IDisposable
             hashes.Add(_cli.Json().GetProperty("weights_sha256").GetString());
         }
         Assert.Single(hashes);
+    }
+
+    public static TheoryData<string> Averagings => [.. AveragingCatalog.Default.Entries.Select(e => e.Name)];
+
+    /// <summary>With batch norm: the model file has the statistics that belong to the averaged weights.</summary>
+    [Theory, MemberData(nameof(Averagings))]
+    public async Task What_was_evaluated_is_what_the_model_file_holds_whatever_is_averaged(string averaging)
+    {
+        Assert.True(await _cli.RunAsync("train", "--set", $"averaging={averaging}", "--set", "model=residual-mlp", "--set", "model.norm=batch",
+            "--set", "training.epochs=4", "--workers", "2", "--servers", "2", "--format", "json") == 0, _cli.Error);
+        var summary = _cli.Json();
+        Assert.Equal(averaging != "none", File.Exists(Path.Combine(_cli.RunFolder, "last-average.safetensors")));
+        foreach (string split in (string[])["test", "validation"])
+        {
+            Assert.True(await _cli.RunAsync("evaluate", _cli.RunFolder, "--split", split, "--format", "json") == 0, _cli.Error);
+            Assert.Equal(summary.GetProperty(split).GetProperty("loss").GetDouble(), _cli.Json().GetProperty("metrics").GetProperty("loss").GetDouble());
+        }
     }
 
     [Fact]

@@ -15,6 +15,8 @@ internal static class CheckpointFixture
 
     public static readonly string[] Slots = ["exp_avg", "exp_avg_sq"];
 
+    public static readonly StateLayout Vectors = new(Layout, Slots, hasAverage: true);
+
     public static CheckpointManifest Template { get; } = new()
     {
         Job = "job-1",
@@ -67,17 +69,17 @@ internal static class CheckpointFixture
     /// <summary>Writes a checkpoint as servers do: slices of two key ranges, in mixed order.</summary>
     public static string Write(CheckpointStore store, long step, int jobEpoch = 1)
     {
-        using var draft = store.Begin(jobEpoch, step, Layout, Slots);
+        using var draft = store.Begin(jobEpoch, step, Vectors);
         var ranges = new[] { new KeyRange(1024, 2048), new KeyRange(0, 1024), new KeyRange(2048, 2440) };
         bool described = false;
-        foreach (int part in new[] { 16, 0, 17, 2 })
+        foreach (int part in new[] { 16, 0, 17, 2, 4 })
         {
             foreach (var range in ranges) draft.Write(part, range, Values(step, part, range));
             if (described) continue;
             draft.Describe(Template.With(State(step)));
             described = true;
         }
-        foreach (int part in new[] { 1, 3 }) draft.Write(part, new KeyRange(0, 9), Values(step, part, new KeyRange(0, 9)));
+        foreach (int part in new[] { 1, 3, 5 }) draft.Write(part, new KeyRange(0, 9), Values(step, part, new KeyRange(0, 9)));
         return draft.Commit(new ManifestRun { WallSeconds = 1.5, StepsComputed = step });
     }
 
@@ -88,10 +90,10 @@ internal static class CheckpointFixture
     public static void AssertHolds(Checkpoint checkpoint, long step)
     {
         Assert.Equal(step, checkpoint.Step);
-        checkpoint.CheckLayout(Layout);
+        checkpoint.CheckLayout(Vectors);
         foreach (var vector in checkpoint.Vectors)
         {
-            var range = new KeyRange(0, CheckpointPart.Length(vector.Part, Layout));
+            var range = new KeyRange(0, Vectors.Length(vector.Part));
             var read = new float[range.Length];
             checkpoint.Read(vector.Part, range, read);
             Assert.Equal(Values(step, vector.Part, range), read);

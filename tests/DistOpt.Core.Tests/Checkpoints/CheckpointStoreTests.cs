@@ -19,7 +19,7 @@ public sealed class CheckpointStoreTests : IDisposable
 
         Assert.Equal(path, checkpoint.Path);
         CheckpointFixture.AssertHolds(checkpoint, 12);
-        Assert.Equal(6, checkpoint.Vectors.Count);
+        Assert.Equal(8, checkpoint.Vectors.Count);
         var (expected, read) = (CheckpointFixture.State(12), checkpoint.Manifest.State);
         Assert.Equal(expected with { SinceRow = read.SinceRow }, read);
         Assert.Equal(expected.SinceRow, read.SinceRow);
@@ -59,11 +59,11 @@ public sealed class CheckpointStoreTests : IDisposable
     public void Without_selected_weights_their_files_are_not_there()
     {
         var store = new CheckpointStore(_folder);
-        using (var draft = store.Begin(1, 4, CheckpointFixture.Layout, CheckpointFixture.Slots))
+        using (var draft = store.Begin(1, 4, CheckpointFixture.Vectors))
         {
-            foreach (int part in new[] { 0, 2, 16, 17 }) draft.Write(part, new KeyRange(0, 2440), CheckpointFixture.Values(4, part, new KeyRange(0, 2440)));
+            foreach (int part in new[] { 0, 2, 4, 16, 17 }) draft.Write(part, new KeyRange(0, 2440), CheckpointFixture.Values(4, part, new KeyRange(0, 2440)));
             draft.Describe(CheckpointFixture.Template.With(CheckpointFixture.State(4, selected: null)));
-            draft.Write(1, new KeyRange(0, 9), CheckpointFixture.Values(4, 1, new KeyRange(0, 9)));
+            foreach (int part in new[] { 1, 5 }) draft.Write(part, new KeyRange(0, 9), CheckpointFixture.Values(4, part, new KeyRange(0, 9)));
             draft.Commit(new ManifestRun());
         }
         using var checkpoint = store.OpenNewest([])!;
@@ -221,7 +221,7 @@ public sealed class CheckpointStoreTests : IDisposable
         using var checkpoint = store.OpenNewest([])!;
         var other = new ParameterLayout([new TensorSlot("w", [61, 40], 0, 2440)], CheckpointFixture.Layout.Buffers);
 
-        Assert.Throws<InvalidDataException>(() => checkpoint.CheckLayout(other));
+        Assert.Throws<InvalidDataException>(() => checkpoint.CheckLayout(new StateLayout(other, CheckpointFixture.Slots, hasAverage: true)));
     }
 
     private sealed class KilledException : Exception;

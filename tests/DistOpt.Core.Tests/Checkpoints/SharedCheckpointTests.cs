@@ -46,7 +46,7 @@ public sealed class SharedCheckpointTests : IDisposable
         Write(Store(), 10);
         int flips = 0;
         string unfinished = Store().UnfinishedPathOf(1, 20);
-        foreach (string name in new[] { "weights", "buffers", "optimizer-exp_avg", "optimizer-exp_avg_sq", "selected", "selected-buffers" })
+        foreach (string name in new[] { "weights", "buffers", "optimizer-exp_avg", "optimizer-exp_avg_sq", "average", "average-buffers", "selected", "selected-buffers" })
         {
             for (int at = 0; at < 20; at++, flips++)
             {
@@ -62,7 +62,7 @@ public sealed class SharedCheckpointTests : IDisposable
                 Assert.Equal(10, found!.Step);
             }
         }
-        Assert.Equal(120, flips);
+        Assert.Equal(160, flips);
         Assert.Throws<IOException>(() => Write(Store(), 20, between: () => File.WriteAllBytes(Path.Combine(unfinished, "weights.safetensors"), [1, 2, 3])));
         Assert.Throws<FileNotFoundException>(() => Write(Store(), 20, between: () => File.Delete(Path.Combine(unfinished, "weights.safetensors"))));
         Write(Store(), 20);
@@ -109,7 +109,7 @@ public sealed class SharedCheckpointTests : IDisposable
     public void A_slice_that_comes_twice_counts_once_and_one_that_is_missing_keeps_it_unfinished()
     {
         var store = Store();
-        using var draft = store.Begin(1, 5, CheckpointFixture.Layout, CheckpointFixture.Slots);
+        using var draft = store.Begin(1, 5, CheckpointFixture.Vectors);
         draft.Describe(CheckpointFixture.Template.With(CheckpointFixture.State(5)));
         var slices = s_ranges.Select(range => WriteSlices(store, 1, 5, range)).ToList();
 
@@ -158,15 +158,15 @@ public sealed class SharedCheckpointTests : IDisposable
         var store = CheckpointStore.Shared(Path.Combine(_folder, "mount"), "job/1");
 
         Assert.EndsWith("job%2F1", store.Directory);
-        Assert.Throws<DirectoryNotFoundException>(() => store.BeginSlices(1, 5, CheckpointFixture.Layout, CheckpointFixture.Slots));
-        Assert.Throws<DirectoryNotFoundException>(() => store.Begin(1, 5, CheckpointFixture.Layout, CheckpointFixture.Slots));
+        Assert.Throws<DirectoryNotFoundException>(() => store.BeginSlices(1, 5, CheckpointFixture.Vectors));
+        Assert.Throws<DirectoryNotFoundException>(() => store.Begin(1, 5, CheckpointFixture.Vectors));
         Assert.Empty(Directory.GetDirectories(_folder));
     }
 
     [Fact]
     public void A_server_writes_its_range_of_a_vector_in_order()
     {
-        using var slices = Store().BeginSlices(1, 5, CheckpointFixture.Layout, CheckpointFixture.Slots);
+        using var slices = Store().BeginSlices(1, 5, CheckpointFixture.Vectors);
         slices.Write(0, new KeyRange(1024, 1500), new float[476]);
 
         Assert.Throws<ArgumentException>(() => slices.Write(0, new KeyRange(1600, 1700), new float[100]));
@@ -190,7 +190,7 @@ public sealed class SharedCheckpointTests : IDisposable
     private static string Write(CheckpointStore store, long step, int jobEpoch = 1, Action? between = null)
     {
         var first = WriteSlices(store, jobEpoch, step, s_ranges[1]);
-        using var draft = store.Begin(jobEpoch, step, CheckpointFixture.Layout, CheckpointFixture.Slots);
+        using var draft = store.Begin(jobEpoch, step, CheckpointFixture.Vectors);
         draft.Describe(CheckpointFixture.Template.With(CheckpointFixture.State(step)));
         foreach (var slice in first.Concat(WriteSlices(store, jobEpoch, step, s_ranges[2])).Concat(WriteSlices(store, jobEpoch, step, s_ranges[0])))
             draft.Written(slice);
@@ -200,8 +200,8 @@ public sealed class SharedCheckpointTests : IDisposable
 
     private static IReadOnlyList<WrittenSlice> WriteSlices(CheckpointStore store, int jobEpoch, long step, KeyRange range)
     {
-        using var slices = store.BeginSlices(jobEpoch, step, CheckpointFixture.Layout, CheckpointFixture.Slots);
-        foreach (int part in new[] { 0, 2, 16, 17 })
+        using var slices = store.BeginSlices(jobEpoch, step, CheckpointFixture.Vectors);
+        foreach (int part in new[] { 0, 2, 4, 16, 17 })
         {
             // in two pieces
             long middle = range.Begin + range.Length / 3;
@@ -209,7 +209,7 @@ public sealed class SharedCheckpointTests : IDisposable
                 slices.Write(part, piece, CheckpointFixture.Values(step, part, piece));
         }
         if (range.Begin > 0) return slices.Complete();
-        foreach (int part in new[] { 1, 3 }) slices.Write(part, new KeyRange(0, 9), CheckpointFixture.Values(step, part, new KeyRange(0, 9)));
+        foreach (int part in new[] { 1, 3, 5 }) slices.Write(part, new KeyRange(0, 9), CheckpointFixture.Values(step, part, new KeyRange(0, 9)));
         return slices.Complete();
     }
 

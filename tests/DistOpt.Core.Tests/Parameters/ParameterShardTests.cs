@@ -80,7 +80,7 @@ public sealed class ParameterShardTests
     public void Selected_weights_are_a_copy_that_can_be_loaded_back()
     {
         using var shard = NewShard([1, 2], new Sgd(new SgdOptions()), 1);
-        Assert.Throws<InvalidOperationException>(shard.LoadSelected);
+        Assert.Throws<InvalidOperationException>(() => shard.LoadSelected());
         shard.Keep();
         shard.Push(0, new TreeNode(0, 0), new Lease([1, 1]), new LeafResult(1, []));
         shard.Apply(Plan(0, 1));

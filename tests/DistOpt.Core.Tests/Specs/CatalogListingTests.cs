@@ -30,8 +30,8 @@ public sealed class CatalogListingTests
     public void Every_catalogue_is_listed_and_an_unknown_one_named()
     {
         Assert.Equal(All.All.Select(c => c.Name), CatalogListing.All(All).Select(c => c.Name));
-        Assert.Equal(["'optimiser' is not a kind of plug-in. Available: models, datasets, augmentations, losses, metrics, optimizers, schedules, batches, "
-            + "consistencies. Did you mean 'optimizers'?"], Errors(() => CatalogListing.Find(All, "optimiser")));
+        Assert.Equal(["'optimiser' is not a kind of plug-in. Available: models, datasets, augmentations, losses, metrics, optimizers, averagings, schedules, "
+            + "batches, consistencies. Did you mean 'optimizers'?"], Errors(() => CatalogListing.Find(All, "optimiser")));
     }
 
     [Fact]

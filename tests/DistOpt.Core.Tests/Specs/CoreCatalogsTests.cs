@@ -33,7 +33,7 @@ public sealed class CoreCatalogsTests
 
     private static (string Path, ICatalog Catalog)[] Fields =>
     [
-        ("data", Catalogs.Datasets), ("optimizer", Catalogs.Optimizers), ("schedule", Catalogs.Schedules), ("batch", Catalogs.Batches),
+        ("data", Catalogs.Datasets), ("optimizer", Catalogs.Optimizers), ("averaging", Catalogs.Averagings), ("schedule", Catalogs.Schedules), ("batch", Catalogs.Batches),
         ("training.consistency", Catalogs.Consistencies),
     ];
 

@@ -46,14 +46,14 @@ public sealed class SpecBinderTests
     public void Fields_that_do_not_exist_yet_are_unknown_and_the_known_ones_are_named()
     {
         var errors = Errors("""
-            averaging: { kind: ema }
+            distillation: { kind: none }
             simulation: { latency: null }
             training: { codec: none }
             """);
 
         Assert.Equal(3, errors.Length);
-        Assert.Contains("averaging (line 1): unknown field 'averaging'; known are name, seed, data, model, loss, optimizer, "
-            + "regularization, clip, schedule, batch, training, evaluate, select, stop, checkpoint, storage", errors);
+        Assert.Contains("distillation (line 1): unknown field 'distillation'; known are name, seed, data, model, loss, optimizer, "
+            + "regularization, clip, averaging, schedule, batch, training, evaluate, select, stop, checkpoint, storage", errors);
         Assert.Contains(errors,
             e => e.StartsWith("training.codec (line 3): unknown field 'codec'; known are epochs, ", StringComparison.Ordinal));
     }

@@ -25,6 +25,7 @@ public sealed class SpecIdentityTests
     [InlineData("optimizer=adamw")]
     [InlineData("optimizer.learning_rate=0.0010000000000000002")]
     [InlineData("batch.size=33")]
+    [InlineData("averaging=ema")]
     [InlineData("evaluate.every_steps=7")]
     public void What_decides_the_bits_changes_the_identity(string setting) => Assert.NotEqual(Hash(), Hash(setting));
 

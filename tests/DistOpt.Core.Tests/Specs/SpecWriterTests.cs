@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Collections.Immutable;
 using System.Reflection;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
@@ -55,6 +56,8 @@ public sealed class SpecWriterTests
               value: null
               norm: null
               global_norm: null
+            averaging:
+              kind: none
             schedule:
               kind: constant
               warmup_steps: 0
@@ -191,6 +194,10 @@ public sealed class SpecWriterTests
                     DecayBiases = Pick(true, false),
                     Groups = [new() { Match = [Text()], LearningRateScale = random.NextDouble(), WeightDecay = Pick<double?>(null, 1) }],
                 }),
+            Averaging = Pick(
+                new PluginSpec("none", new NoAveragingOptions()),
+                new PluginSpec("ema", new ExponentialAverageOptions { Decay = random.NextDouble(), Warmup = Pick(true, false), EverySteps = 3 }),
+                new PluginSpec("swa", new StochasticAverageOptions { LearningRate = Pick<double?>(null, 0.1), StartStep = Pick<long?>(null, 0) })),
             Schedule = new ScheduleSpec
             {
                 Kind = "cosine",

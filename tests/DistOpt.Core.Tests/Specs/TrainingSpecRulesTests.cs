@@ -40,6 +40,14 @@ public sealed class TrainingSpecRulesTests
         "storage.path (line 1): is 'checkpoints', but must begin at the root, since nodes run in different folders")]
     [InlineData("storage: { path: /mnt/dist }",
         "storage.path (line 1): is '/mnt/dist', but storage.kind is coordinator; set storage.kind to shared or leave the path away")]
+    [InlineData("averaging: { kind: ema, start_epoch: 5 }\ntraining: { epochs: 5 }",
+        "averaging.start_epoch (line 1): is 5, but must be below 5, the training.epochs, or nothing is averaged")]
+    [InlineData("averaging: { kind: swa, start_step: 9 }\nstop: { max_steps: 8 }",
+        "averaging.start_step (line 1): is 9, but must be below 8, the stop.max_steps, or nothing is averaged")]
+    [InlineData("averaging: { kind: swa, start_step: 9, start_epoch: 1 }",
+        "averaging.start_step (line 1): is set, and so is start_epoch; leave one of them out")]
+    [InlineData("averaging: { kind: ema, decay: 1 }", "averaging.decay (line 1): is 1, but must be at least 0 and below 1")]
+    [InlineData("averaging: polyak", "averaging (line 1): averaging 'polyak' is not known. Available: none, ema, swa")]
     [InlineData("storage: { kind: s3 }", "storage.kind (line 1): is 's3', but must be one of coordinator, shared")]
     public void A_contradiction_between_fields_is_one_clear_line(string yaml, string expected) => Assert.Equal([expected], Errors(yaml));
 

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using DistOpt.EndToEnd.Tests.Support;
 
@@ -38,6 +39,26 @@ public sealed class SameBitsTests : IDisposable
         Assert.True(seen.Select(s => s.Hash).Distinct().Count() == 1, string.Join("\n", seen));
         var lines = File.ReadAllText(Directory.GetFiles(_folder.RunFolders[0], "log.jsonl").Single());
         Assert.Contains("Dropout", lines); // the warning names the module
+    }
+
+    /// <summary>Between processes the average is fetched from the servers, within one it is theirs: what is measured and kept has the same bits.</summary>
+    [Fact]
+    public async Task An_average_and_what_is_measured_on_it_are_the_same_in_one_process_and_in_several()
+    {
+        string[] spec = ["train", .. Short, "--set", "model=residual-mlp", "--set", "model.norm=batch", "--set", "averaging={kind: ema, decay: 0.9}"];
+        var seen = new List<(string How, string Seen)>();
+        foreach (string how in new[] { "--workers 1", "--workers 3 --servers 2" })
+            seen.Add((how, Seen(await _folder.JsonAsync([.. spec, .. how.Split(' ')]))));
+        foreach (string how in new[] { "--workers 2 --processes 2", "--workers 4 --servers 3 --processes 3" })
+            seen.Add((how, Seen(await ProgramProcess.JsonAsync(ProgramProcess.Cli, _folder.Path, [.. spec, .. how.Split(' ')]))));
+        Assert.True(seen.Select(s => s.Seen).Distinct().Count() == 1, string.Join("\n", seen));
+        foreach (string file in new[] { "model.safetensors", "last.safetensors", "last-average.safetensors" })
+        {
+            var hashes = _folder.RunFolders.Select(run => Convert.ToHexString(SHA256.HashData(File.ReadAllBytes(Path.Combine(run, file)))));
+            Assert.Single(hashes.Distinct());
+        }
+
+        static string Seen(JsonElement summary) => $"{Hash(summary)} {summary.GetProperty("validation")} {summary.GetProperty("test")}";
     }
 
     [Fact]

@@ -1,0 +1,216 @@
+using Akka.Actor;
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Training;
+using DistOpt.Core.Averaging;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>
+/// Running averages, over the whole catalogue: they are what is evaluated, selected and measured in the end, and their bits survive whatever those
+/// of the weights do. The model has buffers, so that theirs are seen too.
+/// </summary>
+public sealed class AveragingTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    public static TheoryData<string> All => [.. AveragingCatalog.Default.Entries.Select(e => e.Name)];
+
+    [Theory, MemberData(nameof(All))]
+    public async Task The_bits_of_the_average_do_not_depend_on_servers_workers_and_nodes(string name)
+    {
+        var spec = Spec(name, workers: 1);
+        var expected = await Alone(spec);
+        Assert.Equal(name == "none", expected.Sink.LastAverage is null);
+        foreach (var (workers, servers, nodes) in new[] { (2, 1, 1), (4, 3, 1), (2, 3, 2), (3, 2, 3) })
+        {
+            await using var harness = LinearCluster.Of(nodes);
+            var (end, sink) = await harness.Jobs.RunAsync(spec with { Training = spec.Training with { Workers = workers, Servers = servers } }, Token);
+            AssertSame(expected.Summary, end.Summary);
+            AssertSame(expected.Sink, sink);
+        }
+    }
+
+    /// <summary>What the model file holds is what was measured: by the metrics of its evaluation, and by those of the test.</summary>
+    [Theory, MemberData(nameof(All))]
+    public async Task The_average_is_evaluated_selected_and_tested(string name)
+    {
+        var spec = Spec(name, epochs: 6);
+        var (summary, sink) = await Alone(spec);
+        var runtime = new LinearRuntime(buffers: true);
+        double Loss(float[] weights, DataSplit split)
+        {
+            var buffer = new Core.Parameters.FlatBuffer(weights.Length);
+            weights.CopyTo(buffer.Span);
+            using var worker = runtime.CreateWorker(buffer);
+            var sums = worker.Evaluate(split, new Core.Batching.PositionRange(0, runtime.Data.Of(split)), default);
+            return sums.TryGet(MetricSums.Loss, out var loss) ? loss.Value : double.NaN;
+        }
+
+        Assert.Equal(summary.Test["loss"], Loss(sink.Selected!, DataSplit.Test), 1e-9);
+        Assert.Equal(summary.Validation["loss"], Loss(sink.Selected!, DataSplit.Validation), 1e-9);
+        double last = sink.Rows.Last(r => r.Split == DataSplit.Validation).Get("loss")!.Value;
+        Assert.Equal(last, Loss(sink.LastAverage?[..sink.Last!.Length] ?? sink.Last!, DataSplit.Validation), 1e-9);
+        // the weights themselves are trained as without
+        Assert.Equal((await Alone(Spec("none", epochs: 6))).Summary.WeightsSha256, summary.WeightsSha256);
+        if (name != "none") Assert.NotEqual(Loss(sink.Last!, DataSplit.Validation), last);
+    }
+
+    /// <summary>An evaluation between two epochs, and none at all: the last average is selected without having been copied by anybody.</summary>
+    [Theory, MemberData(nameof(All))]
+    public async Task Without_a_validation_part_the_last_average_is_selected(string name)
+    {
+        var spec = Spec(name) with { Select = new SelectSection { Metric = "train.loss" }, Evaluate = new EvaluateSection { EveryEpochs = null, BatchSize = 7 } };
+        await using var harness = new JobHarness([new LinearRuntime(validation: 0, buffers: true), new LinearRuntime(validation: 0, buffers: true)]);
+        var (end, sink) = await harness.RunAsync(spec, Token);
+        Assert.Equal(RunStatus.Completed, end.Summary.Status);
+        Assert.Equal(end.Summary.Steps, end.Summary.Selected!.Step);
+        Assert.Equal(name == "none" ? sink.Last! : sink.LastAverage![..sink.Last!.Length], sink.Selected!);
+        Assert.Single(sink.Rows, r => r.Split == DataSplit.Test);
+    }
+
+    [Theory, MemberData(nameof(All))]
+    public async Task A_run_that_is_resumed_in_the_middle_goes_on_to_the_same_average_on_other_servers(string name)
+    {
+        var spec = Spec(name, epochs: 4, servers: 3);
+        var expected = await Alone(spec);
+        foreach (int step in new[] { 5, 23, 38 })
+        {
+            string folder = Path.Combine(_folder, $"{step}");
+            await using (var first = LinearCluster.Of(2))
+            {
+                first.Jobs.CheckpointDirectory = folder;
+                var gate = new StepGate(step);
+                first.Runtimes[0].BeforeLeaf = gate.Pass;
+                var begun = first.Jobs.RunAsync(spec, Token);
+                await gate.Reached(Token);
+                first.Jobs.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
+                await first.Jobs.HeardAsync(w => w.Body is RequestStop, 1, Token);
+                gate.Release();
+                Assert.Equal(RunStatus.Interrupted, (await begun).End.Summary.Status);
+            }
+            Assert.InRange(new CheckpointStore(folder).Steps()[0], step, step + 5);
+            await using var second = LinearCluster.Of(1);
+            (second.Jobs.CheckpointDirectory, second.Jobs.Resumes) = (folder, true);
+            var (end, sink) = await second.Jobs.RunAsync(spec with { Training = spec.Training with { Workers = 4, Servers = 2 } }, Token);
+            AssertSame(expected.Summary, end.Summary);
+            AssertSame(expected.Sink, sink);
+        }
+    }
+
+    /// <summary>In the middle of training, and at a barrier, while the average is being evaluated.</summary>
+    [Theory, MemberData(nameof(All))]
+    public async Task A_backup_that_takes_over_has_the_average(string name)
+    {
+        var spec = Spec(name, epochs: 4, servers: 3);
+        var expected = await Alone(spec);
+        spec = spec with { Training = spec.Training with { Replicas = 1 } };
+        foreach (bool atBarrier in new[] { false, true })
+        {
+            await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
+            var gate = new StepGate(step: 39);
+            int evaluations = 0;
+            if (atBarrier)
+            {
+                harness.Runtimes[1].BeforeEvaluation = () =>
+                {
+                    // with 20 samples in slices of 7 on two workers, this node has at least one in each evaluation
+                    if (Interlocked.Increment(ref evaluations) == 4) gate.Pass(new StepPlan(100, 0, 0, 1, 0), 0);
+                };
+            }
+            else
+            {
+                harness.Runtimes[1].BeforeLeaf = gate.Pass;
+            }
+
+            var run = harness.Jobs.RunAsync(spec, Token);
+            await gate.Reached(Token);
+            await harness.Jobs.KillAsync(2);
+            await harness.Jobs.KillAsync(4);
+            gate.Release();
+            var (end, sink) = await run;
+
+            AssertSame(expected.Summary, end.Summary);
+            AssertSame(expected.Sink, sink);
+            Assert.InRange(end.Summary.ServerFailures, 1, 3);
+        }
+    }
+
+    /// <summary>What user code failed at is tried once more, by a node that has fetched the average too.</summary>
+    [Theory, MemberData(nameof(All))]
+    public async Task A_slice_that_failed_is_evaluated_elsewhere_on_the_average(string name)
+    {
+        var spec = Spec(name);
+        var expected = await Alone(spec);
+        await using var harness = LinearCluster.Of(2);
+        int evaluations = 0;
+        harness.Runtimes[1].BeforeSlice = (split, _) =>
+        {
+            if (split == DataSplit.Validation && Interlocked.Increment(ref evaluations) == 4) throw new InvalidOperationException("once");
+        };
+        var (end, sink) = await harness.Jobs.RunAsync(spec, Token);
+        AssertSame(expected.Summary, end.Summary);
+        AssertSame(expected.Sink, sink);
+        Assert.Single(end.Summary.Failures);
+    }
+
+    [Theory, MemberData(nameof(All))]
+    public async Task A_rollback_to_a_checkpoint_takes_the_average_with_it(string name)
+    {
+        var spec = Spec(name, epochs: 4, servers: 2) with { Checkpoint = new CheckpointSection { EverySteps = 5 } };
+        var expected = await Alone(spec);
+        await using var harness = LinearCluster.Of(4, roles: [["worker"], ["worker"], ["server"], ["server"]]);
+        harness.Jobs.CheckpointDirectory = _folder;
+        StepGate early = new(step: 27), gate = new(step: 39);
+        harness.Runtimes[1].BeforeLeaf = (plan, shard) =>
+        {
+            early.Pass(plan, shard);
+            gate.Pass(plan, shard);
+        };
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await early.Reached(Token);
+        await Eventually.Until(() => new CheckpointStore(_folder).Steps().Count > 0);
+        early.Release();
+        await gate.Reached(Token);
+        await harness.Jobs.KillAsync(3);
+        harness.Jobs.Join(new LinearRuntime(buffers: true), "server");
+        gate.Release();
+        var (end, sink) = await run;
+
+        AssertSame(expected.Summary, end.Summary);
+        AssertSame(expected.Sink, sink);
+        Assert.Equal(1, end.Summary.Rollbacks);
+    }
+
+    private static TrainingSpec Spec(string name, int workers = 2, int servers = 1, int epochs = 4)
+    {
+        var entry = AveragingCatalog.Default.Entries.Single(e => e.Name == name);
+        return JobHarness.SpecOf(workers, servers, epochs: epochs) with { Averaging = new PluginSpec(name, Activator.CreateInstance(entry.OptionsType)!) };
+    }
+
+    private static async Task<(RunSummary Summary, RecordingSink Sink)> Alone(TrainingSpec spec)
+    {
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
+        var (end, sink) = await harness.RunAsync(spec, Token);
+        Assert.True(end.Summary.Status == RunStatus.Completed, end.Summary.Error);
+        return (end.Summary, sink);
+    }
+
+    private static void AssertSame(RunSummary expected, RunSummary actual) => SameSummary.AssertSame(expected, actual);
+
+    private static void AssertSame(RecordingSink expected, RecordingSink actual)
+    {
+        Assert.Equal(expected.LastAverage, actual.LastAverage);
+        Assert.Equal(expected.Selected, actual.Selected);
+        Assert.Equal(expected.LastBuffers, actual.LastBuffers);
+    }
+}
