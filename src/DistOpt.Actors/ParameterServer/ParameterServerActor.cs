@@ -36,7 +36,7 @@ internal sealed record ServerSetup(
     bool IsBackup)
 {
     /// <summary>The vectors of the state that it holds its part of.</summary>
-    public StateLayout State { get; } = new(Layout, Rule.Optimizer.Slots, Average is not null);
+    public StateLayout State { get; } = new(Layout, Rule.Slots, Average is not null);
 }
 
 /// <summary>What a server needs for the running average of the weights.</summary>

@@ -27,7 +27,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private sealed record CheckpointDue : INoSerializationVerificationNeeded;
 
-    private StateLayout StateLayout => new(_handle!.Runtime.Layout, _services.Optimizer(Spec).Slots, AveragingCatalog.Of(Spec) is not null);
+    private StateLayout StateLayout => new(_handle!.Runtime.Layout, Rule.Slots, AveragingCatalog.Of(Spec) is not null);
 
     private void OpenCheckpoints()
     {
