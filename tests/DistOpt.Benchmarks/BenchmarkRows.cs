@@ -8,8 +8,10 @@ internal static class BenchmarkRows
     public static IReadOnlyList<IBenchmarkRow> All { get; } =
     [
         new AdamRow(),
+        new OptimizersRow(),
         new PushPullRow(),
         new TrainingRow(),
+        new PrecisionRow(),
         new CheckpointRow(),
     ];
 }
