@@ -297,7 +297,7 @@ public sealed record TrainingSection
     public const string Float32 = "float32";
     public const string Bf16 = "bf16";
 
-    [Description("Passes over the training part")]
+    [Description("Passes over the training part; with learning_rate_scaling adascale those that the base batch would make")]
     [Range(1, 1_000_000)]
     public int Epochs { get; init; } = 20;
 

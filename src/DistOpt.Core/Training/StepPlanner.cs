@@ -127,7 +127,8 @@ public sealed class StepPlanner
         int last = (int)((Samples - 1) % _trainCount % _batches.Nominal + 1);
         long samples = Samples - (Applied?.Size ?? last);
         return new StepPlan(step, (int)(samples / _trainCount), samples % _trainCount, Applied?.Size ?? last,
-            Applied?.LearningRate ?? RateAt(step, samples, last)) { Assignment = Assignment };
+            Applied?.LearningRate ?? RateAt(step, samples, last))
+        { Assignment = Assignment };
     }
 
     /// <summary>The planner's part of the state of version <c>Current.Step</c>. A stop that was asked for from outside is no part of it.</summary>

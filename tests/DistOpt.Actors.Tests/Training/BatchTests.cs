@@ -11,8 +11,8 @@ using DistOpt.Protocol;
 namespace DistOpt.Actors.Tests.Training;
 
 /// <summary>
-/// Every batch strategy of the catalogue, with the scalings of the learning rate that differ in what they remember: bits that do not depend on workers and servers, and that an
-/// interruption, a lost server and a lost coordinator leave as they are.
+/// Every batch strategy of the catalogue, with the scalings of the learning rate that differ in what they remember: bits that do not depend on
+/// workers and servers, and that an interruption, a lost server and a lost coordinator leave as they are.
 /// </summary>
 public sealed class BatchTests : IDisposable
 {
@@ -135,6 +135,28 @@ public sealed class BatchTests : IDisposable
 
         Assert.True(end.Summary.Status == RunStatus.Completed, end.Summary.Error);
         Assert.Equal((expected.WeightsSha256, expected.Steps, 1), (end.Summary.WeightsSha256, end.Summary.Steps, end.Summary.Rollbacks));
+    }
+
+    [Fact]
+    public async Task Another_coordinator_goes_on_with_what_the_servers_have_reached()
+    {
+        var spec = Spec("noise-scale", LearningRateScaling.Adascale, 4);
+        var (expected, rows, _) = await RunOf(spec);
+        var runtimes = Enumerable.Range(0, 3).Select(_ => new LinearRuntime()).ToList();
+        await using var harness = new JobHarness(runtimes, roles: [[], ["worker", "server"], ["worker", "server"]], isJournaled: true);
+        var gate = new StepGate(expected.Steps / 2);
+        runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.RunDurableAsync(With(spec, workers: 2, servers: 2), _folder, Token);
+        await gate.Reached(Token);
+        await harness.KillCoordinatorAsync();
+        gate.Release();
+        harness.RestartCoordinator(new LinearRuntime());
+        var (summary, sink) = await run;
+
+        Assert.Equal((RunStatus.Completed, 1, 0), (summary.Status, summary.CoordinatorRestarts, summary.Rollbacks));
+        Assert.Equal((expected.WeightsSha256, expected.Steps, expected.Samples), (summary.WeightsSha256, summary.Steps, summary.Samples));
+        Assert.Equal(rows, Rows(sink));
     }
 
     [Theory]

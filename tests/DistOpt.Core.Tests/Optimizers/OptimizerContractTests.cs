@@ -55,12 +55,15 @@ public sealed class OptimizerContractTests
         ["clip all"] = s => s with { Clip = new() { Value = 1, Norm = 1, GlobalNorm = 1 } },
         ["noise of leaves"] = s => s with
         {
-            Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale }, Training = new() { GradientShards = 4 },
+            Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale },
+            Training = new() { GradientShards = 4 },
         },
         ["noise of consecutive gradients"] = s => s with
         {
-            Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale }, Training = new() { GradientShards = 1 },
-            Clip = new() { Norm = 0.1 }, Regularization = new() { L2 = 1e-2 },
+            Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale },
+            Training = new() { GradientShards = 1 },
+            Clip = new() { Norm = 0.1 },
+            Regularization = new() { L2 = 1e-2 },
         },
         ["groups"] = s => s with
         {
