@@ -234,11 +234,14 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         if (job is { Opened: true, Ending: false, Workers: null } && FirstWaiting() is { } first && first.Id != id)
             (whom, since) = ($"room behind job {first.Id}, which was submitted before it and has none yet", entry.Submission.At);
         return whom is null ? status
-            : status with { Waiting = string.Create(CultureInfo.InvariantCulture, $"{whom}, for {Math.Max(0, (_services.Time.GetUtcNow() - since).TotalSeconds):0} s") };
+            : status with { Waiting = string.Create(CultureInfo.InvariantCulture, $"{whom}, for {Math.Max(0, SecondsSince(since)):0} s") };
     }
 
+    private double SecondsSince(DateTimeOffset time) => (_services.Time.GetUtcNow() - time).TotalSeconds;
+
     /// <summary>The job that gets what is free next.</summary>
-    private Job? FirstWaiting() => _ledger.Live.Select(e => Find(new JobId(e.Job))).FirstOrDefault(j => j is { Opened: true, Ending: false, Workers: null });
+    private Job? FirstWaiting() => _ledger.Live.Select(e => Find(new JobId(e.Job)))
+        .FirstOrDefault(j => j is { Opened: true, Ending: false, Workers: null });
 
     private NodeStatus Status(NodeOffer node)
     {
