@@ -250,7 +250,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended) return;
         if (_topology is null)
         {
-            Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_waiting}");
+            Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_wait?.Whom}");
             return;
         }
         var silent = _state is "preparing" or "starting"
@@ -260,7 +260,7 @@ internal sealed partial class TrainingCoordinatorActor
         string whom = string.Join(", ", silent.Select(n => $"node {NameOf(n)}{doing}").Concat(_late).Distinct(StringComparer.Ordinal));
         if (whom.Length == 0) whom = "its servers";
         double silence = _progress.Silence.TotalSeconds;
-        _waiting = $"{whom}, for {silence:0} s";
+        WaitFor(whom, silence);
         TellStatus();
         if (silence < Spec.Training.WorkerTimeout) return;
         var late = new HashSet<string>(silent.Count > 0 ? silent : _lateNodes, StringComparer.Ordinal);
@@ -277,7 +277,7 @@ internal sealed partial class TrainingCoordinatorActor
             Send(new NodeId(node), NodeActors.Agent, new EndJob("it made no progress", _epoch));
         }
         _progress.Moved();
-        _waiting = null;
+        WaitFor(null);
         Lose(late, $"no progress for {Spec.Training.WorkerTimeout:0.#} s");
     }
 
