@@ -5,7 +5,12 @@ namespace DistOpt.Protocol;
 /// <summary>Travels with a push: the plan that the gradient was computed by, and what the tree node weighs.</summary>
 [MessagePackObject]
 public sealed record PushMeta([property: Key(0)] WirePlan Plan, [property: Key(1)] double Weight, [property: Key(2)] WireMetrics Metrics)
-    : IWireMessage;
+    : IWireMessage
+{
+    /// <summary>First position of the whole vector at which the gradient of a shard below is not finite; null = all are.</summary>
+    [Key(3)]
+    public long? NonFinite { get; init; }
+}
 
 /// <summary>Travels with the answer of the server that holds key 0: the plan of the next step.</summary>
 [MessagePackObject]

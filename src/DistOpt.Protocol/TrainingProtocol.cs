@@ -80,13 +80,17 @@ public sealed record TrainingEnded(
     [property: Key(6)] bool KeepLast,
     [property: Key(7)] int JobEpoch = 0) : IWireMessage
 {
-    /// <summary>Mean loss of the latest step; null = not told.</summary>
+    /// <summary>Mean loss of the step at which training diverged; null = not told.</summary>
     [Key(8)]
     public double? Loss { get; init; }
 
     /// <summary>Whether the running average stands for the last weights.</summary>
     [Key(9)]
     public bool UsesAverage { get; init; }
+
+    /// <summary>First position at which the gradient of that step is not finite; null = it is.</summary>
+    [Key(10)]
+    public long? NonFinite { get; init; }
 }
 
 /// <summary>Any actor of a job to the training coordinator: user code or the job itself failed.</summary>

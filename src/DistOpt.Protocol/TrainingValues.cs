@@ -127,7 +127,7 @@ public sealed record WireState(
     public WirePlateau? Plateau { get; init; }
 
     /// <summary>Null in a state of a build before there were batch strategies.</summary>
-    [Key(14)]
+    [Key(16)]
     public WireBatch? Batch { get; init; }
 
     public static WireState From(TrainingState state) => new(state.Step, state.Samples, state.SelectedStep ?? -1, state.SelectedValue,
@@ -137,7 +137,9 @@ public sealed record WireState(
         Plateau = state.Plateau is { } plateau ? new WirePlateau(plateau.Scale, plateau.Best, plateau.BadEvaluations, plateau.CooldownLeft) : null,
         Batch = state.Batch is { } batch ? WireBatch.From(batch) : null,
         FirstLoss = double.IsNaN(state.FirstLoss) ? null : state.FirstLoss,
-        Diverged = state.Diverged,
+        Diverged = state.Divergence is not null,
+        DivergedLoss = state.Divergence?.Loss,
+        NonFinite = state.Divergence?.NonFinite,
     };
 
     /// <summary>Null = there was no step.</summary>
@@ -146,6 +148,14 @@ public sealed record WireState(
 
     [Key(12)]
     public bool Diverged { get; init; }
+
+    /// <summary>Null = the step at which it diverged had none.</summary>
+    [Key(14)]
+    public double? DivergedLoss { get; init; }
+
+    /// <summary>Null = the gradient there was finite.</summary>
+    [Key(15)]
+    public long? NonFinite { get; init; }
 
     public TrainingState ToState() => new()
     {
@@ -169,7 +179,7 @@ public sealed record WireState(
         } : null,
         Batch = Batch?.ToState(),
         FirstLoss = FirstLoss ?? double.NaN,
-        Diverged = Diverged,
+        Divergence = Diverged ? new DivergedStep(DivergedLoss, NonFinite) : null,
     };
 }
 

@@ -22,10 +22,15 @@ internal sealed partial class ParameterServerActor
     private RowsKept? _restoredRows;
     private IActorRef? _writer;
 
-    /// <summary>What belongs to the vectors. On servers other than that of key 0 only the versions count.</summary>
+    /// <summary>What belongs to the vectors. On servers other than that of key 0 only the versions and the first loss count.</summary>
     private TrainingState State() => _setup.Planner is { } planner
-        ? planner.Save() with { LastEpoch = _lastEpoch, SinceRow = _sinceRow.Copy() }
-        : new TrainingState { Step = _shard.Version, SelectedStep = _shard.SelectedVersion < 0 ? null : _shard.SelectedVersion };
+        ? planner.Save() with { LastEpoch = _lastEpoch, SinceRow = _sinceRow.Copy(), FirstLoss = _watch.FirstLoss }
+        : new TrainingState
+        {
+            Step = _shard.Version,
+            SelectedStep = _shard.SelectedVersion < 0 ? null : _shard.SelectedVersion,
+            FirstLoss = _watch.FirstLoss,
+        };
 
     private StateCopy Copy(bool withSelected)
     {
@@ -134,6 +139,7 @@ internal sealed partial class ParameterServerActor
     /// <summary>Takes over the planner's part of a state.</summary>
     private void Adopt(TrainingState state, RowsKept? rows)
     {
+        _watch.FirstLoss = state.FirstLoss;
         if (_setup.Planner is not { } planner) return;
         if (rows is not null) _rows.Restore(rows);
         planner.Restore(state);

@@ -82,6 +82,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private bool _begun;
     private long _expected;
     private long _lastProgress;
+    private readonly DivergenceWatch _watch = new();
+    private bool _hasDiverged;
 
     // replicas that came while the server was held up and have not had an answer
     private readonly HashSet<int> _newcomers = [];
@@ -194,9 +196,10 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         var header = frame.Header;
         // the step under way has all of them: what comes is a repeat
-        if (_pending is not null) return false;
+        if (_pending is not null || _hasDiverged) return false;
         if (frame.Meta is not PushMeta meta || header.Range != Range || !_tree.Exists(header.Node)) return false;
-        bool counted = _shard.Push(header.Step, header.Node, frame.Payload, new LeafResult(meta.Weight, meta.Metrics.ToMetrics()));
+        var result = new LeafResult(meta.Weight, meta.Metrics.ToMetrics()) { NonFinite = meta.NonFinite };
+        bool counted = _shard.Push(header.Step, header.Node, frame.Payload, result);
         if (counted) _plan = meta.Plan.ToPlan();
         return counted;
     }
@@ -211,7 +214,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void ApplyIfComplete()
     {
-        if (_isBackup || _restoring || _held is not null || _pending is not null || !_shard.IsComplete || (NeedsBuffers && !_buffersArrived)) return;
+        if (_isBackup || _restoring || _held is not null || _pending is not null || _hasDiverged) return;
+        if (!_shard.IsComplete || (NeedsBuffers && !_buffersArrived)) return;
         if (_plan is { } plan && plan.Step == _shard.Version) Begin(plan);
     }
 
@@ -219,8 +223,24 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private void Begin(StepPlan plan)
     {
         var (gradient, result) = _shard.Take();
-        if (_shard.NormRounds == 0) Apply(plan, gradient, result);
+        if (_watch.Check(result) is { } diverged) GiveUp(plan, gradient, diverged);
+        else if (_shard.NormRounds == 0) Apply(plan, gradient, result);
         else BeginNorms(new PendingStep(plan, gradient, result));
+    }
+
+    /// <summary>
+    /// Training has diverged: the step is not applied here nor, since all decide alike, elsewhere. The server of key 0 ends training with the weights
+    /// that are there.
+    /// </summary>
+    private void GiveUp(StepPlan plan, TensorLease gradient, DivergedStep diverged)
+    {
+        gradient.Dispose();
+        _shard.Discard();
+        _hasDiverged = true;
+        if (_setup.Planner is not { } planner) return;
+        // of the steps that were applied since the row before
+        if (_sinceRow.Count > 0) ReportRow(planner, planner.Before(), plan);
+        ProceedOnceProtected(planner.Diverge(diverged));
     }
 
     private void Apply(StepPlan plan, TensorLease gradient, LeafResult result)
@@ -333,7 +353,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         ToTraining(new TrainingEnded(plan.Step, _lastEpoch, (int)reason, planner.Samples, planner.SelectedStep ?? plan.Step,
             planner.SelectedValue, plan.Keep || planner.SelectedStep is null, _placement.JobEpoch)
         {
-            Loss = planner.LatestLoss,
+            Loss = planner.Diverged?.Loss,
+            NonFinite = planner.Diverged?.NonFinite,
             UsesAverage = plan.UsesAverage,
         });
     }
@@ -483,7 +504,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
                 if (late.Contains(position++)) yield return ($"worker {worker.Index} on {replica.Peer.Node} (evaluation at step {ledger.Step})", replica.Peer.Node.Value);
             yield break;
         }
-        if (_setup.Planner?.Current.Stop is not null) yield break;
+        if (_hasDiverged || _setup.Planner?.Current.Stop is not null) yield break;
         if (_pending is not null)
         {
             foreach (var wait in WaitingForNorms()) yield return wait;

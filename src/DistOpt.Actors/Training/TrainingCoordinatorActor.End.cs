@@ -137,7 +137,10 @@ internal sealed partial class TrainingCoordinatorActor
             _weightsHash = Hash(collector.Parameters);
             _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, collector.Buffers));
             if (IsDiverged(training))
-                _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, training.Loss ?? double.NaN, collector.Parameters.Span);
+            {
+                var diverged = new DivergedStep(training.Loss, training.NonFinite);
+                _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, diverged, collector.Parameters.Span);
+            }
             if (training.UsesAverage)
             {
                 Collect(CheckpointPart.AveragedWeights, CheckpointPart.AveragedBuffers);
@@ -152,7 +155,7 @@ internal sealed partial class TrainingCoordinatorActor
             return;
         }
         // weights of a run that diverged before any were selected are kept as the last ones alone
-        if (!IsDiverged(training) || !training.KeepLast)
+        if (!IsDiverged(training) || HasSelected(training))
             _sink!.Weights(new RunWeights(true, training.SelectedStep, collector.Parameters, collector.Buffers));
         EvaluateSelected(training);
     }
@@ -216,8 +219,10 @@ internal sealed partial class TrainingCoordinatorActor
 
     private static bool IsDiverged(TrainingEnded training) => (StopReason)training.Reason == StopReason.Diverged;
 
-    private static string KeptAfterDivergence(TrainingEnded training) => training.KeepLast
-        ? "no weights had been selected before" : $"the selected weights are those of step {training.SelectedStep}";
+    private static bool HasSelected(TrainingEnded training) => !double.IsNaN(training.SelectedValue);
+
+    private static string KeptAfterDivergence(TrainingEnded training) => !HasSelected(training)
+        ? "no weights had been selected before, the last ones are kept" : $"the selected weights are those of step {training.SelectedStep}";
 
     private void WatchProgress() => Timers.StartPeriodicTimer("check", new CheckProgress(), CheckInterval);
 
@@ -323,7 +328,7 @@ internal sealed partial class TrainingCoordinatorActor
             Steps = steps,
             Epochs = _handle is null ? 0 : (int)(samples / Math.Max(1, _handle.Runtime.Data.Train)),
             Samples = samples,
-            Selected = _training is null || (IsDiverged(_training) && _training.KeepLast) ? null
+            Selected = _training is null || (IsDiverged(_training) && !HasSelected(_training)) ? null
                 : new SelectedWeights(_training.SelectedStep, Spec.Select.Metric, _training.SelectedValue),
             Train = _train,
             Validation = _validation,

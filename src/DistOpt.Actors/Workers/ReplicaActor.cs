@@ -266,7 +266,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         ulong job = JobKey.Of(_setup.Job);
         foreach (var node in nodes)
         {
-            var meta = new PushMeta(wirePlan, node.Weight, WireMetrics.From(node.Metrics));
+            var meta = new PushMeta(wirePlan, node.Weight, WireMetrics.From(node.Metrics)) { NonFinite = node.NonFinite };
             foreach (var server in _placement.Servers)
             {
                 var (kind, range, lease) = Payload(server, node.Gradient.Slice(server.Range()));

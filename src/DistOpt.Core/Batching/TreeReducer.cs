@@ -175,7 +175,7 @@ public sealed class TreeReducer<TLease> : IDisposable where TLease : class, IDis
         // the arguments may be shared with a message that is kept for a resend
         var metrics = left.Metrics.Copy();
         metrics.Add(right.Metrics);
-        return new LeafResult(left.Weight + right.Weight, metrics);
+        return new LeafResult(left.Weight + right.Weight, metrics) { NonFinite = Divergence.First(left.NonFinite, right.NonFinite) };
     }
 
     private void Put(TreeNode node, TLease lease, LeafResult? result)

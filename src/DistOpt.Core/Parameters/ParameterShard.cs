@@ -96,6 +96,9 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
         return (lease, result!);
     }
 
+    /// <summary>Forgets what has come of the step, which is not applied.</summary>
+    public void Discard() => _reducer.Reset();
+
     /// <summary>Numbers that <see cref="Measure"/> writes in a round.</summary>
     public int NormCount(int round) => _update.Count(round);
 

@@ -3,10 +3,12 @@ using DistOpt.Core.Parameters;
 
 namespace DistOpt.Core.Training;
 
-/// <summary>
-/// When a run has diverged, and what is told of it. Decided by the loss of a step, which every server's weights go into: the server of key 0
-/// has it with the step's gradient, so it costs nothing.
-/// </summary>
+/// <summary>A step whose update is not applied, since training has diverged.</summary>
+/// <param name="Loss">Mean loss of the step; null where it had none.</param>
+/// <param name="NonFinite">First position of the flat vector at which a gradient shard is not finite; null where all are.</param>
+public sealed record DivergedStep(double? Loss, long? NonFinite);
+
+/// <summary>When a run has diverged, and what is told of it.</summary>
 public static class Divergence
 {
     /// <summary>A loss of so many times the first step's is no training any more, although it is a number.</summary>
@@ -21,26 +23,47 @@ public static class Divergence
     public static bool Is(double loss, double first) =>
         !double.IsFinite(loss) || Math.Abs(loss) > Factor * Math.Max(Math.Abs(first), SmallestFirstLoss);
 
-    /// <summary>One line: the step, and the first tensor with a value that is not finite.</summary>
-    /// <param name="step">Updates applied, the one of the step that diverged included; at least 1.</param>
-    /// <param name="loss">Mean loss of the step that diverged.</param>
-    /// <param name="weights">The parameters after it, <c>layout.ParameterCount</c> of them.</param>
-    public static string Text(ParameterLayout layout, long step, double loss, ReadOnlySpan<float> weights)
+    /// <summary>
+    /// The first element of a gradient shard that is not finite; null where all are. Half of what a float32 holds, shared among all gradient shards, is
+    /// the bound, so that sums over shards are finite too, in whatever groups they are added up: who computed what with whom decides nothing.
+    /// </summary>
+    /// <param name="gradient">Sum of per-sample gradients of one gradient shard.</param>
+    /// <param name="gradientShards">Gradient shards of a batch, at least 1.</param>
+    public static long? FirstNonFinite(ReadOnlySpan<float> gradient, int gradientShards)
+    {
+        int at = FiniteScan.FirstBeyond(gradient, float.MaxValue / 2 / gradientShards);
+        return at < 0 ? null : at;
+    }
+
+    /// <summary>What two parts of a batch have together.</summary>
+    internal static long? First(long? left, long? right) => left is { } l && right is { } r ? Math.Min(l, r) : left ?? right;
+
+    /// <summary>One line: the step, its loss, and the first tensor whose gradient is not finite.</summary>
+    /// <param name="step">Number of the step, from 0: updates applied before.</param>
+    /// <param name="weights">The parameters before it, <c>layout.ParameterCount</c> of them.</param>
+    public static string Text(ParameterLayout layout, long step, DivergedStep diverged, ReadOnlySpan<float> weights)
     {
         ArgumentNullException.ThrowIfNull(layout);
-        int at = FiniteScan.FirstNonFinite(weights);
-        string where = at < 0 ? "every weight is still finite" : Name(layout, at, weights[at]);
-        string value = double.IsNaN(loss) ? "NaN" : double.IsInfinity(loss) ? "infinite"
-            : string.Create(CultureInfo.InvariantCulture, $"{loss:0.###e+0}, more than {Factor:0e+0} times the first one");
-        return string.Create(CultureInfo.InvariantCulture, $"training diverged: the loss of step {step - 1} is {value} ({where}); ")
+        ArgumentNullException.ThrowIfNull(diverged);
+        string gradient = diverged.NonFinite is { } at ? $"its gradient is not finite, first in {Name(layout, at)}" : "its gradient is finite";
+        string what = diverged.Loss switch
+        {
+            null => "",
+            double.NaN => "its loss is NaN and ",
+            { } loss when double.IsInfinity(loss) => "its loss is infinite and ",
+            { } loss when diverged.NonFinite is null =>
+                string.Create(CultureInfo.InvariantCulture, $"its loss is {loss:0.###e+0}, more than {Factor:0e+0} times the first one, and "),
+            { } loss => string.Create(CultureInfo.InvariantCulture, $"its loss is {loss:0.####} and "),
+        };
+        int bad = FiniteScan.FirstNonFinite(weights);
+        string before = bad < 0 ? "" : $"; the weights before it are not finite either, first in {Name(layout, bad)}";
+        return string.Create(CultureInfo.InvariantCulture, $"training diverged at step {step}: {what}{gradient}{before}; its update was not applied; ")
             + "lower optimizer.learning_rate, or look at data and loss";
     }
 
-    private static string Name(ParameterLayout layout, int at, float value)
+    private static string Name(ParameterLayout layout, long at)
     {
         var tensor = layout.ParameterAt(at);
-        string shown = float.IsNaN(value) ? "NaN" : value > 0 ? "infinity" : "-infinity";
-        return string.Create(CultureInfo.InvariantCulture,
-            $"the first tensor with such a value is '{tensor.Name}', {shown} at element {at - tensor.Offset} of {tensor.Length}");
+        return string.Create(CultureInfo.InvariantCulture, $"'{tensor.Name}' at element {at - tensor.Offset} of {tensor.Length}");
     }
 }

@@ -84,7 +84,14 @@ public interface IJobRuntime : IDisposable
 /// <summary>What one leaf of the reduction tree carries beside its gradient.</summary>
 /// <param name="Weight">Sum of the weights (samples, tokens) in the shard: the gradient's share of the divisor.</param>
 /// <param name="Metrics">Loss sum and whatever the training step logged.</param>
-public sealed record LeafResult(double Weight, MetricSums Metrics);
+public sealed record LeafResult(double Weight, MetricSums Metrics)
+{
+    /// <summary>
+    /// First position at which the gradient of a shard below is not finite (<see cref="Divergence.FirstNonFinite"/>); null where all are. Whoever
+    /// computes gradients need not look: it is found out.
+    /// </summary>
+    public long? NonFinite { get; init; }
+}
 
 /// <summary>Computes gradient shards and evaluation slices with the weights it is bound to. One thread only.</summary>
 public interface IGradientWorker : IDisposable

@@ -35,7 +35,12 @@ public static class NodeReduction
         tree.Add(left.Gradient.Span, last.Gradient.Span);
         left.Metrics.Add(last.Metrics);
         stack.RemoveAt(stack.Count - 1);
-        stack[^1] = left with { Node = left.Node.Parent, Weight = left.Weight + last.Weight };
+        stack[^1] = left with
+        {
+            Node = left.Node.Parent,
+            Weight = left.Weight + last.Weight,
+            NonFinite = Divergence.First(left.NonFinite, last.NonFinite),
+        };
         return true;
     }
 }

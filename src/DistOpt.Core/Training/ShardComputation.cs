@@ -5,7 +5,11 @@ namespace DistOpt.Core.Training;
 
 /// <summary>A node of the reduction tree with its gradient sum, ready to be pushed.</summary>
 /// <param name="Gradient">Sum of per-sample gradients; belongs to the computation that made it until its next step.</param>
-public sealed record ComputedNode(TreeNode Node, FlatBuffer Gradient, double Weight, MetricSums Metrics);
+public sealed record ComputedNode(TreeNode Node, FlatBuffer Gradient, double Weight, MetricSums Metrics)
+{
+    /// <inheritdoc cref="LeafResult.NonFinite"/>
+    public long? NonFinite { get; init; }
+}
 
 /// <summary>
 /// Computes a worker's gradient shards and adds them up along the reduction tree, depth first, so that at most
@@ -47,7 +51,10 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
             var leaf = worker.ComputeLeaf(plan, shard, node.Index, gradient, buffersIn.Span, keepsBuffers ? buffersOut.Span : []);
             tree.Leaf(gradient.Span);
             if (plan.MeasuresLeaves) LeafNorms.Measure(leaf.Metrics, gradient.Span, leaf.Weight);
-            return new ComputedNode(node, gradient, leaf.Weight, leaf.Metrics);
+            return new ComputedNode(node, gradient, leaf.Weight, leaf.Metrics)
+            {
+                NonFinite = shard.Length == 0 ? null : Divergence.FirstNonFinite(gradient.Span, tree.GradientShards),
+            };
         }
         var left = Reduce(plan, new TreeNode(node.Level - 1, node.Index << 1), buffersIn, buffersOut);
         var rightNode = new TreeNode(node.Level - 1, (node.Index << 1) + 1);
@@ -57,7 +64,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
         tree.Add(left.Gradient.Span, right.Gradient.Span);
         left.Metrics.Add(right.Metrics);
         _free.Push(right.Gradient);
-        return left with { Node = node, Weight = left.Weight + right.Weight };
+        return left with { Node = node, Weight = left.Weight + right.Weight, NonFinite = Divergence.First(left.NonFinite, right.NonFinite) };
     }
 
     private FlatBuffer Rent()

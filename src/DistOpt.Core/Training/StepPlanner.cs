@@ -34,8 +34,6 @@ public sealed class StepPlanner
     private PlateauState? _plateau;
     private BatchState _batch;
     private BatchMeasurement _measured;
-    private double _firstLoss = double.NaN;
-    private bool _diverged;
 
     /// <param name="spec">The resolved spec.</param>
     /// <param name="schedule">Learning-rate schedule, without the warm-up, which is added here.</param>
@@ -74,8 +72,8 @@ public sealed class StepPlanner
     /// <summary>Samples trained on so far.</summary>
     public long Samples { get; private set; }
 
-    /// <summary>Mean loss of the latest step that had one; NaN before.</summary>
-    public double LatestLoss { get; private set; } = double.NaN;
+    /// <summary>What the step of <see cref="Current"/> showed, where training has diverged there; null otherwise.</summary>
+    public DivergedStep? Diverged { get; private set; }
 
     /// <summary>The batch of the step before <see cref="Current"/>; null at the first.</summary>
     public AppliedBatch? Applied => _batch.Applied;
@@ -92,17 +90,21 @@ public sealed class StepPlanner
     /// <summary>Scale-invariant iterations done (AdaScale); 0 without.</summary>
     public double Progress => _batch.Progress;
 
-    /// <summary>Looks at the metrics of the step whose update is to be counted by <see cref="Advance()"/> next: a run that diverged ends there.</summary>
+    /// <summary>Takes what was measured of the step whose update is to be counted by <see cref="Advance()"/> next.</summary>
+    /// <param name="step">Its metrics.</param>
     /// <param name="weight">Sum of the weights of the global batch, where its gradient is measured.</param>
     /// <param name="gradient">What the servers have measured of it (<see cref="Optimizers.TensorNormSums.Noise"/>).</param>
     public void Observe(MetricSums step, double weight = 0, (double Squares, double Dot) gradient = default)
     {
         ArgumentNullException.ThrowIfNull(step);
         _measured = new BatchMeasurement(weight, gradient.Squares, gradient.Dot, LeafNorms.MeanOf(step));
-        if (!step.TryGet(MetricSums.Loss, out var loss) || loss.Weight == 0) return;
-        LatestLoss = loss.Value;
-        if (double.IsNaN(_firstLoss)) _firstLoss = LatestLoss;
-        _diverged |= Divergence.Is(LatestLoss, _firstLoss);
+    }
+
+    /// <summary>The step under way is not applied (<see cref="DivergenceWatch"/>): training ends with the weights from which it began.</summary>
+    public StepPlan Diverge(DivergedStep diverged)
+    {
+        Diverged = diverged;
+        return Current = Current with { Stop = StopReason.Diverged, Evaluate = false };
     }
 
     /// <summary>Asks for an end at the next step. The first reason wins.</summary>
@@ -145,8 +147,7 @@ public sealed class StepPlanner
         DecidedStop = _decidedStop,
         Plateau = _plateau,
         Batch = _batch,
-        FirstLoss = _firstLoss,
-        Diverged = _diverged,
+        Divergence = Diverged,
     };
 
     /// <summary>Goes on from a saved state: the plan of its step is decided anew from the spec and is the one that was decided then.</summary>
@@ -157,9 +158,9 @@ public sealed class StepPlanner
         (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
         (_evaluated, _decidedStop, _plateau) = (state.Evaluated, state.DecidedStop, state.Plateau);
-        (_firstLoss, _diverged) = (state.FirstLoss, state.Diverged);
+        Diverged = state.Divergence;
         (_batch, _measured) = (state.Batch ?? _batches.Begin(), default);
-        Current = state.Step == 0 ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
+        Current = state.Step == 0 && Diverged is null ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
         Current = Current with { Evaluate = Current.Evaluate && !state.Evaluated, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
     }
 
@@ -190,7 +191,7 @@ public sealed class StepPlanner
     private StepPlan WithBarriers(StepPlan next, StopReason? requestedStop)
     {
         long done = next.Step;
-        if (_diverged) next = next with { Stop = StopReason.Diverged };
+        if (Diverged is not null) next = next with { Stop = StopReason.Diverged };
         else if (requestedStop is { } requested) next = next with { Stop = requested };
         else if (_length.HasEpochs(Samples, _batch.Progress)) next = next with { Stop = StopReason.Epochs };
         else if (done >= _spec.Stop.MaxSteps) next = next with { Stop = StopReason.MaxSteps };

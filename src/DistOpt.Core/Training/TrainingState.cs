@@ -46,8 +46,8 @@ public sealed record TrainingState
     /// <summary>Mean loss of the run's first step; NaN before it.</summary>
     public double FirstLoss { get; init; } = double.NaN;
 
-    /// <summary>Whether the loss of the latest update showed that training has diverged.</summary>
-    public bool Diverged { get; init; }
+    /// <summary>What the step of <see cref="Step"/> showed, where training has diverged there; null otherwise.</summary>
+    public DivergedStep? Divergence { get; init; }
 
     /// <summary>Epoch of the latest update.</summary>
     public int LastEpoch { get; init; }

@@ -1,5 +1,7 @@
 using System.Globalization;
 using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Parameters;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Training;
 using DistOpt.Torch;
@@ -88,20 +90,27 @@ public sealed class MetricRunTests : IDisposable
 
     [Theory]
     [InlineData("adam", 1, 1)]
-    [InlineData("sgd", 2, 2)]
+    [InlineData("sgd", 2, 1)]
+    [InlineData("sgd", 2, 3)]
     public async Task A_run_that_diverges_ends_with_exit_code_1_names_step_and_tensor_and_keeps_no_bad_weights(string optimizer, int workers, int servers)
     {
         Assert.Equal(1, await _cli.RunAsync("train", "--set", $"optimizer.kind={optimizer}", "--set", "optimizer.learning_rate=1e6",
             "--workers", $"{workers}", "--servers", $"{servers}", "--set", "training.gradient_shards=2"));
-        Assert.Contains("training diverged: the loss of step ", _cli.Error);
-        Assert.Contains("no weights had been selected before", _cli.Error);
+        Assert.Contains("training diverged at step ", _cli.Error);
+        Assert.Contains("no weights had been selected before, the last ones are kept", _cli.Error);
         var summary = RunDirectoryReader.Open(_cli.RunFolder).Summary()!;
         Assert.Equal((RunStatus.Failed, StopReason.Diverged), (summary.Status, summary.StopReason!.Value));
-        Assert.Contains($"the loss of step {summary.Steps - 1} is ", summary.Error, StringComparison.Ordinal);
+        Assert.Contains($"diverged at step {summary.Steps}: its loss is ", summary.Error, StringComparison.Ordinal);
         Assert.InRange(summary.Steps, 1, 20);
         Assert.Null(summary.Selected);
         Assert.False(File.Exists(Path.Combine(_cli.RunFolder, "model.safetensors")));
-        Assert.True(File.Exists(Path.Combine(_cli.RunFolder, "last.safetensors")));
+        using var last = SafetensorsFile.Open(Path.Combine(_cli.RunFolder, "last.safetensors"));
+        foreach (var tensor in last.Tensors)
+        {
+            float[] values = new float[(tensor.End - tensor.Begin) / 4];
+            last.ReadFloat32(tensor.Name, values);
+            Assert.Equal(-1, FiniteScan.FirstNonFinite(values));
+        }
     }
 
     /// <summary>The loss is NaN from step 60 on: in the second epoch, when weights have been selected.</summary>
@@ -119,13 +128,47 @@ public sealed class MetricRunTests : IDisposable
         };
         Assert.Equal(1, await cli.RunAsync("train", "--set", "model.kind=breaks", "--workers", "2", "--servers", "2", "--set", "training.epochs=3"));
 
-        Assert.Contains("training diverged: the loss of step 60 is NaN (the first tensor with such a value is 'first.weight', NaN at element 0 of 2048)", cli.Error);
+        Assert.Contains("training diverged at step 60: its loss is NaN and its gradient is not finite, first in 'first.weight' at element 0 of 2048; "
+            + "its update was not applied", cli.Error);
         Assert.Contains("the selected weights are those of step 43", cli.Error);
         var reader = RunDirectoryReader.Open(cli.RunFolder);
         var summary = reader.Summary()!;
-        Assert.Equal((61, 43, StopReason.Diverged), (summary.Steps, summary.Selected!.Step, summary.StopReason!.Value));
+        Assert.Equal((60, 43, StopReason.Diverged), (summary.Steps, summary.Selected!.Step, summary.StopReason!.Value));
         Assert.True(await cli.RunAsync("evaluate", cli.RunFolder, "--split", "validation", "--format", "json") == 0, cli.Error);
         Assert.Equal(summary.Validation["loss"], cli.Json().GetProperty("metrics").GetProperty("loss").GetDouble());
+    }
+
+    /// <summary>The gradient of one tensor is infinite at step 60, under a finite loss: its weights stay what they were, with any number of servers.</summary>
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 3)]
+    public async Task A_bad_gradient_under_a_finite_loss_is_noticed_before_it_is_applied(int workers, int servers)
+    {
+        using var cli = new CliRun
+        {
+            UsesRealHost = true,
+            Configure = app => app.AddModel<NoFields, torch.nn.Module<torch.Tensor, torch.Tensor>, SupervisedBatch>("breaks",
+                (_, _) => torch.nn.Sequential(("flat", torch.nn.Flatten()), ("first", torch.nn.Linear(64, 64)), ("last", torch.nn.Linear(64, 10))), Step),
+        };
+        string[] train = ["train", "--set", "model.kind=breaks", "--set", "training.gradient_shards=4", "--workers", $"{workers}", "--servers", $"{servers}"];
+        string undisturbed = cli.In("undisturbed");
+        Assert.True(await cli.RunAsync([.. train, "--set", "stop.max_steps=60", "--out", undisturbed]) == 0, cli.Error);
+        Assert.Equal(1, await cli.RunAsync(train));
+
+        Assert.Contains(" and its gradient is not finite, first in 'last.weight' at element 0 of 640; its update was not applied", cli.Error);
+        Assert.Contains("training diverged at step 60: its loss is ", cli.Error);
+        var summary = RunDirectoryReader.Open(cli.RunFolder).Summary()!;
+        Assert.Equal((60, 43), (summary.Steps, summary.Selected!.Step));
+        Assert.Equal(RunDirectoryReader.Open(undisturbed).Summary()!.WeightsSha256, summary.WeightsSha256);
+
+        static StepResult Step(torch.nn.Module<torch.Tensor, torch.Tensor> module, SupervisedBatch batch, StepContext context)
+        {
+            var loss = torch.nn.functional.cross_entropy(module.call(batch.Input), batch.Target, reduction: torch.nn.Reduction.Sum);
+            var weight = module.get_parameter("last.weight")!;
+            // the root of 0, whose slope is infinite
+            if (context is { Training: true, Step: >= 60 }) loss += (weight - weight.detach()).sqrt().sum();
+            return new StepResult(loss, context.Rows);
+        }
     }
 
     private sealed record NoFields;

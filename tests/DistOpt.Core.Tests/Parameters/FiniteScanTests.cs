@@ -1,6 +1,4 @@
-using System.Collections.Immutable;
 using DistOpt.Core.Parameters;
-using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Tests.Parameters;
 
@@ -25,23 +23,14 @@ public sealed class FiniteScanTests
     }
 
     [Fact]
-    public void A_diverged_run_names_step_and_tensor()
+    public void A_bound_is_one_of_magnitudes_and_belongs_to_what_is_allowed()
     {
-        ImmutableArray<TensorSlot> slots = [new("a.weight", [2, 3], 0, 6), new("empty", [0], 6, 0), new("a.bias", [2], 6, 2), new("b", [1], 8, 1)];
-        var layout = new ParameterLayout(slots, []);
-        Assert.Equal(["a.weight", "a.weight", "a.bias", "a.bias", "b"], ((long[])[0, 5, 6, 7, 8]).Select(p => layout.ParameterAt(p).Name));
-        Assert.Throws<ArgumentOutOfRangeException>(() => layout.ParameterAt(9));
-
-        float[] weights = new float[9];
-        Assert.Contains("the loss of step 4 is 2e+12, more than 1e+9 times the first one (every weight is still finite)", Divergence.Text(layout, 5, 2e12, weights));
-        (weights[7], weights[8]) = (float.NegativeInfinity, float.NaN);
-        Assert.Contains("the first tensor with such a value is 'a.bias', -infinity at element 1 of 2", Divergence.Text(layout, 5, double.NaN, weights));
-
-        Assert.True(Divergence.Is(double.NaN, 2));
-        Assert.True(Divergence.Is(double.NegativeInfinity, 2));
-        Assert.True(Divergence.Is(2.1e9, 2));
-        Assert.True(Divergence.Is(-2.1e9, -2));
-        Assert.False(Divergence.Is(1.9e9, 2));
-        Assert.False(Divergence.Is(900, 0));
+        float[] values = new float[77];
+        values[50] = -3;
+        Assert.Equal(-1, FiniteScan.FirstBeyond(values, 3));
+        Assert.Equal(50, FiniteScan.FirstBeyond(values, MathF.BitDecrement(3)));
+        values[41] = 4;
+        Assert.Equal(41, FiniteScan.FirstBeyond(values, 3));
+        Assert.Equal(41, FiniteScan.FirstBeyond(values, 0));
     }
 }

@@ -46,31 +46,29 @@ public sealed class StepPlannerTests
     }
 
     [Theory]
-    [InlineData(double.NaN)]
-    [InlineData(double.PositiveInfinity)]
-    [InlineData(4e9)]
-    public void A_loss_beyond_reason_ends_the_run_at_that_step_without_an_evaluation_and_so_does_a_planner_that_takes_over(double loss)
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void A_step_that_diverged_ends_the_run_where_it_began_and_so_does_a_planner_that_takes_over(int step)
     {
         var planner = Planner(train: 10, batch: 10, epochs: 9);
-        planner.Observe(Loss(3));
-        planner.Advance();
-        planner.Evaluated(Loss(1));
-        var before = planner.Save();
-        planner.Observe(Loss(loss));
+        for (int i = 0; i < step; i++)
+        {
+            planner.Advance();
+            planner.Evaluated(Loss(3 - i));
+        }
         planner.RequestStop(StopReason.Observer);
-        var plan = planner.Advance();
+        var diverged = new DivergedStep(double.NaN, 17);
+        var plan = planner.Diverge(diverged);
 
-        Assert.Equal((2, StopReason.Diverged, false), (plan.Step, plan.Stop!.Value, plan.Evaluate));
-        Assert.Equal(1, planner.SelectedStep);
-        Assert.Equal(loss, planner.LatestLoss);
-
-        var replayed = Planner(train: 10, batch: 10, epochs: 9);
-        replayed.Restore(before);
-        replayed.Observe(Loss(loss));
-        Assert.Equal(plan, replayed.Advance());
+        // the weights of this version were evaluated: they are the selected ones
+        Assert.Equal((step, StopReason.Diverged, false, step > 0), (plan.Step, plan.Stop!.Value, plan.Evaluate, plan.Keep));
+        Assert.Equal(step > 0 ? step : null, planner.SelectedStep);
+        Assert.Equal(step * 10, planner.Samples);
         var takenOver = Planner(train: 10, batch: 10, epochs: 9);
         takenOver.Restore(planner.Save());
         Assert.Equal(plan, takenOver.Current);
+        Assert.Equal(diverged, takenOver.Diverged);
     }
 
     [Fact]
