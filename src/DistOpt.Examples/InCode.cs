@@ -16,7 +16,7 @@ internal static class InCode
         Data = new DataSpec { Kind = "spirals", Options = new SpiralOptions { Noise = 0.05 } },
         Model = new ModelSpec { Kind = "spiral-net", Options = new SpiralNetOptions { Width = 64 } },
         Optimizer = new OptimizerSpec("adam", new AdamOptions { LearningRate = 0.01 }),
-        Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = 64 }),
+        Batch = new BatchSpec("fixed", new FixedBatchOptions { Size = 64 }),
         Training = new TrainingSection { Epochs = 10, Workers = 2 },
     };
 

@@ -13,7 +13,20 @@ public sealed record TrainRow(
     [property: Key(2)] WireMetrics Metrics,
     [property: Key(3)] double LearningRate,
     [property: Key(4)] int BatchSize,
-    [property: Key(5)] long Samples) : IWireMessage;
+    [property: Key(5)] long Samples) : IWireMessage
+{
+    /// <summary>Number of a <see cref="Core.Batching.BatchReason"/>; null where every batch has the same size.</summary>
+    [Key(6)]
+    public int? BatchReason { get; init; }
+
+    /// <summary>Null where none is measured or none is known.</summary>
+    [Key(7)]
+    public double? NoiseScale { get; init; }
+
+    /// <summary>Null without AdaScale.</summary>
+    [Key(8)]
+    public double? Gain { get; init; }
+}
 
 /// <summary>Server of key 0 to training coordinator: result of an evaluation barrier.</summary>
 /// <param name="Selected">Whether these weights are now the selected ones.</param>

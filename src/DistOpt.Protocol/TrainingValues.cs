@@ -1,3 +1,4 @@
+using DistOpt.Core.Batching;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Training;
 using MessagePack;
@@ -18,24 +19,29 @@ public sealed record WirePlan(
     [property: Key(8)] bool Checkpoint,
     [property: Key(9)] int Assignment)
 {
+    [Key(10)]
+    public bool MeasuresLeaves { get; init; }
+
     public static WirePlan From(StepPlan plan) => new(plan.Step, plan.Epoch, plan.BatchStart, plan.BatchSize, plan.LearningRate,
         plan.Evaluate, plan.Stop is { } stop ? (int)stop : -1, plan.Keep,
         plan.Checkpoint, plan.Assignment)
     {
+        MeasuresLeaves = plan.MeasuresLeaves,
         AverageShare = plan.AverageShare,
         UsesAverage = plan.UsesAverage,
     };
 
-    [Key(10)]
+    [Key(11)]
     public double AverageShare { get; init; }
 
-    [Key(11)]
+    [Key(12)]
     public bool UsesAverage { get; init; }
 
     public StepPlan ToPlan() => new(Step, Epoch, BatchStart, BatchSize, LearningRate, Evaluate, Stop < 0 ? null : (StopReason)Stop, Keep)
     {
         Checkpoint = Checkpoint,
         Assignment = Assignment,
+        MeasuresLeaves = MeasuresLeaves,
         AverageShare = AverageShare,
         UsesAverage = UsesAverage,
     };
@@ -120,11 +126,16 @@ public sealed record WireState(
     [Key(13)]
     public WirePlateau? Plateau { get; init; }
 
+    /// <summary>Null in a state of a build before there were batch strategies.</summary>
+    [Key(16)]
+    public WireBatch? Batch { get; init; }
+
     public static WireState From(TrainingState state) => new(state.Step, state.Samples, state.SelectedStep ?? -1, state.SelectedValue,
         state.EvaluationsWithoutGain, state.PatienceBest, state.Evaluated, state.Keep, state.DecidedStop is { } stop ? (int)stop : -1,
         state.LastEpoch, WireMetrics.From(state.SinceRow))
     {
         Plateau = state.Plateau is { } plateau ? new WirePlateau(plateau.Scale, plateau.Best, plateau.BadEvaluations, plateau.CooldownLeft) : null,
+        Batch = state.Batch is { } batch ? WireBatch.From(batch) : null,
         FirstLoss = double.IsNaN(state.FirstLoss) ? null : state.FirstLoss,
         Diverged = state.Divergence is not null,
         DivergedLoss = state.Divergence?.Loss,
@@ -166,6 +177,7 @@ public sealed record WireState(
             BadEvaluations = plateau.BadEvaluations,
             CooldownLeft = plateau.CooldownLeft,
         } : null,
+        Batch = Batch?.ToState(),
         FirstLoss = FirstLoss ?? double.NaN,
         Divergence = Diverged ? new DivergedStep(DivergedLoss, NonFinite) : null,
     };
@@ -178,3 +190,69 @@ public sealed record WirePlateau(
     [property: Key(1)] double Best,
     [property: Key(2)] int BadEvaluations,
     [property: Key(3)] int CooldownLeft);
+
+/// <summary><see cref="BatchState"/> on the wire.</summary>
+/// <param name="Reason">Number of a <see cref="BatchReason"/>.</param>
+[MessagePackObject]
+public sealed record WireBatch(
+    [property: Key(0)] int Size,
+    [property: Key(1)] int Reason,
+    [property: Key(2)] double RateFactor,
+    [property: Key(3)] double Progress,
+    [property: Key(4)] WireNoise Noise,
+    [property: Key(5)] WireApplied? Applied,
+    [property: Key(6)] WireApplied? Whole)
+{
+    public static WireBatch From(BatchState state) => new(state.Size, (int)state.Reason, state.RateFactor, state.Progress, WireNoise.From(state.Noise),
+        WireApplied.From(state.Applied), WireApplied.From(state.Whole));
+
+    public BatchState ToState() => new()
+    {
+        Size = Size,
+        Reason = (BatchReason)Reason,
+        RateFactor = RateFactor,
+        Progress = Progress,
+        Noise = Noise.ToState(),
+        Applied = Applied?.ToApplied(),
+        Whole = Whole?.ToApplied(),
+    };
+}
+
+/// <summary><see cref="NoiseState"/> on the wire.</summary>
+[MessagePackObject]
+public sealed record WireNoise(
+    [property: Key(0)] double Trace,
+    [property: Key(1)] double SquaredNorm,
+    [property: Key(2)] double Weight,
+    [property: Key(3)] long Count,
+    [property: Key(4)] double PreviousSquares,
+    [property: Key(5)] double PreviousSize)
+{
+    public static WireNoise From(NoiseState state) =>
+        new(state.Trace, state.SquaredNorm, state.Weight, state.Count, state.PreviousSquares, state.PreviousSize);
+
+    public NoiseState ToState() => new()
+    {
+        Trace = Trace,
+        SquaredNorm = SquaredNorm,
+        Weight = Weight,
+        Count = Count,
+        PreviousSquares = PreviousSquares,
+        PreviousSize = PreviousSize,
+    };
+}
+
+/// <summary><see cref="AppliedBatch"/> on the wire.</summary>
+[MessagePackObject]
+public sealed record WireApplied(
+    [property: Key(0)] int Size,
+    [property: Key(1)] double LearningRate,
+    [property: Key(2)] int Reason,
+    [property: Key(3)] double? NoiseScale,
+    [property: Key(4)] double? Gain)
+{
+    public static WireApplied? From(AppliedBatch? applied) => applied is null ? null
+        : new(applied.Size, applied.LearningRate, (int)applied.Reason, applied.NoiseScale, applied.Gain);
+
+    public AppliedBatch ToApplied() => new(Size, LearningRate, (BatchReason)Reason, NoiseScale, Gain);
+}

@@ -8,9 +8,11 @@ internal static class BenchmarkRows
     public static IReadOnlyList<IBenchmarkRow> All { get; } =
     [
         new AdamRow(),
+        new OptimizersRow(),
         new ScanRow(),
         new PushPullRow(),
         new TrainingRow(),
+        new PrecisionRow(),
         new CheckpointRow(),
     ];
 }

@@ -65,6 +65,21 @@ public sealed class ExampleTests : IDisposable
         Assert.Equal(5, Directory.GetDirectories(Directory.GetDirectories(_folder).Single(), "fold-*").Length);
     }
 
+    [Theory]
+    [InlineData("digits-gd.yaml")]
+    [InlineData("digits-random-batch.yaml")]
+    [InlineData("digits-growing-batch.yaml")]
+    [InlineData("digits-noise-scale.yaml")]
+    [InlineData("digits-adascale.yaml")]
+    public async Task Every_batch_strategy_learns_digits_with_the_bits_of_one_worker(string file)
+    {
+        string[] settings = ["--set", $"training.gradient_shards={(file is "digits-noise-scale.yaml" or "digits-adascale.yaml" ? 8 : 2)}"];
+        var two = await TrainAsync(file, ["--workers", "2", "--servers", "2", "--require", "validation.accuracy>=0.93", .. settings]);
+        var one = await TrainAsync(file, ["--workers", "1", .. settings]);
+
+        Assert.Equal(one.WeightsSha256, two.WeightsSha256);
+    }
+
     [Fact]
     public async Task A_served_run_answers_as_its_predictor_does()
     {

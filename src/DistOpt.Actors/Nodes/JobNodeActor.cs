@@ -206,9 +206,10 @@ internal sealed class JobNodeActor : ReceiveActor
         var initial = new FlatBuffer(layout.ParameterCount);
         var initialBuffers = new FlatBuffer(layout.BufferCount);
         runtime.WriteInitialWeights(initial.Span, initialBuffers.Span);
-        var averaging = AveragingCatalog.Of(_spec!);
+        var spec = _spec!;
+        var batches = BatchPlanner.Of(spec, runtime.Data.Train);
+        var averaging = AveragingCatalog.Of(spec);
         var average = averaging is null ? null : new NodeAverage(new FlatBuffer(layout.ParameterCount), new FlatBuffer(layout.BufferCount));
-        int batchSize = _spec!.Batch.OptionsAs<FixedBatchOptions>().Size;
         foreach (var server in servers.Where(s => !_actors.ContainsKey(NodeActors.Server(s.Index))))
         {
             var range = server.Range();
@@ -216,17 +217,17 @@ internal sealed class JobNodeActor : ReceiveActor
             // on one node for good, servers and workers share memory: an answer copies nothing
             var memory = placement.IsFixed ? initial.Slice(range) : Copy(initial.Slice(range));
             var buffers = !first ? Memory<float>.Empty : placement.IsFixed ? initialBuffers.Memory : Copy(initialBuffers.Memory);
-            var planner = first ? new StepPlanner(_spec, _services.Schedule(_spec), LearningRate(_spec), batchSize, runtime.Data) : null;
-            var rule = new Core.Optimizers.UpdateRule(_services.Optimizer(_spec), _spec);
+            var planner = first ? new StepPlanner(spec, _services.Schedule(spec), LearningRate(spec), batches, runtime.Data) : null;
+            var rule = new Core.Optimizers.UpdateRule(_services.Optimizer(spec), spec);
             var averages = average is null ? null : new ServerAverage(
                 placement.IsFixed ? average.Weights.Slice(range) : new FlatBuffer(range.Length).Memory,
                 !first ? default : placement.IsFixed ? average.Buffers.Memory : new FlatBuffer(layout.BufferCount).Memory, averaging!.UsesBuffers);
-            var setup = new ServerSetup(_job, _spec, server.Index, placement, layout, runtime.Data, memory, buffers, averages, rule, planner,
+            var setup = new ServerSetup(_job, spec, server.Index, placement, layout, runtime.Data, memory, buffers, averages, rule, planner,
                 isRestored, server.Peer.Node != Here);
             Spawn(NodeActors.Server(server.Index), Akka.Actor.Props.Create(() => new ParameterServerActor(setup, _services)));
         }
         if (replica is null || _actors.ContainsKey(NodeActors.Replica)) return;
-        var replicaSetup = new ReplicaSetup(_job, _spec, batchSize, placement, replica.Index, runtime, initial, initialBuffers, average);
+        var replicaSetup = new ReplicaSetup(_job, spec, batches, placement, replica.Index, runtime, initial, initialBuffers, average);
         Spawn(NodeActors.Replica, Akka.Actor.Props.Create(() => new ReplicaActor(replicaSetup, _services)));
     }
 

@@ -29,8 +29,8 @@ internal sealed partial class ParameterServerActor
     private TensorNormSums _normsBefore;
     private PendingStep? _pending;
 
-    // as many places as the pieces of all ranges can fill twice, for two places each
-    private long MostNorms => 4 * (_setup.Layout.ParameterCount / KeyRangePartitioner.Block + 2L * _setup.Layout.Parameters.Length + 2);
+    // as many places as the pieces of all ranges can fill four times, for two places each
+    private long MostNorms => 8 * (_setup.Layout.ParameterCount / KeyRangePartitioner.Block + 2L * _setup.Layout.Parameters.Length + 2);
 
     private void BeginNorms(PendingStep step)
     {
@@ -98,7 +98,7 @@ internal sealed partial class ParameterServerActor
         if (step < _shard.Version || step > _shard.Version + 1) return;
         if (!_collected.TryGetValue((step, round), out var reducer))
         {
-            reducer = _idle.TryPop(out var idle) ? idle : new TensorNormReducer(_setup.Layout, _placement.Servers.Select(s => s.Range()));
+            reducer = _idle.TryPop(out var idle) ? idle : new TensorNormReducer(_setup.Layout, _placement.Servers.Select(s => s.Range()), _setup.Rule.Noise);
             _collected[(step, round)] = reducer;
         }
         var partials = MemoryMarshal.Cast<float, double>(values);

@@ -36,7 +36,7 @@ internal sealed record ServerSetup(
     bool IsBackup)
 {
     /// <summary>The vectors of the state that it holds its part of.</summary>
-    public StateLayout State { get; } = new(Layout, Rule.Optimizer, Average is not null);
+    public StateLayout State { get; } = new(Layout, Rule, Average is not null);
 }
 
 /// <summary>What a server needs for the running average of the weights.</summary>
@@ -62,6 +62,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private readonly ReductionTree _tree;
     private readonly ParameterShard<TensorLease> _shard;
     private readonly ReceiveBuffers _receiveBuffers;
+    private readonly ReceiveBuffers _receivePacked;
     private readonly ReceiveBuffers _receiveModelBuffers;
     private readonly FlatBuffer _nextBuffers;
     private readonly FlatBuffer _previousBuffers;
@@ -91,13 +92,14 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         (_setup, _services, _placement, _isBackup) = (setup, services, setup.Placement, setup.IsBackup);
         (_epoch, _since) = (setup.Placement.JobEpoch, setup.Placement.Servers[setup.Index].Since);
-        _tree = new ReductionTree(setup.Spec.Training.GradientShards!.Value);
+        _tree = setup.Spec.Training.Tree();
         bool keepsPrevious = !setup.Placement.IsFixed && (setup.Placement.Servers.Length > 1 || setup.Spec.Training.Replicas > 0);
         _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Rule, setup.Layout, Range, _tree, lease => lease.Memory, keepsPrevious,
             setup.Average?.Weights ?? default);
-        _norms = new TensorNormSums(setup.Layout.Parameters.Length);
-        _normsBefore = new TensorNormSums(setup.Layout.Parameters.Length);
+        _norms = new TensorNormSums(setup.Layout.Parameters.Length, setup.Rule.Noise);
+        _normsBefore = new TensorNormSums(setup.Layout.Parameters.Length, setup.Rule.Noise);
         _receiveBuffers = new ReceiveBuffers(setup.Weights.Length);
+        _receivePacked = new ReceiveBuffers(Bfloat16.PackedLength(setup.Weights.Length));
         _receiveModelBuffers = new ReceiveBuffers(setup.Buffers.Length);
         _nextBuffers = new FlatBuffer(setup.Buffers.Length);
         _previousBuffers = new FlatBuffer(keepsPrevious ? setup.Buffers.Length : 0);
@@ -145,6 +147,9 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             case TensorKind.Push when header.Range.Length == _setup.Weights.Length && header.Step >= Volatile.Read(ref _expected):
             case TensorKind.Replicate when header.Range.Length == _setup.Weights.Length:
                 return _receiveBuffers.Rent();
+            case TensorKind.PushBfloat16 when header.Range.Length == Bfloat16.PackedLength(_setup.Weights.Length)
+                && header.Step >= Volatile.Read(ref _expected):
+                return _receivePacked.Rent();
             case TensorKind.PushBuffers or TensorKind.ReplicateBuffers when header.Range.Length == _setup.Buffers.Length:
                 return _receiveModelBuffers.Rent();
             case TensorKind.Restore when header.Range.Length <= Math.Max(_setup.Weights.Length, _setup.Buffers.Length):
@@ -165,6 +170,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         bool kept = frame.Header.JobEpoch == epoch && frame.Header.Kind switch
         {
             TensorKind.Push when !_isBackup => OnPush(frame),
+            TensorKind.PushBfloat16 when !_isBackup => OnPacked(frame),
             TensorKind.PushBuffers when !_isBackup => OnPushBuffers(frame),
             TensorKind.Restore => OnRestore(frame),
             TensorKind.Replicate or TensorKind.ReplicateBuffers or TensorKind.ReplicateState when _isBackup => OnReplicate(frame),
@@ -175,6 +181,15 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         };
         if (!kept) frame.Payload.Dispose();
         ApplyIfComplete();
+    }
+
+    private bool OnPacked(TensorArrived frame)
+    {
+        var unpacked = _receiveBuffers.Rent();
+        Bfloat16.Unpack(frame.Payload.Span, unpacked.Span);
+        var whole = new TensorArrived(frame.Header with { Kind = TensorKind.Push, Range = Range }, frame.Meta, unpacked);
+        if (!OnPush(whole)) unpacked.Dispose();
+        return false; // unpacked
     }
 
     private bool OnPush(TensorArrived frame)
@@ -235,6 +250,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         {
             _sinceRow.Add(result.Metrics);
             _lastEpoch = plan.Epoch;
+            LeafNorms.Remove(_sinceRow);
+            planner.Observe(result.Metrics, planner.MeasuresNoise ? result.Weight : 0, _norms.Noise());
             next = planner.Advance(_sinceRow);
             Report(planner, plan, next, result);
         }
@@ -308,7 +325,14 @@ internal sealed partial class ParameterServerActor : ReceiveActor
 
     private void ReportRow(StepPlanner planner, StepPlan done, StepPlan next)
     {
-        var row = new TrainRow(next.Step, done.Epoch, WireMetrics.From(_sinceRow), done.LearningRate, done.BatchSize, planner.Samples);
+        var told = planner.Told;
+        var row = new TrainRow(next.Step, done.Epoch, WireMetrics.From(_sinceRow), told?.LearningRate ?? done.LearningRate, told?.Size ?? done.BatchSize,
+            planner.Samples)
+        {
+            BatchReason = planner.BatchVaries ? (int?)told?.Reason : null,
+            NoiseScale = told?.NoiseScale,
+            Gain = told?.Gain,
+        };
         _rows.Add(row);
         ToTraining(row);
         _sinceRow.Clear();

@@ -48,8 +48,11 @@ public enum TensorKind : byte
     /// <summary>The sums of a round over all servers, server of key 0 to the others; as <see cref="Norms"/>.</summary>
     NormSums = 13,
 
+    /// <summary>As <see cref="Push"/>, in bfloat16: two numbers in each place, from place 0 (<see cref="Bfloat16.Pack"/>).</summary>
+    PushBfloat16 = 14,
+
     /// <summary>The running average that is evaluated at a barrier, server to replica: of weights (part 4) or buffers (part 5).</summary>
-    Average = 14,
+    Average = 15,
 }
 
 /// <summary>Kinds of receivers on a node.</summary>

@@ -8,7 +8,7 @@ public sealed partial class JobCoordinatorActor
 {
     private void OnDrain(DrainNodeNamed drain)
     {
-        var nodes = _nodes.Values.Where(n => n.Name == drain.Name).ToList();
+        var nodes = _nodes.Values.Where(n => n.Name == drain.Name && (drain.Incarnation is not { } one || n.Peer.Node == one)).ToList();
         foreach (var known in nodes) _services.Router.Send(known.Peer.Node, default, NodeActors.Agent, new DrainNode());
         Sender.Tell(new DrainAnswer(drain.Name, nodes.Count > 0));
     }

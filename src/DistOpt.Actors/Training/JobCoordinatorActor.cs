@@ -1,3 +1,4 @@
+using System.Globalization;
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
@@ -143,7 +144,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         _offers.Clear();
         var opened = _ledger.Live.Select(e => Find(new JobId(e.Job))).Where(j => j is { Opened: true, Ending: false }).ToList();
         foreach (var job in opened.Where(j => j!.Workers is not null)) _offers.Enqueue(job!.Id);
-        if (opened.FirstOrDefault(j => j!.Workers is null) is { } waiting) _offers.Enqueue(waiting.Id);
+        if (FirstWaiting() is { } waiting) _offers.Enqueue(waiting.Id);
         if (_answerOf is null) OfferNext();
     }
 
@@ -226,8 +227,21 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         var id = new JobId(entry.Job);
         if (entry.End is { } end) return new JobStatus(id, entry.Name, RunJson.Name(end.Status), end.Steps, end.Steps, null, null, [], end.SummaryJson);
-        return Find(id)?.Latest ?? new JobStatus(id, entry.Name, "opening", 0, 0, null, null, [], null);
+        var job = Find(id);
+        var status = job?.Latest ?? new JobStatus(id, entry.Name, "opening", 0, 0, null, null, [], null);
+        var (whom, since) = (status.Waiting, status.WaitingSince ?? entry.Submission.At);
+        // nothing is offered to it before the one in front of it has room
+        if (job is { Opened: true, Ending: false, Workers: null } && FirstWaiting() is { } first && first.Id != id)
+            (whom, since) = ($"room behind job {first.Id}, which was submitted before it and has none yet", entry.Submission.At);
+        return whom is null ? status
+            : status with { Waiting = string.Create(CultureInfo.InvariantCulture, $"{whom}, for {Math.Max(0, SecondsSince(since)):0} s") };
     }
+
+    private double SecondsSince(DateTimeOffset time) => (_services.Time.GetUtcNow() - time).TotalSeconds;
+
+    /// <summary>The job that gets what is free next.</summary>
+    private Job? FirstWaiting() => _ledger.Live.Select(e => Find(new JobId(e.Job)))
+        .FirstOrDefault(j => j is { Opened: true, Ending: false, Workers: null });
 
     private NodeStatus Status(NodeOffer node)
     {

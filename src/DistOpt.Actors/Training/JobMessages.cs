@@ -106,11 +106,14 @@ public sealed record NodesPresent(IReadOnlySet<NodeId> Nodes) : INoSerialization
 /// <summary>To the job coordinator: answered by <see cref="JobList"/>.</summary>
 public sealed record ListJobs : INoSerializationVerificationNeeded;
 
-/// <param name="Waiting">Whom the job waits for, when it waits, and since how many seconds.</param>
+/// <param name="Waiting">Whom the job waits for, when it waits, and for how many seconds.</param>
 /// <param name="SummaryJson">Text of the summary, once the job has ended.</param>
 public sealed record JobStatus(JobId Job, string Name, string State, long Step, long TotalSteps, double? Loss, string? Waiting,
     IReadOnlyList<string> Nodes, string? SummaryJson) : INoSerializationVerificationNeeded
 {
+    /// <summary>From training coordinator to job coordinator: since when it waits, which is said in words to whoever asks.</summary>
+    internal DateTimeOffset? WaitingSince { get; init; }
+
     /// <summary>Servers that have no backup that could take their place now, though the spec asks for one; as text. Null where all have one.</summary>
     public string? Unprotected { get; init; }
 
@@ -145,9 +148,10 @@ public sealed record JobList(IReadOnlyList<JobStatus> Jobs) : INoSerializationVe
 
 /// <summary>
 /// To the job coordinator: the node with that name (<c>host:port</c>) shall hand over what it has and leave. Answered by
-/// <see cref="DrainAnswer"/> at once. Idempotent.
+/// <see cref="DrainAnswer"/> at once. Idempotent where the incarnation is given.
 /// </summary>
-public sealed record DrainNodeNamed(string Name) : INoSerializationVerificationNeeded;
+/// <param name="Incarnation">The one that is meant: another under that name has been started since, and stays. Null = whichever is there.</param>
+public sealed record DrainNodeNamed(string Name, NodeId? Incarnation = null) : INoSerializationVerificationNeeded;
 
 /// <param name="Known">Whether there is such a node.</param>
 public sealed record DrainAnswer(string Name, bool Known) : INoSerializationVerificationNeeded;

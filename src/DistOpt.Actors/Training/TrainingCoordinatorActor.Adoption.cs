@@ -39,7 +39,7 @@ internal sealed partial class TrainingCoordinatorActor
         _epoch = placed.Epoch;
         foreach (var peer in TopologyWire.Peers(record.Placement)) _peers[peer.Node.Value] = peer;
         _found = TopologyWire.FromWire(record.Placement, Spec.Training.GradientShards!.Value);
-        _waiting = "the nodes that had part in the job";
+        WaitForReports(_found);
         Enter("adopting");
         Timers.StartSingleTimer(AdoptionTimer, new AdoptionTimeIsUp(), AdoptionTime);
     }
@@ -77,13 +77,23 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void AdoptIfKnown()
     {
-        if (_found is { } found && found.Nodes.All(_running.ContainsKey)) Adopt(found);
+        if (_found is not { } found) return;
+        if (found.Nodes.All(_running.ContainsKey))
+        {
+            Adopt(found);
+            return;
+        }
+        WaitForReports(found);
+        TellStatus();
     }
+
+    private void WaitForReports(JobTopology found) => WaitFor(string.Join(", ", found.Nodes.Where(n => !_running.ContainsKey(n))
+        .Select(n => $"node {NameOf(n)} (to say what it has of the job)")));
 
     private void Adopt(JobTopology found)
     {
         _found = null;
-        _waiting = null;
+        WaitFor(null);
         Timers.Cancel(AdoptionTimer);
         bool Runs(string node) => _running.TryGetValue(node, out var r) && r.StartEpoch == found.StartEpoch;
         var lost = found.Nodes.Where(n => !Runs(n)).ToHashSet(StringComparer.Ordinal);

@@ -27,7 +27,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private sealed record CheckpointDue : INoSerializationVerificationNeeded;
 
-    private StateLayout StateLayout => new(_handle!.Runtime.Layout, _services.Optimizer(Spec), AveragingCatalog.Of(Spec) is not null);
+    private StateLayout StateLayout => new(_handle!.Runtime.Layout, Rule, AveragingCatalog.Of(Spec) is not null);
 
     private void OpenCheckpoints()
     {
@@ -47,8 +47,8 @@ internal sealed partial class TrainingCoordinatorActor
             Parameters = CheckpointManifest.Tensors(runtime.Layout.Parameters),
             Buffers = CheckpointManifest.Tensors(runtime.Layout.Buffers),
             Optimizer = Spec.Optimizer.Kind,
-            Slots = [.. _services.Optimizer(Spec).Slots],
-            BatchSize = Spec.Batch.OptionsAs<Core.Batching.FixedBatchOptions>().Size,
+            Slots = [.. Rule.Slots],
+            BatchSize = Core.Batching.BatchPlanner.Of(Spec, runtime.Data.Train).Nominal,
             TrainSamples = runtime.Data.Train,
         };
         if (_submission.Resumes)

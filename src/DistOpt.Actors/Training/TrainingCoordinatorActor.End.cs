@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using System.Text.Json;
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
@@ -60,7 +61,12 @@ internal sealed partial class TrainingCoordinatorActor
         _progress.Step(row.Step, row.Samples, null);
         var metrics = Values(row.Metrics);
         _train = Lookup(metrics);
-        _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Train, metrics, row.LearningRate, row.BatchSize, speed, now));
+        _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Train, metrics, row.LearningRate, row.BatchSize, speed, now)
+        {
+            BatchReason = row.BatchReason is { } reason ? JsonNamingPolicy.SnakeCaseLower.ConvertName(((BatchReason)reason).ToString()) : null,
+            NoiseScale = row.NoiseScale,
+            AdascaleGain = row.Gain,
+        });
     }
 
     private void OnValidationRow(ValidationRow row)
@@ -249,7 +255,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended) return;
         if (_topology is null)
         {
-            Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_waiting}");
+            Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_wait?.Whom}");
             return;
         }
         var silent = _state is "preparing" or "starting"
@@ -259,7 +265,7 @@ internal sealed partial class TrainingCoordinatorActor
         string whom = string.Join(", ", silent.Select(n => $"node {NameOf(n)}{doing}").Concat(_late).Distinct(StringComparer.Ordinal));
         if (whom.Length == 0) whom = "its servers";
         double silence = _progress.Silence.TotalSeconds;
-        _waiting = $"{whom}, for {silence:0} s";
+        WaitFor(whom, silence);
         TellStatus();
         if (silence < Spec.Training.WorkerTimeout) return;
         var late = new HashSet<string>(silent.Count > 0 ? silent : _lateNodes, StringComparer.Ordinal);
@@ -276,7 +282,7 @@ internal sealed partial class TrainingCoordinatorActor
             Send(new NodeId(node), NodeActors.Agent, new EndJob("it made no progress", _epoch));
         }
         _progress.Moved();
-        _waiting = null;
+        WaitFor(null);
         Lose(late, $"no progress for {Spec.Training.WorkerTimeout:0.#} s");
     }
 
@@ -312,8 +318,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         double seconds = _progress.WallSeconds;
         long steps = _training?.Step ?? _progress.CurrentStep;
-        int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
-        long perEpoch = _handle is null ? 1 : (_handle.Runtime.Data.Train + batch - 1) / batch;
+        long samples = _training?.Samples ?? _progress.Samples;
         return new RunSummary
         {
             Job = _submission.Job.Value,
@@ -321,15 +326,15 @@ internal sealed partial class TrainingCoordinatorActor
             StopReason = reason,
             Error = error,
             Steps = steps,
-            Epochs = (int)(steps / Math.Max(1, perEpoch)),
-            Samples = _training?.Samples ?? _progress.Samples,
+            Epochs = _handle is null ? 0 : (int)(samples / Math.Max(1, _handle.Runtime.Data.Train)),
+            Samples = samples,
             Selected = _training is null || (IsDiverged(_training) && !HasSelected(_training)) ? null
                 : new SelectedWeights(_training.SelectedStep, Spec.Select.Metric, _training.SelectedValue),
             Train = _train,
             Validation = _validation,
             Test = _test,
             WallSeconds = seconds,
-            SamplesPerSecond = seconds > 0 ? (_training?.Samples ?? _progress.Samples) / seconds : 0,
+            SamplesPerSecond = seconds > 0 ? samples / seconds : 0,
             Workers = Spec.Training.Workers,
             Servers = Spec.Training.Servers,
             Processes = Math.Max(1, _topology?.Nodes.Count() ?? 0),

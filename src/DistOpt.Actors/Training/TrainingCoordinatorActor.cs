@@ -51,7 +51,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private JobTopology? _topology;
     private JobPlacement? _wirePlacement;
     private string _state = "opening";
-    private string? _waiting;
+    private (string Whom, DateTimeOffset Since)? _wait;
     private bool _ended;
 
     public TrainingCoordinatorActor(SubmitJob submission, NodeServices services)
@@ -166,7 +166,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         int shards = Spec.Training.GradientShards!.Value;
         workers = Math.Min(workers, shards);
         var ranges = KeyRangePartitioner.Cut(_handle!.Runtime.Layout, Spec.Training.Servers, WholeTensors);
-        var placement = JobPlacer.Place(capacities, workers, shards, ranges, out _waiting);
+        var placement = JobPlacer.Place(capacities, workers, shards, ranges, out string? missing);
+        WaitFor(missing);
         if (placement is null)
         {
             TellStatus();
@@ -233,7 +234,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 break;
             case StepProgress step:
                 _progress.Step(step.Step, step.Samples, step.Loss);
-                _waiting = null;
+                WaitFor(null);
                 _sink!.Progress(new RunProgress(step.Step, step.Epoch, step.Loss, _progress.SamplesPerSecond, _progress.WallSeconds));
                 TellStatus();
                 CheckTime();
@@ -332,7 +333,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private void Begin()
     {
         _begunEpoch = _epoch;
-        _waiting = null;
+        WaitFor(null);
         Enter("training");
         if (!_sinkStarted)
         {
@@ -357,15 +358,14 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private void StartSink(RunResumed? resumed, long samples, double seconds)
     {
         var runtime = _handle!.Runtime;
-        int batch = Spec.Batch.OptionsAs<FixedBatchOptions>().Size;
-        long perEpoch = (runtime.Data.Train + batch - 1) / batch;
-        _progress.Start(Math.Min(perEpoch * Spec.Training.Epochs, Spec.Stop.MaxSteps ?? long.MaxValue), resumed?.Step ?? 0, samples, seconds);
+        var length = new RunLength(Spec, BatchPlanner.Of(Spec, runtime.Data.Train), runtime.Data.Train);
+        _progress.Start(length.Steps, resumed?.Step ?? 0, samples, seconds);
         var warnings = _prepared.Values.SelectMany(p => p.Warnings).Concat(runtime.Warnings).Concat(_skipped.Select(s => s.ToString())).Concat(_warnings)
             .Distinct(StringComparer.Ordinal).ToList();
         _sinkStarted = true;
         _sink!.Started(new RunStarted(_submission.Job.Value, Spec, runtime.Data, _progress.TotalSteps, runtime.Layout,
             [.. _topology!.Nodes.Select(NameOf)], warnings)
-        { Resumed = resumed });
+        { Resumed = resumed, TotalIsExact = length.IsExact });
         _begunAt = _services.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds);
         LogEarlyLines();
     }
@@ -374,6 +374,15 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     {
         _state = state;
         TellStatus();
+    }
+
+    /// <param name="whom">Whom the job waits for, in words; null = nobody any more.</param>
+    /// <param name="seconds">For how long it has done so already; null = as long as for whom it waited before, or from now on.</param>
+    private void WaitFor(string? whom, double? seconds = null)
+    {
+        if (whom is null) _wait = null;
+        else if (_wait is { } wait && seconds is null) _wait = wait with { Whom = whom };
+        else _wait = (whom, _services.Time.GetUtcNow() - TimeSpan.FromSeconds(seconds ?? 0));
     }
 
     private string NameOf(string node) => _offered.TryGetValue(node, out var offered) ? offered.Name
@@ -387,8 +396,9 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             ? topology.Unprotected.Select(s => $"server {s.Index} on {NameOf(s.Node)}{(s.Backup is null ? "" : $" (its backup on {NameOf(s.Backup)} is being seeded)")}").ToList()
             : [];
         Context.Parent.Tell(new JobStatus(_submission.Job, Spec.Name, _state, _progress.CurrentStep, _progress.TotalSteps, _progress.Loss,
-            _waiting, topology is null ? [] : [.. topology.Nodes.Select(NameOf)], null)
+            _wait?.Whom, topology is null ? [] : [.. topology.Nodes.Select(NameOf)], null)
         {
+            WaitingSince = _wait?.Since,
             Unprotected = unprotected.Count == 0 ? null : string.Join(", ", unprotected),
             Checkpoint = _latestCheckpoint,
             Workers = topology?.Workers ?? 0,

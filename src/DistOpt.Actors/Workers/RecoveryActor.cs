@@ -70,7 +70,7 @@ internal sealed class RecoveryActor : ReceiveActor
         _arrived.Add((frame.Header.Part, frame.Header.Range.Begin));
         if (_arrived.Count < _placement.Servers.Length + (_buffers.Length > 0 ? 1 : 0) || _plan is not { Evaluate: false, Stop: null } plan) return;
         _started = true;
-        var context = new WorkerContext(_setup.Runtime, _setup.Tree, _weights, _buffers, _buffersOut, null, _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, 0,
+        var context = new WorkerContext(_setup.Runtime, _setup.Tree, _weights, _buffers, _buffersOut, null, _setup.Spec.Evaluate.BatchSize, _setup.Batches, 0,
             _setup.Job, _services);
         var worker = Context.ActorOf(WorkerActor.Props(context, ReplicaActor.RecoveryWorker, _services.ComputeDispatcher), "worker");
         foreach (var range in _ranges) worker.Tell(new ComputeShards(plan, range.Begin, range.End));

@@ -19,7 +19,7 @@ namespace DistOpt.Actors.Workers;
 internal sealed record ReplicaSetup(
     JobId Job,
     TrainingSpec Spec,
-    int BatchSize,
+    BatchPlanner Batches,
     JobPlacement Placement,
     int Index,
     IJobRuntime Runtime,
@@ -27,7 +27,7 @@ internal sealed record ReplicaSetup(
     FlatBuffer Buffers,
     NodeAverage? Average)
 {
-    public ReductionTree Tree { get; } = new(Spec.Training.GradientShards!.Value);
+    public ReductionTree Tree { get; } = Spec.Training.Tree();
 }
 
 /// <summary>A node's copy of the running average of weights and buffers.</summary>
@@ -73,6 +73,9 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private StepPlan? _nextPlan;
     private StepPlan? _plan;
 
+    // packed gradients under way, by their length
+    private readonly Dictionary<int, ReceiveBuffers> _packed = [];
+
     // the barrier of a step whose weights are still under way here was passed without this node
     private StepPlan? _passed;
 
@@ -113,7 +116,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private void SpawnWorkers()
     {
         var context = new WorkerContext(_setup.Runtime, _tree, _setup.Weights, _setup.Buffers, _buffersOut, _setup.Average,
-            _setup.Spec.Evaluate.BatchSize, _setup.BatchSize, _setup.Spec.Data.Prefetch, _setup.Job, _services);
+            _setup.Spec.Evaluate.BatchSize, _setup.Batches, _setup.Spec.Data.Prefetch, _setup.Job, _services);
         while (_workers.Count < OwnWorkers(_placement).Length)
             _workers.Add(Context.ActorOf(WorkerActor.Props(context, _workers.Count, _services.ComputeDispatcher), $"worker-{_workers.Count}"));
     }
@@ -266,10 +269,11 @@ internal sealed partial class ReplicaActor : ReceiveActor
             var meta = new PushMeta(wirePlan, node.Weight, WireMetrics.From(node.Metrics)) { NonFinite = node.NonFinite };
             foreach (var server in _placement.Servers)
             {
-                var header = new TensorHeader(TensorKind.Push, new TensorAddress(job, TensorTarget.Server, server.Index),
-                    _placement.JobEpoch, plan.Step, node.Node, server.Range());
-                _services.Channel.Send(server.Peer.ToPeer(), header, meta, new TensorLease(node.Gradient.Slice(server.Range())));
-                _services.Meter.Bytes(PayloadDirection.Push, header.Range.Length * sizeof(float));
+                var (kind, range, lease) = Payload(server, node.Gradient.Slice(server.Range()));
+                var header = new TensorHeader(kind, new TensorAddress(job, TensorTarget.Server, server.Index),
+                    _placement.JobEpoch, plan.Step, node.Node, range);
+                _services.Channel.Send(server.Peer.ToPeer(), header, meta, lease);
+                _services.Meter.Bytes(PayloadDirection.Push, range.Length * sizeof(float));
             }
         }
         if (_buffersOut.Length == 0 || !nodes.Any(n => _tree.Shards(n.Node).Begin == 0)) return;
@@ -278,6 +282,18 @@ internal sealed partial class ReplicaActor : ReceiveActor
             _placement.JobEpoch, plan.Step, default, new KeyRange(0, _buffersOut.Length));
         _services.Channel.Send(first.Peer.ToPeer(), buffers, null, new TensorLease(_buffersOut.Memory));
         _services.Meter.Bytes(PayloadDirection.Push, _buffersOut.Length * sizeof(float));
+    }
+
+    /// <summary>A gradient as it travels: by reference within the node, and packed over a network where all of its numbers fit into 16 bits.</summary>
+    private (TensorKind Kind, KeyRange Range, TensorLease Lease) Payload(ServerPlace server, Memory<float> gradient)
+    {
+        if (_tree.Precision == GradientPrecision.Float32 || server.Peer.Node == _services.Channel.Self.Node)
+            return (TensorKind.Push, server.Range(), new TensorLease(gradient));
+        if (!_packed.TryGetValue(gradient.Length, out var buffers))
+            _packed.Add(gradient.Length, buffers = new ReceiveBuffers(Bfloat16.PackedLength(gradient.Length)));
+        var lease = buffers.Rent();
+        Bfloat16.Pack(gradient.Span, lease.Span);
+        return (TensorKind.PushBfloat16, new KeyRange(0, lease.Memory.Length), lease);
     }
 
     /// <summary>

@@ -34,7 +34,7 @@ internal sealed record WorkerContext(
     FlatBuffer BuffersOut,
     NodeAverage? Average,
     int EvaluationBatch,
-    int BatchSize,
+    BatchPlanner Batches,
     int PrefetchSteps,
     JobId Job,
     NodeServices Services);
@@ -52,6 +52,7 @@ internal sealed class WorkerActor : ReceiveActor
     private ShardComputation? _computation;
     private Exception? _notBuilt;
     private long _announced = -1;
+    private int _latestSize = 1;
 
     public WorkerActor(WorkerContext context, int index)
     {
@@ -120,12 +121,18 @@ internal sealed class WorkerActor : ReceiveActor
     {
         var plan = work.Plan;
         long train = _context.Runtime.Data.Train;
+        // what was left of an epoch tells nothing of the size that was chosen
+        if (plan.BatchStart + plan.BatchSize < train || plan.BatchSize > _latestSize) _latestSize = plan.BatchSize;
         for (int ahead = 0; ahead < _context.PrefetchSteps; ahead++)
         {
-            long start = plan.BatchStart + plan.BatchSize;
-            plan = start < train
-                ? plan with { Step = plan.Step + 1, BatchStart = start, BatchSize = (int)Math.Min(_context.BatchSize, train - start) }
-                : plan with { Step = plan.Step + 1, Epoch = plan.Epoch + 1, BatchStart = 0, BatchSize = (int)Math.Min(_context.BatchSize, train) };
+            long samples = plan.Epoch * train + plan.BatchStart + plan.BatchSize;
+            plan = plan with
+            {
+                Step = plan.Step + 1,
+                Epoch = (int)(samples / train),
+                BatchStart = samples % train,
+                BatchSize = _context.Batches.Foresee(plan.Step + 1, samples, _latestSize),
+            };
             if (plan.Step <= _announced) continue;
             _announced = plan.Step;
             for (int shard = work.Begin; shard < work.End; shard++)

@@ -83,9 +83,10 @@ internal sealed class ClusterClient : IDisposable
     public Task<JsonDocument> NodesAsync(CancellationToken ct) => GetAsync("/api/v1/nodes", ct);
 
     /// <summary>Asks a node, by its name, to hand over what it has and to leave.</summary>
-    public async Task DrainAsync(string node, string idempotencyKey, CancellationToken ct)
+    /// <param name="incarnation">The one that is meant: a repeat does not reach one that was started in its place since.</param>
+    public async Task DrainAsync(string node, string incarnation, string idempotencyKey, CancellationToken ct)
     {
-        string path = $"/api/v1/nodes/{Uri.EscapeDataString(node)}/drain";
+        string path = $"/api/v1/nodes/{Uri.EscapeDataString(node)}/drain?incarnation={Uri.EscapeDataString(incarnation)}";
         using var response = await SendAsync(path, address => Post(address, idempotencyKey, null), ct).ConfigureAwait(false);
     }
 

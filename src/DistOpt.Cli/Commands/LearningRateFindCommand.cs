@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
@@ -35,12 +36,13 @@ internal sealed class LearningRateFindCommand
     }
 
     /// <summary>
-    /// The spec of the sweep: the same model, data, optimizer and batch; an exponential schedule instead of the spec's own; a row for every step; no
-    /// evaluation and no end, since the sweep ends the run.
+    /// The spec of the sweep: the same model, data, optimizer and batch (where its size varies, the one that it begins with); an exponential
+    /// schedule instead of the spec's own; a row for every step; no evaluation and no end, since the sweep ends the run.
     /// </summary>
     internal static TrainingSpec SweepSpec(TrainingSpec spec, double from, double factor, DistOptAppDefinition app) => SpecFiles.Binder(app).Check(
         spec with
         {
+            Batch = BatchOf(spec.Batch),
             Schedule = new ScheduleSpec { Kind = "exponential", Options = new ExponentialScheduleOptions { Gamma = factor, Unit = ScheduleUnit.Steps } },
             // it may have a rate of its own
             Averaging = new PluginSpec("none"),
@@ -51,6 +53,14 @@ internal sealed class LearningRateFindCommand
             Storage = new StorageSection(),
         },
         [$"optimizer.learning_rate={from.ToString("0.0###############e-0", CultureInfo.InvariantCulture)}"]).Resolve();
+
+    /// <summary>A batch of one size, by which no rate is scaled: one rate is tried in each step.</summary>
+    private static BatchSpec BatchOf(BatchSpec batch)
+    {
+        var strategy = BatchCatalog.Default.Get(batch.Kind)(batch.Options!);
+        return strategy.Varies ? new BatchSpec("fixed", new FixedBatchOptions { Size = strategy.Nominal(long.MaxValue) })
+            : new BatchSpec(batch.Kind, batch.Options);
+    }
 
     private async Task<int> RunAsync(CommandInvocation invocation)
     {

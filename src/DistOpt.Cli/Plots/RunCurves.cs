@@ -36,6 +36,7 @@ internal sealed record RunCurves(string Name, IReadOnlyList<MetricRow> Rows, lon
         var rows = Rows.Where(r => r.Split == DataSplit.Train && r.BatchSize is not null).ToList();
         var kept = rows.Where((row, i) =>
         {
+            if (row.BatchReason is { } reason) return reason != "epoch_end";
             bool endsEpoch = i == rows.Count - 1 || rows[i + 1].Epoch != row.Epoch;
             return !(endsEpoch && i > 0 && rows[i - 1].Epoch == row.Epoch && row.BatchSize < rows[i - 1].BatchSize);
         }).ToList();

@@ -4,10 +4,10 @@ using DistOpt.Core.Training;
 
 namespace DistOpt.Plots;
 
-/// <summary>The panels of one or more runs: loss, every metric, learning rate, batch size.</summary>
+/// <summary>The panels of one or more runs: loss, every metric, learning rate, batch size; noise scale and AdaScale's gain where they were measured.</summary>
 internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, bool logLoss)
 {
-    private const string LearningRate = "learning_rate", BatchSize = "batch_size";
+    private const string LearningRate = "learning_rate", BatchSize = "batch_size", NoiseScale = "noise_scale", Gain = "adascale_gain";
 
     /// <summary>A learning rate that covers more than a decade is drawn on a logarithmic axis.</summary>
     private const double Decade = 10;
@@ -19,7 +19,9 @@ internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, boo
 
     /// <summary>What can be drawn, in order.</summary>
     public IReadOnlyList<string> Names { get; } =
-        [.. runs.SelectMany(r => r.Metrics).Distinct().OrderBy(n => n == MetricSums.Loss ? 0 : 1), LearningRate, BatchSize];
+        [.. runs.SelectMany(r => r.Metrics).Distinct().OrderBy(n => n == MetricSums.Loss ? 0 : 1), LearningRate, BatchSize,
+            .. runs.Any(r => r.Rows.Any(row => row.NoiseScale is not null)) ? [NoiseScale] : Array.Empty<string>(),
+            .. runs.Any(r => r.Rows.Any(row => row.AdascaleGain is not null)) ? [Gain] : Array.Empty<string>()];
 
     /// <exception cref="SpecException">A name is none of <see cref="Names"/>.</exception>
     public IReadOnlyList<PlotPanel> Panels(IReadOnlyList<string>? names)
@@ -35,22 +37,30 @@ internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, boo
     private PlotPanel Panel(string name, bool isFirst)
     {
         List<PlotSeries> series = [];
-        for (int i = 0; i < runs.Count; i++) series.AddRange(name is LearningRate or BatchSize ? [Setting(i, name, isFirst)] : Metric(i, name, isFirst));
+        for (int i = 0; i < runs.Count; i++) series.AddRange(IsSetting(name) ? [Setting(i, name, isFirst)] : Metric(i, name, isFirst));
         double[] positive = [.. series.SelectMany(s => s.Y).Where(v => v > 0 && double.IsFinite(v))];
-        bool spans = name == LearningRate && positive.Length > 0 && positive.Max() >= Decade * positive.Min();
+        bool spans = name is LearningRate or NoiseScale && positive.Length > 0 && positive.Max() >= Decade * positive.Min();
         bool falls = name == MetricSums.Loss || TrainingSpecRules.UsualDirection(name) == Direction.Minimize;
         return new PlotPanel(byEpoch ? "epoch" : "step", Label(name), series)
         {
             YMin = spans ? positive.Max() * ShownDecades : null,
             IsLogY = spans || (name == MetricSums.Loss && logLoss),
-            LegendPlace = falls || name is LearningRate or BatchSize ? LegendPlace.UpperRight : LegendPlace.LowerRight,
-            Marks = name is LearningRate or BatchSize ? [] : [.. Enumerable.Range(0, runs.Count).Select(i => Mark(i, name, isFirst)).OfType<PlotMark>()],
+            LegendPlace = falls || IsSetting(name) ? LegendPlace.UpperRight : LegendPlace.LowerRight,
+            Marks = IsSetting(name) ? [] : [.. Enumerable.Range(0, runs.Count).Select(i => Mark(i, name, isFirst)).OfType<PlotMark>()],
         };
     }
 
+    private static bool IsSetting(string name) => name is LearningRate or BatchSize or NoiseScale or Gain;
+
     private PlotSeries Setting(int run, string name, bool isFirst)
     {
-        var (x, y) = name == LearningRate ? runs[run].Curve(DataSplit.Train, r => r.LearningRate) : runs[run].BatchSizes();
+        var (x, y) = name switch
+        {
+            LearningRate => runs[run].Curve(DataSplit.Train, r => r.LearningRate),
+            NoiseScale => runs[run].Curve(DataSplit.Train, r => r.NoiseScale),
+            Gain => runs[run].Curve(DataSplit.Train, r => r.AdascaleGain),
+            _ => runs[run].BatchSizes(),
+        };
         return new PlotSeries(runs.Count > 1 && isFirst ? runs[run].Name : null, X(run, x), y) { Color = run, IsStaircase = name == BatchSize };
     }
 
@@ -90,6 +100,8 @@ internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, boo
     {
         LearningRate => "learning rate",
         BatchSize => "batch size (samples)",
+        NoiseScale => "noise scale (samples)",
+        Gain => "AdaScale gain",
         _ when runs.Count > 1 && runs.Any(r => r.Rows.Any(row => row.Split == DataSplit.Validation && row.Get(name) is not null))
             && runs.Any(r => r.Rows.Any(row => row.Split == DataSplit.Train && row.Get(name) is not null)) => $"{Spoken(name)} (pale: training)",
         _ => Spoken(name),

@@ -1,16 +1,23 @@
+using System.Globalization;
 using System.Text.Json;
 
 namespace DistOpt;
 
 /// <summary>
 /// What <c>watch</c> tells beside the rows: whom a job waits for, which servers have no backup, why more workers would not help. Each once until it
-/// changes.
+/// changes; a wait again when it has become twice as long.
 /// </summary>
 internal sealed class JobChanges(TextWriter writer)
 {
+    private const string Wait = "waiting_for";
+    private const string Time = ", for ";
+
+    /// <summary>Seconds; a wait of less is told once.</summary>
+    private const int LongWait = 30;
+
     private static readonly (string Field, string Begins, string? Ends)[] Shown =
     [
-        ("waiting_for", "waits for", "waits no more"),
+        (Wait, "waits for", "waits no more"),
         ("unprotected", "without a backup:", "every server has a backup"),
         ("limit", "limit:", null),
     ];
@@ -24,7 +31,7 @@ internal sealed class JobChanges(TextWriter writer)
         {
             string? now = job.TryGetProperty(field, out var value) ? value.GetString() : null;
             string? before = _last.GetValueOrDefault(field);
-            if (now == before || IsSameWait(field, before, now)) continue;
+            if (now == before || (field == Wait && IsNoNews(before, now))) continue;
             if (now is not null)
             {
                 _last[field] = now;
@@ -37,9 +44,18 @@ internal sealed class JobChanges(TextWriter writer)
         }
     }
 
-    /// <summary>The text ends with for how long; a longer one is no news.</summary>
-    private static bool IsSameWait(string field, string? before, string? now) => field == "waiting_for" && before is not null && now is not null
-        && WithoutTime(before) == WithoutTime(now);
+    /// <summary>The text ends with for how long.</summary>
+    private static bool IsNoNews(string? before, string? now)
+    {
+        if (before is null || now is null) return false;
+        var (then, current) = (Split(before), Split(now));
+        return then.Whom == current.Whom && current.Seconds < Math.Max(LongWait, 2 * then.Seconds);
+    }
 
-    private static string WithoutTime(string text) => text.LastIndexOf(", for ", StringComparison.Ordinal) is > 0 and var at ? text[..at] : text;
+    private static (string Whom, int Seconds) Split(string text)
+    {
+        int at = text.LastIndexOf(Time, StringComparison.Ordinal);
+        return at > 0 && int.TryParse(text.AsSpan(at + Time.Length).TrimEnd(" s"), NumberStyles.None, CultureInfo.InvariantCulture, out int seconds)
+            ? (text[..at], seconds) : (text, 0);
+    }
 }

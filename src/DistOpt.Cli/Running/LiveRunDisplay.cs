@@ -43,7 +43,7 @@ internal sealed class LiveRunDisplay(IAnsiConsole console) : RunDisplay(TextWrit
                 new ProgressBarColumn { Width = 20 }, new PercentageColumn(), new TaskDescriptionColumn { Alignment = Justify.Left }, new RemainingTimeColumn())
             .StartAsync(async context =>
             {
-                _bar = context.AddTask(Markup.Escape($"step 0/{run.TotalSteps}"), maxValue: Math.Max(1, run.TotalSteps));
+                _bar = context.AddTask(Markup.Escape($"step 0/{Total}"), maxValue: Math.Max(1, run.TotalSteps));
                 ready.SetResult();
                 await _ended.Task.ConfigureAwait(false);
             });
@@ -56,7 +56,7 @@ internal sealed class LiveRunDisplay(IAnsiConsole console) : RunDisplay(TextWrit
         _samplesPerSecond = progress.SamplesPerSecond;
         _bar.Value = progress.Step;
         _bar.Description = Markup.Escape(string.Create(CultureInfo.InvariantCulture,
-            $"step {progress.Step}/{Run!.TotalSteps}  loss {Format.Metric(progress.Loss)}{_validation}  {Format.Count(_samplesPerSecond)} samples/s"));
+            $"step {progress.Step}/{Total}  loss {Format.Metric(progress.Loss)}{_validation}  {Format.Count(_samplesPerSecond)} samples/s"));
     }
 
     public override void Ended(RunSummary summary) => Dispose();

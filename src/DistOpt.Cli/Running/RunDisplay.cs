@@ -27,7 +27,7 @@ internal class RunDisplay(TextWriter writer) : IRunSink
             $", data {spec.Data.Kind} ({run.Data.Train} train, {run.Data.Validation} validation, {run.Data.Test} test)");
         WriteLine($"{run.Job}: model {spec.Model.Kind} ({what}){data}");
         WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{Format.Plural(training.Workers, "worker")}, {Format.Plural(training.Servers, "server")}, {Format.Plural(training.GradientShards ?? 0, "gradient shard")}, optimizer {spec.Optimizer.Kind}, {Format.Plural(run.TotalSteps, "step")}, seed {spec.Seed}"));
+            $"{Format.Plural(training.Workers, "worker")}, {Format.Plural(training.Servers, "server")}, {Format.Plural(training.GradientShards ?? 0, "gradient shard")}, optimizer {spec.Optimizer.Kind}, {(run.TotalIsExact ? "" : "about ")}{Format.Plural(run.TotalSteps, "step")}, seed {spec.Seed}"));
         foreach (string warning in run.Warnings) WriteLine("warning: " + warning);
         _function?.Header();
     }
@@ -72,11 +72,15 @@ internal class RunDisplay(TextWriter writer) : IRunSink
 
     protected virtual void WriteLine(string text) => writer.WriteLine(text);
 
+    /// <summary>Steps of the run, marked where they are an estimate.</summary>
+    protected string Total => Run is null ? "" : string.Create(CultureInfo.InvariantCulture, $"{(Run.TotalIsExact ? "" : "~")}{Run.TotalSteps}");
+
     private string Line(MetricRow row, string metrics)
     {
         string speed = (row.SamplesPerSecond ?? _train?.SamplesPerSecond) is { } s ? $"  {Format.Count(s)} samples/s" : "";
+        string batch = _train is { BatchReason: not null, BatchSize: { } size } ? $"  batch {size}" : "";
         int width = Run is null ? 1 : Run.TotalSteps.ToString(CultureInfo.InvariantCulture).Length;
         return string.Create(CultureInfo.InvariantCulture,
-            $"step {row.Step.ToString(CultureInfo.InvariantCulture).PadLeft(width)}/{Run?.TotalSteps}  epoch {row.Epoch}  {metrics}{speed}");
+            $"step {row.Step.ToString(CultureInfo.InvariantCulture).PadLeft(width)}/{Total}  epoch {row.Epoch}  {metrics}{batch}{speed}");
     }
 }

@@ -1,25 +1,18 @@
-using System.ComponentModel;
-using System.ComponentModel.DataAnnotations;
 using DistOpt.Core.Specs;
 
 namespace DistOpt.Core.Batching;
 
-/// <summary>Options of <c>batch: fixed</c>.</summary>
-public sealed record FixedBatchOptions
-{
-    [Description("Samples in one global batch, over all workers")]
-    [Range(1, 10_000_000)]
-    public int Size { get; init; } = 32;
-}
-
-/// <summary>How large the global batch is.</summary>
-/// <param name="options">Options of the catalogue entry.</param>
-/// <returns>Samples in the global batch of the step with the given number from 0.</returns>
-public delegate Func<long, int> BatchSizeFactory(object options);
-
-/// <summary>The plug-ins under <c>batch:</c>.</summary>
+/// <summary>The plug-ins under <c>batch:</c>. Adding one is one file and one line here.</summary>
 public static class BatchCatalog
 {
-    public static Catalog<BatchSizeFactory> Default { get; } = new Catalog<BatchSizeFactory>("batch")
-        .Add(new("fixed", typeof(FixedBatchOptions), o => _ => ((FixedBatchOptions)o).Size, "The same number of samples in every step"));
+    public static Catalog<Func<object, IBatchStrategy>> Default { get; } = new Catalog<Func<object, IBatchStrategy>>("batch")
+        .Add(new("fixed", typeof(FixedBatchOptions), o => new FixedBatch((FixedBatchOptions)o), "the same number of samples in every step"))
+        .Add(new(FullBatch.Name, typeof(FullBatchOptions), _ => new FullBatch(),
+            "the whole training part in every step; what optimizer gd takes", "Cauchy 1847"))
+        .Add(new("random", typeof(RandomBatchOptions), o => new RandomBatch((RandomBatchOptions)o),
+            "a size drawn for every step, from a range or a list, by seed and step"))
+        .Add(new("growing", typeof(GrowingBatchOptions), o => new GrowingBatch((GrowingBatchOptions)o),
+            "grows by a factor where a schedule would lower the learning rate", "Smith et al. 2017"))
+        .Add(new("noise-scale", typeof(NoiseScaleBatchOptions), o => new NoiseScaleBatch((NoiseScaleBatchOptions)o),
+            "follows the measured gradient noise scale", "McCandlish et al. 2018"));
 }

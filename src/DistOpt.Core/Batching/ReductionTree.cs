@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace DistOpt.Core.Batching;
 
 /// <summary>
@@ -22,10 +24,11 @@ public readonly record struct TreeNode(int Level, int Index)
 public sealed class ReductionTree
 {
     /// <param name="gradientShards">G, at least 1.</param>
-    public ReductionTree(int gradientShards)
+    /// <param name="precision">What the sums are kept in.</param>
+    public ReductionTree(int gradientShards, GradientPrecision precision = GradientPrecision.Float32)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(gradientShards, 1);
-        GradientShards = gradientShards;
+        (GradientShards, Precision) = (gradientShards, precision);
         int height = 0;
         while ((1L << height) < gradientShards) height++;
         Root = new TreeNode(height, 0);
@@ -33,11 +36,27 @@ public sealed class ReductionTree
 
     public int GradientShards { get; }
 
+    public GradientPrecision Precision { get; }
+
     public TreeNode Root { get; }
 
     /// <summary>Whether the node covers at least one gradient shard.</summary>
     public bool Exists(TreeNode node) => node.Level >= 0 && node.Level <= Root.Level && node.Index >= 0
         && ((long)node.Index << node.Level) < GradientShards;
+
+    /// <summary>Makes a leaf of what was computed for it, in place.</summary>
+    public void Leaf(Span<float> gradient)
+    {
+        if (Precision == GradientPrecision.Bfloat16) Bfloat16.Round(gradient);
+    }
+
+    /// <summary>Writes left + right into the left one: a plain IEEE addition per element, the same bits in vectors of any width.</summary>
+    /// <exception cref="ArgumentException">Of different lengths.</exception>
+    public void Add(Span<float> left, ReadOnlySpan<float> right)
+    {
+        if (Precision == GradientPrecision.Bfloat16) Bfloat16.Add(left, right);
+        else TensorPrimitives.Add(left, right, left);
+    }
 
     /// <summary>Gradient shards under the node.</summary>
     public (int Begin, int End) Shards(TreeNode node)

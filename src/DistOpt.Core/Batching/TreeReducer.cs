@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Batching;
@@ -154,9 +153,7 @@ public sealed class TreeReducer<TLease> : IDisposable where TLease : class, IDis
                 if (!sibling.IsPresent) return;
                 ref var left = ref (node.IsLeft ? ref slot : ref sibling);
                 ref var right = ref (node.IsLeft ? ref sibling : ref slot);
-                // a plain IEEE addition per element: the same bits in vectors of any width
-                var sum = _memory(left.Lease!).Span[.._length];
-                TensorPrimitives.Add(sum, _memory(right.Lease!).Span[.._length], sum);
+                _tree.Add(_memory(left.Lease!).Span[.._length], _memory(right.Lease!).Span[.._length]);
                 right.Lease!.Dispose();
                 Put(node.Parent, left.Lease!, Sum(left.Result, right.Result));
                 left = default;

@@ -76,6 +76,7 @@ public sealed record CheckpointManifest
 
     public required long BatchStart { get; init; }
 
+    /// <summary>Samples in that batch, unless the epoch ends earlier.</summary>
     public required int BatchSize { get; init; }
 
     public required long TrainSamples { get; init; }
@@ -106,14 +107,13 @@ public sealed record CheckpointManifest
 
     public ImmutableArray<ManifestFile> Files { get; init; } = [];
 
-    private long StepsPerEpoch => Math.Max(1, (TrainSamples + BatchSize - 1) / BatchSize);
-
     /// <summary>The manifest of a state, with the data cursor that belongs to it.</summary>
     public CheckpointManifest With(TrainingState state) => this with
     {
         State = state,
-        Epoch = (int)(state.Step / StepsPerEpoch),
-        BatchStart = state.Step % StepsPerEpoch * BatchSize,
+        Epoch = (int)(state.Samples / Math.Max(1, TrainSamples)),
+        BatchStart = state.Samples % Math.Max(1, TrainSamples),
+        BatchSize = state.Batch?.Size ?? BatchSize,
     };
 
     /// <summary>The tensors of a layout section as a manifest lists them.</summary>

@@ -13,10 +13,10 @@ public sealed class StateLayout
     private readonly ImmutableArray<SlotLayout> _slots;
 
     /// <param name="layout">Of the model.</param>
-    /// <param name="optimizer">By whose slots the state grows.</param>
+    /// <param name="rule">By whose slots the state grows.</param>
     /// <param name="hasAverage">Whether a running average of the weights is kept.</param>
-    public StateLayout(ParameterLayout layout, IOptimizer optimizer, bool hasAverage = false) =>
-        (Layout, _slots, HasAverage) = (layout, SlotLayout.Of(layout, optimizer), hasAverage);
+    public StateLayout(ParameterLayout layout, UpdateRule rule, bool hasAverage = false) =>
+        (Layout, _slots, HasAverage) = (layout, SlotLayout.Of(layout, rule), hasAverage);
 
     public ParameterLayout Layout { get; }
 

@@ -10,8 +10,8 @@ public static class OptimizerCatalog
 
     /// <summary>A new catalogue with the built-in optimizers, for an application to add its own to.</summary>
     public static Catalog<Func<object, IOptimizer>> Create() => new Catalog<Func<object, IOptimizer>>("optimizer")
-        .Add(new("gd", typeof(GdOptions), o => new Sgd((GdOptions)o),
-            "plain gradient descent, for a batch.size of the whole training part", "Cauchy 1847"))
+        .Add(new(GradientDescent.Name, typeof(GdOptions), o => new Sgd((GdOptions)o),
+            "plain gradient descent on the whole training part: its batch is full", "Cauchy 1847"))
         .Add(new("sgd", typeof(SgdOptions), o => new Sgd((SgdOptions)o),
             "stochastic gradient descent with momentum, Nesterov momentum, weight decay", "torch.optim.SGD; Sutskever et al. 2013"))
         .Add(new("momentum", typeof(MomentumOptions), o => new Sgd((MomentumOptions)o, nesterov: false),

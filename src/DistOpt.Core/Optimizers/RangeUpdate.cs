@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Numerics.Tensors;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 
 namespace DistOpt.Core.Optimizers;
@@ -13,13 +15,16 @@ internal sealed class RangeUpdate
     private readonly int _tensors;
     private readonly ImmutableArray<Segment> _segments;
     private readonly ImmutableArray<Part> _parts;
+    private readonly Memory<float> _previous;
 
-    /// <param name="slots">State vectors of the range, in the order of the optimizer's names.</param>
+    /// <param name="slots">State vectors of the range, in the order of the rule's names.</param>
     /// <exception cref="ArgumentException">The rule wants whole tensors and the range cuts one.</exception>
     public RangeUpdate(UpdateRule rule, ParameterLayout layout, KeyRange range, IReadOnlyList<Memory<float>> slots)
     {
         (_rule, _tensors) = (rule, layout.Parameters.Length);
-        var layouts = SlotLayout.Of(layout, rule.Optimizer);
+        var layouts = SlotLayout.Of(layout, rule);
+        if (rule.Noise == NoiseSource.Consecutive) _previous = slots[rule.Optimizer.Slots.Count];
+        slots = [.. slots.Take(rule.Optimizer.Slots.Count)];
         _segments = [.. Segments(rule, layout, range, slots, layouts)];
         if (rule.NormRounds == 0) return;
         _parts = [.. Piece.Of(layout, range).Select(piece => new Part(piece.Tensor, (int)(piece.Start - range.Begin), piece.Length,
@@ -28,7 +33,7 @@ internal sealed class RangeUpdate
     }
 
     /// <summary>Numbers that <see cref="Measure"/> writes in a round.</summary>
-    public int Count(int round) => _parts.Length * (round == 0 ? 2 : 1);
+    public int Count(int round) => _parts.Length * TensorNormSums.Columns(round, _rule.Noise);
 
     /// <summary>Measures the range's share of the norms of a round. Changes nothing.</summary>
     /// <param name="sums">The sums of the rounds before.</param>
@@ -44,8 +49,13 @@ internal sealed class RangeUpdate
             var g = gradient.Slice(part.Start, part.Length);
             if (round == 0)
             {
-                partials[i] = SquareSums.Of(new ShapedGradient(step.GradientScale, part.Rule.Terms ?? GradientTerms.None, 1), g, w);
-                partials[_parts.Length + i] = SquareSums.Of(w);
+                bool isWanted = _rule.UpdateWantsNorms;
+                partials[i] = isWanted ? SquareSums.Of(new ShapedGradient(step.GradientScale, part.Rule.Terms ?? GradientTerms.None, 1), g, w) : 0;
+                partials[_parts.Length + i] = isWanted ? SquareSums.Of(w) : 0;
+                if (_rule.Noise != NoiseSource.None)
+                    partials[2 * _parts.Length + i] = SquareSums.Of(new ShapedGradient(step.GradientScale, GradientTerms.None, 1), g, w);
+                if (_rule.Noise == NoiseSource.Consecutive)
+                    partials[3 * _parts.Length + i] = SquareSums.Product(g, step.GradientScale, _previous.Span.Slice(part.Start, part.Length));
             }
             else
             {
@@ -70,6 +80,7 @@ internal sealed class RangeUpdate
             if (segment.Rule.Threshold > 0) Shrink(w, (float)(own.LearningRate * segment.Rule.Threshold));
             if (segment.Rule.MaxNorm is { } bound) LimitRows(w, (int)(segment.Slot!.Length / segment.Slot.Shape[0]), bound);
         }
+        if (_rule.Noise == NoiseSource.Consecutive) TensorPrimitives.Multiply(gradient, step.GradientScale, _previous.Span);
     }
 
     private OptimizerStep For(in OptimizerStep step, TensorRule rule, int tensor, double global, TensorNormSums sums)

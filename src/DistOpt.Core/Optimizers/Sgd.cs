@@ -37,7 +37,7 @@ public sealed record SgdOptions : ILearningRateOptions, IValidatableObject
     }
 }
 
-/// <summary>Options of <c>gd</c>: gradient descent, which is <c>sgd</c> without momentum; the batch is to be the whole training part.</summary>
+/// <summary>Options of <c>gd</c>: gradient descent, which is <c>sgd</c> without momentum on the whole training part (<see cref="GradientDescent"/>).</summary>
 public sealed record GdOptions : ILearningRateOptions
 {
     [Description("Base learning rate")]

@@ -4,7 +4,7 @@ using DistOpt.Core.Parameters;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>
-/// One state vector of an optimizer over a whole model: a tensor for each parameter, in the same order. Most are the parameter's; of a factored one
+/// One state vector of an update rule over a whole model: a tensor for each parameter, in the same order. Most are the parameter's; of a factored one
 /// only its factors are kept.
 /// </summary>
 public sealed class SlotLayout
@@ -12,22 +12,22 @@ public sealed class SlotLayout
     private readonly ParameterLayout _parameters;
     private readonly bool _isFactored;
 
-    private SlotLayout(ParameterLayout parameters, IOptimizer optimizer, int slot)
+    private SlotLayout(ParameterLayout parameters, UpdateRule rule, int slot)
     {
         _parameters = parameters;
-        Name = optimizer.Slots[slot];
+        Name = rule.Slots[slot];
         var tensors = ImmutableArray.CreateBuilder<TensorSlot>(parameters.Parameters.Length);
         foreach (var parameter in parameters.Parameters)
         {
-            var shape = optimizer.SlotShape(slot, parameter);
+            var shape = rule.SlotShape(slot, parameter);
             long length = shape.Aggregate(1L, (product, size) => checked(product * size));
             tensors.Add(new TensorSlot(parameter.Name, shape, Length, length));
             Length += length;
             _isFactored |= length != parameter.Length;
         }
         Tensors = tensors.MoveToImmutable();
-        if (_isFactored && !optimizer.Needs.HasFlag(OptimizerNeeds.WholeTensors))
-            throw new ArgumentException($"slot '{Name}' is not as long as the parameters, but the optimizer does not want whole tensors");
+        if (_isFactored && !rule.Needs.HasFlag(OptimizerNeeds.WholeTensors))
+            throw new ArgumentException($"slot '{Name}' is not as long as the parameters, but the update does not want whole tensors");
     }
 
     /// <summary>As it stands in a checkpoint.</summary>
@@ -39,10 +39,14 @@ public sealed class SlotLayout
     /// <summary>In float32 places.</summary>
     public long Length { get; }
 
-    /// <summary>The state vectors of an optimizer.</summary>
+    /// <summary>The state vectors of an optimizer alone.</summary>
     /// <exception cref="ArgumentException">Slots are factored, but tensors may be cut.</exception>
-    public static ImmutableArray<SlotLayout> Of(ParameterLayout parameters, IOptimizer optimizer) =>
-        [.. Enumerable.Range(0, optimizer.Slots.Count).Select(slot => new SlotLayout(parameters, optimizer, slot))];
+    public static ImmutableArray<SlotLayout> Of(ParameterLayout parameters, IOptimizer optimizer) => Of(parameters, new UpdateRule(optimizer));
+
+    /// <summary>The state vectors of an update rule.</summary>
+    /// <exception cref="ArgumentException">Slots are factored, but tensors may be cut.</exception>
+    public static ImmutableArray<SlotLayout> Of(ParameterLayout parameters, UpdateRule rule) =>
+        [.. Enumerable.Range(0, rule.Slots.Count).Select(slot => new SlotLayout(parameters, rule, slot))];
 
     /// <summary>What belongs to a key range, which cuts no tensor where the vector is factored.</summary>
     public KeyRange RangeOf(KeyRange keys) => _isFactored ? new KeyRange(At(keys.Begin), At(keys.End)) : keys;

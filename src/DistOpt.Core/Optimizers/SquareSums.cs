@@ -51,6 +51,34 @@ internal struct SquareSums
         return sums.Total;
     }
 
+    /// <summary>Sum of products of <paramref name="values"/>, each times a factor in float32, with others.</summary>
+    public static double Product(ReadOnlySpan<float> values, float factor, ReadOnlySpan<float> others)
+    {
+        Vector256<double> low = default, high = default;
+        Span<float> padded = stackalloc float[16];
+        for (int i = 0; i < values.Length; i += 8)
+        {
+            int count = Math.Min(8, values.Length - i);
+            Vector256<float> a, b;
+            if (count == 8)
+            {
+                (a, b) = (Vector256.Create(values[i..]), Vector256.Create(others[i..]));
+            }
+            else
+            {
+                padded.Clear();
+                values.Slice(i, count).CopyTo(padded);
+                others.Slice(i, count).CopyTo(padded[8..]);
+                (a, b) = (Vector256.Create<float>(padded), Vector256.Create<float>(padded[8..]));
+            }
+            var (aLow, aHigh) = Vector256.Widen(a * Vector256.Create(factor));
+            var (bLow, bHigh) = Vector256.Widen(b);
+            low += aLow * bLow;
+            high += aHigh * bHigh;
+        }
+        return new SquareSums { _low = low, _high = high }.Total;
+    }
+
     /// <summary>Sum of squares of gradients as an optimizer sees them.</summary>
     public static double Of<TGradient>(TGradient source, ReadOnlySpan<float> gradient, ReadOnlySpan<float> parameters)
         where TGradient : struct, IGradientSource

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 
 namespace DistOpt.Core.Optimizers;
@@ -31,13 +32,18 @@ internal readonly record struct Piece(int Tensor, long Start, int Length)
 
 /// <summary>
 /// Sums of squares over whole tensors of one step, in float64: of the gradient as the optimizer sees it before clipping by norm, of the weights,
-/// and of the direction (LAMB). Filled round by round from what every server measured.
+/// and of the direction (LAMB); for batch strategies also of the gradient of the loss alone, and its product with that of the step before.
+/// Filled round by round from what every server measured.
 /// </summary>
 public sealed class TensorNormSums
 {
     private readonly double[][] _sums;
 
-    public TensorNormSums(int tensors) => _sums = [new double[2 * tensors], new double[tensors]];
+    public TensorNormSums(int tensors, NoiseSource noise = NoiseSource.None) =>
+        _sums = [new double[Columns(0, noise) * tensors], new double[tensors]];
+
+    /// <summary>Numbers for each piece of a tensor in a round.</summary>
+    internal static int Columns(int round, NoiseSource noise) => round == 0 ? 2 + (int)noise : 1;
 
     /// <summary>The sums of a round, for sending: of gradients and then weights in round 0, of directions in round 1.</summary>
     public Span<double> Round(int round) => _sums[round];
@@ -47,6 +53,18 @@ public sealed class TensorNormSums
     internal double Parameter(int tensor) => _sums[0][_sums[1].Length + tensor];
 
     internal double Direction(int tensor) => _sums[1][tensor];
+
+    /// <summary>
+    /// The squared norm of the gradient of the loss alone, and its product with that of the step before, where they are measured; 0 elsewhere.
+    /// </summary>
+    public (double Squares, double Dot) Noise()
+    {
+        int tensors = _sums[1].Length;
+        double squares = 0, dot = 0;
+        for (int i = 2 * tensors; i < Math.Min(3 * tensors, _sums[0].Length); i++) squares += _sums[0][i];
+        for (int i = 3 * tensors; i < _sums[0].Length; i++) dot += _sums[0][i];
+        return (squares, dot);
+    }
 
     /// <summary>The Euclidean norm of the whole gradient before clipping by norm, in float64.</summary>
     public double GradientNorm()
@@ -64,18 +82,20 @@ public sealed class TensorNormReducer
     private readonly double[][] _partials;
     private readonly bool[] _arrived;
     private readonly int _tensors;
+    private readonly NoiseSource _noise;
 
     /// <param name="ranges">Key range of each server, in ascending order.</param>
-    public TensorNormReducer(ParameterLayout layout, IEnumerable<KeyRange> ranges)
+    public TensorNormReducer(ParameterLayout layout, IEnumerable<KeyRange> ranges, NoiseSource noise = NoiseSource.None)
     {
+        _noise = noise;
         _pieces = [.. ranges.Select(range => Piece.Of(layout, range))];
-        _partials = [.. _pieces.Select(p => new double[2 * p.Length])];
+        _partials = [.. _pieces.Select(p => new double[TensorNormSums.Columns(0, noise) * p.Length])];
         _arrived = new bool[_pieces.Length];
         _tensors = layout.Parameters.Length;
     }
 
     /// <summary>Numbers that a server sends in a round.</summary>
-    public int Count(int server, int round) => _pieces[server].Length * (round == 0 ? 2 : 1);
+    public int Count(int server, int round) => _pieces[server].Length * TensorNormSums.Columns(round, _noise);
 
     /// <summary>Takes in a server's numbers. A repeat has the same bits.</summary>
     /// <exception cref="ArgumentException">As many are wanted as <see cref="Count"/> says.</exception>
@@ -99,13 +119,13 @@ public sealed class TensorNormReducer
         if (!IsComplete) throw new InvalidOperationException($"the partial sums of server {Missing.First()} are missing");
         var sums = into.Round(round);
         sums.Clear();
+        int columns = TensorNormSums.Columns(round, _noise);
         for (int s = 0; s < _partials.Length; s++)
         {
             for (int i = 0; i < _pieces[s].Length; i++)
             {
                 int tensor = _pieces[s][i].Tensor;
-                sums[tensor] += _partials[s][i];
-                if (round == 0) sums[_tensors + tensor] += _partials[s][_pieces[s].Length + i];
+                for (int column = 0; column < columns; column++) sums[column * _tensors + tensor] += _partials[s][column * _pieces[s].Length + i];
             }
         }
         Clear();

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.IO.Enumeration;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Specs;
 
@@ -12,30 +13,52 @@ namespace DistOpt.Core.Optimizers;
 /// </summary>
 public sealed class UpdateRule
 {
+    private const string PreviousGradient = "previous_gradient";
+
     private readonly OptimizerSpec _groups;
     private readonly RegularizationSection _regularization;
 
     /// <summary>The optimizer alone.</summary>
-    public UpdateRule(IOptimizer optimizer) : this(optimizer, new OptimizerSpec(), new RegularizationSection(), new ClipSection()) { }
+    public UpdateRule(IOptimizer optimizer)
+        : this(optimizer, new OptimizerSpec(), new RegularizationSection(), new ClipSection(), NoiseSource.None) { }
 
-    public UpdateRule(IOptimizer optimizer, TrainingSpec spec) : this(optimizer, spec.Optimizer, spec.Regularization, spec.Clip) { }
+    public UpdateRule(IOptimizer optimizer, TrainingSpec spec)
+        : this(optimizer, spec.Optimizer, spec.Regularization, spec.Clip, BatchPlanner.SourceOf(spec)) { }
 
-    private UpdateRule(IOptimizer optimizer, OptimizerSpec groups, RegularizationSection regularization, ClipSection clip)
+    private UpdateRule(IOptimizer optimizer, OptimizerSpec groups, RegularizationSection regularization, ClipSection clip, NoiseSource noise)
     {
         (Optimizer, _groups, _regularization, Clip) = (optimizer, groups, regularization, clip);
         Needs = optimizer.Needs | (regularization.MaxNorm is null ? OptimizerNeeds.None : OptimizerNeeds.WholeTensors);
-        NormRounds = Needs.HasFlag(OptimizerNeeds.DirectionNorm) ? 2
+        int rounds = Needs.HasFlag(OptimizerNeeds.DirectionNorm) ? 2
             : Needs.HasFlag(OptimizerNeeds.Norms) || clip.Norm is not null || clip.GlobalNorm is not null ? 1 : 0;
+        (UpdateWantsNorms, NormRounds, Noise) = (rounds > 0, noise == NoiseSource.None ? rounds : Math.Max(1, rounds), noise);
+        Slots = noise == NoiseSource.Consecutive ? [.. optimizer.Slots, PreviousGradient] : optimizer.Slots;
     }
 
     public IOptimizer Optimizer { get; }
+
+    /// <summary>Names of the state vectors: the optimizer's, and behind them the mean gradient of the step before where noise is measured by it.</summary>
+    public IReadOnlyList<string> Slots { get; }
+
+    /// <summary>Sizes of a slot's tensor for a parameter (<see cref="IOptimizer.SlotShape"/>).</summary>
+    internal ImmutableArray<long> SlotShape(int slot, TensorSlot parameter) =>
+        slot < Optimizer.Slots.Count ? Optimizer.SlotShape(slot, parameter) : parameter.Shape;
+
+    /// <summary>What is measured of the gradient's noise beside the norms of the update.</summary>
+    public NoiseSource Noise { get; }
+
+    /// <summary>Whether the update itself needs norms, not only the batch strategy.</summary>
+    internal bool UpdateWantsNorms { get; }
 
     internal ClipSection Clip { get; }
 
     /// <summary>What must be known of whole tensors, by the optimizer or by what stands round it.</summary>
     public OptimizerNeeds Needs { get; }
 
-    /// <summary>Times in a step at which servers exchange norms: 0, 1, or 2 with <see cref="OptimizerNeeds.DirectionNorm"/>.</summary>
+    /// <summary>
+    /// Times in a step at which servers exchange norms: 0, 1 (also where the batch strategy measures noise), or 2 with
+    /// <see cref="OptimizerNeeds.DirectionNorm"/>.
+    /// </summary>
     public int NormRounds { get; }
 
     /// <summary>Whether the update must be called for each tensor, not for several in one pass.</summary>

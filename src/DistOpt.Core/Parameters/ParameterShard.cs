@@ -18,6 +18,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     private readonly Func<TLease, Memory<float>> _memory;
     private readonly Memory<float>[] _slots;
     private readonly ParameterLayout _layout;
+    private readonly NoiseSource _noise;
     private FlatBuffer? _selected;
 
     /// <summary>One range that is one tensor, with nothing but an optimizer.</summary>
@@ -37,11 +38,11 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     public ParameterShard(Memory<float> weights, UpdateRule rule, ParameterLayout layout, KeyRange range, ReductionTree tree,
         Func<TLease, Memory<float>> memory, bool keepsPrevious = false, Memory<float> average = default)
     {
-        (Weights, _tree, _memory, NormRounds, Average) = (weights, tree, memory, rule.NormRounds, average);
+        (Weights, _tree, _memory, NormRounds, _noise, Average) = (weights, tree, memory, rule.NormRounds, rule.Noise, average);
         if (!average.IsEmpty && average.Length != weights.Length) throw new ArgumentException($"{average.Length} averages for {weights.Length} weights", nameof(average));
         if (keepsPrevious) Previous = new FlatBuffer(weights.Length).Memory;
         _reducer = new TreeReducer<TLease>(tree, weights.Length, memory);
-        _slots = [.. SlotLayout.Of(layout, rule.Optimizer).Select(slot => new FlatBuffer(slot.RangeOf(range).Length).Memory)];
+        _slots = [.. SlotLayout.Of(layout, rule).Select(slot => new FlatBuffer(slot.RangeOf(range).Length).Memory)];
         _update = new RangeUpdate(rule, layout, range, _slots);
         _layout = layout;
     }
@@ -65,7 +66,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <summary>Version of the kept copy, or -1.</summary>
     public long SelectedVersion { get; private set; } = -1;
 
-    /// <summary>The optimizer's state vectors, in the order of <see cref="IOptimizer.Slots"/>: the range's part of each <see cref="SlotLayout"/>.</summary>
+    /// <summary>The state vectors, in the order of <see cref="UpdateRule.Slots"/>: the range's part of each <see cref="SlotLayout"/>.</summary>
     public IReadOnlyList<Memory<float>> Slots => _slots;
 
     /// <summary>The running average of the weights, which plans say when to move and when to use; empty where there is none.</summary>
@@ -143,8 +144,8 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
         using (lease)
         {
             var gradient = _memory(lease).Span;
-            var sums = new TensorNormSums(_layout.Parameters.Length);
-            var reducer = new TensorNormReducer(_layout, [new KeyRange(0, Weights.Length)]);
+            var sums = new TensorNormSums(_layout.Parameters.Length, _noise);
+            var reducer = new TensorNormReducer(_layout, [new KeyRange(0, Weights.Length)], _noise);
             for (int round = 0; round < NormRounds; round++)
             {
                 double[] partials = new double[NormCount(round)];

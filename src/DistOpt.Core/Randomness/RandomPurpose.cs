@@ -35,6 +35,9 @@ public enum RandomPurpose
     /// <summary>Synthetic data sets.</summary>
     Data = 10,
 
+    /// <summary>Sizes of random batches. Coordinates: step.</summary>
+    BatchSize = 11,
+
     /// <summary>Code outside DistOpt that wants streams of its own.</summary>
     User = 1000,
 }

@@ -63,6 +63,9 @@ public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, T
         string split = RunJson.Name(row.Split);
         foreach (var (name, value) in row.Metrics) _tensorBoard!.Scalar($"{split}/{name}", row.Step, value, at);
         if (row.LearningRate is { } rate) _tensorBoard!.Scalar($"{split}/learning_rate", row.Step, rate, at);
+        if (row is { BatchReason: not null, BatchSize: { } size }) _tensorBoard!.Scalar($"{split}/batch_size", row.Step, size, at);
+        if (row.NoiseScale is { } scale) _tensorBoard!.Scalar($"{split}/noise_scale", row.Step, scale, at);
+        if (row.AdascaleGain is { } gain) _tensorBoard!.Scalar($"{split}/adascale_gain", row.Step, gain, at);
         if (row.SamplesPerSecond is { } speed) _tensorBoard!.Scalar($"{split}/samples_per_second", row.Step, speed, at);
         _tensorBoard!.Flush();
     }

@@ -14,7 +14,7 @@ public static class RunJson
 {
     /// <summary>Names that a metric cannot have, because a row has fields of these names.</summary>
     public static readonly IReadOnlyList<string> ReservedNames =
-        ["step", "epoch", "split", "learning_rate", "batch_size", "samples_per_second", "wall_seconds"];
+        ["step", "epoch", "split", "learning_rate", "batch_size", "batch_reason", "noise_scale", "adascale_gain", "samples_per_second", "wall_seconds"];
 
     private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private static readonly JsonWriterOptions Indented = Compact with { Indented = true, NewLine = "\n" };
@@ -52,6 +52,9 @@ public static class RunJson
         }
         if (row.LearningRate is { } rate) WriteValue(json, "learning_rate", rate);
         if (row.BatchSize is { } size) json.WriteNumber("batch_size", size);
+        if (row.BatchReason is { } reason) json.WriteString("batch_reason", reason);
+        if (row.NoiseScale is { } scale) WriteValue(json, "noise_scale", scale);
+        if (row.AdascaleGain is { } gain) WriteValue(json, "adascale_gain", gain);
         if (row.SamplesPerSecond is { } speed) WriteValue(json, "samples_per_second", Math.Round(speed, 1));
         json.WriteNumber("wall_seconds", Math.Round(row.WallSeconds, 3));
         foreach (var (name, value) in row.Metrics)
@@ -123,7 +126,12 @@ public static class RunJson
             row.TryGetProperty("learning_rate", out var rate) ? Number(rate) : null,
             row.TryGetProperty("batch_size", out var size) ? size.GetInt32() : null,
             row.TryGetProperty("samples_per_second", out var speed) ? Number(speed) : null,
-            Number(Field(row, "wall_seconds")));
+            Number(Field(row, "wall_seconds")))
+        {
+            BatchReason = row.TryGetProperty("batch_reason", out var reason) ? reason.GetString() : null,
+            NoiseScale = row.TryGetProperty("noise_scale", out var scale) ? Number(scale) : null,
+            AdascaleGain = row.TryGetProperty("adascale_gain", out var gain) ? Number(gain) : null,
+        };
     }
 
     /// <exception cref="JsonException">The text is no log line.</exception>

@@ -48,6 +48,15 @@ public readonly record struct SchedulePosition
         EpochLength = samplesPerEpoch / (double)nominalBatch,
     };
 
+    /// <summary>Position by AdaScale's progress, in steps of the base batch.</summary>
+    /// <param name="step">Updates applied before, from 0.</param>
+    /// <param name="samples">Samples trained on before.</param>
+    /// <param name="progress">Scale-invariant iterations before: the sum of the gains.</param>
+    /// <param name="total">Of them in the run.</param>
+    /// <param name="perEpoch">Steps of the base batch in an epoch, above 0.</param>
+    public static SchedulePosition InProgress(long step, long samples, double progress, double total, double perEpoch) =>
+        new() { Step = step, Samples = samples, Time = progress, Horizon = total, EpochLength = perEpoch };
+
     /// <summary>The same position counted from the end of a warm-up; before that end, from the first moment after it.</summary>
     public SchedulePosition After(double warmUp) =>
         this with { Time = Math.Max(0, Time - warmUp), Horizon = Math.Max(0, Horizon - warmUp), WarmUp = WarmUp + warmUp };

@@ -19,7 +19,9 @@ public sealed record EntryListing(string Name, string Summary, string? Source, I
 /// <param name="Name">Plural, as in the command: "optimizers".</param>
 /// <param name="Kind">Singular: "optimizer".</param>
 /// <param name="Entries">In the order of the catalogue.</param>
-/// <param name="CommonFields">Fields that stand beside every plug-in's own (under <c>data:</c>, <c>model:</c> and <c>optimizer:</c>).</param>
+/// <param name="CommonFields">
+/// Fields that stand beside every plug-in's own (under <c>data:</c>, <c>model:</c>, <c>optimizer:</c>, <c>schedule:</c> and <c>batch:</c>).
+/// </param>
 public sealed record CatalogListing(string Name, string Kind, ImmutableArray<EntryListing> Entries,
     ImmutableArray<FieldListing> CommonFields)
 {
@@ -64,6 +66,7 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
             "datasets" => typeof(DataSpec),
             "optimizers" => typeof(OptimizerSpec),
             "schedules" => typeof(ScheduleSpec),
+            "batches" => typeof(BatchSpec),
             _ => null,
         };
         return new CatalogListing(name, catalog.Kind,

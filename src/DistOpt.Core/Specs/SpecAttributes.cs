@@ -24,3 +24,14 @@ public sealed class NullNameAttribute(string name) : Attribute
 /// </summary>
 [AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
 public sealed class OutsideIdentityAttribute : Attribute;
+
+/// <summary>
+/// The field came with a later minor version than 1.0. It is written only where it differs from its default: nodes of the minor version before do
+/// not know it and refuse it, and a job that does not use it runs on them all the same. For the same reason its default must mean what was before.
+/// </summary>
+/// <param name="version">The protocol's version, such as "1.1".</param>
+[AttributeUsage(AttributeTargets.Property | AttributeTargets.Parameter)]
+public sealed class AddedInAttribute(string version) : Attribute
+{
+    public string Version { get; } = version;
+}

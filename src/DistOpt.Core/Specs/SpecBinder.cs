@@ -1,4 +1,6 @@
+using DistOpt.Core.Batching;
 using DistOpt.Core.Functions;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Specs.Binding;
 using DistOpt.Core.Specs.Yaml;
 
@@ -48,6 +50,8 @@ public sealed class SpecBinder
         ArgumentNullException.ThrowIfNull(spec);
         // in code the data set that nobody named is the default one
         if (spec.Model.Options is FunctionOptions && spec.Data == new DataSpec()) spec = spec with { Data = new DataSpec { Kind = FunctionModel.NoData } };
+        // and so is the batch of gradient descent
+        if (spec.Optimizer.Kind == GradientDescent.Name && spec.Batch == new BatchSpec()) spec = spec with { Batch = new BatchSpec(FullBatch.Name) };
         return BindNodes(new NodeWriter().WriteRecord(spec), "", overrides, TrainingSpecRules.All);
     }
 
@@ -77,7 +81,7 @@ public sealed class SpecBinder
         var violations = new Violations();
         if (typeof(T) == typeof(TrainingSpec)) mapping = WorkersForm.Expand(mapping, violations);
         mapping = new SpecOverrides(Catalogs, violations).Apply(mapping, shape, overrides ?? []);
-        if (typeof(T) == typeof(TrainingSpec)) mapping = FunctionModel.FillData(mapping, Catalogs);
+        if (typeof(T) == typeof(TrainingSpec)) mapping = GradientDescent.FillBatch(FunctionModel.FillData(mapping, Catalogs), Catalogs);
         var record = (T)new NodeBinder(Catalogs, violations, new FieldFinder(Catalogs, shape)).BindRecord(shape, mapping, null, "");
         var found = (rules ?? []).Where(rule => !rule.Reads.Any(violations.Touches)).SelectMany(rule => rule.Check(record)).ToList();
         foreach (var (path, message, line) in found)

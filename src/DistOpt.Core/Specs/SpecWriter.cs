@@ -4,7 +4,8 @@ using DistOpt.Core.Specs.Yaml;
 namespace DistOpt.Core.Specs;
 
 /// <summary>
-/// Specs as YAML text that reads back as the same spec: every field in the order of declaration, numbers with all their bits.
+/// Specs as YAML text that reads back as the same spec: every field in the order of declaration, numbers with all their bits. Fields
+/// that came with a later minor version are left out at their defaults (<see cref="AddedInAttribute"/>).
 /// </summary>
 public static class SpecWriter
 {

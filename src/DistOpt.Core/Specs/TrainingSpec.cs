@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using DistOpt.Core.Batching;
 
 namespace DistOpt.Core.Specs;
 
@@ -52,7 +53,7 @@ public sealed record TrainingSpec
 
     [Description("The global batch, over all workers")]
     [Plugin("batches")]
-    public PluginSpec Batch { get; init; } = new("fixed");
+    public BatchSpec Batch { get; init; } = new();
 
     [Description("Length of the run, workers and servers")]
     public TrainingSection Training { get; init; } = new();
@@ -171,6 +172,37 @@ public sealed record ScheduleSpec() : PluginSpec("constant"), IValidatableObject
     }
 }
 
+/// <summary>
+/// <c>batch:</c>. The plug-in's name stands under <c>kind</c>, the fields of its options record beside the learning rate's scaling, which every strategy
+/// has.
+/// </summary>
+public sealed record BatchSpec : PluginSpec, IValidatableObject
+{
+    public BatchSpec() : base("fixed") { }
+
+    public BatchSpec(string kind, object? options = null) : base(kind, options) { }
+
+    [Description("Factor on the learning rate: none; linear = size / base_size; square-root of that; adascale = AdaScale's gain (Johnson et al. 2020), "
+        + "by whose sum in steps of base_size schedule and training.epochs then go")]
+    public LearningRateScaling LearningRateScaling { get; init; } = LearningRateScaling.None;
+
+    [Description("Samples in the batch that the optimizer's learning rate is meant for; auto = what the strategy begins with (random: its mean)")]
+    [NullName("auto")]
+    [Range(1, 10_000_000)]
+    public int? BaseSize { get; init; }
+
+    [Description("Share of the running means of the gradient noise that is kept each step, where it is measured: noise-scale, adascale")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double NoiseSmoothing { get; init; } = 0.99;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (BaseSize is { } size && LearningRateScaling == LearningRateScaling.None)
+            yield return new ValidationResult($"is {size}, but learning_rate_scaling is none; set linear, square-root or adascale, or leave base_size away",
+                [nameof(BaseSize)]);
+    }
+}
+
 /// <summary><c>optimizer:</c>. The plug-in's name stands under <c>kind</c>, the fields of its options record beside the common ones.</summary>
 public sealed record OptimizerSpec : PluginSpec
 {
@@ -265,7 +297,7 @@ public sealed record TrainingSection
     public const string Float32 = "float32";
     public const string Bf16 = "bf16";
 
-    [Description("Passes over the training part")]
+    [Description("Passes over the training part; with learning_rate_scaling adascale those that the base batch would make")]
     [Range(1, 1_000_000)]
     public int Epochs { get; init; } = 20;
 
@@ -325,9 +357,18 @@ public sealed record TrainingSection
     [OutsideIdentity]
     public double CoordinatorGrace { get; init; } = 600;
 
+    [Description("What gradient sums are kept in: bf16 = in bfloat16, rounded at every node of the reduction tree, and half the bytes between nodes")]
+    [AllowedValues(Float32, Bf16)]
+    public string GradientPrecision { get; init; } = Float32;
+
     [Description("bf16 = forward and backward in bfloat16, norms, loss, gradient sums and master weights in float32; needs AVX512-BF16 or AMX")]
     [AllowedValues(Float32, Bf16)]
     public string Precision { get; init; } = Float32;
+
+    /// <summary>The tree over the gradient shards that are in the spec.</summary>
+    /// <exception cref="InvalidOperationException">Their number was not decided.</exception>
+    public ReductionTree Tree() => new(GradientShards ?? throw new InvalidOperationException("the number of gradient shards was not decided"),
+        GradientPrecision == Bf16 ? Batching.GradientPrecision.Bfloat16 : Batching.GradientPrecision.Float32);
 
     [Description("Device of the tensors")]
     [AllowedValues("cpu")]

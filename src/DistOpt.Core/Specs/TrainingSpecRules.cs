@@ -31,6 +31,7 @@ public static partial class TrainingSpecRules
         new(["storage.kind", "storage.path"], Storage),
         new(["averaging", "training.epochs", "stop.max_steps"], Averaging),
         new(["schedule", "optimizer"], Schedule),
+        new(["batch", "optimizer"], GradientDescent.Violations),
         new(["schedule", "evaluate.every_epochs", "evaluate.every_steps", "data.validation_fraction"], Plateau),
     ];
 

@@ -14,6 +14,9 @@ namespace DistOpt.Core.Training;
 public sealed record RunStarted(string Job, TrainingSpec Spec, DataCounts Data, long TotalSteps, ParameterLayout Layout,
     IReadOnlyList<string> Nodes, IReadOnlyList<string> Warnings)
 {
+    /// <summary>Whether <see cref="TotalSteps"/> is known; where the batch varies it is an estimate.</summary>
+    public bool TotalIsExact { get; init; } = true;
+
     /// <summary>Set when the run goes on from a checkpoint or under another coordinator.</summary>
     public RunResumed? Resumed { get; init; }
 }

@@ -63,6 +63,12 @@ public sealed class MetricSums : IEnumerable<KeyValuePair<string, MetricSum>>
         return counts;
     }
 
+    /// <summary>Forgets a metric; nothing happens where there is none of the name.</summary>
+    public void Remove(string name)
+    {
+        if (_sums.Remove(name)) _names.Remove(name);
+    }
+
     /// <summary>Adds every metric of <paramref name="other"/> to this one, in its order.</summary>
     public void Add(MetricSums other)
     {

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using DistOpt.Core.Batching;
 
 namespace DistOpt.Core.Training;
@@ -33,7 +32,7 @@ public static class NodeReduction
         }
         if (stack.Count < 2 || stack[^2].Node != last.Node.Sibling) return false;
         var left = stack[^2];
-        TensorPrimitives.Add(left.Gradient.Span, last.Gradient.Span, left.Gradient.Span);
+        tree.Add(left.Gradient.Span, last.Gradient.Span);
         left.Metrics.Add(last.Metrics);
         stack.RemoveAt(stack.Count - 1);
         stack[^1] = left with

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 
@@ -50,6 +49,8 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
             var shard = GradientShards.Part(plan.BatchSize, tree.GradientShards, node.Index);
             bool keepsBuffers = node.Index == 0 && layout.BufferCount > 0;
             var leaf = worker.ComputeLeaf(plan, shard, node.Index, gradient, buffersIn.Span, keepsBuffers ? buffersOut.Span : []);
+            tree.Leaf(gradient.Span);
+            if (plan.MeasuresLeaves) LeafNorms.Measure(leaf.Metrics, gradient.Span, leaf.Weight);
             return new ComputedNode(node, gradient, leaf.Weight, leaf.Metrics)
             {
                 NonFinite = shard.Length == 0 ? null : Divergence.FirstNonFinite(gradient.Span, tree.GradientShards),
@@ -60,7 +61,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
         // a node without a right child is its left child, bit for bit
         if (!tree.Exists(rightNode)) return left with { Node = node };
         var right = Reduce(plan, rightNode, buffersIn, buffersOut);
-        TensorPrimitives.Add(left.Gradient.Span, right.Gradient.Span, left.Gradient.Span);
+        tree.Add(left.Gradient.Span, right.Gradient.Span);
         left.Metrics.Add(right.Metrics);
         _free.Push(right.Gradient);
         return left with { Node = node, Weight = left.Weight + right.Weight, NonFinite = Divergence.First(left.NonFinite, right.NonFinite) };

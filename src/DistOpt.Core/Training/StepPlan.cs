@@ -45,6 +45,9 @@ public sealed record StepPlan(
     /// </summary>
     public bool Checkpoint { get; init; }
 
+    /// <summary>Whether every leaf carries the squared norm of its gradient (<see cref="Batching.LeafNorms"/>).</summary>
+    public bool MeasuresLeaves { get; init; }
+
     /// <summary>Share with which the weights that this step's update makes enter the running average; 0: they do not.</summary>
     public double AverageShare { get; init; }
 

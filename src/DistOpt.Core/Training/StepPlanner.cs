@@ -1,4 +1,5 @@
 using DistOpt.Core.Averaging;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 
@@ -20,7 +21,8 @@ public sealed class StepPlanner
     private readonly IEvaluatedSchedule? _evaluatedSchedule;
     private readonly AveragingPlan? _averaging;
     private readonly double _baseRate;
-    private readonly int _batchSize;
+    private readonly BatchPlanner _batches;
+    private readonly RunLength _length;
     private readonly long _trainCount;
     private readonly bool _hasValidation;
     private StopReason? _requestedStop;
@@ -30,30 +32,33 @@ public sealed class StepPlanner
     private StopReason? _decidedStop;
     private bool _checkpointRequested;
     private PlateauState? _plateau;
+    private BatchState _batch;
+    private BatchMeasurement _measured;
 
     /// <param name="spec">The resolved spec.</param>
     /// <param name="schedule">Learning-rate schedule, without the warm-up, which is added here.</param>
     /// <param name="baseRate">The optimizer's learning rate.</param>
-    /// <param name="batchSize">Samples in a global batch, at least 1.</param>
+    /// <param name="batchSize">Samples in a global batch, at least 1; the spec's own strategy is passed over.</param>
     /// <param name="data">Sizes of the splits; the training part has at least one sample.</param>
     public StepPlanner(TrainingSpec spec, ILearningRateSchedule schedule, double baseRate, int batchSize, DataCounts data)
+        : this(spec, schedule, baseRate, Fixed(batchSize, data.Train), data) { }
+
+    /// <inheritdoc cref="StepPlanner(TrainingSpec, ILearningRateSchedule, double, int, DataCounts)"/>
+    /// <param name="batches">Decides sizes.</param>
+    public StepPlanner(TrainingSpec spec, ILearningRateSchedule schedule, double baseRate, BatchPlanner batches, DataCounts data)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(batchSize, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(data.Train, 1);
-        (_spec, _baseRate, _batchSize, _trainCount) = (spec, baseRate, batchSize, data.Train);
+        (_spec, _baseRate, _batches, _trainCount) = (spec, baseRate, batches, data.Train);
         (_schedule, _evaluatedSchedule) = (new WarmedUpSchedule(schedule, spec.Schedule), schedule as IEvaluatedSchedule);
         _hasValidation = data.Validation > 0;
-        StepsPerEpoch = (_trainCount + batchSize - 1) / batchSize;
-        TotalSteps = Math.Min(Math.Min(StepsPerEpoch * spec.Training.Epochs, spec.Stop.MaxSteps ?? long.MaxValue), StepsFor(spec.Stop.MaxSamples));
-        if (AveragingCatalog.Of(spec) is { } averaging) _averaging = new AveragingPlan(averaging, new AveragedRun(TotalSteps, StepsPerEpoch));
+        _length = new RunLength(spec, batches, data.Train);
+        _batch = batches.Begin();
+        if (AveragingCatalog.Of(spec) is { } averaging) _averaging = new AveragingPlan(averaging, new AveragedRun(_length.Steps, _length.StepsPerEpoch));
         Current = PlanOf(0) with { Checkpoint = CheckpointAfter(0) };
     }
 
-    /// <summary>Steps in an epoch; the last one may have a smaller batch.</summary>
-    public long StepsPerEpoch { get; }
-
-    /// <summary>Steps if nothing ends training earlier.</summary>
-    public long TotalSteps { get; }
+    /// <summary>Steps if nothing ends training earlier; where the batch varies, as many as there would be with the nominal one.</summary>
+    public long TotalSteps => _length.Steps;
 
     /// <summary>The plan of the step that is under way, or of the barrier or stop that was reached.</summary>
     public StepPlan Current { get; private set; }
@@ -69,6 +74,31 @@ public sealed class StepPlanner
 
     /// <summary>What the step of <see cref="Current"/> showed, where training has diverged there; null otherwise.</summary>
     public DivergedStep? Diverged { get; private set; }
+
+    /// <summary>The batch of the step before <see cref="Current"/>; null at the first.</summary>
+    public AppliedBatch? Applied => _batch.Applied;
+
+    /// <summary>The latest batch as rows tell it; null where they tell the step's own, because all are alike but the last of an epoch.</summary>
+    public AppliedBatch? Told => _batches.TellsWhole ? _batch.Whole ?? _batch.Applied : null;
+
+    /// <summary>Whether batches differ in size, beside the last one of an epoch.</summary>
+    public bool BatchVaries => _batches.Varies;
+
+    /// <summary>Whether the noise of gradients is measured at every step.</summary>
+    public bool MeasuresNoise => _batches.Source != NoiseSource.None;
+
+    /// <summary>Scale-invariant iterations done (AdaScale); 0 without.</summary>
+    public double Progress => _batch.Progress;
+
+    /// <summary>Takes what was measured of the step whose update is to be counted by <see cref="Advance()"/> next.</summary>
+    /// <param name="step">Its metrics.</param>
+    /// <param name="weight">Sum of the weights of the global batch, where its gradient is measured.</param>
+    /// <param name="gradient">What the servers have measured of it (<see cref="Optimizers.TensorNormSums.Noise"/>).</param>
+    public void Observe(MetricSums step, double weight = 0, (double Squares, double Dot) gradient = default)
+    {
+        ArgumentNullException.ThrowIfNull(step);
+        _measured = new BatchMeasurement(weight, gradient.Squares, gradient.Dot, LeafNorms.MeanOf(step));
+    }
 
     /// <summary>The step under way is not applied (<see cref="DivergenceWatch"/>): training ends with the weights from which it began.</summary>
     public StepPlan Diverge(DivergedStep diverged)
@@ -92,7 +122,16 @@ public sealed class StepPlanner
     public int Assignment { get; set; }
 
     /// <summary>The plan of the step before <see cref="Current"/>, which is not the first.</summary>
-    public StepPlan Before() => PlanOf(Current.Step - 1);
+    public StepPlan Before()
+    {
+        long step = Current.Step - 1;
+        // a state of a build before there were strategies: the batch was fixed
+        int last = (int)((Samples - 1) % _trainCount % _batches.Nominal + 1);
+        long samples = Samples - (Applied?.Size ?? last);
+        return new StepPlan(step, (int)(samples / _trainCount), samples % _trainCount, Applied?.Size ?? last,
+            Applied?.LearningRate ?? RateAt(step, samples, last))
+        { Assignment = Assignment };
+    }
 
     /// <summary>The planner's part of the state of version <c>Current.Step</c>. A stop that was asked for from outside is no part of it.</summary>
     public TrainingState Save() => new()
@@ -107,6 +146,7 @@ public sealed class StepPlanner
         Keep = Current.Keep,
         DecidedStop = _decidedStop,
         Plateau = _plateau,
+        Batch = _batch,
         Divergence = Diverged,
     };
 
@@ -119,6 +159,7 @@ public sealed class StepPlanner
         (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
         (_evaluated, _decidedStop, _plateau) = (state.Evaluated, state.DecidedStop, state.Plateau);
         Diverged = state.Divergence;
+        (_batch, _measured) = (state.Batch ?? _batches.Begin(), default);
         Current = state.Step == 0 && Diverged is null ? PlanOf(0) : WithBarriers(PlanOf(state.Step), null);
         Current = Current with { Evaluate = Current.Evaluate && !state.Evaluated, Keep = state.Keep, Stop = Current.Stop ?? state.DecidedStop };
     }
@@ -134,6 +175,8 @@ public sealed class StepPlanner
         if (Current.Evaluate || Current.Stop is not null)
             throw new InvalidOperationException($"step {Current.Step} has no update: it is a barrier or the end");
         Samples += Current.BatchSize;
+        _batch = _batches.Next(_batch, Current, Samples, _measured);
+        _measured = default;
         _evaluated = false;
         _decidedStop = null;
         if (Current.Checkpoint) CheckpointUnderWay = true;
@@ -150,7 +193,7 @@ public sealed class StepPlanner
         long done = next.Step;
         if (Diverged is not null) next = next with { Stop = StopReason.Diverged };
         else if (requestedStop is { } requested) next = next with { Stop = requested };
-        else if (done >= StepsPerEpoch * _spec.Training.Epochs) next = next with { Stop = StopReason.Epochs };
+        else if (_length.HasEpochs(Samples, _batch.Progress)) next = next with { Stop = StopReason.Epochs };
         else if (done >= _spec.Stop.MaxSteps) next = next with { Stop = StopReason.MaxSteps };
         else if (Samples >= _spec.Stop.MaxSamples) next = next with { Stop = StopReason.MaxSamples };
         // a run that is interrupted or has diverged ends at once; every other end is measured first
@@ -178,7 +221,7 @@ public sealed class StepPlanner
             Evaluate = false,
             Stop = Current.Stop ?? _requestedStop ?? _decidedStop,
             Keep = selected,
-            LearningRate = RateAt(Current.Step),
+            LearningRate = RateAt(Current.Step, Samples, Current.BatchSize),
         };
         return new EvaluationOutcome(Current, selected);
     }
@@ -193,29 +236,33 @@ public sealed class StepPlanner
         return plan with { Keep = selected, Stop = plan.Stop ?? _requestedStop ?? _decidedStop };
     }
 
+    /// <summary>The plan of the step that begins where <see cref="Samples"/> are done.</summary>
     private StepPlan PlanOf(long step)
     {
-        long epoch = step / StepsPerEpoch;
-        long start = step % StepsPerEpoch * _batchSize;
-        int size = (int)Math.Min(_batchSize, _trainCount - start);
-        return new StepPlan(step, (int)epoch, start, size, RateAt(step))
+        // each sample is visited once an epoch: what was trained on tells where in which epoch the batch begins
+        int size = _batches.SizeOf(_batch, Samples);
+        return new StepPlan(step, (int)(Samples / _trainCount), Samples % _trainCount, size, RateAt(step, Samples, size))
         {
             Assignment = Assignment,
+            MeasuresLeaves = _batches.Source == NoiseSource.Leaves,
             AverageShare = _averaging?.ShareOf(step + 1) ?? 0,
             UsesAverage = HasAverage(step),
         };
     }
 
-    /// <summary>Steps that take at least so many samples.</summary>
-    private long StepsFor(long? samples) => samples is not { } wanted ? long.MaxValue
-        : wanted / _trainCount * StepsPerEpoch + (wanted % _trainCount + _batchSize - 1) / _batchSize;
-
-    private double RateAt(long step) => _averaging?.RateAt(step, ScheduledRate) ?? ScheduledRate(step);
-
-    private double ScheduledRate(long step)
+    private double RateAt(long step, long samples, int size)
     {
-        long samples = step / StepsPerEpoch * _trainCount + step % StepsPerEpoch * _batchSize;
-        return _schedule.RateAt(_baseRate, SchedulePosition.InSteps(step, samples, TotalSteps, StepsPerEpoch)) * (_plateau?.Scale ?? 1);
+        var here = _length.PositionAt(step, samples, _batch.Progress);
+        double rate = _averaging?.RateAt(step, at => ScheduledRate(at == step ? here : _length.NominalAt(at))) ?? ScheduledRate(here);
+        return rate * _batches.RateFactor(_batch, size);
+    }
+
+    private double ScheduledRate(in SchedulePosition position) => _schedule.RateAt(_baseRate, position) * (_plateau?.Scale ?? 1);
+
+    private static BatchPlanner Fixed(int size, long trainCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
+        return new BatchPlanner(new FixedBatch(new FixedBatchOptions { Size = size }), new BatchSpec(), NoiseSource.None, 0, Math.Max(1, trainCount));
     }
 
     private bool HasAverage(long? step) => step is { } version && _averaging?.HasBegun(version) == true;
@@ -230,7 +277,7 @@ public sealed class StepPlanner
 
     private bool EvaluateAt(long done) =>
         (_spec.Evaluate.EverySteps is { } steps && done % steps == 0)
-        || (_spec.Evaluate.EveryEpochs is { } epochs && done % StepsPerEpoch == 0 && done / StepsPerEpoch % epochs == 0);
+        || (_spec.Evaluate.EveryEpochs is { } epochs && Samples % _trainCount == 0 && Samples / _trainCount % epochs == 0);
 
     private bool Select(double value)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Schedules;
 
 namespace DistOpt.Core.Training;
@@ -38,6 +39,10 @@ public sealed record TrainingState
 
     /// <summary>What a schedule that learns of evaluations remembers; null for the others, and before the first evaluation.</summary>
     public PlateauState? Plateau { get; init; }
+
+    /// <summary>What the batch strategy remembers, and the batch under way; null in a state of a build before there were strategies.</summary>
+    public BatchState? Batch { get; init; }
+
     /// <summary>Mean loss of the run's first step; NaN before it.</summary>
     public double FirstLoss { get; init; } = double.NaN;
 

@@ -39,7 +39,9 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     public async Task<IReadOnlyList<NodeStatus>> NodesAsync() => (await AskAsync<NodeList>(new ListNodes()).ConfigureAwait(false)).Nodes;
 
     /// <summary>Asks a node, by its name, to hand over what it has and to leave; answered at once.</summary>
-    public Task<DrainAnswer> DrainAsync(string node) => AskAsync<DrainAnswer>(new DrainNodeNamed(node));
+    /// <param name="incarnation">The one that is meant, so that a repeat does not reach its successor; null = whichever is there.</param>
+    public Task<DrainAnswer> DrainAsync(string node, string? incarnation) =>
+        AskAsync<DrainAnswer>(new DrainNodeNamed(node, incarnation is null ? null : new NodeId(incarnation)));
 
     /// <summary>Asks for the job's end at its next step; answered when that is stored.</summary>
     public Task<StopAnswer> CancelAsync(string id, string? idempotencyKey) =>

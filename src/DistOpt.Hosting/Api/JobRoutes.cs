@@ -71,9 +71,9 @@ internal static class JobRoutes
             var answer = await jobs.CancelAsync(id, key).ConfigureAwait(false);
             return !answer.Known ? NotFound(id) : answer.KeyReused is { } why ? Refused(why) : Results.Accepted();
         });
-        group.MapPost("/nodes/{name}/drain", async (string name) =>
+        group.MapPost("/nodes/{name}/drain", async (string name, string? incarnation) =>
         {
-            var answer = await jobs.DrainAsync(name).ConfigureAwait(false);
+            var answer = await jobs.DrainAsync(name, incarnation).ConfigureAwait(false);
             return answer.Known ? Results.Accepted() : Results.Problem($"there is no node '{name}'", statusCode: StatusCodes.Status404NotFound);
         });
         group.MapGet("/nodes", async () => Json(await jobs.NodesAsync().ConfigureAwait(false), WriteNodes));
@@ -215,6 +215,8 @@ internal static class JobRoutes
             json.WriteNumber("worker_slots", node.WorkerSlots);
             json.WriteNumber("workers_running", node.WorkersRunning);
             json.WriteString("protocol", node.Version);
+            // tells a node from the one that is started in its place
+            json.WriteString("incarnation", node.Node.Value);
             if (node.Leaving) json.WriteBoolean("leaving", true);
             json.WriteEndObject();
         }

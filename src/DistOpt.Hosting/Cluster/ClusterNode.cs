@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Runtime.CompilerServices;
@@ -312,9 +313,13 @@ public sealed class ClusterNode : IAsyncDisposable
     {
         Address At(string endpoint) => Address.Parse($"{NodeConfiguration.Protocol(options)}://{SystemName}@{endpoint}");
         if (options.Join.Length > 0) cluster.JoinSeedNodes(options.Join.Select(At));
-        else if (peers.Count == 0) cluster.Join(cluster.SelfAddress);
-        // first in the list: where none of the others lives any more, it begins a cluster of its own
-        else cluster.JoinSeedNodes([cluster.SelfAddress, .. peers.Select(At)]);
+        else
+        {
+            var living = await LivingAsync(peers, time, cancellationToken).ConfigureAwait(false);
+            if (living.Count == 0) cluster.Join(cluster.SelfAddress);
+            // first in the list: it begins a cluster of its own where all others say that they are in none
+            else cluster.JoinSeedNodes([cluster.SelfAddress, .. living.Select(At)]);
+        }
         string whom = options.Join.Length == 0 ? "a cluster of its own" : string.Join(", ", options.Join);
         try
         {
@@ -326,6 +331,17 @@ public sealed class ClusterNode : IAsyncDisposable
         {
             throw new TimeoutException($"could not join {whom} within {options.JoinTimeout:0.#} s: check that a coordinator runs there and that its port is reachable");
         }
+    }
+
+    /// <summary>Those of the addresses at which somebody listens: only they are worth the wait for an answer (<c>seed-node-timeout</c>).</summary>
+    private static async Task<IReadOnlyList<string>> LivingAsync(IReadOnlyList<string> peers, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var answers = await Task.WhenAll(peers.Select(peer =>
+        {
+            int colon = peer.LastIndexOf(':');
+            return PortProbe.AskAsync(peer[..colon].Trim('[', ']'), int.Parse(peer[(colon + 1)..], CultureInfo.InvariantCulture), time, cancellationToken);
+        })).ConfigureAwait(false);
+        return [.. peers.Where((_, i) => answers[i] == PortAnswer.Accepted)];
     }
 
     private static async Task CheckJournalsAsync(Akka.Cluster.Cluster cluster, string journalId, string place)

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Cluster;
 using Akka.Event;
@@ -14,8 +13,6 @@ namespace DistOpt.Hosting.Cluster;
 /// </summary>
 internal sealed class EndedProcessActor : ReceiveActor
 {
-    private static readonly TimeSpan ProbeTime = TimeSpan.FromSeconds(1);
-
     /// <summary>Asked twice: a process that is being started again on its port may be between two listeners.</summary>
     private static readonly TimeSpan BetweenProbes = TimeSpan.FromMilliseconds(100);
 
@@ -84,27 +81,11 @@ internal sealed class EndedProcessActor : ReceiveActor
 
     private static async Task<bool> ProbeAsync(Address address, TimeProvider time)
     {
-        if (!await IsRefusedAsync(address).ConfigureAwait(false)) return false;
+        if (!await IsRefusedAsync(address, time).ConfigureAwait(false)) return false;
         await Task.Delay(BetweenProbes, time).ConfigureAwait(false);
-        return await IsRefusedAsync(address).ConfigureAwait(false);
+        return await IsRefusedAsync(address, time).ConfigureAwait(false);
     }
 
-    private static async Task<bool> IsRefusedAsync(Address address)
-    {
-        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        using var limit = new CancellationTokenSource(ProbeTime);
-        try
-        {
-            await socket.ConnectAsync(address.Host!, address.Port!.Value, limit.Token).ConfigureAwait(false);
-            return false;
-        }
-        catch (SocketException e)
-        {
-            return e.SocketErrorCode == SocketError.ConnectionRefused;
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
-    }
+    private static async Task<bool> IsRefusedAsync(Address address, TimeProvider time) =>
+        await PortProbe.AskAsync(address.Host!, address.Port!.Value, time).ConfigureAwait(false) == PortAnswer.Refused;
 }

@@ -41,6 +41,12 @@ internal static class NodeConfiguration
         return journal.Journal is { } kept ? setup.WithSetup(kept.Connections()) : setup;
     }
 
+    /// <summary>
+    /// Whether the node begins a cluster of its own when nobody answers. One that was started again has to be sure of that: the others may be slow, or
+    /// keep its address shut for a while, and would wait for it in the cluster that it left.
+    /// </summary>
+    private static bool BeginsCluster(NodeOptions options) => options.Join.Length == 0;
+
     /// <summary>Akka's settings of a node without a file of its own.</summary>
     internal static Config Hocon(NodeOptions options) => ConfigurationFactory.ParseString($$"""
         akka {
@@ -57,6 +63,8 @@ internal static class NodeConfiguration
             log-remote-lifecycle-events = off
             # a coordinator that is started again on its address is reached as soon as it listens
             retry-gate-closed-for = 1s
+            # each side writes on a connection that it opened: of two that are opened at once, Akka may write to the one and read from the other for ever
+            use-passive-connections = off
             # nothing is reached by path but what is listed, and nothing is deployed or killed from afar
             untrusted-mode = on
             trusted-selection-paths = [{{string.Join(", ", TrustedPaths.All.Select(path => $"\"{path}\""))}}]
@@ -69,7 +77,7 @@ internal static class NodeConfiguration
           cluster {
             roles = [{{string.Join(", ", options.Roles)}}]
             log-info = off
-            seed-node-timeout = 2s
+            seed-node-timeout = {{(BeginsCluster(options) ? 10 : 2)}}s
             retry-unsuccessful-join-after = 2s
             failure-detector {
               acceptable-heartbeat-pause = 5s

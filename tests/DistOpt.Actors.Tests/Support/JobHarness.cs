@@ -237,7 +237,7 @@ internal sealed class JobHarness : IAsyncDisposable
     {
         Optimizer = new OptimizerSpec("adam", new AdamOptions { LearningRate = 1e-3 }),
         Schedule = new ScheduleSpec { Options = new ConstantScheduleOptions() },
-        Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = batch }),
+        Batch = new BatchSpec("fixed", new FixedBatchOptions { Size = batch }),
         Training = new TrainingSection { Workers = workers, Servers = servers, GradientShards = shards, Epochs = epochs },
         Evaluate = new EvaluateSection { BatchSize = 7 },
     };

@@ -94,6 +94,34 @@ public sealed class CheckpointTests : IDisposable
         Assert.Contains(sink.Lines, l => l.Text.Contains("no folder for checkpoints"));
     }
 
+    /// <summary>Seconds become a step by the step plan: a checkpoint holds a whole step, and the bits stay.</summary>
+    [Theory]
+    [InlineData(0.1, 3)]
+    // auto: 5 s at least
+    [InlineData(null, 1)]
+    public async Task Checkpoints_come_by_time_or_by_what_they_cost(double? seconds, int checkpoints)
+    {
+        var (spec, store) = Spec(false, new CheckpointSection { EverySeconds = seconds, Auto = seconds is null, Keep = 1000 });
+        spec = spec with { Training = spec.Training with { Epochs = 60 } };
+        var expected = await SameSummary.Undisturbed(spec);
+        var runtime = new LinearRuntime(buffers: true);
+        await using var harness = new JobHarness([runtime]) { CheckpointDirectory = _folder };
+        using var hurry = new ManualResetEventSlim();
+        runtime.BeforeLeaf = (_, _) => hurry.Wait(TimeSpan.FromMilliseconds(20), Token);
+
+        var run = harness.RunAsync(spec, Token);
+        await harness.HeardAsync(w => w.Body is CheckpointDone, checkpoints, Token);
+        hurry.Set();
+        var (end, _) = await run;
+
+        SameSummary.AssertSame(expected, end.Summary);
+        var steps = store.Steps();
+        Assert.True(steps.Count >= checkpoints, $"checkpoints of steps {string.Join(", ", steps)}");
+        var skipped = new List<SkippedCheckpoint>();
+        using var newest = store.OpenNewest(skipped);
+        Assert.Equal((steps[0], 0), (newest!.Step, skipped.Count));
+    }
+
     /// <summary>The last step's checkpoint has been written by then: there is nothing to wait for.</summary>
     [Theory]
     [InlineData(false)]

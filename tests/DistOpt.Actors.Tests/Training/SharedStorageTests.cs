@@ -47,7 +47,7 @@ public sealed class SharedStorageTests : IDisposable
         Assert.DoesNotContain(sink.Lines, l => l.Text.Contains("could not be written"));
         using var checkpoint = Store.OpenNewest([])!;
         Assert.True(checkpoint.Step % 5 == 0 && checkpoint.Step > 20);
-        checkpoint.CheckLayout(new StateLayout(new LinearRuntime(buffers: true).Layout, new Adam(new AdamOptions())));
+        checkpoint.CheckLayout(new StateLayout(new LinearRuntime(buffers: true).Layout, new UpdateRule(new Adam(new AdamOptions()))));
         // after the first evaluation: weights, buffers, two slots of adam, selected weights and buffers
         Assert.Equal(6, checkpoint.Vectors.Count);
         Assert.DoesNotContain(Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories), f => f.Contains(".proof", StringComparison.Ordinal));

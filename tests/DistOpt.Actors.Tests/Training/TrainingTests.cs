@@ -31,21 +31,41 @@ public sealed class TrainingTests
         Assert.Single(sink.Rows, r => r.Split == DataSplit.Test);
     }
 
-    [Fact]
-    public async Task The_bits_depend_on_gradient_shards_alone()
+    [Theory]
+    [InlineData(TrainingSection.Float32)]
+    [InlineData(TrainingSection.Bf16)]
+    public async Task The_bits_depend_on_gradient_shards_alone(string gradients)
     {
         string? expected = null;
         foreach (var (workers, servers, nodes) in new[] { (1, 1, 1), (2, 1, 1), (3, 1, 1), (4, 3, 1), (2, 3, 2), (3, 2, 3), (4, 1, 2), (4, 3, 3), (7, 2, 2) })
         {
             var runtimes = Enumerable.Range(0, nodes).Select(_ => new LinearRuntime(buffers: true)).ToList();
             await using var harness = new JobHarness(runtimes);
-            var (end, sink) = await harness.RunAsync(JobHarness.SpecOf(workers, servers), Token);
+            var spec = JobHarness.SpecOf(workers, servers);
+            var (end, sink) = await harness.RunAsync(spec with { Training = spec.Training with { GradientPrecision = gradients } }, Token);
             Assert.Equal(RunStatus.Completed, end.Summary.Status);
             expected ??= end.Summary.WeightsSha256;
             Assert.True(expected == end.Summary.WeightsSha256, $"other bits with {workers} workers, {servers} servers, {nodes} nodes");
             // the buffer counts what shard 0 saw: floor(b/4) of each batch, 2 of the ten of ten, 0 of the last three
             Assert.Equal([2 * 10 * 2, 21], sink.LastBuffers!);
         }
+    }
+
+    [Fact]
+    public async Task Gradients_in_bfloat16_give_other_bits_and_nearly_the_same_loss()
+    {
+        var losses = new List<double>();
+        var bits = new HashSet<string>();
+        foreach (string gradients in new[] { TrainingSection.Float32, TrainingSection.Bf16 })
+        {
+            await using var harness = new JobHarness([new LinearRuntime(), new LinearRuntime()]);
+            var spec = JobHarness.SpecOf();
+            var (end, _) = await harness.RunAsync(spec with { Training = spec.Training with { GradientPrecision = gradients } }, Token);
+            losses.Add(end.Summary.Validation["loss"]);
+            bits.Add(end.Summary.WeightsSha256!);
+        }
+        Assert.Equal(2, bits.Count);
+        Assert.InRange(losses[1] / losses[0], 0.99, 1.01);
     }
 
     /// <summary>Servers and workers in one memory answer each other so fast that every order of their messages comes up.</summary>

@@ -33,7 +33,7 @@ internal sealed partial class CheckpointRow : IBenchmarkRow
             {
                 Data = new DataSpec { Kind = "images-in-memory", ValidationFraction = 0, TestFraction = 0 },
                 Model = new ModelSpec { Kind = "mlp", Options = new Torch.Models.MlpOptions { Hidden = [6000, 6000, 1500] } },
-                Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = Batch }),
+                Batch = new BatchSpec("fixed", new FixedBatchOptions { Size = Batch }),
                 Training = new TrainingSection { Workers = 1, Servers = 1, GradientShards = 1, Epochs = StepsBetween * (Checkpoints + 1) },
                 Select = new SelectSection { Metric = "train.loss" },
                 Checkpoint = new CheckpointSection { EverySteps = StepsBetween, Keep = 1 },

@@ -23,15 +23,14 @@ internal sealed class TrainingRow : IBenchmarkRow
 
     public IEnumerable<BenchmarkLine> Run(BenchmarkContext context)
     {
-        var app = DistOptApp.Define(builder => builder.AddDataset<ImagesInMemory.NoOptions, SupervisedBatch>("images-in-memory", (_, _) => new ImagesInMemory(Samples)));
         var (hand, one, weak, strong) = (new List<double>(), new List<double>(), new List<double>(), new List<double>());
         for (int round = -1; round < Math.Min(context.Rounds, 9); round++)
         {
             context.CancellationToken.ThrowIfCancellationRequested();
             double byHand = ByHand();
-            double single = Ours(app, 1, 64, context.CancellationToken);
-            double pair = Ours(app, 2, 128, context.CancellationToken);
-            double split = Ours(app, 2, 64, context.CancellationToken);
+            double single = Ours(Workers(1), 64, context.CancellationToken);
+            double pair = Ours(Workers(2), 128, context.CancellationToken);
+            double split = Ours(Workers(2), 64, context.CancellationToken);
             if (round < 0) continue;
             hand.Add(byHand);
             one.Add(single);
@@ -46,15 +45,19 @@ internal sealed class TrainingRow : IBenchmarkRow
 
     private static double Median(List<double> values) => Timing.Of(values).Median;
 
+    private static TrainingSection Workers(int count) => new() { Workers = count, Servers = count, GradientShards = count };
+
     /// <summary>Samples a second over all epochs but the first.</summary>
-    private static double Ours(DistOptAppDefinition app, int workers, int batch, CancellationToken cancellationToken)
+    /// <param name="training">All but the number of epochs.</param>
+    internal static double Ours(TrainingSection training, int batch, CancellationToken cancellationToken)
     {
+        var app = DistOptApp.Define(builder => builder.AddDataset<ImagesInMemory.NoOptions, SupervisedBatch>("images-in-memory", (_, _) => new ImagesInMemory(Samples)));
         var spec = new TrainingSpec
         {
             Data = new DataSpec { Kind = "images-in-memory", ValidationFraction = 0, TestFraction = 0 },
             Model = new ModelSpec { Kind = "mlp", Options = new Torch.Models.MlpOptions { Hidden = [512, 256] } },
-            Batch = new PluginSpec("fixed", new Core.Batching.FixedBatchOptions { Size = batch }),
-            Training = new TrainingSection { Workers = workers, Servers = workers, GradientShards = workers, Epochs = Epochs },
+            Batch = new BatchSpec("fixed", new Core.Batching.FixedBatchOptions { Size = batch }),
+            Training = training with { Epochs = Epochs },
             Select = new SelectSection { Metric = "train.loss" },
         };
         var run = Training.Start(spec, app, new TrainingOptions { WritesRunDirectory = false }, cancellationToken);

@@ -125,7 +125,8 @@ public sealed class ClusterCommandTests
         string[] jobs =
         [
             "\"unprotected\":\"server 0 on n1\",\"limit\":\"2 gradient shards\"", "\"waiting_for\":\"worker 1 on n2 (step 5), for 6 s\"",
-            "\"waiting_for\":\"worker 1 on n2 (step 5), for 9 s\"", "\"limit\":\"2 gradient shards\"",
+            "\"waiting_for\":\"worker 1 on n2 (step 5), for 9 s\"", "\"waiting_for\":\"worker 1 on n2 (step 5), for 31 s\"",
+            "\"waiting_for\":\"worker 1 on n2 (step 5), for 61 s\"", "\"waiting_for\":\"worker 1 on n2 (step 5), for 63 s\"", "\"limit\":\"2 gradient shards\"",
         ];
         int asked = 0;
         using var cluster = new FakeCluster((request, _) => request.RawUrl!.Contains("/rows", StringComparison.Ordinal) ? (200, "application/x-ndjson", "")
@@ -133,8 +134,32 @@ public sealed class ClusterCommandTests
         using var cli = new CliRun();
         Assert.Equal(0, await cli.RunAsync("watch", "j", "--cluster", cluster.Url));
         Assert.Equal(["without a backup: server 0 on n1", "limit: 2 gradient shards", "waits for worker 1 on n2 (step 5), for 6 s", "every server has a backup",
-            "waits no more", "limit: 2 gradient shards"],
+            "waits for worker 1 on n2 (step 5), for 31 s", "waits for worker 1 on n2 (step 5), for 63 s", "waits no more", "limit: 2 gradient shards"],
             cli.Out.Split('\n').Where(l => new[] { "backup", "limit", "waits" }.Any(w => l.Contains(w, StringComparison.Ordinal))));
+    }
+
+    /// <summary>Its supervisor starts another under its name at once.</summary>
+    [Fact]
+    public async Task Drain_waits_until_that_incarnation_has_left_and_names_it_to_the_cluster()
+    {
+        int asked = 0;
+        using var cluster = new FakeCluster((request, _) => request.HttpMethod == "POST" ? (202, Json, "")
+            : (200, Json, $$"""{"nodes":[{"name":"n1:4053","incarnation":"n1:4053#{{(asked++ < 2 ? "aa" : "bb")}}"}]}"""));
+        using var cli = new CliRun();
+        Assert.Equal(0, await cli.RunAsync("drain", "n1:4053", "--cluster", cluster.Url));
+        Assert.Contains("has handed over its work and left", cli.Out);
+        Assert.Equal("POST /api/v1/nodes/n1%3A4053/drain?incarnation=n1%3A4053%23aa",
+            Assert.Single(cluster.Requests, r => r.StartsWith("POST", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task Drain_ends_with_1_when_the_node_has_not_left_in_time()
+    {
+        using var cluster = new FakeCluster((request, _) => request.HttpMethod == "POST" ? (202, Json, "")
+            : (200, Json, """{"nodes":[{"name":"n1:4053","incarnation":"n1:4053#aa"}]}"""));
+        using var cli = new CliRun();
+        Assert.Equal(1, await cli.RunAsync("drain", "n1:4053", "--cluster", cluster.Url, "--timeout", "0"));
+        Assert.Contains("node n1:4053 has not left within 0 s (--timeout)", Assert.Single(cli.ErrorLines()));
     }
 
     [Theory]

@@ -48,6 +48,21 @@ public sealed class LearningRateFindTests
         Assert.False(Directory.Exists(cli.Runs));
     }
 
+    [Theory]
+    [InlineData("noise-scale", "fixed", 24)]
+    [InlineData("growing", "fixed", 24)]
+    [InlineData("fixed", "fixed", 24)]
+    [InlineData("full", "full", null)]
+    public async Task The_sweep_tries_one_rate_a_step_with_the_batch_that_the_strategy_begins_with(string kind, string expected, int? size)
+    {
+        using var cli = new CliRun();
+        string[] sizes = size is null ? [] : ["--set", "batch.size=24"];
+        await cli.RunAsync(["lr-find", "--set", $"batch.kind={kind}", "--set", "batch.learning_rate_scaling=adascale", .. sizes]);
+        var batch = cli.Host.Request!.Spec.Batch;
+        Assert.Equal((expected, Core.Batching.LearningRateScaling.None), (batch.Kind, batch.LearningRateScaling));
+        Assert.Equal(size, (batch.Options as Core.Batching.FixedBatchOptions)?.Size);
+    }
+
     [Fact]
     public async Task Bad_bounds_are_told_at_once()
     {

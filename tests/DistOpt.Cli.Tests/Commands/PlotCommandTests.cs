@@ -99,6 +99,23 @@ public sealed class PlotCommandTests : IDisposable
             .BatchSizes().Sizes);
     }
 
+    [Fact]
+    public void A_batch_whose_reason_is_told_is_drawn_with_its_noise_scale_and_gain()
+    {
+        MetricRow Row(long step, int batch, string reason) => new(step, 0, DataSplit.Train, [new("loss", 1)], 0.1, batch, null, 0)
+        {
+            BatchReason = reason,
+            NoiseScale = 2.5 * batch,
+            AdascaleGain = 1.5,
+        };
+        var run = new RunCurves("a", [Row(10, 64, "noise_scale"), Row(20, 32, "minimum"), Row(23, 5, "epoch_end")], null);
+
+        Assert.Equal([64, 32], run.BatchSizes().Sizes);
+        var figure = new RunFigure([run], byEpoch: false, logLoss: false);
+        Assert.Equal(["loss", "learning_rate", "batch_size", "noise_scale", "adascale_gain"], figure.Names);
+        Assert.Equal([160, 80, 12.5], figure.Panels(["noise_scale"])[0].Series.Single().Y);
+    }
+
     [Theory]
     [InlineData(1e-3, 1e-1, "10⁻³ 10⁻² 10⁻¹")]
     [InlineData(0.15, 2.5, "2·10⁻¹ 5·10⁻¹ 1 2")]

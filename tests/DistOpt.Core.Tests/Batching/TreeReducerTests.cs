@@ -8,13 +8,15 @@ public sealed class TreeReducerTests
 {
     private const int Length = 37;
 
-    [Fact]
-    public void Any_order_of_arrival_and_any_local_reduction_give_the_bits_of_the_recursive_sum()
+    [Theory]
+    [InlineData(GradientPrecision.Float32)]
+    [InlineData(GradientPrecision.Bfloat16)]
+    public void Any_order_of_arrival_and_any_local_reduction_give_the_bits_of_the_recursive_sum(GradientPrecision precision)
     {
         for (int trial = 0; trial < 400; trial++)
         {
             var random = new CounterRandom(1, RandomPurpose.Data, trial);
-            var tree = new ReductionTree(1 + random.NextInt(20));
+            var tree = new ReductionTree(1 + random.NextInt(20), precision);
             var expected = Reference(tree, tree.Root, trial);
             var leases = new List<Lease>();
             var pushes = new List<(TreeNode Node, Lease Lease, LeafResult Result)>();
@@ -190,6 +192,7 @@ public sealed class TreeReducerTests
         if (!tree.Exists(rightNode)) return left;
         var right = Reference(tree, rightNode, trial);
         for (int i = 0; i < Length; i++) left.Values[i] += right.Values[i];
+        if (tree.Precision == GradientPrecision.Bfloat16) Bfloat16.Round(left.Values);
         left.Result.Metrics.Add(right.Result.Metrics);
         return (left.Values, new LeafResult(left.Result.Weight + right.Result.Weight, left.Result.Metrics));
     }

@@ -1,3 +1,4 @@
+using DistOpt.Core.Batching;
 using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
@@ -15,7 +16,7 @@ internal static class CheckpointFixture
 
     public static readonly string[] Slots = ["exp_avg", "exp_avg_sq"];
 
-    public static readonly StateLayout Vectors = new(Layout, new Adam(new AdamOptions()), hasAverage: true);
+    public static readonly StateLayout Vectors = new(Layout, new UpdateRule(new Adam(new AdamOptions())), hasAverage: true);
 
     public static CheckpointManifest Template { get; } = new()
     {
@@ -49,6 +50,16 @@ internal static class CheckpointFixture
             Evaluated = true,
             DecidedStop = StopReason.Target,
             Plateau = new PlateauState { Scale = 0.01, BadEvaluations = 2, CooldownLeft = 1 },
+            Batch = new BatchState
+            {
+                Size = 48,
+                Reason = BatchReason.NoiseScale,
+                RateFactor = 0.5,
+                Progress = 1.0 / 3,
+                Noise = new NoiseState { Trace = 1e9, SquaredNorm = -1e-9, Weight = 0.1, Count = 7, PreviousSquares = 2, PreviousSize = 32 },
+                Applied = new AppliedBatch(9, 1e-3, BatchReason.EpochEnd, null, 1.25),
+                Whole = new AppliedBatch(48, 2e-3, BatchReason.ChangeBound, 12.5, 1.5),
+            },
             LastEpoch = 1,
             SinceRow = since,
         };

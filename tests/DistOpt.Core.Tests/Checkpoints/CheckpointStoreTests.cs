@@ -24,7 +24,7 @@ public sealed class CheckpointStoreTests : IDisposable
         var (expected, read) = (CheckpointFixture.State(12), checkpoint.Manifest.State);
         Assert.Equal(expected with { SinceRow = read.SinceRow }, read);
         Assert.Equal(expected.SinceRow, read.SinceRow);
-        Assert.Equal((1, 10), (checkpoint.Manifest.Epoch, checkpoint.Manifest.BatchStart));
+        Assert.Equal((1, 17, 48), (checkpoint.Manifest.Epoch, checkpoint.Manifest.BatchStart, checkpoint.Manifest.BatchSize));
         Assert.Equal(1.5, checkpoint.Manifest.Run.WallSeconds);
     }
 
@@ -222,7 +222,7 @@ public sealed class CheckpointStoreTests : IDisposable
         using var checkpoint = store.OpenNewest([])!;
         var other = new ParameterLayout([new TensorSlot("w", [61, 40], 0, 2440)], CheckpointFixture.Layout.Buffers);
 
-        Assert.Throws<InvalidDataException>(() => checkpoint.CheckLayout(new StateLayout(other, new Adam(new AdamOptions()), hasAverage: true)));
+        Assert.Throws<InvalidDataException>(() => checkpoint.CheckLayout(new StateLayout(other, new UpdateRule(new Adam(new AdamOptions())), hasAverage: true)));
     }
 
     private sealed class KilledException : Exception;

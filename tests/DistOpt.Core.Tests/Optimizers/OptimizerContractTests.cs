@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Specs;
@@ -52,6 +53,18 @@ public sealed class OptimizerContractTests
         ["clip norm"] = s => s with { Clip = new() { Norm = 0.1 } },
         ["clip global"] = s => s with { Clip = new() { GlobalNorm = 0.5 }, Regularization = new() { L2 = 1e-2 } },
         ["clip all"] = s => s with { Clip = new() { Value = 1, Norm = 1, GlobalNorm = 1 } },
+        ["noise of leaves"] = s => s with
+        {
+            Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale },
+            Training = new() { GradientShards = 4 },
+        },
+        ["noise of consecutive gradients"] = s => s with
+        {
+            Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale },
+            Training = new() { GradientShards = 1 },
+            Clip = new() { Norm = 0.1 },
+            Regularization = new() { L2 = 1e-2 },
+        },
         ["groups"] = s => s with
         {
             Optimizer = s.Optimizer with { DecayBiases = false, Groups = [new() { Match = ["1.*"], LearningRateScale = 0.1, WeightDecay = 0.2 }] },
@@ -80,6 +93,36 @@ public sealed class OptimizerContractTests
             var cut = new OptimizerRun(rule, layout);
             for (int t = 1; t <= 5; t++) cut.Step(t, 1, cuts);
             Assert.Equal(whole.Bits(), cut.Bits());
+            Assert.Equal(whole.Noise(), cut.Noise());
+        }
+    }
+
+    /// <summary>The gradient of the loss alone, without the penalty and before clipping; and nothing of it changes the update.</summary>
+    [Theory, MemberData(nameof(All))]
+    public void Measuring_noise_sees_the_gradient_and_changes_no_weight(string name)
+    {
+        foreach (int shards in new[] { 1, 4 })
+        {
+            var spec = Around["clip all"](Around["penalties"](new TrainingSpec()));
+            var plain = new OptimizerRun(new UpdateRule(Make(name), spec), OptimizerRun.Network);
+            var rule = new UpdateRule(Make(name), spec with
+            {
+                Batch = new BatchSpec { LearningRateScaling = LearningRateScaling.Adascale },
+                Training = new TrainingSection { GradientShards = shards },
+            });
+            var measured = new OptimizerRun(rule, OptimizerRun.Network);
+            for (int t = 1; t <= 4; t++)
+            {
+                plain.Step(t, 0.5f);
+                measured.Step(t, 0.5f);
+                double Sum(Func<int, double> of) => Enumerable.Range(0, 5000).Sum(of);
+                double squares = Sum(i => Math.Pow(OptimizerRun.GradientAt(t, i), 2));
+                double dot = t == 1 || shards > 1 ? 0 : Sum(i => (double)OptimizerRun.GradientAt(t, i) * OptimizerRun.GradientAt(t - 1, i));
+                Assert.Equal(squares, measured.Noise().Squares, squares * 1e-12);
+                Assert.Equal(dot, measured.Noise().Dot, squares * 1e-12);
+            }
+            Assert.Equal(plain.Parameters, measured.Parameters);
+            Assert.Equal(shards == 1 ? "previous_gradient" : null, rule.Slots.Except(rule.Optimizer.Slots).SingleOrDefault());
         }
     }
 

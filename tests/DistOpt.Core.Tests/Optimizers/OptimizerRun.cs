@@ -22,11 +22,11 @@ internal sealed class OptimizerRun
 
     public OptimizerRun(UpdateRule rule, ParameterLayout layout)
     {
-        (_rule, Layout, _sums) = (rule, layout, new TensorNormSums(layout.Parameters.Length));
+        (_rule, Layout, _sums) = (rule, layout, new TensorNormSums(layout.Parameters.Length, rule.Noise));
         Parameters = new float[layout.ParameterCount];
         _gradient = new float[layout.ParameterCount];
-        _partials = new double[2 * Parameters.Length + 2];
-        _slotLayouts = SlotLayout.Of(layout, rule.Optimizer);
+        _partials = new double[4 * Parameters.Length + 4];
+        _slotLayouts = SlotLayout.Of(layout, rule);
         Slots = [.. _slotLayouts.Select(slot => (Memory<float>)new float[slot.Length])];
         var random = new CounterRandom(11, RandomPurpose.InitialWeights);
         foreach (ref float p in Parameters.AsSpan()) p = (float)random.NextGaussian();
@@ -104,8 +104,11 @@ internal sealed class OptimizerRun
         long[] ends = [0, .. cuts.ToArray(), Parameters.Length];
         KeyRange[] ranges = [.. ends.Zip(ends.Skip(1), (a, b) => new KeyRange(a, b))];
         RangeUpdate[] updates = [.. ranges.Select(r => new RangeUpdate(_rule, Layout, r, [.. Slots.Select((s, i) => Part(s, _slotLayouts[i].RangeOf(r)))]))];
-        return _cut[key] = (ranges, updates, new TensorNormReducer(Layout, ranges));
+        return _cut[key] = (ranges, updates, new TensorNormReducer(Layout, ranges, _rule.Noise));
     }
+
+    /// <summary>What the latest step measured of its gradient for batch strategies.</summary>
+    public (double Squares, double Dot) Noise() => _sums.Noise();
 
     /// <summary>Bits of parameters and slots.</summary>
     public int[] Bits() =>

@@ -37,6 +37,23 @@ public sealed class RunDirectoryWriterTests : IDisposable
     }
 
     [Fact]
+    public void A_row_of_a_batch_that_varies_says_why_and_by_what_and_reads_back_equal()
+    {
+        var varied = TrainRow with { BatchReason = "noise_scale", NoiseScale = 61.5, AdascaleGain = 1.25 };
+        using (var writer = Writer("run"))
+        {
+            writer.Started(Started);
+            writer.Row(varied);
+        }
+        Assert.Contains("\"batch_size\":64,\"batch_reason\":\"noise_scale\",\"noise_scale\":61.5,\"adascale_gain\":1.25,", Shared("run/metrics.jsonl"));
+        var row = Assert.Single(RunDirectoryReader.Open(_folder.In("run")).Rows());
+        Assert.Equal(("noise_scale", 61.5, 1.25), (row.BatchReason, row.NoiseScale, row.AdascaleGain));
+        Assert.Equal(varied.Metrics, row.Metrics);
+        var events = TensorBoardFile.Read(Assert.Single(Directory.GetFiles(_folder.In("run"), "events.out.tfevents.*")));
+        Assert.Superset(new HashSet<string?>(["train/batch_size", "train/noise_scale", "train/adascale_gain"]), events.Select(e => e.Item4).ToHashSet());
+    }
+
+    [Fact]
     public void A_metric_cannot_take_the_name_of_a_field()
     {
         using var writer = Writer("run");

@@ -66,6 +66,9 @@ public sealed class SpecWriterTests
             batch:
               kind: fixed
               size: 32
+              learning_rate_scaling: none
+              base_size: auto
+              noise_smoothing: 0.99
             training:
               epochs: 20
               workers: 2
@@ -81,6 +84,7 @@ public sealed class SpecWriterTests
               worker_timeout: 60.0
               node_timeout: 600.0
               coordinator_grace: 600.0
+              gradient_precision: float32
               precision: float32
               device: cpu
             evaluate:
@@ -201,7 +205,18 @@ public sealed class SpecWriterTests
                 WarmupSteps = random.NextInt64(),
                 WarmupStartFactor = Pick<double?>(null, 0.25),
             },
-            Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }),
+            Batch = Pick(
+                new BatchSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }) { NoiseSmoothing = random.NextDouble() },
+                new BatchSpec("random", new RandomBatchOptions { Sizes = [random.Next(1, 1000), 7] }) { LearningRateScaling = LearningRateScaling.Linear },
+                new BatchSpec("growing", new GrowingBatchOptions { Factor = 1 + random.Next(1, 9), MaxSize = Pick<int?>(null, 4096) })
+                {
+                    LearningRateScaling = LearningRateScaling.SquareRoot,
+                    BaseSize = Pick<int?>(null, random.Next(1, 1000)),
+                },
+                new BatchSpec("noise-scale", new NoiseScaleBatchOptions { Multiple = 0.1 + random.NextDouble() })
+                {
+                    LearningRateScaling = LearningRateScaling.Adascale,
+                }),
             Training = new TrainingSection
             {
                 Epochs = random.Next(1, 1_000_001),
@@ -228,6 +243,24 @@ public sealed class SpecWriterTests
                 MaxSeconds = Pick<double?>(null, 0.001 + (random.NextDouble() * 1e8)),
             },
         };
+    }
+
+    [Fact]
+    public void A_field_of_a_later_minor_version_is_written_only_where_it_is_used()
+    {
+        Assert.Equal("old: 1\n", SpecWriter.Write(new Later()));
+        Assert.Equal("old: 1\nnames: [x]\nfactor: 0.5\n", SpecWriter.Write(new Later { Names = ["x"], Factor = 0.5 }));
+    }
+
+    private sealed record Later
+    {
+        public int Old { get; init; } = 1;
+
+        [AddedIn("1.1")]
+        public ImmutableArray<string> Names { get; init; } = [];
+
+        [AddedIn("1.1")]
+        public double? Factor { get; init; }
     }
 
     /// <summary>Equality by value through lists, without the writer's or the binder's help.</summary>

@@ -7,6 +7,7 @@ namespace DistOpt.EndToEnd.Tests.Cluster;
 /// Processes of a cluster stand still (SIGSTOP: a machine that swaps, a debugger, a hypervisor that moves it), with all their connections open.
 /// Shortly: nobody is thrown out. For long: whoever it was is thrown out, the job goes on without it, and it ends with exit code 3 once it runs again.
 /// </summary>
+[Collection(Alone.Name)]
 public sealed class PauseTests
 {
     private const int StepsAnEpoch = 43;

@@ -8,6 +8,7 @@ namespace DistOpt.EndToEnd.Tests.Cluster;
 /// cut machine had pushed counts once.
 /// </summary>
 [Trait("Category", "Long")]
+[Collection(Alone.Name)]
 public sealed class SplitTests : IDisposable
 {
     private static readonly string[] Machines = ["10.0.0.1", "10.0.0.2", "10.0.0.3"];

@@ -7,6 +7,7 @@ using DistOpt.Torch.Models;
 namespace DistOpt.EndToEnd.Tests.Runs;
 
 /// <summary>Training in a program that goes on afterwards.</summary>
+[Collection(Alone.Name)]
 public sealed class LeakTests
 {
     private const int Runs = 20;
@@ -19,7 +20,7 @@ public sealed class LeakTests
         {
             Model = new ModelSpec { Kind = "mlp", Options = new MlpOptions { Hidden = [2048, 512] } },
             Training = new TrainingSection { Epochs = 2, Workers = 2, Servers = 3 },
-            Batch = new PluginSpec("fixed", new FixedBatchOptions { Size = 512 }),
+            Batch = new BatchSpec("fixed", new FixedBatchOptions { Size = 512 }),
         };
         using var folder = new TestFolder();
         for (int i = 0; i < 4; i++) await RunAsync(i);

@@ -7,6 +7,7 @@ using static TorchSharp.torch;
 namespace DistOpt.EndToEnd.Tests.Runs;
 
 /// <summary>A saved run in a program that only infers.</summary>
+[Collection(Alone.Name)]
 public sealed class PredictorTests(DefaultRun run) : IClassFixture<DefaultRun>
 {
     private const int Slice = 256;

@@ -31,6 +31,13 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     private const string Token = "the-token-of-the-tests";
     private static readonly TimeSpan PollInterval = TimeSpan.FromMilliseconds(50);
 
+    /// <summary>Below the ports that the system gives to whoever asks for any: a process that comes back must find its own free.</summary>
+    private const int FirstPort = 20_000;
+
+    private const int Ports = 12_000;
+
+    private static int _nextPort = Environment.ProcessId * 10;
+
     private readonly int[] _ports = FreePorts(3);
     private readonly List<ClusterProcess> _processes = [];
     private readonly HttpClient _http;
@@ -211,10 +218,21 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     /// <summary>Ports of this machine that nobody listens on.</summary>
     public static int[] FreePorts(int count)
     {
-        var probes = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToList();
-        foreach (var probe in probes) probe.Start();
-        int[] ports = [.. probes.Select(p => ((IPEndPoint)p.LocalEndpoint).Port)];
-        foreach (var probe in probes) probe.Dispose();
+        int[] ports = new int[count];
+        for (int i = 0; i < count;)
+        {
+            int port = FirstPort + (Interlocked.Increment(ref _nextPort) % Ports);
+            using var probe = new TcpListener(IPAddress.Loopback, port) { ExclusiveAddressUse = true };
+            try
+            {
+                probe.Start();
+                ports[i++] = port;
+            }
+            catch (SocketException)
+            {
+                // somebody has it: the next one
+            }
+        }
         return ports;
     }
 

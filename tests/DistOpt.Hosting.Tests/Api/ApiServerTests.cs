@@ -12,6 +12,8 @@ namespace DistOpt.Hosting.Tests.Api;
 
 public sealed class ApiServerTests : IAsyncLifetime
 {
+    private const int JobsMax = 3;
+
     private readonly string _root = Directory.CreateTempSubdirectory("distopt-api-").FullName;
     private ClusterNode _node = null!;
     private ApiServer _api = null!;
@@ -21,7 +23,7 @@ public sealed class ApiServerTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        var options = new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Token = "t0ken", DataRoot = _root };
+        var options = new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Token = "t0ken", DataRoot = _root, JobsMax = JobsMax };
         _node = await ClusterNode.StartAsync(options, LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
         _api = await ApiServer.StartAsync(_node, new LinearParts(), NullLoggerFactory.Instance, TimeProvider.System, Token);
         _http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_api.Port}") };
@@ -113,6 +115,35 @@ public sealed class ApiServerTests : IAsyncLifetime
     {
         Assert.Equal(HttpStatusCode.NotFound, (await _http.GetAsync("/api/v1/jobs/nope", Token)).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await _http.PostAsync("/api/v1/jobs/nope/cancel", null, Token)).StatusCode);
+    }
+
+    [Fact]
+    public async Task Jobs_above_the_limit_are_refused_until_there_is_room_and_a_repeat_of_an_accepted_one_is_not()
+    {
+        string waiting = LinearParts.Yaml(workers: 5000, shards: 5000);
+        for (int i = 0; i < JobsMax; i++)
+        {
+            using var accepted = await Post(waiting, $"key-{i}");
+            Assert.Equal(HttpStatusCode.Accepted, accepted.StatusCode);
+        }
+
+        using var above = await Post(waiting, "above");
+        using var repeat = await Post(waiting, "key-0");
+
+        Assert.Equal(HttpStatusCode.TooManyRequests, above.StatusCode);
+        Assert.Contains($"the limit is {JobsMax}", (await Json(above)).GetProperty("detail").GetString());
+        Assert.Equal(HttpStatusCode.Accepted, repeat.StatusCode);
+        string id = (await Json(repeat)).GetProperty("id").GetString()!;
+        (await _http.PostAsync($"/api/v1/jobs/{id}/cancel", null, Token)).Dispose();
+        while ((await Get($"/api/v1/jobs/{id}")).GetProperty("status").GetString() is not "cancelled") { }
+        HttpStatusCode status;
+        do
+        {
+            using var again = await Post(waiting, "above");
+            status = again.StatusCode;
+        }
+        while (status == HttpStatusCode.TooManyRequests);
+        Assert.Equal(HttpStatusCode.Accepted, status);
     }
 
     [Fact]

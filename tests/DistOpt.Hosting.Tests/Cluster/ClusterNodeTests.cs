@@ -17,10 +17,13 @@ public sealed class ClusterNodeTests
 {
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task A_job_over_three_nodes_has_the_bits_of_a_local_one()
+    [Theory]
+    [InlineData(TrainingSection.Float32)]
+    [InlineData(TrainingSection.Bf16)]
+    public async Task A_job_over_three_nodes_has_the_bits_of_a_local_one(string gradients)
     {
         var spec = new LinearParts().Read(LinearParts.Yaml(workers: 3, servers: 2));
+        spec = spec with { Training = spec.Training with { GradientPrecision = gradients } };
         var local = await LocalJobHost.RunAsync(new JobId("local"), spec, LinearParts.Of(new LinearRuntime(buffers: true)), new RecordingSink(),
             JobStorage.None, TimeProvider.System);
 

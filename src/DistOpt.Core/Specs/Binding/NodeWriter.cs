@@ -33,8 +33,17 @@ internal sealed class NodeWriter(Func<FieldShape, bool>? keep = null)
     }
 
     private IEnumerable<MappingEntry> Fields(RecordShape shape, object record) => shape.Fields
-        .Where(f => keep is null || keep(f))
+        .Where(f => (keep is null || keep(f)) && !(f.LeftOutAtDefault && IsDefault(shape, f, record)))
         .Select(f => new MappingEntry(f.Name, WriteValue(f.Type, f.Property.GetValue(record))));
+
+    private bool IsDefault(RecordShape shape, FieldShape field, object record)
+    {
+        var (own, usual) = (field.Property.GetValue(record), field.Property.GetValue(shape.Create()));
+        // records hold lists, which are not equal by what is in them
+        return Equals(own, usual) || SpecYamlText.Write(Alone(own)) == SpecYamlText.Write(Alone(usual));
+
+        MappingNode Alone(object? value) => new([new MappingEntry(field.Name, WriteValue(field.Type, value))]);
+    }
 
     private MappingNode WritePlugin(FieldType type, PluginSpec plugin) => new(
     [

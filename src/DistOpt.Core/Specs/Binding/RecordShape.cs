@@ -14,6 +14,9 @@ internal sealed record FieldShape(string Name, PropertyInfo Property, FieldType 
 
     public bool OutsideIdentity { get; init; }
 
+    /// <summary>Whether it is not written at its default (<see cref="AddedInAttribute"/>).</summary>
+    public bool LeftOutAtDefault { get; init; }
+
     /// <summary>Whether the file has to give it.</summary>
     public bool Required { get; init; }
 }
@@ -103,6 +106,7 @@ internal sealed class RecordShape
             Description = attributes.OfType<DescriptionAttribute>().FirstOrDefault()?.Description,
             OutsideIdentity = attributes.OfType<OutsideIdentityAttribute>().Any() || name is "path"
                 || name.EndsWith("_path", StringComparison.Ordinal),
+            LeftOutAtDefault = attributes.OfType<AddedInAttribute>().Any(),
             Required = attributes.Any(a => a is RequiredAttribute or RequiredMemberAttribute),
         };
     }

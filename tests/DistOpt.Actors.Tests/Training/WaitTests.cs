@@ -1,0 +1,158 @@
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>What jobs say while they wait, and that no wait is without a limit.</summary>
+public sealed class WaitTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public async Task A_job_without_room_says_what_it_lacks_and_the_one_behind_it_whose_turn_it_is_and_both_for_how_long()
+    {
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], slots: 2);
+        var spec = JobHarness.SpecOf(workers: 3);
+
+        var first = harness.RunAsync(spec, Token, "job-1");
+        await harness.StatusAsync(j => j.Job.Value == "job-1" && j.Waiting is not null, Token);
+        var second = harness.RunAsync(spec, Token, "job-2");
+        var front = await harness.StatusAsync(j => j is { Job.Value: "job-1", Waiting: not null }, Token);
+        var behind = await harness.StatusAsync(j => j is { Job.Value: "job-2", Waiting: not null }, Token);
+
+        Assert.Matches(@"^1 more worker slots \(nodes offer 2\), for \d+ s$", front.Waiting);
+        Assert.Matches(@"^room behind job job-1, which was submitted before it and has none yet, for \d+ s$", behind.Waiting);
+        harness.Join(new LinearRuntime(buffers: true));
+        Assert.Equal(RunStatus.Completed, (await first).End.Summary.Status);
+        Assert.Equal(RunStatus.Completed, (await second).End.Summary.Status);
+    }
+
+    [Fact]
+    public async Task A_job_that_has_lost_its_nodes_fails_after_the_limit_with_what_it_lacks()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, epochs: 4);
+        spec = spec with { Training = spec.Training with { NodeTimeout = 1 } };
+        await using var harness = LinearCluster.Of(2, roles: [[], ["worker", "server"]]);
+        var gate = new StepGate(step: 7);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await Task.WhenAll(harness.Jobs.KillAsync(1), Task.Run(gate.Release, Token));
+        var waiting = await harness.Jobs.StatusAsync(j => j.Waiting is not null || j.SummaryJson is not null, Token);
+        var (end, _) = await run;
+
+        Assert.Matches(@"^1 more worker slots \(nodes offer 0\), for \d+ s$", waiting.Waiting);
+        Assert.Equal(RunStatus.Failed, end.Summary.Status);
+        Assert.Contains("no nodes to go on with for 1 s (training.node_timeout): the job waits for 1 more worker slots", end.Summary.Error);
+    }
+
+    [Fact]
+    public async Task Steps_go_on_without_a_coordinator_for_its_grace_and_then_wait_for_the_next_one()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, shards: 2, epochs: 40);
+        // no barrier on the way
+        spec = spec with
+        {
+            Training = spec.Training with { CoordinatorGrace = 1, WorkerTimeout = 30 },
+            Evaluate = spec.Evaluate with { EveryEpochs = 40 },
+        };
+        var expected = await Undisturbed(spec);
+        string[][] roles = [[], ["worker"], ["server"]];
+        List<LinearRuntime> runtimes = [.. roles.Select(_ => new LinearRuntime(buffers: true))];
+        await using var harness = new JobHarness(runtimes, roles: roles, isJournaled: true);
+        var gate = new StepGate(step: 25);
+        using var hurry = new ManualResetEventSlim();
+        long latest = 0;
+        runtimes[1].BeforeLeaf = (plan, shard) =>
+        {
+            gate.Pass(plan, shard);
+            InterlockedMax(ref latest, plan.Step);
+            // so slow that the grace ends before the job does
+            if (plan.Step > 25) hurry.Wait(TimeSpan.FromMilliseconds(20), Token);
+        };
+
+        var run = harness.RunDurableAsync(spec, _folder, Token);
+        await gate.Reached(Token);
+        await harness.KillCoordinatorAsync();
+        gate.Release();
+        // it stands still: not one of fifty steps' time brings another
+        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
+        long held = -1;
+        for (int still = 0; still < 10;)
+        {
+            await pause.WaitForNextTickAsync(Token);
+            long now = Interlocked.Read(ref latest);
+            (held, still) = (now, now == held ? still + 1 : 0);
+        }
+        Assert.InRange(held, 26, 40 * 11 - 2);
+        hurry.Set();
+        harness.RestartCoordinator(new LinearRuntime(buffers: true));
+        var (summary, _) = await run;
+
+        AssertSame(expected, summary);
+        Assert.Equal((1, 0), (summary.CoordinatorRestarts, summary.Rollbacks));
+    }
+
+    [Theory]
+    [InlineData(4, "4 gradient shards, one for each worker: more workers would have nothing to do")]
+    [InlineData(2, null)]
+    public async Task A_job_says_when_its_gradient_shards_limit_how_many_workers_can_help(int workers, string? limit)
+    {
+        var runtime = new LinearRuntime();
+        await using var harness = new JobHarness([runtime]);
+        var gate = new StepGate(step: 3);
+        runtime.BeforeLeaf = gate.Pass;
+
+        var run = harness.RunAsync(JobHarness.SpecOf(workers, shards: 4), Token);
+        await gate.Reached(Token);
+        var status = await harness.StatusAsync(j => j.State == "training", Token);
+        gate.Release();
+        await run;
+
+        Assert.Equal((workers, limit), (status.Workers, status.Limit));
+    }
+
+    [Fact]
+    public async Task A_server_is_shown_as_unprotected_until_a_backup_has_caught_up()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, epochs: 40);
+        spec = spec with { Training = spec.Training with { Replicas = 1 } };
+        await using var harness = LinearCluster.Of(2, roles: [["worker"], ["server"]]);
+        StepGate gate = new(step: 3), later = new(step: 400);
+        harness.Runtimes[0].BeforeLeaf = (plan, shard) =>
+        {
+            gate.Pass(plan, shard);
+            later.Pass(plan, shard);
+        };
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        var alone = await harness.Jobs.StatusAsync(j => j.State == "training", Token);
+        harness.Jobs.Join(new LinearRuntime(buffers: true), "server");
+        var meanwhile = await harness.Jobs.StatusAsync(j => j.Servers.Any(s => s.Backup is not null), Token);
+        gate.Release();
+        await harness.Jobs.SeededAsync(Token);
+        var seeded = await harness.Jobs.StatusAsync(j => j.Servers.Count > 0, Token);
+        later.Release();
+        await run;
+
+        Assert.Equal("server 0 on name-1", alone.Unprotected);
+        Assert.Contains(meanwhile.Unprotected, new[] { "server 0 on name-1 (its backup on name-2 is being seeded)", null });
+        Assert.Equal(meanwhile.Unprotected is null, meanwhile.Servers[0].IsProtected);
+        Assert.Equal((null, "name-2", true), (seeded.Unprotected, seeded.Servers[0].Backup, seeded.Servers[0].IsProtected));
+    }
+
+    private static void InterlockedMax(ref long to, long value)
+    {
+        long now;
+        while (value > (now = Interlocked.Read(ref to)) && Interlocked.CompareExchange(ref to, value, now) != now) { }
+    }
+}

@@ -1,0 +1,101 @@
+using DistOpt.Core.Batching;
+using DistOpt.Core.Optimizers;
+using DistOpt.Core.Schedules;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Tests.Specs;
+
+namespace DistOpt.Core.Tests.Batching;
+
+/// <summary>Batches as they stand in a spec.</summary>
+public sealed class BatchSpecTests
+{
+    private static readonly SpecBinder Binder = new(TestCatalogs.All with { Optimizers = OptimizerCatalog.Default, Schedules = ScheduleCatalog.Default });
+
+    [Theory]
+    [InlineData("{ size: 0 }", "batch.size: is 0, but must be at least 1")]
+    [InlineData("{ kind: random, min: 65 }", "batch.min: is 65, but must be at most 64, the max; lower it or raise max")]
+    [InlineData("{ kind: random, sizes: [16, 0] }", "batch.sizes[1]: is 0, but must be at least 1")]
+    [InlineData("{ kind: growing, factor: 1 }", "batch.factor: is 1, but must be above 1 and at most 1000")]
+    [InlineData("{ kind: growing, milestones: [5, 5] }", "batch.milestones: is [5, 5], but must ascend")]
+    [InlineData("{ kind: growing, max_size: 31 }", "batch.max_size: is 31, but must be at least 32, the size that it begins with; raise it")]
+    [InlineData("{ kind: noise-scale, max_size: 31 }", "batch.max_size: is 31, but must be at least 32, the size that it begins with; raise it")]
+    [InlineData("{ kind: noise-scale, min_size: 33 }", "batch.min_size: is 33, but must be at most 32, the size that it begins with; lower it")]
+    [InlineData("{ kind: noise-scale, max_change: 0.5 }", "batch.max_change: is 0.5, but must be above 1 and at most 1000")]
+    [InlineData("{ kind: noise-scale, interval: 0 }", "batch.interval: is 0, but must be at least 1")]
+    [InlineData("{ noise_smoothing: 1 }", "batch.noise_smoothing: is 1, but must be at least 0 and below 1")]
+    [InlineData("{ base_size: 16 }",
+        "batch.base_size: is 16, but learning_rate_scaling is none; set linear, square-root or adascale, or leave base_size away")]
+    [InlineData("{ learning_rate_scaling: sqrt }",
+        "batch.learning_rate_scaling: is 'sqrt', but must be one of none, linear, square-root, adascale")]
+    public void What_cannot_be_meant_is_one_clear_line(string batch, string expected)
+    {
+        var error = Assert.Throws<SpecException>(() => Binder.ParseTraining($"batch: {batch}"));
+        Assert.Equal(expected, Assert.Single(error.Violations) is var v ? $"{v.Path}: {v.Message}" : null);
+    }
+
+    [Fact]
+    public void An_unknown_strategy_is_told_with_those_that_exist()
+    {
+        var error = Assert.Throws<SpecException>(() => Binder.Default(["batch=ranom"]));
+        Assert.Contains("Available: fixed, full, random, growing, noise-scale", Assert.Single(error.Violations).Message);
+    }
+
+    [Theory]
+    [InlineData("optimizer: gd")]
+    [InlineData("optimizer: { kind: gd, learning_rate: 0.5 }\nbatch:")]
+    [InlineData("optimizer: gd\nbatch: full")]
+    [InlineData("optimizer: gd\nbatch: { learning_rate_scaling: linear, base_size: 16 }")]
+    public void Gradient_descent_takes_the_whole_training_part_unasked(string yaml)
+    {
+        var spec = Binder.ParseTraining(yaml);
+        Assert.Equal("full", spec.Batch.Kind);
+        Assert.IsType<FullBatchOptions>(spec.Batch.Options);
+    }
+
+    [Fact]
+    public void Gradient_descent_takes_the_whole_training_part_unasked_in_code_and_by_settings()
+    {
+        Assert.Equal("full", Binder.Check(new TrainingSpec { Optimizer = new OptimizerSpec("gd") }).Batch.Kind);
+        Assert.Equal("full", Binder.Default(["optimizer=gd"]).Batch.Kind);
+        Assert.Equal("fixed", Binder.Default(["optimizer=sgd"]).Batch.Kind);
+        var again = Binder.ParseTraining(SpecWriter.Write(Binder.Default(["optimizer=gd"])));
+        Assert.Equal("full", again.Batch.Kind);
+    }
+
+    [Theory]
+    [InlineData("fixed")]
+    [InlineData("random")]
+    [InlineData("growing")]
+    [InlineData("noise-scale")]
+    public void Gradient_descent_with_another_batch_is_refused(string batch)
+    {
+        var error = Assert.Throws<SpecException>(() => Binder.Default(["optimizer=gd", $"batch={batch}"]));
+        Assert.Equal(("batch.kind", $"is '{batch}', but optimizer 'gd' takes the whole training part in every step; "
+            + "leave 'batch' away or set it to full, or use optimizer sgd"), Assert.Single(error.Violations) is var v ? (v.Path, v.Message) : default);
+    }
+
+    [Fact]
+    public void Every_strategy_has_the_scaling_of_the_rate_and_a_listing_shows_it()
+    {
+        foreach (var entry in BatchCatalog.Default.Entries)
+        {
+            var spec = Binder.Default([$"batch={entry.Name}", "batch.learning_rate_scaling=square-root", "batch.base_size=16"]);
+            Assert.Equal((LearningRateScaling.SquareRoot, 16), (spec.Batch.LearningRateScaling, spec.Batch.BaseSize));
+        }
+        var listing = CatalogListing.Find(Binder.Catalogs, "batches");
+        Assert.Equal(["learning_rate_scaling", "base_size", "noise_smoothing"], listing.CommonFields.Select(f => f.Name));
+    }
+
+    [Theory]
+    [InlineData("fixed", LearningRateScaling.None, 4, NoiseSource.None)]
+    [InlineData("growing", LearningRateScaling.SquareRoot, 1, NoiseSource.None)]
+    [InlineData("fixed", LearningRateScaling.Adascale, 4, NoiseSource.Leaves)]
+    [InlineData("random", LearningRateScaling.Adascale, 1, NoiseSource.Consecutive)]
+    [InlineData("noise-scale", LearningRateScaling.None, 2, NoiseSource.Leaves)]
+    [InlineData("noise-scale", LearningRateScaling.None, 1, NoiseSource.Consecutive)]
+    public void Noise_is_measured_where_somebody_needs_it(string batch, LearningRateScaling scaling, int shards, NoiseSource expected)
+    {
+        var spec = Binder.Default([$"batch={batch}", $"training.gradient_shards={shards}", "training.workers=1"]);
+        Assert.Equal(expected, BatchPlanner.SourceOf(spec with { Batch = spec.Batch with { LearningRateScaling = scaling } }));
+    }
+}
