@@ -50,9 +50,9 @@ internal sealed class FakeCluster : IDisposable
             {
                 context = await _listener.GetContextAsync();
             }
-            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+            catch (Exception e) when (!_listener.IsListening && e is HttpListenerException or ObjectDisposedException or InvalidOperationException)
             {
-                return; // stopped
+                return; // stopped, perhaps between two requests
             }
             string body = await new StreamReader(context.Request.InputStream).ReadToEndAsync();
             lock (Requests) Requests.Add($"{context.Request.HttpMethod} {context.Request.RawUrl}");

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using DistOpt.EndToEnd.Tests.Support;
 
 namespace DistOpt.EndToEnd.Tests.Cluster;
@@ -8,7 +9,7 @@ namespace DistOpt.EndToEnd.Tests.Cluster;
 /// Processes of a cluster are killed one after the other, and sometimes two at once, while a job runs: it ends by itself with the bits of the
 /// undisturbed run. Many more kills: <c>DISTOPT_KILLS=200</c> and the trait <c>Category=Long</c>.
 /// </summary>
-public sealed class KillTests
+public sealed partial class KillTests
 {
     /// <summary>Steps of the job for each kill, so that all fall between 10 and 90 % of them.</summary>
     private const int StepsAKill = 1000;
@@ -48,6 +49,7 @@ public sealed class KillTests
         var done = new Dictionary<NodeKind, int>();
         long step = total / 10;
         int rollbacks = 0;
+        var checkpoints = new List<(int Rollbacks, long Step)>();
         // each wait has its limit, and the way to there is long in the long form
         for (long near = 0; near < step; near += StepsAKill) await cluster.JobAsync(id, j => j.GetProperty("step").GetInt64() > near, $"steps after {near}");
         for (int kill = 0; kill < kills;)
@@ -63,10 +65,16 @@ public sealed class KillTests
             bool isDouble = kill % 7 == 3 && kill + 1 < kills;
             var second = isDouble ? Victim(cluster, job, kind == NodeKind.Worker ? NodeKind.Coordinator : NodeKind.Worker) : null;
             TestContext.Current.TestOutputHelper?.WriteLine($"{DateTime.UtcNow:HH:mm:ss} kill {kill}: {kind} {second?.Kind}, {job}");
-            cluster.Kill(victim);
+            if (kind == NodeKind.Server && replicas == 0 && job.TryGetProperty("checkpoint_step", out var checkpoint))
+                checkpoints.Add((rollbacks, checkpoint.GetInt64()));
+            await cluster.KillAsync(victim);
             if (second is not null)
             {
-                cluster.Kill(second);
+                using var look = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
+                limit.CancelAfter(ProgramProcess.Patience);
+                while (await cluster.IsAsync(id, j => IsWhole(j, 0, replicas)) is true) await look.WaitForNextTickAsync(limit.Token);
+                await cluster.KillAsync(second);
                 Count(second.Kind);
             }
             Count(kind);
@@ -93,8 +101,28 @@ public sealed class KillTests
         else
         {
             Assert.InRange(summary.GetProperty("rollbacks").GetInt32(), rollbacks, done.GetValueOrDefault(NodeKind.Server) * 2);
+            AssertNewest(checkpoints, Path.Combine(cluster.Folder.In("coordinator"), ended.GetProperty("run").GetString()!, "log.jsonl"));
         }
     }
+
+    /// <summary>Whoever goes back goes to a checkpoint that is no older than the newest one at the time of each loss before.</summary>
+    /// <param name="checkpoints">For each loss: how often the job had gone back until then, and the newest checkpoint.</param>
+    private static void AssertNewest(List<(int Rollbacks, long Step)> checkpoints, string log)
+    {
+        int told = 0;
+        foreach (string line in File.ReadLines(log))
+        {
+            var step = BackTo().Match(JsonDocument.Parse(line).RootElement.GetProperty("text").GetString()!);
+            if (!step.Success) continue;
+            long newest = checkpoints.Where(c => c.Rollbacks <= told).Select(c => c.Step).DefaultIfEmpty(0).Max();
+            Assert.True(long.Parse(step.Groups[1].Value, CultureInfo.InvariantCulture) >= newest, $"the checkpoint of step {newest} was there: {line}");
+            told++;
+        }
+        Assert.True(told > 0, "nobody went back");
+    }
+
+    [GeneratedRegex("goes back to the checkpoint of step ([0-9]+)")]
+    private static partial Regex BackTo();
 
     private static bool IsWhole(JsonElement job, long step, int replicas) => job.GetProperty("status").GetString() == "training"
         && job.GetProperty("step").GetInt64() > step && job.GetProperty("workers").GetInt32() == 3

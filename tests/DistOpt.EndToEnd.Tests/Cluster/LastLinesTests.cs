@@ -17,7 +17,7 @@ public sealed class LastLinesTests
             """);
         await cluster.JobAsync(id, j => j.GetProperty("step").GetInt64() > 30, "steps after the exception");
         var victim = cluster.Processes.First(p => p.Kind == NodeKind.Worker);
-        cluster.Kill(victim);
+        await cluster.KillAsync(victim);
         var job = await cluster.JobAsync(id, j => j.TryGetProperty(FailureJson.Field, out var f) && f.GetArrayLength() == 2, "two failures");
         await using var show = await ProgramProcess.RunAsync(ProgramProcess.Cli, cluster.Folder.Path, cluster.ClientEnvironment, "show", id);
 

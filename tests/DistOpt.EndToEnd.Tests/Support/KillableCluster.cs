@@ -78,11 +78,25 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         return _processes.Where(p => p.Kind == kind && (kind == NodeKind.Coordinator || nodes.Contains(p.Name))).OrderBy(p => p.Number);
     }
 
-    /// <summary>Kills the process, and starts another in its place at once.</summary>
-    public void Kill(ClusterProcess victim)
+    /// <summary>Kills the process, and starts another in its place as soon as it has ended: its ports are free no sooner.</summary>
+    public async Task KillAsync(ClusterProcess victim)
     {
         victim.Process.KillHard();
+        await victim.Process.EndAsync();
         Replace(victim);
+    }
+
+    /// <summary>Whether the job is at this moment as wanted; null while the coordinator does not answer.</summary>
+    public async Task<bool?> IsAsync(string id, Func<JsonElement, bool> isAsWanted)
+    {
+        try
+        {
+            return isAsWanted(JsonDocument.Parse(await _http.GetStringAsync($"/api/v1/jobs/{id}", TestContext.Current.CancellationToken)).RootElement);
+        }
+        catch (HttpRequestException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Starts another in the place of one that has ended or is about to.</summary>
