@@ -72,6 +72,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<AskCheckpoint>(_ => Guard(OnAsked));
         Receive<CheckpointDue>(_ => Guard(OnCheckpointDue));
         Receive<CheckpointGathered>(gathered => Guard(() => OnGathered(gathered)));
+        Receive<CheckpointMoved>(moved => Guard(() => OnMoved(moved)));
+        Receive<CheckpointLacks>(lacks => Guard(() => OnLacks(lacks)));
         Receive<CheckpointWritten>(written => Guard(() => OnWritten(written)));
         Receive<CheckpointFailed>(failed => Guard(() => OnCheckpointFailed(failed)));
         Receive<CheckpointStored>(stored => Guard(() => CheckpointIsOver(stored.Step)));
