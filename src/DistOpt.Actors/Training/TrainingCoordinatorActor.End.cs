@@ -254,6 +254,12 @@ internal sealed partial class TrainingCoordinatorActor
     private void OnGiveUp()
     {
         if (_ended) return;
+        if (_topology is null && _epoch == 0)
+        {
+            string room = _wait?.Whom ?? "room behind jobs that were submitted before it";
+            Fail($"the job has not begun within {Spec.Training.StartTimeout:0.#} s (training.start_timeout): it waits for {room}");
+            return;
+        }
         if (_topology is null)
         {
             Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_wait?.Whom}");
