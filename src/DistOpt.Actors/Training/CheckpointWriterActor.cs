@@ -12,6 +12,16 @@ namespace DistOpt.Actors.Training;
 /// <summary>Checkpoint writer to training coordinator: all slices are there. Answered by <see cref="CommitCheckpoint"/>.</summary>
 internal sealed record CheckpointGathered(long Step) : INoSerializationVerificationNeeded;
 
+/// <summary>Checkpoint writer to training coordinator: one more slice is there, or one more file is on the disk.</summary>
+internal sealed record CheckpointMoved(long Step) : INoSerializationVerificationNeeded;
+
+/// <summary>Training coordinator to checkpoint writer: whose slices of a step's checkpoint are missing? Answered by <see cref="CheckpointLacks"/>.</summary>
+/// <param name="Ranges">Of the servers, in their order.</param>
+internal sealed record AskCheckpointLacks(long Step, IReadOnlyList<KeyRange> Ranges) : INoSerializationVerificationNeeded;
+
+/// <param name="Servers">Their indices; none = all slices have come.</param>
+internal sealed record CheckpointLacks(long Step, IReadOnlyList<int> Servers) : INoSerializationVerificationNeeded;
+
 /// <param name="Run">What the run has reached.</param>
 internal sealed record CommitCheckpoint(long Step, ManifestRun Run) : INoSerializationVerificationNeeded;
 
@@ -62,6 +72,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
         Receive<TensorArrived>(OnTensor);
         Receive<PartWritten>(OnPartWritten);
         Receive<CommitCheckpoint>(OnCommit);
+        Receive<AskCheckpointLacks>(OnAsked);
         Receive<CollectInEpoch>(collect =>
         {
             (_epoch, _step) = (collect.JobEpoch, -1);
@@ -114,6 +125,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
             Fail(e);
             return;
         }
+        Context.Parent.Tell(new CheckpointMoved(_step));
         if (_isTold || !_draft!.IsComplete) return;
         _isTold = true;
         Context.Parent.Tell(new CheckpointGathered(_step));
@@ -131,7 +143,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
         if (_draft is not { } draft || commit.Step != _step) return;
         try
         {
-            string path = draft.Commit(commit.Run);
+            string path = draft.Commit(commit.Run, () => Context.Parent.Tell(new CheckpointMoved(_step)));
             _store.Prune(_step, _keep);
             double seconds = _serverSeconds + _services.Time.GetElapsedTime(_begunAt).TotalSeconds;
             Context.Parent.Tell(new CheckpointWritten(_step, path, _copySeconds, seconds));
@@ -141,6 +153,14 @@ internal sealed class CheckpointWriterActor : ReceiveActor
             Context.Parent.Tell(new CheckpointFailed(_step, e));
         }
         GiveUp();
+    }
+
+    private void OnAsked(AskCheckpointLacks ask)
+    {
+        var servers = Enumerable.Range(0, ask.Ranges.Count);
+        IReadOnlyList<int> lacking = ask.Step > _step ? [.. servers]
+            : ask.Step == _step && _draft is { } draft ? [.. servers.Where(s => draft.Lacks(ask.Ranges[s], isFirst: s == 0))] : [];
+        Context.Parent.Tell(new CheckpointLacks(ask.Step, lacking));
     }
 
     private void Fail(Exception error)

@@ -86,11 +86,14 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         public bool Ending { get; set; }
     }
 
+    private sealed record OpeningTimeIsUp(SubmitJob Submission, CancellationTokenSource GiveUp) : INoSerializationVerificationNeeded;
+
     private void Running()
     {
         Receive<SubmitJob>(Submit);
         Receive<SubmitDurableJob>(Submit);
         Receive<TrainingCoordinatorActor.JobOpened>(opened => OnOpened(opened.Job));
+        Receive<OpeningTimeIsUp>(OnOpeningTimeIsUp);
         Receive<OfferAnswered>(OnAnswered);
         Receive<JobEnded>(OnEnded);
         Receive<StopJob>(OnStop);
@@ -123,13 +126,37 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         Count();
         // opening model and data, and writing results, block: a thread of its own
-        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new TrainingCoordinatorActor(submission, _services))
+        var giveUp = new CancellationTokenSource();
+        var isGivenUp = giveUp.Token;
+        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new TrainingCoordinatorActor(submission, _services, isGivenUp))
             .WithDispatcher(_services.ComputeDispatcher), $"training-{++_started}-{Uri.EscapeDataString(submission.Job.Value)}");
+        Timers.StartSingleTimer(submission.Job, new OpeningTimeIsUp(submission, giveUp), TimeSpan.FromSeconds(submission.Spec.Training.StartTimeout));
+    }
+
+    /// <summary>User code that opens data and model cannot be stopped: the job ends without it, and what it still opens is closed at once.</summary>
+    private void OnOpeningTimeIsUp(OpeningTimeIsUp late)
+    {
+        var (submission, training) = (late.Submission, late.Submission.Spec.Training);
+        if (Find(submission.Job) is not { Opened: false, Ending: false }) return;
+        late.GiveUp.Cancel();
+        OnEnded(new JobEnded(submission.Job, new RunSummary
+        {
+            Job = submission.Job.Value,
+            Status = RunStatus.Failed,
+            StopReason = StopReason.Failed,
+            Error = string.Create(CultureInfo.InvariantCulture,
+                $"the job's data and model have not been opened within {training.StartTimeout:0.#} s (training.start_timeout) on node {_services.Name}"),
+            Workers = training.Workers,
+            Servers = training.Servers,
+            GradientShards = training.GradientShards ?? 0,
+            CoordinatorRestarts = submission.Recovery?.Restarts ?? 0,
+        }, null));
     }
 
     private void OnOpened(JobId id)
     {
         if (Find(id) is not { } job) return;
+        Timers.Cancel(id);
         job.Opened = true;
         OfferNodes();
     }
@@ -179,6 +206,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         if (Find(ended.Job) is not { Ending: false } job) return;
         (job.Ending, job.Workers) = (true, null);
+        Timers.Cancel(ended.Job);
         ReleaseLeaving();
         if (ended.Summary.Status == RunStatus.Failed) _services.Meter.Failure(FailureKind.Job);
         _log.Of(ended.Job).Info("job ended: {State}", RunJson.Name(ended.Summary.Status));

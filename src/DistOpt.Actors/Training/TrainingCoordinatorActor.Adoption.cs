@@ -105,7 +105,11 @@ internal sealed partial class TrainingCoordinatorActor
         {
             _epoch = found.Epoch + 1;
             EndLeftBehind();
-            if (hasBegun) _rollbacks++;
+            if (hasBegun)
+            {
+                _rollbacks++;
+                NoteRollback();
+            }
             _nextReplica = found.NextReplica;
             Enter("placing");
             Timers.StartSingleTimer(NodesTimer, new GiveUp(), TimeSpan.FromSeconds(Spec.Training.NodeTimeout));

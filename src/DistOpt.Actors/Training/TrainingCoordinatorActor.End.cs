@@ -239,6 +239,7 @@ internal sealed partial class TrainingCoordinatorActor
         _answered.Clear();
         foreach (var server in _wirePlacement.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new AskWaiting());
         foreach (var replica in _wirePlacement.Replicas) Send(replica.Peer.Node, NodeActors.Replica, new AskWaiting());
+        AskWhatIsNotSaved();
         Timers.StartSingleTimer("give-up", new GiveUp(), AnswerTime);
     }
 
@@ -253,6 +254,12 @@ internal sealed partial class TrainingCoordinatorActor
     private void OnGiveUp()
     {
         if (_ended) return;
+        if (_topology is null && _epoch == 0)
+        {
+            string room = _wait?.Whom ?? "room behind jobs that were submitted before it";
+            Fail($"the job has not begun within {Spec.Training.StartTimeout:0.#} s (training.start_timeout): it waits for {room}");
+            return;
+        }
         if (_topology is null)
         {
             Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_wait?.Whom}");
@@ -262,13 +269,20 @@ internal sealed partial class TrainingCoordinatorActor
             ? _topology.Nodes.Where(n => _state == "preparing" ? !_prepared.ContainsKey(new NodeId(n)) : !_acknowledged.Contains(new NodeId(n))).ToList()
             : _topology.Servers.Select(s => s.Node).Distinct().Where(n => !_answered.Contains(new NodeId(n))).ToList();
         string doing = _state switch { "preparing" => " (opening model and data)", "starting" => " (starting its actors)", _ => ", which does not answer" };
-        string whom = string.Join(", ", silent.Select(n => $"node {NameOf(n)}{doing}").Concat(_late).Distinct(StringComparer.Ordinal));
+        // at the end nobody computes: what servers and workers say is of a step that never comes
+        bool isSaving = _state is "saving" or "collecting";
+        string whom = string.Join(", ", silent.Select(n => $"node {NameOf(n)}{doing}").Concat(isSaving ? NotSaved() : _late).Distinct(StringComparer.Ordinal));
         if (whom.Length == 0) whom = "its servers";
         double silence = _progress.Silence.TotalSeconds;
         WaitFor(whom, silence);
         TellStatus();
         if (silence < Spec.Training.WorkerTimeout) return;
-        var late = new HashSet<string>(silent.Count > 0 ? silent : _lateNodes, StringComparer.Ordinal);
+        if (_state == "saving" && silent.Count == 0)
+        {
+            GiveUpSaving(whom);
+            return;
+        }
+        var late = new HashSet<string>(silent.Count > 0 ? silent : isSaving ? [] : _lateNodes, StringComparer.Ordinal);
         // others can do it, unless it is everyone
         bool othersCompute = late.Count > 0 && _topology.Replicas.Any(r => !late.Contains(r.Node)) && !_topology.IsFixed;
         if (!othersCompute)

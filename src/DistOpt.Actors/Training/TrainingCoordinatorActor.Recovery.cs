@@ -225,12 +225,15 @@ internal sealed partial class TrainingCoordinatorActor
         {
             _rollbacks++;
             _stepsRedone += Math.Max(0, _progress.CurrentStep - (_latestCheckpoint ?? 0));
-            Note("warning", $"server state was lost: the job goes back to {(_latestCheckpoint is { } step ? $"the checkpoint of step {step}" : "its beginning")}");
+            NoteRollback();
         }
         if (_restorer is not null) Context.Stop(_restorer);
         BackToTraining();
         PlaceAnew(topology);
     }
+
+    private void NoteRollback() =>
+        Note("warning", $"server state was lost: the job goes back to {(_latestCheckpoint is { } step ? $"the checkpoint of step {step}" : "its beginning")}");
 
     private void PlaceAnew(JobTopology topology)
     {

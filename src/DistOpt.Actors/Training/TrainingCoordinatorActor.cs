@@ -54,9 +54,12 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private (string Whom, DateTimeOffset Since)? _wait;
     private bool _ended;
 
-    public TrainingCoordinatorActor(SubmitJob submission, NodeServices services)
+    private readonly CancellationToken _isGivenUp;
+
+    /// <param name="isGivenUp">Cancelled when opening the job has taken too long: it has ended then.</param>
+    public TrainingCoordinatorActor(SubmitJob submission, NodeServices services, CancellationToken isGivenUp)
     {
-        (_submission, _services) = (submission, services);
+        (_submission, _services, _isGivenUp) = (submission, services, isGivenUp);
         _progress = new JobProgress(services.Time);
         _begunAt = services.Time.GetUtcNow();
         Receive<OfferedNodes>(offered => Guard(() => OnOffered(offered.Nodes)));
@@ -72,6 +75,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<AskCheckpoint>(_ => Guard(OnAsked));
         Receive<CheckpointDue>(_ => Guard(OnCheckpointDue));
         Receive<CheckpointGathered>(gathered => Guard(() => OnGathered(gathered)));
+        Receive<CheckpointMoved>(moved => Guard(() => OnMoved(moved)));
+        Receive<CheckpointLacks>(lacks => Guard(() => OnLacks(lacks)));
         Receive<CheckpointWritten>(written => Guard(() => OnWritten(written)));
         Receive<CheckpointFailed>(failed => Guard(() => OnCheckpointFailed(failed)));
         Receive<CheckpointStored>(stored => Guard(() => CheckpointIsOver(stored.Step)));
@@ -94,11 +99,14 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Guard(() =>
         {
             _handle = _services.Runtimes.Acquire(_submission.Job, Spec);
+            // the job was given up meanwhile: it has no results any more
+            if (_isGivenUp.IsCancellationRequested) return;
             CheckServers(_handle.Runtime.Layout);
             _sink = _submission.Sink(_handle.Runtime);
             OpenCheckpoints();
             Enter("placing");
             OpenRecovery();
+            if (_epoch == 0) Timers.StartSingleTimer(NodesTimer, new GiveUp(), TimeSpan.FromSeconds(Spec.Training.StartTimeout));
             Context.Parent.Tell(new JobOpened(_submission.Job));
         });
     }

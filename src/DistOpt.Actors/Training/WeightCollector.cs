@@ -48,6 +48,10 @@ internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) :
         Complete = _buffersArrived && _arrived.Sum(r => r.Length) == layout.ParameterCount;
     }
 
+    /// <summary>Whether what the server of a range sends has not come yet.</summary>
+    /// <param name="isFirst">Whether it is the one that sends the buffers.</param>
+    public bool Lacks(KeyRange range, bool isFirst) => !_arrived.Contains(range) || (isFirst && !_buffersArrived);
+
     public TensorLease? Accept(in TensorHeader header)
     {
         var target = Target(header);

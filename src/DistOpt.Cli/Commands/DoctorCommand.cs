@@ -7,6 +7,9 @@ namespace DistOpt;
 /// <summary><c>doctor</c>: what DistOpt needs of this machine, each line ok or with the remedy.</summary>
 internal static class DoctorCommand
 {
+    /// <summary>Settings of the node that is to run here which may stand in the environment.</summary>
+    private static readonly string[] s_ofNode = ["bind", "advertise", "port", "tensor_port", "api_port", "certificate", "certificate_key", "ca", "token_file"];
+
     public static Command Create(Bind bind)
     {
         var cluster = GlobalOptions.Cluster();
@@ -32,11 +35,16 @@ internal static class DoctorCommand
             {
                 var (host, control) = ClusterChecks.ParseEndpoint("--join", node);
                 int tensor = invocation.Parse.GetValue(tensorPort) ?? control + 1, api = invocation.Parse.GetValue(apiPort) ?? control + 2;
-                var ports = await ClusterChecks.PortsAsync(host, control, tensor, api, invocation.Interrupt).ConfigureAwait(false);
+                var own = NodeSettings.Read(invocation, invocation.Parse.GetValue(config), s_ofNode.Select(f => (f, default(string), false)));
+                bool joins = invocation.Parse.GetValue(join) is not null;
+                var name = joins ? await JoinChecks.NameAsync(host, invocation.Interrupt).ConfigureAwait(false) : null;
+                if (name is not null) checks.Add(name);
+                // a host whose name is not known has no ports
+                var ports = name?.Status == DoctorStatus.Failed ? []
+                    : await ClusterChecks.PortsAsync(host, control, tensor, api, invocation.Interrupt).ConfigureAwait(false);
                 checks.AddRange(ports);
-                var own = NodeSettings.Read(invocation, invocation.Parse.GetValue(config), []);
                 // without an API that answers there is nobody to ask
-                if (invocation.Parse.GetValue(join) is not null && ports.All(p => p.Status == DoctorStatus.Ok))
+                if (joins && ports.Count > 0 && ports.All(p => p.Status == DoctorStatus.Ok))
                     checks.AddRange(await new JoinChecks(own, host, invocation.Console).AllAsync(control, tensor, api,
                         invocation.Interrupt).ConfigureAwait(false));
             }

@@ -28,7 +28,7 @@ internal sealed class JoinChecks(NodeOptions own, string host, AppConsole consol
 
     public async Task<IReadOnlyList<DoctorCheck>> AllAsync(int control, int tensor, int api, CancellationToken ct)
     {
-        var checks = new List<DoctorCheck> { await NameAsync("name", host, ct).ConfigureAwait(false) };
+        var checks = new List<DoctorCheck>();
         var violations = new List<SpecViolation>();
         using var tls = NodeTls.Load(own, violations);
         checks.AddRange(violations.Select(v => DoctorCheck.Failed("certificate", v.ToString(), "check the settings of the node (--config node.yaml)")));
@@ -42,8 +42,10 @@ internal sealed class JoinChecks(NodeOptions own, string host, AppConsole consol
         return checks;
     }
 
-    private static async Task<DoctorCheck> NameAsync(string check, string name, CancellationToken ct)
+    /// <summary>Whether this machine knows the other one's name; where it does not, there is nothing else to check.</summary>
+    public static async Task<DoctorCheck> NameAsync(string name, CancellationToken ct)
     {
+        const string check = "name";
         try
         {
             var addresses = await Dns.GetHostAddressesAsync(name, ct).ConfigureAwait(false);

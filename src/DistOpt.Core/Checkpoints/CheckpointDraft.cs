@@ -24,6 +24,18 @@ public sealed class CheckpointDraft : IDisposable
     /// <summary>Whether every place of every vector of the state has come.</summary>
     public bool IsComplete => _manifest is not null && _vectors.Values.All(v => v.Missing == 0);
 
+    /// <summary>Whether slices of the server that holds a range of the parameters are still missing.</summary>
+    /// <param name="isFirst">Whether it is the one that sends the buffers too, and says what the state is.</param>
+    public bool Lacks(KeyRange range, bool isFirst)
+    {
+        if (isFirst && _manifest is null) return true;
+        // whether the state has selected weights is not known before it is described
+        var certain = _layout.Vectors(_manifest?.State.HasSelected ?? false).Select(v => v.Part);
+        return certain.Select(part => _vectors[part]).Any(v => CheckpointPart.IsBuffers(v.Of.Part)
+            ? isFirst && v.Missing > 0
+            : v.Begun.Where(b => range.Contains(b.Key)).Sum(b => b.Value) < range.Length);
+    }
+
     /// <summary>Says what the state is; vectors that it does not have are dropped, also where slices of them have come.</summary>
     /// <param name="manifest">Without its files.</param>
     public void Describe(CheckpointManifest manifest)
@@ -66,11 +78,12 @@ public sealed class CheckpointDraft : IDisposable
 
     /// <summary>Flushes and hashes every file, writes the manifest, and puts the checkpoint in its place.</summary>
     /// <param name="run">What the run has reached by now.</param>
+    /// <param name="onFile">Called whenever one more file is whole and on the disk.</param>
     /// <returns>Path of the checkpoint.</returns>
     /// <exception cref="InvalidOperationException">Slices are missing.</exception>
     /// <exception cref="IOException">The disk is full, or fails, or a file is not what servers have written; nothing that was complete before is
     /// lost.</exception>
-    public string Commit(ManifestRun run)
+    public string Commit(ManifestRun run, Action? onFile = null)
     {
         if (!IsComplete || _manifest is not { } manifest) throw new InvalidOperationException("slices of the checkpoint are missing");
         var files = new List<ManifestFile>();
@@ -92,6 +105,7 @@ public sealed class CheckpointDraft : IDisposable
                 hash = Checkpoint.HashOf(path);
             }
             files.Add(new ManifestFile(vector.Of.FileName, new FileInfo(path).Length, hash));
+            onFile?.Invoke();
         }
         byte[] bytes = (manifest with { Files = [.. files], Run = run }).ToBytes();
         _store.At("write " + CheckpointManifest.FileName);
@@ -113,7 +127,7 @@ public sealed class CheckpointDraft : IDisposable
     {
         if (range.End > vector.Length) throw new ArgumentException($"the range {range} is not within {vector.Of.FileName} of {vector.Length} places", nameof(range));
         // servers own disjoint ranges and cut them alike: a slice is a repeat as a whole or not at all
-        if (range.IsEmpty || !vector.Begun.Add(range.Begin)) return false;
+        if (range.IsEmpty || !vector.Begun.TryAdd(range.Begin, range.Length)) return false;
         vector.Missing -= range.Length;
         return true;
     }
@@ -122,7 +136,7 @@ public sealed class CheckpointDraft : IDisposable
     {
         public readonly CheckpointVector Of = of;
         public readonly long Length = length;
-        public readonly HashSet<long> Begun = [];
+        public readonly Dictionary<long, long> Begun = [];
         public readonly List<WrittenSlice> Slices = [];
         public long Missing = length;
         public VectorFile? File;

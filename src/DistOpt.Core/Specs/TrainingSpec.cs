@@ -352,6 +352,11 @@ public sealed record TrainingSection
     [OutsideIdentity]
     public double NodeTimeout { get; init; } = 600;
 
+    [Description("Seconds that a job may take to open its data and model, and as many that it waits for room before it begins; then it fails")]
+    [Range(1.0, 604_800.0)]
+    [OutsideIdentity]
+    public double StartTimeout { get; init; } = 604_800;
+
     [Description("Seconds for which a job goes on without its coordinator before it waits at its next barrier")]
     [Range(1.0, 604_800.0)]
     [OutsideIdentity]

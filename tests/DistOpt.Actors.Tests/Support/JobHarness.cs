@@ -100,6 +100,26 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>Sees every tensor frame before it is sent, with the channel of its sender.</summary>
     public Action<ITensorChannel, TensorPeer, TensorHeader, IWireMessage?, TensorLease>? OnFrame { get; set; }
 
+    /// <summary>Tensor frames that do not go out before <see cref="LetGo"/>.</summary>
+    public Func<TensorHeader, bool>? Holds { get; set; }
+
+    private readonly System.Collections.Concurrent.ConcurrentQueue<(TensorHeader Header, Action Send)> _held = new();
+
+    /// <summary>Sends what was held, of the frames that are meant; others stay.</summary>
+    public void LetGo(Func<TensorHeader, bool> isMeant)
+    {
+        var holds = Holds;
+        Holds = h => holds?.Invoke(h) == true && !isMeant(h);
+        for (int i = _held.Count; i > 0 && _held.TryDequeue(out var held); i--)
+        {
+            if (isMeant(held.Header)) held.Send();
+            else _held.Enqueue(held);
+        }
+    }
+
+    /// <summary>The clock of all nodes; their timers are those of the actor system.</summary>
+    public ShiftedTime Time { get; } = new();
+
     private async Task StopAsync(int index)
     {
         var node = _nodes[index];
@@ -210,6 +230,7 @@ internal sealed class JobHarness : IAsyncDisposable
             Channel = new WatchedChannel(_network.Open(id), this),
             SharedFolder = path => SharedFolder(i, path),
             IsAlone = _isAlone,
+            Time = Time,
             Runtimes = new JobRuntimes(runtime),
             Specs = new SameSpec(this),
             Optimizer = spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),
@@ -304,6 +325,12 @@ internal sealed class JobHarness : IAsyncDisposable
         public void Send(TensorPeer to, in TensorHeader header, IWireMessage? meta, TensorLease payload)
         {
             owner.OnFrame?.Invoke(inner, to, header, meta, payload);
+            if (owner.Holds?.Invoke(header) == true)
+            {
+                var held = header;
+                owner._held.Enqueue((held, () => inner.Send(to, held, meta, payload)));
+                return;
+            }
             inner.Send(to, header, meta, payload);
         }
 

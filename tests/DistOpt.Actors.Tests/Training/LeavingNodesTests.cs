@@ -126,7 +126,11 @@ public sealed class LeavingNodesTests : IDisposable
         var known = await harness.Jobs.Coordinator.Ask<DrainAnswer>(new DrainNodeNamed("name-1"), Token);
         var unknown = await harness.Jobs.Coordinator.Ask<DrainAnswer>(new DrainNodeNamed("name-9"), Token);
 
-        Assert.Equal((true, false), (known.Known, unknown.Known));
+        // another incarnation of that name: a command that comes again does not reach it
+        var former = await harness.Jobs.Coordinator.Ask<DrainAnswer>(new DrainNodeNamed("name-0", new NodeId("node-9")), Token);
+
+        Assert.Equal((true, false, false), (known.Known, unknown.Known, former.Known));
         await harness.Jobs.HeardAsync(d => d.Body is DrainNode, 1, Token);
+        Assert.Single(harness.Jobs.Wires, d => d.Body is DrainNode);
     }
 }

@@ -97,6 +97,9 @@ public sealed class LossOfCoordinatorTests : IDisposable
         Assert.Equal((1, rollbacks), (summary.CoordinatorRestarts, summary.Rollbacks));
         Assert.True(summary.ServerFailures > 0);
         Assert.Equal(rows, Rows(sink));
+        string[] back = [.. sink.Lines.Select(l => l.Text).Where(t => t.Contains("goes back to"))];
+        Assert.Equal(rollbacks, back.Length);
+        Assert.All(back, text => Assert.Matches(@"^server state was lost: the job goes back to the checkpoint of step \d+$", text));
     }
 
     [Fact]

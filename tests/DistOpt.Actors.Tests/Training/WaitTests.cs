@@ -1,4 +1,5 @@
 using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -32,6 +33,54 @@ public sealed class WaitTests : IDisposable
         harness.Join(new LinearRuntime(buffers: true));
         Assert.Equal(RunStatus.Completed, (await first).End.Summary.Status);
         Assert.Equal(RunStatus.Completed, (await second).End.Summary.Status);
+    }
+
+    [Fact]
+    public async Task A_job_that_gets_no_room_fails_after_the_limit_with_what_it_lacks_or_behind_whom_it_is()
+    {
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], slots: 2);
+        var spec = JobHarness.SpecOf(workers: 3);
+        spec = spec with { Training = spec.Training with { StartTimeout = 2 } };
+
+        // without a limit that could come true here, so that the next one stays behind it
+        var front = harness.RunAsync(JobHarness.SpecOf(workers: 4), Token, "job-1");
+        await harness.StatusAsync(j => j is { Job.Value: "job-1", Waiting: not null }, Token);
+        var (behind, _) = await harness.RunAsync(spec, Token, "job-2");
+        harness.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Cancelled), Akka.Actor.ActorRefs.NoSender);
+        await front;
+        var (first, _) = await harness.RunAsync(spec, Token, "job-3");
+
+        Assert.Equal((RunStatus.Failed, RunStatus.Failed), (behind.Summary.Status, first.Summary.Status));
+        Assert.Equal("the job has not begun within 2 s (training.start_timeout): it waits for room behind jobs that were submitted before it",
+            behind.Summary.Error);
+        Assert.Equal("the job has not begun within 2 s (training.start_timeout): it waits for 1 more worker slots (nodes offer 2)", first.Summary.Error);
+    }
+
+    [Fact]
+    public async Task A_job_whose_data_and_model_are_not_opened_fails_after_the_limit_and_those_behind_it_run()
+    {
+        using var opens = new ManualResetEventSlim();
+        var runtime = new LinearRuntime(buffers: true);
+        int opened = 0;
+        runtime.BeforeOpen = () =>
+        {
+            if (Interlocked.Increment(ref opened) == 1) opens.Wait(Token);
+        };
+        await using (var harness = new JobHarness([runtime]))
+        {
+            var spec = JobHarness.SpecOf();
+
+            var (stuck, sink) = await harness.RunAsync(spec with { Training = spec.Training with { StartTimeout = 1 } }, Token, "job-1");
+            var (next, _) = await harness.RunAsync(spec, Token, "job-2");
+            opens.Set();
+
+            Assert.Equal(RunStatus.Failed, stuck.Summary.Status);
+            Assert.Equal("the job's data and model have not been opened within 1 s (training.start_timeout) on node name-0", stuck.Summary.Error);
+            Assert.Null(sink.Start);
+            Assert.Equal(RunStatus.Completed, next.Summary.Status);
+        }
+        // what was opened too late is closed again
+        Assert.Equal((2, 2), (runtime.Opened, runtime.Disposed));
     }
 
     [Fact]

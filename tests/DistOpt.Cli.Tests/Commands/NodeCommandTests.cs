@@ -50,6 +50,36 @@ public sealed class NodeCommandTests
     }
 
     [Fact]
+    public async Task A_whole_run_is_downloaded_from_the_node_that_has_it()
+    {
+        using var stop = new CancellationTokenSource();
+        using var node = new CliRun { UsesRealHost = true, Interrupt = stop.Token };
+        using var cli = new CliRun { UsesRealHost = true };
+        string[] ports = [.. Enumerable.Range(0, 3).Select(_ => $"{FakeCluster.FreePort()}")];
+        var running = node.RunAsync("node", "--port", ports[0], "--tensor-port", ports[1], "--api-port", ports[2], "--data-root", node.Folder);
+        cli.Environment["DISTOPT_CLUSTER"] = $"http://127.0.0.1:{ports[2]}";
+        cli.Environment.Remove("DISTOPT_PATIENCE");
+        string spec = cli.Write("spec.yaml", "model: { kind: function, expression: \"x^2\", variables: { x: 2 } }\ntraining: { epochs: 3, workers: 1 }\n");
+
+        Assert.True(await cli.RunAsync("submit", spec, "--watch") == 0, cli.Error + node.Error);
+        string id = cli.Out.Split('\n')[0];
+        Assert.True(await cli.RunAsync("download", id, "--out", cli.In("there"), "--format", "json") == 0, cli.Error);
+
+        string run = Assert.Single(Directory.GetDirectories(node.Folder, $"*-{id}", SearchOption.AllDirectories));
+        var there = Directory.GetFiles(cli.In("there")).ToDictionary(f => Path.GetFileName(f)!, File.ReadAllBytes);
+        var here = Directory.GetFiles(run).Where(f => there.ContainsKey(Path.GetFileName(f))).ToDictionary(f => Path.GetFileName(f)!, File.ReadAllBytes);
+        foreach (string file in (string[])["spec.yaml", "metrics.jsonl", "model.safetensors", "last.safetensors", "log.jsonl", "summary.json"])
+            Assert.Contains(file, there.Keys);
+        Assert.Equal(here, there);
+        Assert.Equal(there.Count, cli.Json().GetProperty("files").GetInt32());
+        Assert.Equal(there.Values.Sum(b => (long)b.Length), cli.Json().GetProperty("bytes").GetInt64());
+        Assert.Empty(Directory.GetDirectories(cli.In("there")));
+        Assert.Equal(0, await cli.RunAsync("show", cli.In("there")));
+        await stop.CancelAsync();
+        Assert.Equal(0, await running);
+    }
+
+    [Fact]
     public async Task A_port_in_use_is_bad_input()
     {
         using var taken = new TcpListener(IPAddress.Loopback, 0);

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using DistOpt.Cli.Tests.Cluster;
 using DistOpt.Cli.Tests.Support;
+using DistOpt.Hosting;
 using DistOpt.Protocol;
 
 namespace DistOpt.Cli.Tests.Commands;
@@ -117,6 +118,65 @@ public sealed class ShowAndDoctorTests
                 .ToDictionary(c => c.GetProperty("name").GetString()!, c => (c.GetProperty("status").GetString()!, c.GetProperty("text").GetString()!));
         }
     }
+
+    [Fact]
+    public async Task Doctor_that_is_to_join_says_that_a_name_is_not_known()
+    {
+        using var cli = new CliRun();
+        Assert.Equal(1, await cli.RunAsync("doctor", "--join", "no-such-node.invalid:4053", "--format", "json"));
+        var name = Check(cli, "name");
+        Assert.Equal("failed", name.GetProperty("status").GetString());
+        Assert.StartsWith("no-such-node.invalid is not known here", name.GetProperty("text").GetString());
+        Assert.Contains("/etc/hosts", name.GetProperty("remedy").GetString());
+    }
+
+    [Theory]
+    [InlineData(0, "ok", "the same on both")]
+    [InlineData(20, "warning", "the other one is +")]
+    [InlineData(-20, "warning", "the other one is -")]
+    [InlineData(100, "failed", "the other one is +")]
+    [InlineData(-100, "failed", "the other one is -")]
+    public async Task Doctor_that_is_to_join_says_how_far_the_clock_there_is_off(int seconds, string status, string text)
+    {
+        using var cluster = Node(seconds, _ => """{"reached":true}""");
+        using var cli = new CliRun();
+        await JoinAsync(cli, cluster);
+        var clock = Check(cli, "clock");
+        Assert.Equal(status, clock.GetProperty("status").GetString());
+        Assert.StartsWith(text, clock.GetProperty("text").GetString());
+    }
+
+    [Fact]
+    public async Task Doctor_that_is_to_join_names_the_port_that_is_closed_for_the_other_node()
+    {
+        using var cli = new CliRun();
+        string[] own = [.. Enumerable.Range(0, 3).Select(_ => $"{FakeCluster.FreePort()}")];
+        (cli.Environment["DISTOPT_PORT"], cli.Environment["DISTOPT_TENSOR_PORT"], cli.Environment["DISTOPT_API_PORT"]) = (own[0], own[1], own[2]);
+        using var cluster = Node(0, url => url.EndsWith($"port={own[1]}", StringComparison.Ordinal)
+            ? """{"reached":false,"error":"Connection refused"}""" : """{"reached":true}""");
+
+        Assert.Equal(1, await JoinAsync(cli, cluster));
+
+        Assert.Equal(["ok", "failed", "ok"], ((string[])["control port back", "tensor port back", "api port back"]).Select(c => Check(cli, c).GetProperty("status").GetString()));
+        var tensor = Check(cli, "tensor port back");
+        Assert.Matches($"^127.0.0.1 does not reach .*:{own[1]}: Connection refused$", tensor.GetProperty("text").GetString());
+        Assert.Contains("firewall", tensor.GetProperty("remedy").GetString());
+    }
+
+    /// <summary>A node whose clock is off, and which tells what it reaches.</summary>
+    private static FakeCluster Node(int secondsOff, Func<string, string> reach) => new((request, _) =>
+        (200, "application/json", request.RawUrl!.Contains("/reach", StringComparison.Ordinal) ? reach(request.RawUrl) : $$"""
+            {"protocol":"{{ProtocolVersion.Current}}","build":"{{BuildIdentity.Current}}","time":"{{DateTimeOffset.UtcNow.AddSeconds(secondsOff):O}}"}
+            """));
+
+    private static Task<int> JoinAsync(CliRun cli, FakeCluster cluster)
+    {
+        string port = $"{new Uri(cluster.Url).Port}";
+        return cli.RunAsync("doctor", "--join", $"127.0.0.1:{port}", "--tensor-port", port, "--api-port", port, "--format", "json");
+    }
+
+    private static JsonElement Check(CliRun cli, string name) =>
+        cli.Json().GetProperty("checks").EnumerateArray().Single(c => c.GetProperty("name").GetString() == name);
 
     [Theory]
     [InlineData(0, 1, "Warning", "they work together")]

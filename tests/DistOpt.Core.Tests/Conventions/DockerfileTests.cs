@@ -18,6 +18,14 @@ public class DockerfileTests
     }
 
     [Fact]
+    public void The_program_is_published_for_one_runtime_which_is_that_of_every_stage()
+    {
+        string publish = Assert.Single(s_instructions, i => i.Arguments.Contains("dotnet publish")).Arguments;
+        Assert.Equal("linux-x64", Assert.Single(Regex.Matches(publish, @"(?:-r|--runtime)[ =](\S+)")).Groups[1].Value);
+        Assert.All(s_instructions.Where(i => i.Name == "FROM"), i => Assert.StartsWith("--platform=linux/amd64 ", i.Arguments));
+    }
+
+    [Fact]
     public void The_process_does_not_run_as_root()
     {
         string user = LastStage().Last(i => i.Name == "USER").Arguments;

@@ -10,6 +10,7 @@ public sealed class SpecIdentityTests
     [InlineData("training.workers=1")]
     [InlineData("training.servers=3")]
     [InlineData("training.worker_timeout=5")]
+    [InlineData("training.start_timeout=5")]
     [InlineData("training.coordinator_grace=5")]
     [InlineData("training.bit_exact=false")]
     [InlineData("data.prefetch=0")]

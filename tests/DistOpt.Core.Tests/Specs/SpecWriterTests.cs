@@ -83,6 +83,7 @@ public sealed class SpecWriterTests
               bit_exact: true
               worker_timeout: 60.0
               node_timeout: 600.0
+              start_timeout: 604800.0
               coordinator_grace: 600.0
               gradient_precision: float32
               precision: float32
@@ -226,6 +227,7 @@ public sealed class SpecWriterTests
                 Servers = random.Next(1, 10_001),
                 BitExact = Pick(true, false),
                 WorkerTimeout = 1 + (random.NextDouble() * 1000),
+                StartTimeout = 1 + (random.NextDouble() * 1000),
                 Consistency = new PluginSpec("bsp", new Core.Consistency.BspOptions()),
             },
             Evaluate = new EvaluateSection

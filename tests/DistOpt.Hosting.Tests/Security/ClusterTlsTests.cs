@@ -130,8 +130,16 @@ public sealed class ClusterTlsTests : IDisposable
         File.WriteAllText(_certificates.In("both.pem"), File.ReadAllText(path) + File.ReadAllText(key));
         var pfx = _certificates.Node() with { Certificate = _certificates.In("node.pfx"), CertificateKey = null, CertificatePassword = "secret" };
 
-        await using (await Start(pfx)) { }
-        await using (await Start(pfx with { Certificate = _certificates.In("both.pem"), CertificatePassword = null })) { }
+        var pem = pfx with { Certificate = _certificates.In("both.pem"), CertificatePassword = null };
+
+        // each is client and server to the other, at the control plane and at the tensor channel
+        await using (var coordinator = await Start(pfx with { Roles = ["coordinator", "server"] }))
+        await using (var worker = await Start(pem with { Roles = ["worker"], WorkerSlots = 2, Join = [coordinator.Endpoint] }))
+        {
+            while ((await coordinator.NodesAsync()).Count < 2) await Task.Yield();
+            var summary = await coordinator.RunJobAsync(new JobId("job"), new LinearParts().Read(LinearParts.Yaml()), _ => new RecordingSink(), JobStorage.None);
+            Assert.Equal((RunStatus.Completed, 2), (summary.Status, summary.Processes));
+        }
         var error = await Assert.ThrowsAsync<SpecException>(() => Start(pfx with { CertificatePassword = "wrong" }));
         Assert.Contains("DISTOPT_CERTIFICATE_PASSWORD", Assert.Single(error.Violations).Message);
     }

@@ -24,6 +24,8 @@ public sealed class MetricsTests
     /// <summary>103 samples, batches of 10, two epochs.</summary>
     private const int Steps = 22;
 
+    private static readonly string[] s_losses = ["worker", "server", "node"];
+
     /// <summary>3,000 weights.</summary>
     private const int VectorBytes = 12_000;
 
@@ -92,6 +94,43 @@ public sealed class MetricsTests
         Assert.Equal(0, (await Scrape()).Value("distopt_coordinator_jobs", ("state", "waiting")));
         // it was tried twice
         Assert.Equal(2, (await PrometheusText.ScrapeAsync(http, workerApi.Port, Token)).Value("distopt_failures_total", ("kind", "user_code")));
+
+        Task<PrometheusText> Scrape() => PrometheusText.ScrapeAsync(http, api.Port, Token);
+    }
+
+    [Fact]
+    public async Task A_node_that_dies_with_a_worker_and_a_server_of_a_job_is_counted_as_all_three()
+    {
+        using var http = new HttpClient();
+        await using var coordinator = await Start("coordinator");
+        await using var api = await Api(coordinator);
+        TaskCompletionSource reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var released = new ManualResetEventSlim();
+        var runtime = new LinearRuntime
+        {
+            BeforeLeaf = (plan, _) =>
+            {
+                if (plan.Step < 3) return;
+                reached.TrySetResult();
+                released.Wait(Token);
+            },
+        };
+        var dies = await Start("server,worker", coordinator.Endpoint, runtime);
+        while ((await coordinator.NodesAsync()).Count < 2) await Task.Yield();
+        var spec = new LinearParts().Read(LinearParts.Yaml(workers: 2, servers: 1));
+        var job = coordinator.RunJobAsync(new JobId("job-1"), spec, _ => new RecordingSink(), JobStorage.None);
+        await reached.Task.WaitAsync(Token);
+        foreach (string kind in s_losses) Assert.Equal(0, (await Scrape()).Value("distopt_failures_total", ("kind", kind)));
+        await using var spare = await Start("server,worker", coordinator.Endpoint);
+
+        await Task.WhenAll(dies.StopAsync(leave: false), Task.Run(released.Set, Token));
+        var summary = await job;
+
+        Assert.Equal((RunStatus.Completed, 1, 1), (summary.Status, summary.WorkerFailures, summary.ServerFailures));
+        // workers of one node are lost as one; the membership may tell of the node's end after the job's
+        while ((await Scrape()).Value("distopt_failures_total", ("kind", "node")) < 1) { }
+        var scraped = await Scrape();
+        Assert.Equal([summary.WorkerFailures, summary.ServerFailures, 1], s_losses.Select(k => (int)scraped.Value("distopt_failures_total", ("kind", k))));
 
         Task<PrometheusText> Scrape() => PrometheusText.ScrapeAsync(http, api.Port, Token);
     }
