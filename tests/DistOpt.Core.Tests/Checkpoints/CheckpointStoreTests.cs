@@ -222,7 +222,8 @@ public sealed class CheckpointStoreTests : IDisposable
         using var checkpoint = store.OpenNewest([])!;
         var other = new ParameterLayout([new TensorSlot("w", [61, 40], 0, 2440)], CheckpointFixture.Layout.Buffers);
 
-        Assert.Throws<InvalidDataException>(() => checkpoint.CheckLayout(new StateLayout(other, new UpdateRule(new Adam(new AdamOptions())), hasAverage: true)));
+        var state = new StateLayout(other, new UpdateRule(new Adam(new AdamOptions())), hasAverage: true);
+        Assert.Throws<InvalidDataException>(() => checkpoint.CheckLayout(state));
     }
 
     private sealed class KilledException : Exception;
