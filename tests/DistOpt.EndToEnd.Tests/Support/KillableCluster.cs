@@ -95,7 +95,11 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         }
         catch (HttpRequestException)
         {
-            return null;
+            return null; // gone
+        }
+        catch (OperationCanceledException) when (!TestContext.Current.CancellationToken.IsCancellationRequested)
+        {
+            return null; // or busy for longer than the client's limit
         }
     }
 
