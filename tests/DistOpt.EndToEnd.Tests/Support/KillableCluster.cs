@@ -41,11 +41,14 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     private readonly int[] _ports = FreePorts(3);
     private readonly List<ClusterProcess> _processes = [];
     private readonly HttpClient _http;
+    private readonly bool _isSupervised;
     private int _started;
 
     /// <param name="program">What the nodes run; null = the tool.</param>
-    public KillableCluster(int workers, int servers, string? program = null)
+    /// <param name="isSupervised">Whether nodes that end by themselves, thrown out or never let in, are started anew too.</param>
+    public KillableCluster(int workers, int servers, string? program = null, bool isSupervised = false)
     {
+        _isSupervised = isSupervised;
         if (program is not null) Program = program;
         _http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_ports[2]}"), Timeout = TimeSpan.FromSeconds(5) };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
@@ -196,7 +199,8 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         _processes.Add(new ClusterProcess(kind, number, ProgramProcess.Start(Program, folder, environment, ["node", .. args, "--data-root", folder])));
     }
 
-    private string[] Joins() => ["--join", $"127.0.0.1:{_ports[0]}", "--port", "0", "--tensor-port", "0", "--api-port", "0", "--join-timeout", "120"];
+    private string[] Joins() =>
+        ["--join", $"127.0.0.1:{_ports[0]}", "--port", "0", "--tensor-port", "0", "--api-port", "0", "--join-timeout", _isSupervised ? "30" : "120"];
 
     private async Task<JsonElement> UntilAsync(string path, Func<JsonElement, bool> isAsWanted, string what)
     {
@@ -208,6 +212,8 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         {
             while (await pause.WaitForNextTickAsync(limit.Token))
             {
+                // it was thrown out, or whoever let it in was killed before anybody else heard of it
+                foreach (var lost in _processes.Where(p => _isSupervised && p.Process.HasExited && p.Process.ExitCode is 3 or 4).ToList()) Replace(lost);
                 try
                 {
                     using var response = await _http.GetAsync(path, limit.Token);
