@@ -100,8 +100,8 @@ internal static class MachineChecks
         return Avx2.IsSupported ? DoctorCheck.Ok("cpu", text) : DoctorCheck.Warning("cpu", text, "training works, but slowly; a CPU with AVX2 is several times faster");
     }
 
-    private static DoctorCheck HalfPrecision() => DoctorCheck.Ok("bf16", Bf16.IsFast
-        ? $"{Bf16.Description}: training.precision may be bf16" : $"{Bf16.Description}: training.precision must be float32");
+    private static DoctorCheck HalfPrecision() => DoctorCheck.Ok("bf16", Bf16.Missing is { } why
+        ? $"{why}: training.precision must be float32" : $"{Bf16.Description}: training.precision may be bf16");
 
     private static DoctorCheck Threads(Func<string, string?> environment)
     {

@@ -366,7 +366,7 @@ public sealed record TrainingSection
     [AllowedValues(Float32, Bf16)]
     public string GradientPrecision { get; init; } = Float32;
 
-    [Description("bf16 = forward and backward in bfloat16, norms, loss, gradient sums and master weights in float32; needs AVX512-BF16 or AMX")]
+    [Description("bf16 = forward and backward in bfloat16, norms, loss, gradient sums and master weights in float32; needs a CPU that gains by it")]
     [AllowedValues(Float32, Bf16)]
     public string Precision { get; init; } = Float32;
 

@@ -18,8 +18,8 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
 {
     private const int ProbeSamples = 8;
 
-    /// <summary>Why bfloat16 is not fast here, or null; a test says otherwise.</summary>
-    internal string? Bf16Missing { get; init; } = Bf16.IsFast ? null : Bf16.Description;
+    /// <summary>Why bfloat16 is not fast here, or null, asked when a job wants it; a test says otherwise.</summary>
+    internal Func<string?> Bf16Missing { get; init; } = () => Bf16.IsAllowedWhereSlow ? null : Bf16.Missing;
 
     /// <inheritdoc/>
     public IJobRuntime Open(TrainingSpec spec)
@@ -79,7 +79,11 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
         }
         if (spec.Training.Precision == TrainingSection.Bf16)
         {
-            if (Bf16Missing is { } why) violations.Add(new("training.precision", $"is bf16, but {why}; use float32"));
+            if (Bf16Missing() is { } why)
+            {
+                violations.Add(new("training.precision", $"is bf16, but {why}; use float32, or set {Bf16.SlowVariable}=1 on every node to compute in "
+                    + "bfloat16 all the same"));
+            }
             if (model is { Step: not null })
             {
                 violations.Add(new("training.precision", $"is bf16, but model '{spec.Model.Kind}' has a training step of its own, which "

@@ -32,7 +32,8 @@ public sealed class ModelBitsTests : IDisposable
     [InlineData("residual-mlp")]
     public async Task The_bits_of_training_in_bf16_do_not_depend_on_workers_and_servers(string name)
     {
-        Assert.SkipUnless(Bf16.IsFast, Bf16.Description);
+        // the rounding is the same where it is slow
+        Environment.SetEnvironmentVariable(Bf16.SlowVariable, "1");
         await SameBitsAsync(["--set", $"model={name}", "--set", "model.norm=batch", "--set", "model.dropout=0.2", "--set", "training.precision=bf16"], 2);
     }
 

@@ -7,6 +7,8 @@ namespace DistOpt.EndToEnd.Tests.Runs;
 /// <summary>What a stranger may expect to come out.</summary>
 public sealed class AccuracyTests
 {
+    private static readonly string[] _perceptron = ["train", Path.Combine(ProgramProcess.Root, "src/DistOpt.Examples/specs/mnist-mlp.yaml")];
+
     /// <summary>PyTorch with the same model: 0.973.</summary>
     [Fact]
     [Trait("Category", "Long")]
@@ -28,16 +30,24 @@ public sealed class AccuracyTests
 
     [Fact]
     [Trait("Category", "Long")]
-    public async Task Bf16_is_as_accurate_as_float32_on_MNIST_in_the_mean_of_three_seeds_and_17_times_as_fast()
+    public async Task Bf16_is_as_accurate_as_float32_on_MNIST_in_the_mean_of_three_seeds()
     {
         SkipWithoutMnist();
-        Assert.SkipUnless(Bf16.IsFast, Bf16.Description);
-        string[] spec = ["train", Path.Combine(ProgramProcess.Root, "src/DistOpt.Examples/specs/mnist-mlp.yaml")];
-        double exact = await MeanAsync(spec), rounded = await MeanAsync([.. spec, "--set", "training.precision=bf16"]);
+        // it rounds alike where it is slow
+        Environment.SetEnvironmentVariable(Bf16.SlowVariable, "1");
+        double exact = await MeanAsync(_perceptron), rounded = await MeanAsync([.. _perceptron, "--set", "training.precision=bf16"]);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{rounded} in bf16, {exact} in float32");
         Assert.True(Math.Abs(exact - rounded) <= 0.003, $"mean accuracy is {rounded} in bf16 and {exact} in float32");
+    }
 
+    [Fact]
+    [Trait("Category", "Long")]
+    public async Task Bf16_is_17_times_as_fast_as_float32_where_the_CPU_is_fast_in_it()
+    {
+        SkipWithoutMnist();
+        Assert.SkipWhen(Bf16.Missing is not null, Bf16.Description);
         // the best of three, since others may run beside: 784-512-256-10, batch 64, one worker
-        string[] speed = [.. spec, "--workers", "1", "--set", "model.hidden=[512, 256]", "--set", "training.epochs=1"];
+        string[] speed = [.. _perceptron, "--workers", "1", "--set", "model.hidden=[512, 256]", "--set", "training.epochs=1"];
         double slow = 0, fast = 0;
         for (int i = 0; i < 3; i++)
         {

@@ -103,9 +103,10 @@ public sealed class Bf16Tests
         var catalog = TestJobs.Catalog().AddModel<NoOptions, NormNet, SupervisedBatch>("own", (_, _) => new NormNet(4),
             (module, batch, _) => new StepResult(module.forward(batch.Input).sum(), 1));
         var spec = TestJobs.Spec("own", new NoOptions()) with { Training = new TrainingSection { Precision = TrainingSection.Bf16 } };
-        var factory = new TorchRuntimeFactory(catalog, new DataEnvironment { Root = Path.GetTempPath() }) { Bf16Missing = "this CPU is a test" };
+        var factory = new TorchRuntimeFactory(catalog, new DataEnvironment { Root = Path.GetTempPath() }) { Bf16Missing = () => "this CPU is a test" };
         var error = Assert.Throws<SpecException>(() => factory.Open(spec));
-        Assert.Equal(["training.precision: is bf16, but this CPU is a test; use float32", "training.precision: is bf16, but model 'own' has a "
+        Assert.Equal(["training.precision: is bf16, but this CPU is a test; use float32, or set "
+            + "DISTOPT_SLOW_BF16=1 on every node to compute in bfloat16 all the same", "training.precision: is bf16, but model 'own' has a "
             + "training step of its own, which computes in float32; use float32"], error.Violations.Select(v => v.ToString()));
     }
 
@@ -116,6 +117,24 @@ public sealed class Bf16Tests
         string[] flags = File.ReadLines("/proc/cpuinfo").First(l => l.StartsWith("flags", StringComparison.Ordinal)).Split(' ');
         Assert.Equal(flags.Contains("avx512_bf16"), Bf16.HasAvx512);
         Assert.Equal(flags.Contains("amx_bf16"), Bf16.HasAmx);
+    }
+
+    [Theory]
+    [InlineData(true, false, 90, 80, null)]
+    [InlineData(false, true, 900, 80, null)]
+    [InlineData(true, false, 73.4, 130.2,
+        "this CPU has AVX512-BF16, but gains nothing by it (73 GFLOP/s a core in bfloat16, 130 in float32)")]
+    [InlineData(true, true, 80, 80, "this CPU has AVX512-BF16 and AMX-BF16, but gains nothing by it (80 GFLOP/s a core in bfloat16, 80 in float32)")]
+    [InlineData(false, false, 900, 80, "this CPU has neither AVX512-BF16 nor AMX-BF16, so that bfloat16 would be slower than float32")]
+    public void It_is_fast_where_there_are_instructions_for_it_that_are_measured_to_be_so(bool hasAvx512, bool hasAmx, double bfloat16, double float32,
+        string? missing) => Assert.Equal(missing, Bf16.Reason(hasAvx512, hasAmx, () => new Bf16Speed(bfloat16, float32)));
+
+    [Fact]
+    public void What_is_measured_are_products_per_time()
+    {
+        // any CPU since 2010, and none of this decade, in both
+        Assert.InRange(Bf16.Speed.Float32, 0.1, 1e5);
+        Assert.InRange(Bf16.Speed.Bfloat16, 0.001, 1e5);
     }
 
     private static (float[] Gradient, float[] Buffers, double Loss) Leaf(string name, string precision)
@@ -147,7 +166,7 @@ public sealed class Bf16Tests
     }
 
     private static IJobRuntime Open(TrainingSpec spec) =>
-        new TorchRuntimeFactory(TestJobs.Catalog(), new DataEnvironment { Root = Path.GetTempPath() }) { Bf16Missing = null }.Open(spec);
+        new TorchRuntimeFactory(TestJobs.Catalog(), new DataEnvironment { Root = Path.GetTempPath() }) { Bf16Missing = () => null }.Open(spec);
 
     private static double Distance(float[] expected, float[] actual) =>
         Math.Sqrt(expected.Zip(actual, (a, b) => Math.Pow(a - b, 2)).Sum() / expected.Sum(a => (double)a * a));
