@@ -100,6 +100,9 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>Sees every tensor frame before it is sent, with the channel of its sender.</summary>
     public Action<ITensorChannel, TensorPeer, TensorHeader, IWireMessage?, TensorLease>? OnFrame { get; set; }
 
+    /// <summary>Tensor frames of a node that are lost on the way, since it dies before all that it has sent is out.</summary>
+    public Func<NodeId, TensorHeader, bool>? Loses { get; set; }
+
     /// <summary>Tensor frames that do not go out before <see cref="LetGo"/>.</summary>
     public Func<TensorHeader, bool>? Holds { get; set; }
 
@@ -325,6 +328,11 @@ internal sealed class JobHarness : IAsyncDisposable
         public void Send(TensorPeer to, in TensorHeader header, IWireMessage? meta, TensorLease payload)
         {
             owner.OnFrame?.Invoke(inner, to, header, meta, payload);
+            if (owner.Loses?.Invoke(inner.Self.Node, header) == true)
+            {
+                payload.Dispose();
+                return;
+            }
             if (owner.Holds?.Invoke(header) == true)
             {
                 var held = header;

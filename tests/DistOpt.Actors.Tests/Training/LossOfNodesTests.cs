@@ -39,6 +39,35 @@ public sealed class LossOfNodesTests : IDisposable
         Assert.True(end.Summary.StepsComputed > end.Summary.Steps);
     }
 
+    [Fact]
+    public async Task Whoever_takes_over_shards_of_a_step_that_one_server_has_left_behind_gets_its_previous_version()
+    {
+        const long step = 9;
+        var spec = JobHarness.SpecOf(workers: 3, servers: 3, shards: 5, epochs: 4);
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(6, roles: [["server"], ["server"], ["server"], ["worker"], ["worker"], ["worker"]]);
+        var dying = harness.Jobs.IdOf(4);
+        var isAhead = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var versions = new System.Collections.Concurrent.ConcurrentQueue<(long Begin, long Step)>();
+        harness.Jobs.OnFrame = (_, _, header, _, _) =>
+        {
+            if (header is { Kind: TensorKind.Answer, Step: step + 1, Range.Begin: 0 }) isAhead.TrySetResult();
+            if (header.Kind == TensorKind.Version) versions.Enqueue((header.Range.Begin, header.Step));
+        };
+        // its sums of the step reach one server of three
+        harness.Jobs.Loses = (from, header) => from == dying && header.Kind == TensorKind.Push && header.Step >= step && header.Range.Begin > 0;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await isAhead.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await harness.Jobs.KillAsync(4);
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal((1, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
+        Assert.Contains((0, step), versions);
+        Assert.Equal(3, versions.Where(v => v.Step == step).Select(v => v.Begin).Distinct().Count());
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
