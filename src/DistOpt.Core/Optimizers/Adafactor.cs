@@ -2,6 +2,8 @@ using System.Buffers;
 using System.Collections.Immutable;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Numerics.Tensors;
+using System.Runtime.Intrinsics;
 using DistOpt.Core.Parameters;
 
 namespace DistOpt.Core.Optimizers;
@@ -45,7 +47,7 @@ public sealed record AdafactorOptions : ILearningRateOptions
 /// u = g / sqrt(max(V, epsilon1^2))
 /// w -= a / max(1, rms(u) / clip_threshold) * u
 /// </code>
-/// Sums are taken in float64, in order.
+/// Sums are taken in float64, of rows as <see cref="SquareSums"/>, of columns in order.
 /// </summary>
 public sealed class Adafactor(AdafactorOptions options) : IOptimizer
 {
@@ -87,15 +89,14 @@ public sealed class Adafactor(AdafactorOptions options) : IOptimizer
         double decay = step.WeightDecay ?? options.WeightDecay;
         if (decay != 0)
         {
-            float keep = (float)(1 - step.LearningRate * decay);
-            foreach (ref float x in w) x *= keep;
+            TensorPrimitives.Multiply(w, (float)(1 - step.LearningRate * decay), w);
         }
         var (rows, columns) = MatrixOf(tensor);
         if (IsFactored(rows, columns)) Factored(w.Length, g, slot, rows, columns, (float)share);
         else Unfactored(g, slot, (float)share);
         double length = Math.Sqrt(SquareSums.Of(g) / Math.Max(1, g.Length));
         float factor = (float)(rate / Math.Max(1, length / options.ClipThreshold));
-        for (int i = 0; i < w.Length; i++) w[i] -= factor * g[i];
+        TensorPrimitives.MultiplyAdd(g, -factor, w, w);
     }
 
     private double LeastMeanSquare => options.Epsilon1 ?? Math.ScaleB(1, -23);
@@ -113,14 +114,7 @@ public sealed class Adafactor(AdafactorOptions options) : IOptimizer
             double total = 0;
             for (int r = 0; r < rows; r++)
             {
-                double sum = 0;
-                var row = matrix.Slice(r * columns, columns);
-                for (int c = 0; c < columns; c++)
-                {
-                    double square = (double)row[c] * row[c];
-                    sum += square;
-                    sums[c] += square;
-                }
+                double sum = SquareSums.Of(matrix.Slice(r * columns, columns), sums);
                 means[r] += share * ((float)(sum / columns) - means[r]);
                 total += means[r];
             }
@@ -130,10 +124,21 @@ public sealed class Adafactor(AdafactorOptions options) : IOptimizer
             float divisor = (float)Math.Max(total / rows, LeastMeanSquare);
             for (int r = 0; r < rows; r++)
             {
-                var row = matrix.Slice(r * columns, columns);
-                for (int c = 0; c < columns; c++) row[c] /= MathF.Sqrt(MathF.Max(means[r] * columnMeans[c] / divisor, least));
+                Divide(matrix.Slice(r * columns, columns), columnMeans, means[r], divisor, least);
             }
         }
+    }
+
+    /// <summary>g / sqrt(max(row's mean * column's mean / divisor, least)).</summary>
+    private static void Divide(Span<float> row, ReadOnlySpan<float> columnMeans, float mean, float divisor, float least)
+    {
+        int width = Vector256<float>.Count, c = 0;
+        for (; c <= row.Length - width; c += width)
+        {
+            var squares = mean * Vector256.Create(columnMeans[c..]) / Vector256.Create(divisor);
+            (Vector256.Create<float>(row[c..]) / Vector256.Sqrt(Vector256.Max(squares, Vector256.Create(least)))).CopyTo(row[c..]);
+        }
+        for (; c < row.Length; c++) row[c] /= MathF.Sqrt(MathF.Max(mean * columnMeans[c] / divisor, least));
     }
 
     private void Unfactored(Span<float> g, Span<float> slot, float share)

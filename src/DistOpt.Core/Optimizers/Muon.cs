@@ -4,6 +4,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.IO.Enumeration;
 using System.Numerics.Tensors;
+using System.Runtime.Intrinsics;
 using DistOpt.Core.Parameters;
 
 namespace DistOpt.Core.Optimizers;
@@ -116,17 +117,31 @@ public sealed class Muon : IOptimizer
     private void Update(in OptimizerStep step, Span<float> w, ReadOnlySpan<float> gradient, Span<float> m, Span<float> u, int rows)
     {
         FusedUpdate.Shape(step, w, gradient, u);
-        float share = (float)(1 - _options.Momentum), keep = (float)_options.Momentum;
-        for (int i = 0; i < u.Length; i++)
-        {
-            m[i] += share * (u[i] - m[i]);
-            u[i] = _options.Nesterov ? u[i] + keep * (m[i] - u[i]) : m[i];
-        }
+        Average(u, m, (float)(1 - _options.Momentum), _options.Nesterov ? (float)_options.Momentum : 1);
         int columns = u.Length / Math.Max(1, rows);
         Orthogonalize(u, rows, columns, _options.NsSteps);
         double scale = _options.Scale == MuonScale.Original ? Math.Sqrt(Math.Max(1, rows / (double)columns)) : 0.2 * Math.Sqrt(Math.Max(rows, columns));
         float left = (float)(1 - step.LearningRate * (step.WeightDecay ?? _options.WeightDecay)), rate = (float)(step.LearningRate * scale);
-        for (int i = 0; i < w.Length; i++) w[i] = left * w[i] - rate * u[i];
+        TensorPrimitives.Multiply(w, left, w);
+        TensorPrimitives.MultiplyAdd(u, -rate, w, w);
+    }
+
+    /// <summary>Takes a share of the gradient u into its mean m, and moves u by another share towards it; 1 = all the way.</summary>
+    private static void Average(Span<float> u, Span<float> m, float share, float towards)
+    {
+        int width = Vector256<float>.Count, i = 0;
+        for (; i <= u.Length - width; i += width)
+        {
+            var (g, mean) = (Vector256.Create(u[i..]), Vector256.Create(m[i..]));
+            mean += share * (g - mean);
+            mean.CopyTo(m[i..]);
+            (towards < 1 ? g + towards * (mean - g) : mean).CopyTo(u[i..]);
+        }
+        for (; i < u.Length; i++)
+        {
+            m[i] += share * (u[i] - m[i]);
+            u[i] = towards < 1 ? u[i] + towards * (m[i] - u[i]) : m[i];
+        }
     }
 
     /// <summary>Brings the singular values of a matrix near 1, in place.</summary>
@@ -135,24 +150,24 @@ public sealed class Muon : IOptimizer
         float norm = (float)Math.Max(Math.Sqrt(SquareSums.Of(u)), 1e-7);
         TensorPrimitives.Divide(u, norm, u);
         var (n, k) = (Math.Min(rows, columns), Math.Max(rows, columns));
-        float[] x = ArrayPool<float>.Shared.Rent(n * k), next = ArrayPool<float>.Shared.Rent(n * k), turned = ArrayPool<float>.Shared.Rent(n * k);
+        float[] x = ArrayPool<float>.Shared.Rent(n * k), next = ArrayPool<float>.Shared.Rent(n * k);
         float[] gram = ArrayPool<float>.Shared.Rent(n * n), square = ArrayPool<float>.Shared.Rent(n * n);
         if (rows <= columns) u.CopyTo(x);
         else Matrices.Transpose(u, x, rows, columns);
         for (int i = 0; i < steps; i++)
         {
-            Matrices.Transpose(x, turned, n, k);
-            Matrices.Multiply(x, turned, gram, n, k, n);
-            Matrices.Multiply(gram, gram, square, n, n, n);
-            for (int j = 0; j < n * n; j++) square[j] = B * gram[j] + C * square[j];
-            Matrices.Multiply(square, x, next, n, n, k);
-            for (int j = 0; j < n * k; j++) x[j] = A * x[j] + next[j];
+            Matrices.Gram(x, gram, n, k);
+            Matrices.Gram(gram, square, n, n); // its square, since it is symmetric
+            var polynomial = square.AsSpan(0, n * n);
+            TensorPrimitives.Multiply(polynomial, C, polynomial);
+            TensorPrimitives.MultiplyAdd(gram.AsSpan(0, n * n), B, polynomial, polynomial);
+            Matrices.Multiply(polynomial, x, next, n, n, k);
+            TensorPrimitives.MultiplyAdd(x.AsSpan(0, n * k), A, next.AsSpan(0, n * k), x);
         }
         if (rows <= columns) x.AsSpan(0, u.Length).CopyTo(u);
         else Matrices.Transpose(x, u, n, k);
         ArrayPool<float>.Shared.Return(x);
         ArrayPool<float>.Shared.Return(next);
-        ArrayPool<float>.Shared.Return(turned);
         ArrayPool<float>.Shared.Return(gram);
         ArrayPool<float>.Shared.Return(square);
     }

@@ -51,6 +51,30 @@ internal struct SquareSums
         return sums.Total;
     }
 
+    /// <summary>Sum of squares of <paramref name="values"/>, each of which is added to its place in <paramref name="each"/> too.</summary>
+    public static double Of(ReadOnlySpan<float> values, Span<double> each)
+    {
+        var sums = default(SquareSums);
+        int i = 0;
+        for (; i <= values.Length - 8; i += 8)
+        {
+            var (low, high) = Vector256.Widen(Vector256.Create(values[i..]));
+            (low, high) = (low * low, high * high);
+            sums._low += low;
+            sums._high += high;
+            (Vector256.Create<double>(each[i..]) + low).CopyTo(each[i..]);
+            (Vector256.Create<double>(each[(i + 4)..]) + high).CopyTo(each[(i + 4)..]);
+        }
+        for (int place = 0; i < values.Length; i++, place++)
+        {
+            double square = (double)values[i] * values[i];
+            if (place < 4) sums._low = sums._low.WithElement(place, sums._low[place] + square);
+            else sums._high = sums._high.WithElement(place - 4, sums._high[place - 4] + square);
+            each[i] += square;
+        }
+        return sums.Total;
+    }
+
     /// <summary>Sum of products of <paramref name="values"/>, each times a factor in float32, with others.</summary>
     public static double Product(ReadOnlySpan<float> values, float factor, ReadOnlySpan<float> others)
     {
