@@ -285,6 +285,21 @@ internal sealed class JobHarness : IAsyncDisposable
         return (await ended.Task.WaitAsync(TimeSpan.FromSeconds(60), cancellationToken), sink);
     }
 
+    /// <summary>Runs a job until one of its runtimes is about to compute the step, and interrupts it there.</summary>
+    public async Task<RunSummary> InterruptAsync(TrainingSpec spec, LinearRuntime runtime, long step, CancellationToken cancellationToken)
+    {
+        var gate = new StepGate(step);
+        runtime.BeforeLeaf = gate.Pass;
+        var run = RunAsync(spec, cancellationToken);
+        await gate.Reached(cancellationToken);
+        Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
+        await HeardAsync(w => w.Body is RequestStop, 1, cancellationToken);
+        gate.Release();
+        var (end, _) = await run;
+        Assert.True(end.Summary.Status == RunStatus.Interrupted, $"{end.Summary.Status} {end.Summary.Error}");
+        return end.Summary;
+    }
+
     /// <summary>Runs a job that outlives its coordinator.</summary>
     public async Task<(RunSummary Summary, RecordingSink Sink)> RunDurableAsync(TrainingSpec spec, string directory, CancellationToken cancellationToken,
         string job = "job-1")

@@ -27,4 +27,12 @@ internal static class SameSummary
         Assert.Equal(expected.Test, actual.Test);
         Assert.Equal(expected.Train, actual.Train);
     }
+
+    /// <summary>What a run leaves is equal: average, selected weights, buffers.</summary>
+    public static void AssertSame(RecordingSink expected, RecordingSink actual)
+    {
+        Assert.Equal(expected.LastAverage, actual.LastAverage);
+        Assert.Equal(expected.Selected, actual.Selected);
+        Assert.Equal(expected.LastBuffers, actual.LastBuffers);
+    }
 }

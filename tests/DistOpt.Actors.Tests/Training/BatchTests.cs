@@ -71,17 +71,8 @@ public sealed class BatchTests : IDisposable
         var spec = Spec(name, scaling, shards);
         var (expected, rows, _) = await RunOf(spec);
         var first = new LinearRuntime();
-        var gate = new StepGate(expected.Steps / 2);
-        first.BeforeLeaf = gate.Pass;
         await using (var harness = new JobHarness([first]) { CheckpointDirectory = _folder })
-        {
-            var run = harness.RunAsync(spec, Token);
-            await gate.Reached(Token);
-            harness.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
-            await harness.HeardAsync(w => w.Body is RequestStop, 1, Token);
-            gate.Release();
-            Assert.Equal(RunStatus.Interrupted, (await run).End.Summary.Status);
-        }
+            await harness.InterruptAsync(spec, first, expected.Steps / 2, Token);
         await using var second = new JobHarness([new LinearRuntime(), new LinearRuntime()]) { CheckpointDirectory = _folder, Resumes = true };
 
         var (end, sink) = await second.RunAsync(With(spec, Math.Min(3, shards), 2), Token);

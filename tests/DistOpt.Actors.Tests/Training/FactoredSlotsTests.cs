@@ -1,12 +1,9 @@
-using Akka.Actor;
 using DistOpt.Actors.Tests.Support;
-using DistOpt.Actors.Training;
 using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
-using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Tests.Training;
 
@@ -29,16 +26,7 @@ public sealed class FactoredSlotsTests : IDisposable
         string expected = await Alone(Spec(servers: 1));
         LinearRuntime[] runtimes = [Runtime(), Runtime()];
         await using (var first = new JobHarness(runtimes) { CheckpointDirectory = isShared ? null : _folder })
-        {
-            var gate = new StepGate(step: 23);
-            runtimes[0].BeforeLeaf = gate.Pass;
-            var begun = first.RunAsync(spec, Token);
-            await gate.Reached(Token);
-            first.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
-            await first.HeardAsync(w => w.Body is RequestStop, 1, Token);
-            gate.Release();
-            Assert.Equal(RunStatus.Interrupted, (await begun).End.Summary.Status);
-        }
+            await first.InterruptAsync(spec, runtimes[0], step: 23, Token);
         var store = isShared ? CheckpointStore.Shared(_folder, "job-1") : new CheckpointStore(_folder);
         using (var file = SafetensorsFile.Open(Path.Combine(store.PathOf(store.Steps()[0]), "optimizer-variance.safetensors")))
             Assert.Equal([70, 500, 80], file.Tensors.Select(t => (t.End - t.Begin) / 4));
