@@ -1,5 +1,5 @@
-// the tests start processes and wait for them most of the time: two at a time keep two cores busy
-[assembly: CollectionBehavior(MaxParallelThreads = 2)]
+// the tests start processes and wait for them most of the time: three at a time keep two cores busy
+[assembly: CollectionBehavior(MaxParallelThreads = 3)]
 
 namespace DistOpt.EndToEnd.Tests.Support;
 

@@ -77,8 +77,9 @@ public sealed class VersionTests
         // it may once the last older one is gone
         await worker.DisposeAsync();
         await using var newer = await Start("1.2", "worker", coordinator);
-        var up = Akka.Cluster.Cluster.Get(newer.System).State.Members.Where(m => m.Status == MemberStatus.Up);
-        Assert.Equal(["1.1", "1.2"], up.Select(m => m.AppVersion.Version).Order());
+        // what a node knows of the others, and of itself, comes with the gossip
+        await _log.UntilAsync(() => Akka.Cluster.Cluster.Get(newer.System).State.Members.Where(m => m.Status == MemberStatus.Up)
+            .Select(m => m.AppVersion.Version).Order().SequenceEqual(["1.1", "1.2"]));
     }
 
     [Fact]
