@@ -15,6 +15,9 @@ internal sealed class TestFolder : IDisposable
 
     public Dictionary<string, string> Environment { get; } = [];
 
+    /// <summary>How long a command may take.</summary>
+    public TimeSpan Patience { get; init; } = ProgramProcess.Patience;
+
     public string In(string name) => System.IO.Path.Combine(Path, name);
 
     public string Write(string name, string text)
@@ -29,7 +32,7 @@ internal sealed class TestFolder : IDisposable
     {
         var (output, error) = (new StringWriter { NewLine = "\n" }, new StringWriter { NewLine = "\n" });
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        limit.CancelAfter(ProgramProcess.Patience);
+        limit.CancelAfter(Patience);
         int code = await DistOptApp.RunAsync(args, DistOptApp.Define(UserApp.Configure), new AppConsole
         {
             In = TextReader.Null,
