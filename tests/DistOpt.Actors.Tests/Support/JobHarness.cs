@@ -26,6 +26,9 @@ internal sealed class JobHarness : IAsyncDisposable
     private readonly bool _isAlone;
     private readonly DurableSinks? _durable;
     private readonly HashSet<int> _dead = [];
+
+    /// <summary>Those who have begun to leave, and tell every coordinator so.</summary>
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<int, bool> _leaving = [];
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _coordinatorNode;
 
@@ -86,7 +89,8 @@ internal sealed class JobHarness : IAsyncDisposable
         var node = _nodes[index];
         var released = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         node.Agent.Tell(new HostHere(_system.ActorOf(Props.Create(() => new Host(released)))), ActorRefs.NoSender);
-        Offer(index, leaving: true);
+        _leaving[index] = true;
+        Offer(index);
         await released.Task.WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
         await StopAsync(index);
         Coordinator.Tell(new NodeGone(node.Id, "it left"), ActorRefs.NoSender);
@@ -245,10 +249,10 @@ internal sealed class JobHarness : IAsyncDisposable
         return i;
     }
 
-    private void Offer(int index, bool leaving = false)
+    private void Offer(int index)
     {
         var node = _nodes[index];
-        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current.ToString()) { Leaving = leaving };
+        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current.ToString()) { Leaving = _leaving.ContainsKey(index) };
         node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
     }
 
