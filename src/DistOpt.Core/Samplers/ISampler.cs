@@ -1,0 +1,45 @@
+using DistOpt.Core.Randomness;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+
+namespace DistOpt.Core.Samplers;
+
+/// <summary>Chooses the parameters of trials. An instance belongs to one study, and is called by one thread at a time.</summary>
+public interface ISampler
+{
+    /// <summary>
+    /// Writes the configuration of a trial, NaN where a parameter has no value: a function of the history, the seed and the number alone.
+    /// </summary>
+    /// <param name="history">The trials before.</param>
+    /// <param name="seed">The study's.</param>
+    /// <param name="number">The new trial's.</param>
+    /// <param name="values">One for each parameter of the history's space.</param>
+    void Suggest(StudyHistory history, long seed, int number, Span<double> values);
+
+    /// <summary>Why the sampler cannot be used for a space and a number of objectives; nothing where it can.</summary>
+    IEnumerable<SpecViolation> Check(SearchSpace space, int objectives);
+}
+
+/// <summary>Every value of a domain as likely as any other (every order of magnitude where it is logarithmic), independently of all trials.</summary>
+public sealed class RandomSampler : ISampler
+{
+    public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
+    {
+        var random = new CounterRandom(seed, RandomPurpose.Search, number);
+        Fill(history.Space, ref random, values);
+    }
+
+    public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => [];
+
+    internal static void Fill(SearchSpace space, ref CounterRandom random, Span<double> values)
+    {
+        values.Fill(double.NaN);
+        for (int i = 0; i < space.Count; i++)
+        {
+            // drawn in any case: a parameter's value does not depend on whether another one has any
+            double unit = random.NextDouble();
+            if (space.IsActive(i, values)) values[i] = space.Parameters[i].Domain.FromUnit(unit);
+        }
+    }
+}

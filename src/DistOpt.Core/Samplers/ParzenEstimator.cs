@@ -1,0 +1,271 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Numerics.Tensors;
+using DistOpt.Core.Randomness;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Studies;
+
+namespace DistOpt.Core.Samplers;
+
+/// <summary>How wide the kernels of a Parzen estimator are.</summary>
+public enum Bandwidth
+{
+    /// <summary>The larger one of the gaps to both neighbours (Bergstra et al. 2011; Optuna from version 5 on, also for joint densities).</summary>
+    Gaps,
+
+    /// <summary>0.2 n^(-1/(d+4)) of the domain for all kernels (Optuna to version 4, of joint densities).</summary>
+    Scott,
+}
+
+/// <summary>
+/// A mixture of product kernels, one for each observation and one for the prior, over some parameters of a space: truncated normal ones on the
+/// domain's scale (as masses of intervals where the domain has steps and is not logarithmic), and for choices the observed one lifted above all
+/// others. Points stand on the scales of <see cref="NumericDomain.Bounds"/>, choices as indices. As in Optuna's
+/// <c>samplers/_tpe/parzen_estimator.py</c>. Buffers are kept from one use to the next.
+/// </summary>
+internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwidth bandwidth)
+{
+    /// <summary>Observations that count in full; older ones count less and less.</summary>
+    private const int Recent = 25;
+
+    /// <summary>Beyond so many deviations a normal distribution has no mass that float64 could add to 1.</summary>
+    private const double Far = 8.3;
+
+    private readonly List<Dimension> _dimensions = [];
+    private double[] _weights = [];
+    private double[] _base = [];
+    private double[] _terms = [];
+    private int[] _places = [];
+    private int _kernels;
+
+    /// <summary>Fits the mixture to the trials on one side, which have a value of every parameter.</summary>
+    /// <param name="history">The trials.</param>
+    /// <param name="parameters">Indices of the parameters.</param>
+    /// <param name="members">For each trial whether it is an observation.</param>
+    public void Fit(StudyHistory history, ReadOnlySpan<int> parameters, ReadOnlySpan<bool> members)
+    {
+        int count = members.Count(true);
+        _kernels = count + 1;
+        Ensure(ref _weights, _kernels);
+        Ensure(ref _base, _kernels);
+        Ensure(ref _terms, _kernels);
+        if (_places.Length < members.Length) _places = new int[Math.Max(members.Length, 2 * _places.Length)];
+        int place = 0;
+        for (int i = 0; i < members.Length; i++)
+            if (members[i]) _places[i] = place++;
+        Weigh(count);
+        while (_dimensions.Count < parameters.Length) _dimensions.Add(new Dimension());
+        for (int k = 0; k < _kernels; k++) _base[k] = Math.Log(_weights[k]);
+        for (int d = 0; d < parameters.Length; d++)
+        {
+            var dimension = _dimensions[d];
+            dimension.Domain = history.Space.Parameters[parameters[d]].Domain;
+            if (dimension.Domain is NumericDomain numbers) Numeric(dimension, numbers, history, parameters[d], members, count, parameters.Length);
+            else Choices(dimension, history, parameters[d], members, count);
+        }
+        Count = parameters.Length;
+    }
+
+    /// <summary>Number of parameters.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>Draws a point.</summary>
+    public void Draw(ref CounterRandom random, Span<double> point)
+    {
+        double left = random.NextDouble();
+        int kernel = 0;
+        while (kernel < _kernels - 1 && (left -= _weights[kernel]) >= 0) kernel++;
+        for (int d = 0; d < Count; d++)
+        {
+            var dimension = _dimensions[d];
+            double uniform = random.NextDouble();
+            point[d] = dimension.Domain is NumericDomain numbers ? Draw(dimension, numbers, kernel, uniform) : Choose(dimension, kernel, uniform);
+        }
+    }
+
+    /// <summary>The logarithm of the density of a point.</summary>
+    public double LogDensity(ReadOnlySpan<double> point)
+    {
+        var terms = _terms.AsSpan(0, _kernels);
+        _base.AsSpan(0, _kernels).CopyTo(terms);
+        for (int d = 0; d < Count; d++)
+        {
+            var dimension = _dimensions[d];
+            if (dimension.Classes is { } classes) classes.Add(point[d], terms);
+            else if (dimension.Domain is NumericDomain) AddSquares(terms, dimension.Means, dimension.Inverses, point[d]);
+            else AddChoices(terms, dimension, point[d]);
+        }
+        double largest = TensorPrimitives.Max<double>(terms);
+        if (double.IsNegativeInfinity(largest)) return largest;
+        TensorPrimitives.Subtract(terms, largest, terms);
+        TensorPrimitives.Exp<double>(terms, terms);
+        return largest + Math.Log(TensorPrimitives.Sum<double>(terms));
+    }
+
+    private static void Ensure(ref double[] buffer, int count)
+    {
+        if (buffer.Length < count) buffer = new double[Math.Max(count, 2 * buffer.Length)];
+    }
+
+    /// <summary>By age: the last <see cref="Recent"/> count 1, those before them from 1/n up; the prior comes last.</summary>
+    private void Weigh(int count)
+    {
+        int ramp = count - Recent;
+        for (int k = 0; k < count; k++) _weights[k] = k >= ramp ? 1 : ramp == 1 ? 1.0 / count : 1.0 / count + (1 - 1.0 / count) * k / (ramp - 1);
+        _weights[count] = count == 0 ? 1 : priorWeight;
+        double sum = TensorPrimitives.Sum<double>(_weights.AsSpan(0, _kernels));
+        TensorPrimitives.Divide(_weights.AsSpan(0, _kernels), sum, _weights);
+    }
+
+    private void Numeric(Dimension dimension, NumericDomain numbers, StudyHistory history, int parameter, ReadOnlySpan<bool> members, int count, int dimensions)
+    {
+        var (low, high) = numbers.Bounds;
+        double span = high - low;
+        Ensure(ref dimension.Means, _kernels);
+        Ensure(ref dimension.Inverses, _kernels);
+        var (means, deviations) = (dimension.Means, dimension.Inverses);
+        var columns = history.Scaled(parameter);
+        if (bandwidth == Bandwidth.Gaps) ByGaps(columns, history.Ordered(parameter), members);
+        else ByScott(columns, members);
+        (means[count], deviations[count]) = ((low + high) / 2, span);
+        // "magic clip"
+        double least = span / Math.Min(100, 1 + _kernels);
+        for (int k = 0; k < count; k++) deviations[k] = Math.Clamp(deviations[k], least, span);
+        if (numbers is { Step: { } step, Log: false })
+        {
+            (dimension.Classes ??= new MassClasses()).Fit(means.AsSpan(0, _kernels), deviations.AsSpan(0, _kernels), low, high, step);
+            for (int k = 0; k < _kernels; k++) deviations[k] = 1 / deviations[k];
+            return;
+        }
+        dimension.Classes = null;
+        const double logSqrtTwoPi = 0.91893853320467274178;
+        for (int k = 0; k < _kernels; k++)
+        {
+            double inverse = 1 / deviations[k];
+            _base[k] += Math.Log(inverse) - logSqrtTwoPi - LogMass((low - means[k]) * inverse, (high - means[k]) * inverse);
+            deviations[k] = inverse;
+        }
+
+        void ByScott(ReadOnlySpan<double> scaled, ReadOnlySpan<bool> isMember)
+        {
+            double all = 0.2 * Math.Pow(Math.Max(count, 1), -1.0 / (dimensions + 4)) * span;
+            for (int trial = 0; trial < isMember.Length; trial++)
+                if (isMember[trial]) (means[_places[trial]], deviations[_places[trial]]) = (scaled[trial], all);
+        }
+
+        // from one observation to the next in the order of their values; the domain's ends are neighbours too
+        void ByGaps(ReadOnlySpan<double> scaled, ReadOnlySpan<int> ordered, ReadOnlySpan<bool> isMember)
+        {
+            int last = -1, first = -1;
+            double before = low, gap = 0;
+            foreach (int trial in ordered)
+            {
+                if (trial >= isMember.Length || !isMember[trial]) continue;
+                int kernel = _places[trial];
+                double mean = scaled[trial];
+                if (last >= 0) deviations[last] = Math.Max(gap, mean - before);
+                else first = kernel;
+                (means[kernel], gap, before, last) = (mean, mean - before, mean, kernel);
+            }
+            if (last < 0) return;
+            deviations[last] = Math.Max(gap, high - before);
+            if (endpoints || count < 2) return;
+            // the outermost ones reach to their one neighbour
+            deviations[last] = gap;
+            deviations[first] = NextGap(scaled, ordered, isMember);
+        }
+    }
+
+    /// <summary>From the first observation to the second one.</summary>
+    private static double NextGap(ReadOnlySpan<double> scaled, ReadOnlySpan<int> ordered, ReadOnlySpan<bool> members)
+    {
+        double first = double.NaN;
+        foreach (int trial in ordered)
+        {
+            if (trial >= members.Length || !members[trial]) continue;
+            if (!double.IsNaN(first)) return scaled[trial] - first;
+            first = scaled[trial];
+        }
+        return 0;
+    }
+
+    private void Choices(Dimension dimension, StudyHistory history, int parameter, ReadOnlySpan<bool> members, int count)
+    {
+        int choices = (int)dimension.Domain!.Count!;
+        Ensure(ref dimension.Means, _kernels);
+        for (int trial = 0; trial < members.Length; trial++)
+            if (members[trial]) dimension.Means[_places[trial]] = history.Trials[trial].Parameters[parameter];
+        dimension.Means[count] = -1; // the prior has seen none
+        double share = priorWeight / _kernels, sum = 1 + choices * share;
+        (dimension.Hit, dimension.Miss, dimension.Even) = ((1 + share) / sum, share / sum, 1.0 / choices);
+    }
+
+    private static double Draw(Dimension dimension, NumericDomain numbers, int kernel, double uniform)
+    {
+        var (low, high) = numbers.Bounds;
+        double mean = dimension.Means[kernel], inverse = dimension.Inverses[kernel];
+        // on the side of the lower tail, where probabilities have their full precision
+        bool isAbove = mean < low;
+        var (a, b) = ((low - mean) * inverse, (high - mean) * inverse);
+        if (isAbove) (a, b) = (-b, -a);
+        double from = NormalDistribution.Cdf(a), to = NormalDistribution.Cdf(b);
+        double deviate = NormalDistribution.Quantile(Math.Clamp(from + uniform * (to - from), double.Epsilon, 1 - 1e-16));
+        double value = Math.Clamp(mean + (isAbove ? -deviate : deviate) / inverse, low, high);
+        return numbers.Log ? value : numbers.Round(value);
+    }
+
+    private static double Choose(Dimension dimension, int kernel, double uniform)
+    {
+        int choices = (int)dimension.Domain!.Count!;
+        double seen = dimension.Means[kernel];
+        for (int c = 0; c < choices - 1; c++)
+            if ((uniform -= seen < 0 ? dimension.Even : c == seen ? dimension.Hit : dimension.Miss) < 0) return c;
+        return choices - 1;
+    }
+
+    private static void AddSquares(Span<double> terms, double[] means, double[] inverses, double value)
+    {
+        int k = 0;
+        ref double term = ref MemoryMarshal.GetReference(terms);
+        for (; k <= terms.Length - Vector256<double>.Count; k += Vector256<double>.Count)
+        {
+            var z = (Vector256.Create(value) - Vector256.Create(means, k)) * Vector256.Create(inverses, k);
+            (Vector256.LoadUnsafe(ref term, (nuint)k) - 0.5 * z * z).StoreUnsafe(ref term, (nuint)k);
+        }
+        for (; k < terms.Length; k++)
+        {
+            double z = (value - means[k]) * inverses[k];
+            terms[k] -= 0.5 * z * z;
+        }
+    }
+
+    private static void AddChoices(Span<double> terms, Dimension dimension, double value)
+    {
+        double hit = Math.Log(dimension.Hit), miss = Math.Log(dimension.Miss), even = Math.Log(dimension.Even);
+        for (int k = 0; k < terms.Length; k++)
+        {
+            double seen = dimension.Means[k];
+            terms[k] += seen < 0 ? even : seen == value ? hit : miss;
+        }
+    }
+
+    /// <summary>Log of the mass from a to b, where at least one of both is far out in most cases.</summary>
+    private static double LogMass(double a, double b) => a <= -Far && b >= Far ? 0 : Math.Log(NormalDistribution.Between(a, b));
+
+    private sealed class Dimension
+    {
+        public Domain? Domain;
+
+        /// <summary>Means on the domain's scale; of choices the one that was seen.</summary>
+        public double[] Means = [];
+
+        /// <summary>1 / deviation of each kernel.</summary>
+        public double[] Inverses = [];
+
+        /// <summary>Probabilities of the choice that a kernel has seen, of every other one, and of each for the prior.</summary>
+        public double Hit, Miss, Even;
+
+        /// <summary>Not null where the domain has steps.</summary>
+        public MassClasses? Classes;
+    }
+}

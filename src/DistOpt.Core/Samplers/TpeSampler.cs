@@ -1,0 +1,127 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using DistOpt.Core.Randomness;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+
+namespace DistOpt.Core.Samplers;
+
+/// <summary>Options of <c>tpe</c>; defaults as Optuna's TPESampler from version 5 on.</summary>
+public sealed record TpeOptions
+{
+    [Description("Trials that end before the model is used; until then values are random")]
+    [Range(0, 1_000_000)]
+    public int StartupTrials { get; init; } = 10;
+
+    [Description("Candidates that are drawn for each suggestion, of which the best is taken")]
+    [Range(1, 100_000)]
+    public int Candidates { get; init; } = 24;
+
+    [Description("Weight of the prior, in observations")]
+    [Range(0.0, 1e6, MinimumIsExclusive = true)]
+    public double PriorWeight { get; init; } = 1;
+
+    [Description("Whether the outermost observations' kernels reach to the ends of the domain")]
+    public bool Endpoints { get; init; }
+
+    [Description("Whether parameters are drawn together; false = each by itself")]
+    public bool Multivariate { get; init; } = true;
+
+    [Description("Whether running trials count as bad ones (constant liar), so that those side by side are not alike")]
+    public bool ConstantLiar { get; init; } = true;
+
+    [Description("How wide the kernels of joint densities are: gaps = as Optuna 5, scott = as Optuna 4")]
+    public Bandwidth Bandwidth { get; init; } = Bandwidth.Gaps;
+}
+
+/// <summary>
+/// Tree-structured Parzen estimator (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011; Watanabe, arXiv:2304.11127) as
+/// Optuna's <c>samplers/_tpe/sampler.py</c>: the best tenth of the trials, at most 25, make a density l, all others a density g; of candidates
+/// drawn from l the one with the greatest l / g is taken. Parameters that always have a value are drawn together, those under conditions each by
+/// itself from the trials that have one.
+/// </summary>
+public sealed class TpeSampler(TpeOptions options) : ISampler
+{
+    private const int BelowMax = 25;
+
+    private readonly ParzenEstimator _below = new(options.PriorWeight, options.Endpoints, options.Bandwidth);
+    private readonly ParzenEstimator _above = new(options.PriorWeight, options.Endpoints, options.Bandwidth);
+    private readonly ParzenEstimator _belowAlone = new(options.PriorWeight, options.Endpoints, Bandwidth.Gaps);
+    private readonly ParzenEstimator _aboveAlone = new(options.PriorWeight, options.Endpoints, Bandwidth.Gaps);
+    private bool[] _isGood = [];
+    private bool[] _isBad = [];
+    private bool[] _isIn = [];
+
+    public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => objectives == 1 ? []
+        : [new SpecViolation("study.sampler", $"is tpe, which is for one objective, but the study has {objectives}")];
+
+    public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
+    {
+        var random = new CounterRandom(seed, RandomPurpose.Search, number);
+        int ended = history.Ranking.Length;
+        if (ended < Math.Max(1, options.StartupTrials))
+        {
+            RandomSampler.Fill(history.Space, ref random, values);
+            return;
+        }
+        values.Fill(double.NaN);
+        Split(history, ended, number);
+        var space = history.Space;
+        int[] together = options.Multivariate
+            ? [.. Enumerable.Range(0, space.Count).Where(i => space.Parameters[i].When is null && !space.Parameters[i].Domain.IsSingle)] : [];
+        if (together.Length > 0) Draw(history, together, _below, _above, ref random, values);
+        for (int i = 0; i < space.Count; i++)
+        {
+            if (!double.IsNaN(values[i]) || !space.IsActive(i, values)) continue;
+            if (space.Parameters[i].Domain.IsSingle) values[i] = space.Parameters[i].Domain.FromUnit(0.5);
+            else Draw(history, [i], _belowAlone, _aboveAlone, ref random, values);
+        }
+    }
+
+    /// <summary>The best tenth on one side; all others that have ended, and those that run, on the other.</summary>
+    private void Split(StudyHistory history, int ended, int number)
+    {
+        int trials = history.Trials.Count;
+        if (_isGood.Length < trials) (_isGood, _isBad, _isIn) = (new bool[2 * trials], new bool[2 * trials], new bool[2 * trials]);
+        _isGood.AsSpan(0, trials).Clear();
+        _isBad.AsSpan(0, trials).Clear();
+        int good = Math.Min((int)Math.Ceiling(0.1 * ended), BelowMax);
+        var ranking = history.Ranking;
+        for (int i = 0; i < ranking.Length; i++) (i < good ? _isGood : _isBad)[ranking[i]] = true;
+        if (!options.ConstantLiar) return;
+        for (int i = 0; i < trials; i++)
+            if (i != number && history.Trials[i].State is TrialState.Running or TrialState.Paused) _isBad[i] = true;
+    }
+
+    private void Draw(StudyHistory history, int[] parameters, ParzenEstimator below, ParzenEstimator above, ref CounterRandom random, Span<double> values)
+    {
+        below.Fit(history, parameters, Members(history, parameters, _isGood));
+        above.Fit(history, parameters, Members(history, parameters, _isBad));
+        double[] point = new double[parameters.Length], best = new double[parameters.Length];
+        double most = double.NaN;
+        for (int i = 0; i < options.Candidates; i++)
+        {
+            below.Draw(ref random, point);
+            double gain = below.LogDensity(point) - above.LogDensity(point);
+            if (gain <= most || (i > 0 && double.IsNaN(gain))) continue;
+            most = gain;
+            point.CopyTo(best, 0);
+        }
+        for (int d = 0; d < parameters.Length; d++)
+            values[parameters[d]] = history.Space.Parameters[parameters[d]].Domain is NumericDomain numbers ? numbers.FromScale(best[d]) : best[d];
+    }
+
+    /// <summary>Those of one side who have a value of every parameter.</summary>
+    private ReadOnlySpan<bool> Members(StudyHistory history, int[] parameters, bool[] side)
+    {
+        int trials = history.Trials.Count;
+        side.AsSpan(0, trials).CopyTo(_isIn);
+        foreach (int parameter in parameters)
+        {
+            var scaled = history.Scaled(parameter);
+            for (int i = 0; i < trials; i++) _isIn[i] &= !double.IsNaN(scaled[i]);
+        }
+        return _isIn.AsSpan(0, trials);
+    }
+}

@@ -1,0 +1,116 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>
+/// The trials of a study, kept in the orders in which samplers want them, so that nothing has to be sorted for a suggestion. One thread at a time.
+/// </summary>
+public sealed class StudyHistory
+{
+    private readonly List<StudyTrial> _trials = [];
+    private readonly List<int>[] _ordered;
+    private readonly List<double>[] _scaled;
+    private readonly List<int> _ranking = [];
+    private readonly Comparer<int> _byRank;
+
+    /// <param name="space">What is searched.</param>
+    /// <param name="directions">One for each objective.</param>
+    public StudyHistory(SearchSpace space, params ImmutableArray<Direction> directions)
+    {
+        if (directions.IsDefaultOrEmpty) throw new ArgumentException("a study has at least one objective", nameof(directions));
+        (Space, Directions) = (space, directions);
+        _ordered = [.. Enumerable.Range(0, space.Count).Select(_ => new List<int>())];
+        _scaled = [.. Enumerable.Range(0, space.Count).Select(_ => new List<double>())];
+        _byRank = Comparer<int>.Create((a, b) => Compare(_trials[a], _trials[b]));
+    }
+
+    public SearchSpace Space { get; }
+
+    public ImmutableArray<Direction> Directions { get; }
+
+    /// <summary>All trials, by number.</summary>
+    public IReadOnlyList<StudyTrial> Trials => _trials;
+
+    /// <summary>
+    /// Numbers of those who are complete or pruned, the best first: feasible complete ones by their (first) value, pruned ones by how far they came
+    /// and the value there, infeasible ones by their violation (the order of Optuna's TPE); equal ones by number.
+    /// </summary>
+    public ReadOnlySpan<int> Ranking => CollectionsMarshal.AsSpan(_ranking);
+
+    /// <summary>Numbers of the trials that have a value of the parameter, the smallest value first, equal ones by number.</summary>
+    public ReadOnlySpan<int> Ordered(int parameter) => CollectionsMarshal.AsSpan(_ordered[parameter]);
+
+    /// <summary>For each trial the parameter's value on its domain's own scale (logarithmic where the domain is; choices by index), or NaN.</summary>
+    public ReadOnlySpan<double> Scaled(int parameter) => CollectionsMarshal.AsSpan(_scaled[parameter]);
+
+    /// <summary>An objective's value with its sign such that less is better.</summary>
+    public double Loss(StudyTrial trial, int objective = 0) => Directions[objective] == Direction.Maximize ? -trial.Values[objective] : trial.Values[objective];
+
+    /// <summary>Adds the trial with the next number, or what has become of one: its parameters stay.</summary>
+    /// <exception cref="ArgumentException">Its number leaves a gap, its parameters have changed, or it has ended before.</exception>
+    public void Set(StudyTrial trial)
+    {
+        if (trial.Number > _trials.Count || trial.Number < 0) throw new ArgumentException($"trial {trial.Number} is not the next one, {_trials.Count}", nameof(trial));
+        if (trial.Parameters.Length != Space.Count)
+            throw new ArgumentException($"trial {trial.Number} has {trial.Parameters.Length} values for {Space.Count} parameters", nameof(trial));
+        if (trial.Number == _trials.Count)
+        {
+            _trials.Add(trial);
+            for (int i = 0; i < Space.Count; i++)
+            {
+                double value = trial.Parameters[i];
+                _scaled[i].Add(Space.Parameters[i].Domain is NumericDomain numbers ? numbers.ToScale(value) : value);
+                if (double.IsNaN(value)) continue;
+                int parameter = i;
+                Insert(_ordered[i], trial.Number, Comparer<int>.Create((a, b) => Order(parameter, a, b)));
+            }
+        }
+        else
+        {
+            var before = _trials[trial.Number];
+            if (before.State is TrialState.Complete or TrialState.Pruned or TrialState.Failed)
+                throw new ArgumentException($"trial {trial.Number} has ended before ({before.State})", nameof(trial));
+            if (!before.Parameters.SequenceEqual(trial.Parameters)) throw new ArgumentException($"trial {trial.Number} has got other parameters", nameof(trial));
+            _trials[trial.Number] = trial;
+        }
+        if (!trial.IsInformative) return;
+        if (trial.State == TrialState.Complete && trial.Values.Length != Directions.Length)
+            throw new ArgumentException($"trial {trial.Number} has {trial.Values.Length} values for {Directions.Length} objectives", nameof(trial));
+        Insert(_ranking, trial.Number, _byRank);
+    }
+
+    private int Order(int parameter, int a, int b) => _trials[a].Parameters[parameter].CompareTo(_trials[b].Parameters[parameter]) is var order and not 0 ? order : a.CompareTo(b);
+
+    private int Compare(StudyTrial a, StudyTrial b)
+    {
+        var (first, second) = (Class(a), Class(b));
+        if (first != second) return first.CompareTo(second);
+        int order = first switch
+        {
+            0 => Loss(a).CompareTo(Loss(b)),
+            1 => Reached(a).CompareTo(Reached(b)),
+            _ => a.Violation.CompareTo(b.Violation),
+        };
+        return order != 0 ? order : a.Number.CompareTo(b.Number);
+    }
+
+    private static int Class(StudyTrial trial) => trial.Violation > 0 ? 2 : trial.State == TrialState.Complete ? 0 : 1;
+
+    /// <summary>Farther is better, then the value there; a trial that has reported nothing is behind all others.</summary>
+    private (long, double) Reached(StudyTrial trial)
+    {
+        if (trial.Reports.IsEmpty) return (1, 0);
+        var last = trial.Reports[^1];
+        double loss = Directions[0] == Direction.Maximize ? -last.Value : last.Value;
+        return (-last.Step, double.IsNaN(loss) ? double.PositiveInfinity : loss);
+    }
+
+    private static void Insert(List<int> into, int number, IComparer<int> comparer)
+    {
+        int place = into.BinarySearch(number, comparer);
+        into.Insert(place < 0 ? ~place : place, number);
+    }
+}

@@ -1,0 +1,64 @@
+using System.Collections.Immutable;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>What has become of a trial.</summary>
+public enum TrialState
+{
+    /// <summary>Has its parameters, and waits for a place.</summary>
+    Waiting,
+
+    Running,
+
+    /// <summary>Stopped at a rung, to be gone on with where it is promoted.</summary>
+    Paused,
+
+    /// <summary>Ended with a value.</summary>
+    Complete,
+
+    /// <summary>Ended early, since others were better.</summary>
+    Pruned,
+
+    /// <summary>Ended without a value: it threw, diverged, or its attempts were used up.</summary>
+    Failed,
+}
+
+/// <summary>A value that a trial has reported on its way.</summary>
+/// <param name="Step">Step, epoch or whatever the study counts.</param>
+/// <param name="Value">The first objective's value; may be NaN.</param>
+public readonly record struct Report(long Step, double Value);
+
+/// <summary>What samplers and pruners know of a trial.</summary>
+public sealed record StudyTrial
+{
+    /// <summary>Counts the trials of a study, from 0.</summary>
+    public required int Number { get; init; }
+
+    public required TrialState State { get; init; }
+
+    /// <summary>One value for each parameter of the space; NaN where it has none.</summary>
+    public required ImmutableArray<double> Parameters { get; init; }
+
+    /// <summary>One value for each objective where the trial is complete, else empty.</summary>
+    public ImmutableArray<double> Values { get; init; } = [];
+
+    /// <summary>Reports in the order of their steps.</summary>
+    public ImmutableArray<Report> Reports { get; init; } = [];
+
+    /// <summary>Constraints of the study: at most 0 where the trial is feasible; empty where there are none.</summary>
+    public ImmutableArray<double> Constraints { get; init; } = [];
+
+    /// <summary>Whether it ended in a way that samplers learn from.</summary>
+    public bool IsInformative => State is TrialState.Complete or TrialState.Pruned;
+
+    /// <summary>By how much the constraints are missed, in all; 0 = feasible.</summary>
+    public double Violation
+    {
+        get
+        {
+            double sum = 0;
+            foreach (double constraint in Constraints) sum += Math.Max(0, constraint);
+            return sum;
+        }
+    }
+}

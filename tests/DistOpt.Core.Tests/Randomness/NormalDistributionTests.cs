@@ -1,0 +1,44 @@
+using DistOpt.Core.Randomness;
+
+namespace DistOpt.Core.Tests.Randomness;
+
+public sealed class NormalDistributionTests
+{
+    /// <summary>From tables to 16 digits and more (Abramowitz and Stegun 7.1, 26.2; mpmath for the tails).</summary>
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(0.1, 0.8875370839817151)]
+    [InlineData(0.5, 0.4795001221869535)]
+    [InlineData(1, 0.15729920705028513)]
+    [InlineData(2, 0.004677734981047266)]
+    [InlineData(3, 2.209049699858544e-05)]
+    [InlineData(5, 1.5374597944280349e-12)]
+    [InlineData(10, 2.088487583762545e-45)]
+    [InlineData(-1, 1.8427007929497148)]
+    [InlineData(-5, 1.9999999999984626)]
+    public void The_complementary_error_function_has_the_tables_values(double x, double expected) =>
+        Assert.Equal(1, NormalDistribution.Erfc(x) / expected, 1e-14);
+
+    [Fact]
+    public void Far_out_it_is_0_or_2_and_what_is_no_number_stays_so()
+    {
+        Assert.Equal((0, 2), (NormalDistribution.Erfc(30), NormalDistribution.Erfc(-30)));
+        Assert.Equal(double.NaN, NormalDistribution.Erfc(double.NaN));
+    }
+
+    [Theory]
+    [InlineData(-1, 1, 0.6826894921370859)]
+    [InlineData(-3, 3, 0.9973002039367398)]
+    [InlineData(8, 9, 6.219831985865866e-16)]
+    [InlineData(-9, -8, 6.219831985865866e-16)]
+    [InlineData(1, 1, 0)]
+    public void Masses_between_two_places_are_exact_in_the_tails_too(double a, double b, double expected) =>
+        Assert.Equal(expected, NormalDistribution.Between(a, b), Math.Abs(expected) * 1e-12);
+
+    [Theory]
+    [InlineData(1e-10)]
+    [InlineData(0.025)]
+    [InlineData(0.5)]
+    [InlineData(0.9)]
+    public void The_quantile_is_the_inverse_of_the_distribution(double p) => Assert.Equal(1, NormalDistribution.Cdf(NormalDistribution.Quantile(p)) / p, 1e-12);
+}

@@ -1,0 +1,146 @@
+using DistOpt.Core.Randomness;
+using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+
+namespace DistOpt.Core.Tests.Samplers;
+
+/// <summary>Densities against the definition, written out slowly: reference tuning-algorithms d.1 (Optuna's parzen_estimator.py).</summary>
+public sealed class ParzenEstimatorTests
+{
+    private static readonly SearchSpace s_space = new(
+    [
+        new("x", new FloatDomain(-1, 2)),
+        new("rate", new FloatDomain(1e-4, 1, log: true)),
+        new("layers", new IntDomain(1, 6)),
+        new("share", new FloatDomain(0, 1, step: 0.1)),
+        new("width", new IntDomain(1, 512, log: true)),
+        new("kind", new ChoiceDomain(["a", "b", "c"])),
+    ]);
+
+    [Theory]
+    [InlineData(0, Bandwidth.Gaps, false)]
+    [InlineData(1, Bandwidth.Gaps, false)]
+    [InlineData(2, Bandwidth.Gaps, false)]
+    [InlineData(7, Bandwidth.Gaps, true)]
+    [InlineData(26, Bandwidth.Gaps, false)]
+    [InlineData(140, Bandwidth.Gaps, false)]
+    [InlineData(30, Bandwidth.Scott, false)]
+    public void The_density_is_that_of_the_definition(int count, Bandwidth bandwidth, bool endpoints)
+    {
+        var history = History(count + 9);
+        // every other trial or so is no observation
+        bool[] members = [.. Enumerable.Range(0, count + 9).Select(i => i >= 9 || i % 2 == 3)];
+        int[][] groups = [[0], [1], [2], [3], [4], [5], [0, 1, 2, 3, 4, 5]];
+        var estimator = new ParzenEstimator(1.5, endpoints, bandwidth);
+        foreach (int[] group in groups)
+        {
+            estimator.Fit(history, group, members);
+            var random = new CounterRandom(1, RandomPurpose.Search, group.Length);
+            double[] point = new double[group.Length];
+            for (int i = 0; i < 20; i++)
+            {
+                estimator.Draw(ref random, point);
+                double expected = Slow(history, group, members, point, 1.5, endpoints, bandwidth);
+                Assert.Equal(expected, estimator.LogDensity(point), Math.Abs(expected) * 1e-9 + 1e-9);
+            }
+        }
+    }
+
+    /// <summary>A mixture of a single parameter is a distribution: its masses add up to 1, and draws are as frequent as it says.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(5)]
+    public void Draws_are_as_frequent_as_the_masses_say(int parameter)
+    {
+        var history = History(15);
+        var estimator = new ParzenEstimator(1, endpoints: false, Bandwidth.Gaps);
+        bool[] members = new bool[15];
+        Array.Fill(members, true);
+        estimator.Fit(history, [parameter], members);
+        var random = new CounterRandom(2, RandomPurpose.Search, parameter);
+        const int draws = 20_000;
+        var counts = new Dictionary<double, int>();
+        double[] point = new double[1];
+        for (int i = 0; i < draws; i++)
+        {
+            estimator.Draw(ref random, point);
+            counts[Math.Round(point[0], 9)] = counts.GetValueOrDefault(Math.Round(point[0], 9)) + 1;
+        }
+        double sum = 0;
+        var domain = s_space.Parameters[parameter].Domain;
+        for (long i = 0; i < domain.Count; i++)
+        {
+            double value = domain is NumericDomain { Step: { } step } numbers ? numbers.Low + i * step : i;
+            double mass = Math.Exp(estimator.LogDensity([value]));
+            sum += mass;
+            double deviation = Math.Sqrt(draws * mass * (1 - mass));
+            Assert.InRange(counts.GetValueOrDefault(Math.Round(value, 9)), draws * mass - 5 * deviation, draws * mass + 5 * deviation);
+        }
+        Assert.Equal(1, sum, 1e-9);
+    }
+
+    private static StudyHistory History(int count)
+    {
+        var history = new StudyHistory(s_space, Direction.Minimize);
+        var sampler = new RandomSampler();
+        double[] values = new double[s_space.Count];
+        for (int i = 0; i < count; i++)
+        {
+            sampler.Suggest(history, 7, i, values);
+            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [i] });
+        }
+        return history;
+    }
+
+    private static double Slow(StudyHistory history, int[] group, bool[] members, double[] point, double prior, bool endpoints, Bandwidth bandwidth)
+    {
+        var observed = history.Trials.Where(t => members[t.Number]).ToList();
+        int n = observed.Count;
+        double[] weights = [.. Enumerable.Range(0, n).Select(k => k >= n - 25 ? 1 : n == 26 ? 1.0 / n : 1.0 / n + (1 - 1.0 / n) * k / (n - 26)), n == 0 ? 1 : prior];
+        double total = weights.Sum(), density = 0;
+        for (int k = 0; k <= n; k++)
+        {
+            double product = weights[k] / total;
+            for (int d = 0; d < group.Length; d++)
+            {
+                var domain = s_space.Parameters[group[d]].Domain;
+                if (domain is not NumericDomain numbers)
+                {
+                    double share = prior / (n + 1), choices = domain.Count!.Value;
+                    product *= k == n ? 1 / choices : (share + (observed[k].Parameters[group[d]] == point[d] ? 1 : 0)) / (1 + choices * share);
+                    continue;
+                }
+                var (low, high) = numbers.Bounds;
+                double[] means = [.. observed.Select(t => numbers.ToScale(t.Parameters[group[d]]))];
+                double mean = k == n ? (low + high) / 2 : means[k], deviation = k == n ? high - low : Deviation(means, k, low, high, group.Length, endpoints, bandwidth);
+                double mass = Phi((high - mean) / deviation) - Phi((low - mean) / deviation);
+                if (numbers is { Step: { } step, Log: false })
+                    product *= (Phi((point[d] + step / 2 - mean) / deviation) - Phi((point[d] - step / 2 - mean) / deviation)) / mass;
+                else
+                    product *= Math.Exp(-0.5 * Math.Pow((point[d] - mean) / deviation, 2)) / (deviation * Math.Sqrt(2 * Math.PI)) / mass;
+            }
+            density += product;
+        }
+        return Math.Log(density);
+    }
+
+    private static double Deviation(double[] means, int kernel, double low, double high, int dimensions, bool endpoints, Bandwidth bandwidth)
+    {
+        int n = means.Length;
+        double deviation;
+        if (bandwidth == Bandwidth.Scott) deviation = 0.2 * Math.Pow(n, -1.0 / (dimensions + 4)) * (high - low);
+        else
+        {
+            int[] order = [.. Enumerable.Range(0, n).OrderBy(i => means[i]).ThenBy(i => i)];
+            int place = Array.IndexOf(order, kernel);
+            double left = means[kernel] - (place == 0 ? low : means[order[place - 1]]), right = (place == n - 1 ? high : means[order[place + 1]]) - means[kernel];
+            deviation = !endpoints && n >= 2 && place == 0 ? right : !endpoints && n >= 2 && place == n - 1 ? left : Math.Max(left, right);
+        }
+        return Math.Clamp(deviation, (high - low) / Math.Min(100, n + 2), high - low);
+    }
+
+    private static double Phi(double x) => NormalDistribution.Cdf(x);
+}

@@ -1,0 +1,86 @@
+using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+
+namespace DistOpt.Core.Tests.Samplers;
+
+/// <summary>What holds for every sampler.</summary>
+public sealed class SamplerContractTests
+{
+    private static readonly SearchSpace s_space = new(
+    [
+        new("rate", new FloatDomain(1e-5, 1, log: true)),
+        new("kind", new ChoiceDomain(["adam", "sgd"])),
+        new("momentum", new FloatDomain(0, 0.95, step: 0.05), new Condition("kind", Among: [1])),
+        new("depth", new IntDomain(1, 3)),
+        new("width.0", new IntDomain(4, 64, log: true)),
+        new("width.1", new IntDomain(4, 64, log: true), new Condition("depth", Least: 2)),
+        new("width.2", new IntDomain(4, 64, log: true), new Condition("depth", Least: 3)),
+        new("fixed", new IntDomain(3, 3)),
+    ]);
+
+    private static readonly (string Name, Func<ISampler> Create)[] s_samplers =
+    [
+        ("random", () => new RandomSampler()),
+        ("tpe", () => new TpeSampler(new TpeOptions())),
+        ("tpe, each by itself", () => new TpeSampler(new TpeOptions { Multivariate = false, ConstantLiar = false })),
+        ("tpe as in Optuna 4", () => new TpeSampler(new TpeOptions { Bandwidth = Bandwidth.Scott, Endpoints = true })),
+    ];
+
+    public static TheoryData<string> Samplers => [.. s_samplers.Select(s => s.Name)];
+
+    /// <summary>While others run, fail, are pruned, or break constraints.</summary>
+    [Theory, MemberData(nameof(Samplers))]
+    public void Every_suggestion_is_a_configuration_of_the_space(string name)
+    {
+        var (history, _) = Run(name, trials: 150);
+        Assert.All(history.Trials, t => Assert.Empty(s_space.Check([.. t.Parameters])));
+        Assert.Contains(history.Trials, t => t.Parameters[3] == 3);
+        Assert.True(history.Trials.Select(t => t.Parameters[0]).Distinct().Count() > 140);
+    }
+
+    /// <summary>By the history, the seed and the number; a sampler that has just been made goes on where another one was.</summary>
+    [Theory, MemberData(nameof(Samplers))]
+    public void The_same_history_gives_the_same_suggestion_also_by_a_new_instance(string name)
+    {
+        var (history, suggested) = Run(name, trials: 80);
+        var (_, again) = Run(name, trials: 80);
+        Assert.Equal(suggested, again);
+        double[] values = new double[s_space.Count], others = new double[s_space.Count];
+        Create(name).Suggest(history, 5, 80, values);
+        Create(name).Suggest(history, 5, 80, others);
+        Assert.Equal(values, others);
+        Create(name).Suggest(history, 6, 80, others);
+        Assert.NotEqual(values, others);
+        Create(name).Suggest(history, 5, 81, others);
+        Assert.NotEqual(values, others);
+    }
+
+    private static ISampler Create(string name) => s_samplers.Single(s => s.Name == name).Create();
+
+    private static (StudyHistory History, List<double> Suggested) Run(string name, int trials)
+    {
+        var history = new StudyHistory(s_space, Direction.Maximize);
+        var sampler = Create(name);
+        var suggested = new List<double>();
+        double[] values = new double[s_space.Count];
+        for (int i = 0; i < trials; i++)
+        {
+            sampler.Suggest(history, 5, i, values);
+            suggested.AddRange(values);
+            double value = -Math.Abs(Math.Log10(values[0]) + 2) + (double.IsNaN(values[2]) ? 0 : values[2]) - values[4] / 100;
+            history.Set((i % 7) switch
+            {
+                3 => Trial(i, TrialState.Failed),
+                4 => Trial(i, TrialState.Running),
+                5 => Trial(i, TrialState.Pruned) with { Reports = i % 2 == 0 ? [] : [new Report(1, double.NaN), new Report(i, value)] },
+                6 => Trial(i, TrialState.Complete) with { Values = [value], Constraints = [value, -1] },
+                _ => Trial(i, TrialState.Complete) with { Values = [value] },
+            });
+        }
+        return (history, suggested);
+
+        StudyTrial Trial(int number, TrialState state) => new() { Number = number, State = state, Parameters = [.. values] };
+    }
+}
