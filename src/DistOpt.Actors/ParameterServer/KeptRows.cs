@@ -51,12 +51,19 @@ internal sealed class KeptRows
         _wire = null;
     }
 
-    /// <summary>Goes on from a checkpoint: rows beyond it are told again.</summary>
-    public void Restore(TrainingState state)
+    /// <summary>
+    /// What there is to keep at a checkpoint: rows beyond it are told again, and the one of the selected weights lies before it, so that no later one
+    /// may be taken for it by a coordinator that knows none.
+    /// </summary>
+    /// <param name="state">The checkpoint's.</param>
+    /// <param name="validation">Metrics of the selected weights there, or of the first evaluation; empty where there was none.</param>
+    public static RowsKept Of(TrainingState state, IReadOnlyDictionary<string, double> validation)
     {
-        Clear();
-        _storedTrain = state.SinceRow.Count == 0 ? state.Step : state.Step - 1;
-        _storedValidation = state.Evaluated ? state.Step : state.Step - 1;
+        var metrics = new MetricSums();
+        foreach (var (name, value) in validation) metrics.Add(name, value, 1);
+        var selected = validation.Count == 0 ? null
+            : new ValidationRow(state.SelectedStep ?? state.Step, state.LastEpoch, WireMetrics.From(metrics), state.SelectedStep is not null);
+        return new RowsKept(state.SinceRow.Count == 0 ? state.Step : state.Step - 1, state.Evaluated ? state.Step : state.Step - 1, null, selected, [], []);
     }
 
     /// <summary>Goes on from what another server has kept.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using Akka.Actor;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
@@ -127,8 +128,8 @@ internal sealed partial class ParameterServerActor
         _restoring = false;
         _shard.Restore(state.Step, state.HasSelected ? state.SelectedStep!.Value : -1);
         Volatile.Write(ref _expected, _shard.Version);
-        if (_restoredRows is null) _rows.Restore(state);
-        Adopt(state, _restoredRows);
+        // a coordinator of the version before sends none
+        Adopt(state, _restoredRows ?? KeptRows.Of(state, ReadOnlyDictionary<string, double>.Empty));
         if (!_isBackup && _setup.Planner is { Current.Evaluate: true } planner && _sinceRow.Count > 0) ReportRow(planner, planner.Before(), planner.Current);
         if (!_isBackup || _isSeededByCoordinator) ToTraining(new ServerRestored(_setup.Index, _placement.JobEpoch, _shard.Version, _isBackup));
         if (!_isBackup) return;

@@ -55,7 +55,11 @@ internal sealed class RestoreActor : ReceiveActor
             if (server.Backup is { } backup && server.BackupIsSeeded) receivers.Add((backup, TensorTarget.Backup));
             foreach (var (peer, target) in receivers)
             {
-                IWireMessage? meta = new StateMeta(WireState.From(_checkpoint.Manifest.State), 0);
+                var manifest = _checkpoint.Manifest;
+                IWireMessage? meta = new StateMeta(WireState.From(manifest.State), 0)
+                {
+                    Rows = server.Index == 0 ? KeptRows.Of(manifest.State, manifest.Run.Validation) : null,
+                };
                 foreach (var vector in _checkpoint.Vectors)
                 {
                     var whole = _layout.RangeOf(vector.Part, server.Range());

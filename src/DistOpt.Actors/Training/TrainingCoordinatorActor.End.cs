@@ -53,14 +53,15 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void OnTrainRow(TrainRow row)
     {
+        var metrics = Values(row.Metrics);
+        // also of a step that is done again: the coordinator before may have known it, and the run may end before it gets farther than it was
+        _train = Lookup(metrics);
         if (!IsNew(DataSplit.Train, row.Step)) return;
         double now = _progress.WallSeconds;
         double seconds = now - _rowMark.Seconds;
         double? speed = seconds > 0 ? (row.Samples - _rowMark.Samples) / seconds : null;
         _rowMark = (row.Samples, now);
         _progress.Step(row.Step, row.Samples, null);
-        var metrics = Values(row.Metrics);
-        _train = Lookup(metrics);
         _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Train, metrics, row.LearningRate, row.BatchSize, speed, now)
         {
             BatchReason = row.BatchReason is { } reason ? JsonNamingPolicy.SnakeCaseLower.ConvertName(((BatchReason)reason).ToString()) : null,
@@ -71,9 +72,9 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void OnValidationRow(ValidationRow row)
     {
-        if (!IsNew(DataSplit.Validation, row.Step)) return;
         var metrics = Values(row.Metrics);
         if (row.Selected || _validation.Count == 0) _validation = Lookup(metrics);
+        if (!IsNew(DataSplit.Validation, row.Step)) return;
         _sink!.Row(new MetricRow(row.Step, row.Epoch, DataSplit.Validation, metrics, null, null, null, _progress.WallSeconds));
         // samples a second count training time alone
         _rowMark = (_rowMark.Samples, _progress.WallSeconds);

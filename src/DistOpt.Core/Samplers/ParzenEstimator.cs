@@ -1,6 +1,6 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Numerics.Tensors;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies;

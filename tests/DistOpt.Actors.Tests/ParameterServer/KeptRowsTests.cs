@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using DistOpt.Actors.ParameterServer;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -44,7 +45,7 @@ public sealed class KeptRowsTests
     public void Rows_that_are_told_again_after_going_back_are_known_though_they_were_stored_before()
     {
         var rows = new KeptRows();
-        rows.Restore(new TrainingState { Step = 15 });
+        rows.Restore(KeptRows.Of(new TrainingState { Step = 15 }, ReadOnlyDictionary<string, double>.Empty));
         rows.Stored(40, 40);
         rows.Add(Train(20));
         rows.Add(Validation(20, selected: true));
@@ -61,9 +62,24 @@ public sealed class KeptRowsTests
         var sums = new MetricSums();
         if (hasSums) sums.Add("loss", 1, 1);
         var rows = new KeptRows();
-        rows.Restore(new TrainingState { Step = 15, SinceRow = sums, Evaluated = evaluated });
+        rows.Restore(KeptRows.Of(new TrainingState { Step = 15, SinceRow = sums, Evaluated = evaluated }, ReadOnlyDictionary<string, double>.Empty));
 
         Assert.Equal((train, validation), (rows.Wire.StoredTrain, rows.Wire.StoredValidation));
+    }
+
+    /// <summary>A coordinator that takes over later knows no other than this one.</summary>
+    [Fact]
+    public void A_checkpoint_brings_the_row_of_the_weights_that_were_selected_before_it_and_no_later_one_is_taken_for_it()
+    {
+        var rows = new KeptRows();
+        rows.Restore(KeptRows.Of(new TrainingState { Step = 15, SelectedStep = 10, SelectedValue = 0.25 }, new Dictionary<string, double> { ["loss"] = 0.25 }));
+        rows.Add(Validation(20));
+
+        Assert.Equal((10, true), (rows.Wire.Validation!.Step, rows.Wire.Validation.Selected));
+        Assert.Equal(0.25, rows.Wire.Validation.Metrics.ToMetrics().Single().Value.Value);
+        Assert.Equal([20], rows.Wire.NewValidation.Select(r => r.Step));
+        rows.Add(Validation(30, selected: true));
+        Assert.Equal(30, rows.Wire.Validation!.Step);
     }
 
     [Fact]

@@ -95,10 +95,13 @@ public sealed class ChaosTests
             Assert.True(end.Status == RunStatus.Completed, $"seed {seed}: {end.Error}{Environment.NewLine}{string.Join(Environment.NewLine, harness.Trace.TakeLast(100))}");
             // going on after the limit hides that somebody was not told what to do
             Assert.True(!sink.Lines.Any(l => l.Text.Contains("no progress")), $"seed {seed}: {string.Join(Environment.NewLine, sink.Lines.Select(l => l.Text).Concat(harness.Trace))}");
-            Assert.True(expected.WeightsSha256 == end.WeightsSha256, $"seed {seed}: other bits");
-            Assert.Equal(expected.Validation, end.Validation);
-            Assert.Equal(expected.Test, end.Test);
-            Assert.Equal(expected.Train, end.Train);
+            string traced = $"{string.Join(Environment.NewLine, harness.Trace)}";
+            Assert.True(expected.WeightsSha256 == end.WeightsSha256, $"seed {seed}: other bits{Environment.NewLine}{traced}");
+            Assert.True(expected.Selected == end.Selected, $"seed {seed}: {end.Selected} in place of {expected.Selected}{Environment.NewLine}{traced}");
+            foreach (var (wanted, found) in new[] { (expected.Validation, end.Validation), (expected.Test, end.Test), (expected.Train, end.Train) })
+                Assert.True(wanted.OrderBy(m => m.Key).SequenceEqual(found.OrderBy(m => m.Key)), $"seed {seed}: {Text(found)} in place of {Text(wanted)}{Environment.NewLine}{traced}");
+
+            static string Text(IEnumerable<KeyValuePair<string, double>> metrics) => string.Join(" ", metrics);
 
             async Task<(RunSummary, RecordingSink)> RunAsync()
             {
