@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
@@ -43,6 +44,7 @@ internal sealed class LearningRateFindCommand
         spec with
         {
             Batch = BatchOf(spec.Batch),
+            Optimizer = OptimizerOf(spec.Optimizer, from),
             Schedule = new ScheduleSpec { Kind = "exponential", Options = new ExponentialScheduleOptions { Gamma = factor, Unit = ScheduleUnit.Steps } },
             // it may have a rate of its own
             Averaging = new PluginSpec("none"),
@@ -53,6 +55,10 @@ internal sealed class LearningRateFindCommand
             Storage = new StorageSection(),
         },
         [$"optimizer.learning_rate={from.ToString("0.0###############e-0", CultureInfo.InvariantCulture)}"]).Resolve();
+
+    /// <summary>What of an optimizer has a rate of its own keeps its ratio to the one that is tried.</summary>
+    private static OptimizerSpec OptimizerOf(OptimizerSpec optimizer, double from) => optimizer.Options is MuonOptions muon
+        ? optimizer with { Options = muon with { AdamwLearningRate = muon.AdamwLearningRate / muon.LearningRate * from } } : optimizer;
 
     /// <summary>A batch of one size, by which no rate is scaled: one rate is tried in each step.</summary>
     private static BatchSpec BatchOf(BatchSpec batch)

@@ -1,3 +1,4 @@
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 
@@ -52,7 +53,10 @@ public sealed class BatchPlanner
     public static BatchPlanner Of(TrainingSpec spec, long trainCount)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        return new(BatchCatalog.Default.Get(spec.Batch.Kind)(spec.Batch.Options!), spec.Batch, SourceOf(spec), spec.Seed, trainCount);
+        return new(BatchCatalog.Default.Get(spec.Batch.Kind)(spec.Batch.Options!), spec.Batch, SourceOf(spec), spec.Seed, trainCount)
+        {
+            IsAdaptive = spec.Optimizer.Options is ILearningRateOptions { IsAdaptive: true },
+        };
     }
 
     /// <summary>What a spec wants to be measured.</summary>
@@ -64,6 +68,9 @@ public sealed class BatchPlanner
     }
 
     public NoiseSource Source { get; }
+
+    /// <summary>Whether the optimizer is one of Adam's relatives, whose rate is multiplied by the root of AdaScale's gain.</summary>
+    public bool IsAdaptive { get; init; }
 
     /// <summary>Samples that count as one step where sizes vary.</summary>
     public int Nominal { get; }
@@ -120,7 +127,7 @@ public sealed class BatchPlanner
         {
             LearningRateScaling.Linear => size / (double)BaseSize,
             LearningRateScaling.SquareRoot => Math.Sqrt(size / (double)BaseSize),
-            LearningRateScaling.Adascale => Gain(state, size),
+            LearningRateScaling.Adascale => IsAdaptive ? Math.Sqrt(Gain(state, size)) : Gain(state, size),
             _ => 1,
         };
     }

@@ -36,6 +36,14 @@ public static class FunctionModel
             yield return new("data.name", $"is '{NoData}', but model '{spec.Model.Kind}' needs data; 'distopt list datasets' shows what there is");
         if (spec.Model.Options is not FunctionOptions function) yield break;
         foreach (var violation in function.Violations("model")) yield return violation;
+        var penalties = spec.Regularization;
+        if (!penalties.Biases && (penalties.L1 != 0 || penalties.L2 != 0 || penalties.Power != 0))
+        {
+            yield return new("regularization.biases", "is false, but a function's variables are single numbers, which count as biases: "
+                + "no penalty would reach them; set it to true");
+        }
+        if (penalties.MaxNorm is { } bound)
+            yield return new("regularization.max_norm", $"is {bound}, but a function's variables are single numbers and have no rows; leave it away");
     }
 
     /// <summary>The spec with <c>data.name: none</c> where the model is a function and no data set is named.</summary>

@@ -9,6 +9,8 @@ namespace DistOpt.Core.Optimizers;
 /// <summary>Options of <c>adadelta</c>; defaults as torch.optim.Adadelta.</summary>
 public sealed record AdadeltaOptions : ILearningRateOptions
 {
+    bool ILearningRateOptions.IsAdaptive => true;
+
     [Description("Base learning rate: a factor on a step whose length the method finds itself")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1;

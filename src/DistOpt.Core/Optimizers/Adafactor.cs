@@ -11,6 +11,8 @@ namespace DistOpt.Core.Optimizers;
 /// <summary>Options of <c>adafactor</c>; defaults as torch.optim.Adafactor.</summary>
 public sealed record AdafactorOptions : ILearningRateOptions
 {
+    bool ILearningRateOptions.IsAdaptive => true;
+
     [Description("Base learning rate; the step takes 1/sqrt(t) where that is smaller, times the tensor's root mean square")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;

@@ -9,6 +9,8 @@ namespace DistOpt.Core.Optimizers;
 /// <summary>Options of <c>adagrad</c>; defaults as torch.optim.Adagrad.</summary>
 public sealed record AdagradOptions : ILearningRateOptions
 {
+    bool ILearningRateOptions.IsAdaptive => true;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;

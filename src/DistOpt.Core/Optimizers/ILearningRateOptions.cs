@@ -5,4 +5,10 @@ public interface ILearningRateOptions
 {
     /// <summary>The schedule's base rate.</summary>
     double LearningRate { get; }
+
+    /// <summary>
+    /// Whether the length of an update hardly depends on the gradient's, as with Adam and its relatives: of a larger batch's gain such an optimizer takes
+    /// the root.
+    /// </summary>
+    bool IsAdaptive => false;
 }

@@ -9,6 +9,8 @@ namespace DistOpt.Core.Optimizers;
 /// <summary>Options of <c>lion</c>; its rate is three to ten times smaller than adamw's, its decay as much larger.</summary>
 public sealed record LionOptions : ILearningRateOptions
 {
+    bool ILearningRateOptions.IsAdaptive => true;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-4;

@@ -6,6 +6,8 @@ namespace DistOpt.Core.Optimizers;
 /// <summary>Options of optimizers with means of the gradients and of their squares (Adam and its relatives), with torch's defaults for adam.</summary>
 public abstract record MomentOptions : ILearningRateOptions
 {
+    bool ILearningRateOptions.IsAdaptive => true;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-3;

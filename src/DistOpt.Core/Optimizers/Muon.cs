@@ -22,6 +22,8 @@ public enum MuonScale
 /// <summary>Options of <c>muon</c>.</summary>
 public sealed record MuonOptions : ILearningRateOptions
 {
+    bool ILearningRateOptions.IsAdaptive => true;
+
     [Description("Base learning rate of the matrices")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 0.02;

@@ -89,8 +89,9 @@ public sealed class CosineRestartsSchedule(CosineRestartsScheduleOptions options
     {
         double period = position.Length(options.T_0, options.Unit);
         double time = position.Time;
-        if (options.T_mult == 1) time %= period;
-        for (; time >= period; period *= options.T_mult) time -= period;
+        if (options.T_mult == 1) time -= SchedulePosition.Wholes(time / period) * period;
+        for (; SchedulePosition.Wholes(time / period) >= 1; period *= options.T_mult) time -= period;
+        time = Math.Max(0, time);
         return CosineSchedule.Anneal(baseRate, options.EtaMin, time / period);
     }
 }

@@ -68,7 +68,10 @@ public readonly record struct SchedulePosition
     public double ShareOf(double horizon) => horizon <= 0 ? 1 : Math.Min(1, Time / horizon);
 
     /// <summary>Whole units since the schedule began.</summary>
-    public double Whole(ScheduleUnit unit) => Math.Floor(unit == ScheduleUnit.Epochs ? Time / EpochLength : Time);
+    public double Whole(ScheduleUnit unit) => Wholes(unit == ScheduleUnit.Epochs ? Time / EpochLength : Time);
+
+    /// <summary>Whole numbers up to a quotient of times, which where batches vary are rounded themselves: 7 epochs may come out as 6.999999999999999.</summary>
+    internal static double Wholes(double quotient) => Math.Floor(quotient + 1e-12 * Math.Max(1, quotient));
 
     /// <summary>So many units in steps.</summary>
     public double Length(double count, ScheduleUnit unit) => unit == ScheduleUnit.Epochs ? count * EpochLength : count;

@@ -73,7 +73,8 @@ public abstract record NumericDomain : Domain
     /// <summary>The nearest value of the domain.</summary>
     public double Round(double value)
     {
-        return Step is { } step ? At((long)Math.Clamp(Math.Round((value - Low) / step, MidpointRounding.AwayFromZero), 0, Steps)) : Math.Clamp(value, Low, High);
+        return Step is not { } step ? Math.Clamp(value, Low, High)
+            : At((long)Math.Clamp(Math.Round((value - Low) / step, MidpointRounding.AwayFromZero), 0, Steps));
     }
 
     /// <summary>The value some steps above <see cref="Low"/>, as its decimal digits say: 19 steps of 0.05 are 0.95, not 0.9500000000000001.</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using DistOpt.Core.Averaging;
+using DistOpt.Core.Batching;
 using DistOpt.Core.Functions;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
@@ -154,6 +155,31 @@ public static partial class TrainingSpecRules
         if (options.StartStep >= spec.Stop.MaxSteps)
             yield return new("averaging.start_step",
                 $"is {options.StartStep}, but must be below {spec.Stop.MaxSteps}, the stop.max_steps, or nothing is averaged");
+        foreach (var violation in AveragingInSteps(spec, options)) yield return violation;
+    }
+
+    /// <summary>Where batches vary nobody knows before the run in which step an epoch ends.</summary>
+    private static IEnumerable<SpecViolation> AveragingInSteps(TrainingSpec spec, AveragingOptions options)
+    {
+        bool scales = spec.Batch.LearningRateScaling == LearningRateScaling.Adascale;
+        if (!scales && spec.Batch.Options is null or FixedBatchOptions or FullBatchOptions) yield break;
+        string why = scales ? "with batch.learning_rate_scaling adascale" : $"with batch.kind {spec.Batch.Kind}";
+        if (options.StartEpoch is { } epoch)
+        {
+            yield return new("averaging.start_epoch",
+                $"is {epoch}, but {why} the steps of an epoch are not known before the run; give averaging.start_step in its place");
+        }
+        if (options is not StochasticAverageOptions) yield break;
+        if (options is { StartEpoch: null, StartStep: null })
+        {
+            yield return new("averaging.start_step",
+                $"is not set, and swa then begins with the last quarter, but {why} the run's steps are not known before it; set averaging.start_step");
+        }
+        if (options.EverySteps is null)
+        {
+            yield return new("averaging.every_steps",
+                $"is not set, and swa then goes by the ends of epochs, but {why} their steps are not known before the run; set averaging.every_steps");
+        }
     }
 
     private static IEnumerable<SpecViolation> Schedule(TrainingSpec spec)
@@ -171,7 +197,7 @@ public static partial class TrainingSpecRules
     private static IEnumerable<SpecViolation> Plateau(TrainingSpec spec)
     {
         if (spec.Schedule.Options is not ReduceOnPlateauOptions) yield break;
-        if (spec.Data.ValidationFraction == 0)
+        if (spec.Data is { ValidationFraction: 0, Folds: null })
             yield return new("schedule.kind",
                 $"is '{spec.Schedule.Kind}', which follows a validation metric, but data.validation_fraction is 0; set a fraction above 0");
         else if (spec.Evaluate is { EveryEpochs: null, EverySteps: null })

@@ -82,7 +82,11 @@ public sealed class StudyHistory
         Insert(_ranking, trial.Number, _byRank);
     }
 
-    private int Order(int parameter, int a, int b) => _trials[a].Parameters[parameter].CompareTo(_trials[b].Parameters[parameter]) is var order and not 0 ? order : a.CompareTo(b);
+    private int Order(int parameter, int a, int b)
+    {
+        int order = _trials[a].Parameters[parameter].CompareTo(_trials[b].Parameters[parameter]);
+        return order != 0 ? order : a.CompareTo(b);
+    }
 
     private int Compare(StudyTrial a, StudyTrial b)
     {

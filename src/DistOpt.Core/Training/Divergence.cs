@@ -12,10 +12,10 @@ public sealed record DivergedStep(double? Loss, long? NonFinite);
 public static class Divergence
 {
     /// <summary>A loss of so many times the first step's is no training any more, although it is a number.</summary>
-    public const double Factor = 1e9;
+    public const double Factor = 1e5;
 
     /// <summary>The first step's loss counts as at least this, for a run may begin with a loss of nearly 0.</summary>
-    public const double SmallestFirstLoss = 1e-6;
+    public const double SmallestFirstLoss = 1e-2;
 
     /// <summary>Whether a step's loss shows that training has diverged: NaN, infinite, or <see cref="Factor"/> times the first step's.</summary>
     /// <param name="loss">Mean loss of the step.</param>

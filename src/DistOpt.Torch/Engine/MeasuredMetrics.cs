@@ -1,9 +1,10 @@
+using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 
 namespace DistOpt.Torch.Engine;
 
-/// <summary>Whether the metrics by which a spec selects and stops are among those that an evaluation measured.</summary>
+/// <summary>Whether the metrics by which a spec selects, stops and lowers its rate are among those that an evaluation measured.</summary>
 internal static class MeasuredMetrics
 {
     private const string Validation = "validation.";
@@ -18,6 +19,7 @@ internal static class MeasuredMetrics
         Look("select.metric", spec.Select.Metric);
         if (spec.Stop.Target is { } target) Look("stop.target.metric", target.Metric);
         if (spec.Stop.Patience is { } patience) Look("stop.patience.metric", patience.Metric);
+        if (spec.Schedule.Options is ReduceOnPlateauOptions { Metric: var followed }) Look("schedule.metric", followed);
         if (violations.Count > 0 && !own) throw new SpecException(violations);
         return [.. violations.Select(v => v.ToString())];
 

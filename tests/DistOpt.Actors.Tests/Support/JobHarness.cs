@@ -252,7 +252,10 @@ internal sealed class JobHarness : IAsyncDisposable
     private void Offer(int index)
     {
         var node = _nodes[index];
-        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current.ToString()) { Leaving = _leaving.ContainsKey(index) };
+        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current.ToString())
+        {
+            Leaving = _leaving.ContainsKey(index),
+        };
         node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
     }
 

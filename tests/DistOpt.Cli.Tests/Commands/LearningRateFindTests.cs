@@ -48,6 +48,16 @@ public sealed class LearningRateFindTests
         Assert.False(Directory.Exists(cli.Runs));
     }
 
+    /// <summary>Muon's second rate is not swept beyond all bounds, but stays in its ratio to the one that is tried.</summary>
+    [Fact]
+    public async Task A_second_rate_of_the_optimizer_keeps_its_ratio()
+    {
+        using var cli = new CliRun();
+        await cli.RunAsync("lr-find", "--from", "1e-4", "--set", "optimizer={kind: muon, learning_rate: 0.02, adamw_learning_rate: 0.003}");
+        var muon = cli.Host.Request!.Spec.Optimizer.OptionsAs<Core.Optimizers.MuonOptions>();
+        Assert.Equal((1e-4, 1.5e-5), (muon.LearningRate, Math.Round(muon.AdamwLearningRate, 12)));
+    }
+
     [Theory]
     [InlineData("noise-scale", "fixed", 24)]
     [InlineData("growing", "fixed", 24)]

@@ -92,9 +92,11 @@ public sealed class MetricRunTests : IDisposable
     [InlineData("adam", 1, 1)]
     [InlineData("sgd", 2, 1)]
     [InlineData("sgd", 2, 3)]
-    public async Task A_run_that_diverges_ends_with_exit_code_1_names_step_and_tensor_and_keeps_no_bad_weights(string optimizer, int workers, int servers)
+    [InlineData("sgd", 1, 1, "linear")]
+    public async Task A_run_that_diverges_ends_with_exit_code_1_names_step_and_tensor_and_keeps_no_bad_weights(string optimizer, int workers, int servers,
+        string model = "mlp")
     {
-        Assert.Equal(1, await _cli.RunAsync("train", "--set", $"optimizer.kind={optimizer}", "--set", "optimizer.learning_rate=1e6",
+        Assert.Equal(1, await _cli.RunAsync("train", "--set", $"model.kind={model}", "--set", $"optimizer.kind={optimizer}", "--set", "optimizer.learning_rate=1e6",
             "--workers", $"{workers}", "--servers", $"{servers}", "--set", "training.gradient_shards=2"));
         Assert.Contains("training diverged at step ", _cli.Error);
         Assert.Contains("no weights had been selected before, the last ones are kept", _cli.Error);

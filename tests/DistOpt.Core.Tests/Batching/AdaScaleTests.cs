@@ -1,4 +1,5 @@
 using DistOpt.Core.Batching;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -21,6 +22,24 @@ public sealed class AdaScaleTests
     [InlineData(0, 0, 32, 16, 0.5)]
     public void The_gain_is_that_of_the_paper(double trace, double squared, double baseSize, double size, double expected) =>
         Assert.Equal(expected, AdaScale.Gain(new NoiseEstimate(trace, squared), baseSize, size), 1e-12);
+
+    [Theory]
+    [InlineData("sgd", 1.6)]
+    [InlineData("nesterov", 1.6)]
+    [InlineData("lars", 1.6)]
+    [InlineData("adam", 1.264911064067352)]
+    [InlineData("lion", 1.264911064067352)]
+    [InlineData("adafactor", 1.264911064067352)]
+    public void Adams_relatives_take_the_root_of_the_gain(string optimizer, double expected)
+    {
+        var entry = OptimizerCatalog.Default.Entries.Single(e => e.Name == optimizer);
+        var spec = Spec(baseSize: 32, epochs: 1) with { Optimizer = new OptimizerSpec(optimizer, Activator.CreateInstance(entry.OptionsType)!) };
+        var batch = new BatchSpec("fixed", new FixedBatchOptions { Size = 128 }) { BaseSize = 32, LearningRateScaling = LearningRateScaling.Adascale };
+        spec = spec with { Batch = batch };
+        var planner = BatchPlanner.Of(spec, 1000);
+        var state = planner.Begin() with { Noise = new NoiseState().With(new NoiseEstimate(32, 1), 0.5) };
+        Assert.Equal(expected, planner.RateFactor(state, 128), 1e-12);
+    }
 
     [Fact]
     public void Before_anything_is_known_the_gain_is_cautious()

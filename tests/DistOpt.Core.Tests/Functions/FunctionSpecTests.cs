@@ -44,6 +44,10 @@ public sealed class FunctionSpecTests
     [Theory]
     [InlineData("model: function\ndata: digits", "data.name (line 2): is 'digits', but model 'function' takes no data; leave 'data' away")]
     [InlineData("model: mlp\ndata: none", "data.name (line 2): is 'none', but model 'mlp' needs data; 'distopt list datasets' shows what there is")]
+    [InlineData("model: function\nregularization: { power: 0.1 }", "regularization.biases (line 2): is false, but a function's variables are single numbers, which count as "
+        + "biases: no penalty would reach them; set it to true")]
+    [InlineData("model: function\nregularization: { max_norm: 2 }",
+        "regularization.max_norm (line 2): is 2, but a function's variables are single numbers and have no rows; leave it away")]
     [InlineData("model: { kind: function, variables: {} }", "model.variables (line 1): names no variable")]
     [InlineData("model: { kind: function, variables: { x: 1, y: 2 } }", "model.variables.y (line 1): does not appear in 'x^2'")]
     [InlineData("model: { kind: function, variables: { x: 1e39 } }", "model.variables.x (line 1): is 1E+39, but must be a finite number")]

@@ -99,7 +99,8 @@ public sealed class ParzenEstimatorTests
     {
         var observed = history.Trials.Where(t => members[t.Number]).ToList();
         int n = observed.Count;
-        double[] weights = [.. Enumerable.Range(0, n).Select(k => k >= n - 25 ? 1 : n == 26 ? 1.0 / n : 1.0 / n + (1 - 1.0 / n) * k / (n - 26)), n == 0 ? 1 : prior];
+        var ages = Enumerable.Range(0, n).Select(k => k >= n - 25 ? 1 : n == 26 ? 1.0 / n : 1.0 / n + (1 - 1.0 / n) * k / (n - 26));
+        double[] weights = [.. ages, n == 0 ? 1 : prior];
         double total = weights.Sum(), density = 0;
         for (int k = 0; k <= n; k++)
         {
@@ -115,7 +116,8 @@ public sealed class ParzenEstimatorTests
                 }
                 var (low, high) = numbers.Bounds;
                 double[] means = [.. observed.Select(t => numbers.ToScale(t.Parameters[group[d]]))];
-                double mean = k == n ? (low + high) / 2 : means[k], deviation = k == n ? high - low : Deviation(means, k, low, high, group.Length, endpoints, bandwidth);
+                double mean = k == n ? (low + high) / 2 : means[k];
+                double deviation = k == n ? high - low : Deviation(means, k, low, high, group.Length, endpoints, bandwidth);
                 double mass = Phi((high - mean) / deviation) - Phi((low - mean) / deviation);
                 if (numbers is { Step: { } step, Log: false })
                     product *= (Phi((point[d] + step / 2 - mean) / deviation) - Phi((point[d] - step / 2 - mean) / deviation)) / mass;
@@ -136,7 +138,8 @@ public sealed class ParzenEstimatorTests
         {
             int[] order = [.. Enumerable.Range(0, n).OrderBy(i => means[i]).ThenBy(i => i)];
             int place = Array.IndexOf(order, kernel);
-            double left = means[kernel] - (place == 0 ? low : means[order[place - 1]]), right = (place == n - 1 ? high : means[order[place + 1]]) - means[kernel];
+            double left = means[kernel] - (place == 0 ? low : means[order[place - 1]]);
+            double right = (place == n - 1 ? high : means[order[place + 1]]) - means[kernel];
             deviation = !endpoints && n >= 2 && place == 0 ? right : !endpoints && n >= 2 && place == n - 1 ? left : Math.Max(left, right);
         }
         return Math.Clamp(deviation, (high - low) / Math.Min(100, n + 2), high - low);

@@ -36,6 +36,10 @@ public sealed class ScheduleSpecTests
     }
 
     [Fact]
+    public void A_plateau_may_follow_the_folds_in_place_of_a_validation_part() =>
+        Assert.Equal(5, Binder.Default(["schedule=reduce-on-plateau", "data.validation_fraction=0", "data.folds=5"]).Data.Folds);
+
+    [Fact]
     public void Every_schedule_but_the_constant_one_names_its_source() =>
         Assert.All(ScheduleCatalog.Default.Entries.Skip(1), e => Assert.False(string.IsNullOrEmpty(e.Source), e.Name));
 

@@ -22,6 +22,30 @@ public sealed class ScheduleValueTests
         }
     }
 
+    /// <summary>Epochs of 1,374 samples in nominal batches of 40 and of others, whose quotients are no whole numbers in float64.</summary>
+    [Theory]
+    [InlineData(1374, 40)]
+    [InlineData(1347, 32)]
+    [InlineData(10, 3)]
+    [InlineData(54000, 7)]
+    public void Where_the_batch_varies_an_epoch_begins_with_its_first_sample(long samples, int nominal)
+    {
+        var restarts = new CosineRestartsSchedule(new CosineRestartsScheduleOptions { T_0 = 1 });
+        var doubled = new CosineRestartsSchedule(new CosineRestartsScheduleOptions { T_0 = 1, T_mult = 2 });
+        var falls = new StepSchedule(new StepScheduleOptions { StepSize = 1, Gamma = 0.5 });
+        for (int epoch = 0; epoch <= 200; epoch++)
+        {
+            var begin = SchedulePosition.InSamples(epoch, epoch * samples, 500 * samples, samples, nominal);
+            Assert.Equal(epoch, begin.Whole(ScheduleUnit.Epochs));
+            Assert.Equal(0.1, restarts.RateAt(0.1, begin), 1e-12);
+            Assert.Equal(0.1 * Math.Pow(0.5, epoch), falls.RateAt(0.1, begin), 1e-12);
+            if (int.IsPow2(epoch + 1)) Assert.Equal(0.1, doubled.RateAt(0.1, begin), 1e-12);
+            if (epoch == 0) continue;
+            var before = SchedulePosition.InSamples(epoch, epoch * samples - 1, 500 * samples, samples, nominal);
+            Assert.Equal(epoch - 1, before.Whole(ScheduleUnit.Epochs));
+        }
+    }
+
     /// <summary>The rate of every step, given the rate of the step before.</summary>
     private static List<double> Recurrence(int steps, Func<int, double, double> next, double first = 0.1)
     {

@@ -198,7 +198,12 @@ public sealed class SpecWriterTests
             Averaging = Pick(
                 new PluginSpec("none", new NoAveragingOptions()),
                 new PluginSpec("ema", new ExponentialAverageOptions { Decay = random.NextDouble(), Warmup = Pick(true, false), EverySteps = 3 }),
-                new PluginSpec("swa", new StochasticAverageOptions { LearningRate = Pick<double?>(null, 0.1), StartStep = Pick<long?>(null, 0) })),
+                new PluginSpec("swa", new StochasticAverageOptions
+                {
+                    LearningRate = Pick<double?>(null, 0.1),
+                    StartStep = 0,
+                    EverySteps = random.Next(1, 9),
+                })),
             Schedule = new ScheduleSpec
             {
                 Kind = "cosine",

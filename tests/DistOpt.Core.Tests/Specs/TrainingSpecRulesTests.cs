@@ -46,6 +46,15 @@ public sealed class TrainingSpecRulesTests
         "averaging.start_step (line 1): is 9, but must be below 8, the stop.max_steps, or nothing is averaged")]
     [InlineData("averaging: { kind: swa, start_step: 9, start_epoch: 1 }",
         "averaging.start_step (line 1): is set, and so is start_epoch; leave one of them out")]
+    [InlineData("averaging: { kind: ema, start_epoch: 2 }\nbatch: random",
+        "averaging.start_epoch (line 1): is 2, but with batch.kind random the steps of an epoch are not known before the run; "
+        + "give averaging.start_step in its place")]
+    [InlineData("averaging: { kind: swa, every_steps: 5 }\nbatch: growing",
+        "averaging.start_step (line 1): is not set, and swa then begins with the last quarter, but with batch.kind growing the run's steps are not known before it; "
+        + "set averaging.start_step")]
+    [InlineData("averaging: { kind: swa, start_step: 5 }\nbatch: { kind: fixed, base_size: 8, learning_rate_scaling: adascale }",
+        "averaging.every_steps (line 1): is not set, and swa then goes by the ends of epochs, but with batch.learning_rate_scaling adascale their steps are not known "
+        + "before the run; set averaging.every_steps")]
     [InlineData("averaging: { kind: ema, decay: 1 }", "averaging.decay (line 1): is 1, but must be at least 0 and below 1")]
     [InlineData("averaging: polyak", "averaging (line 1): averaging 'polyak' is not known. Available: none, ema, swa")]
     [InlineData("storage: { kind: s3 }", "storage.kind (line 1): is 's3', but must be one of coordinator, shared")]
@@ -53,6 +62,8 @@ public sealed class TrainingSpecRulesTests
 
     [Theory]
     [InlineData("data: { validation_fraction: 0 }\nselect: { metric: train.loss }")]
+    [InlineData("averaging: { kind: ema }\nbatch: random")]
+    [InlineData("averaging: { kind: swa, start_step: 10, every_steps: 5 }\nbatch: noise-scale")]
     [InlineData("evaluate: { every_epochs: null }")]
     [InlineData("evaluate: { every_epochs: null, every_steps: 10 }\nstop: { patience: { evaluations: 3 } }")]
     [InlineData("select: { metric: validation.top_5_accuracy, direction: maximize }")]

@@ -55,13 +55,14 @@ public sealed class StudyHistoryTests
         Assert.Contains("has ended before", Assert.Throws<ArgumentException>(() => Add(0, TrialState.Failed)).Message);
     }
 
-    private void Add(int number, TrialState state, double? value = null, Report[]? reports = null, double? constraint = null, double x = 6) => _history.Set(new StudyTrial
-    {
-        Number = number,
-        State = state,
-        Parameters = [x, x >= 5 ? x : double.NaN],
-        Values = value is { } v ? [v] : [],
-        Reports = [.. reports ?? []],
-        Constraints = constraint is { } c ? [c] : [],
-    });
+    private void Add(int number, TrialState state, double? value = null, Report[]? reports = null, double? constraint = null, double x = 6) =>
+        _history.Set(new StudyTrial
+        {
+            Number = number,
+            State = state,
+            Parameters = [x, x >= 5 ? x : double.NaN],
+            Values = value is { } v ? [v] : [],
+            Reports = [.. reports ?? []],
+            Constraints = constraint is { } c ? [c] : [],
+        });
 }

@@ -16,7 +16,7 @@ public sealed class DivergenceTests
         Assert.Throws<ArgumentOutOfRangeException>(() => layout.ParameterAt(9));
 
         float[] weights = new float[9];
-        Assert.StartsWith("training diverged at step 4: its loss is 2e+12, more than 1e+9 times the first one, and its gradient is finite; its update was not applied; ",
+        Assert.StartsWith("training diverged at step 4: its loss is 2e+12, more than 1e+5 times the first one, and its gradient is finite; its update was not applied; ",
             Divergence.Text(layout, 4, new DivergedStep(2e12, null), weights));
         Assert.StartsWith("training diverged at step 4: its loss is 0.25 and its gradient is not finite, first in 'a.bias' at element 1 of 2; its update ",
             Divergence.Text(layout, 4, new DivergedStep(0.25, 7), weights));
@@ -32,9 +32,9 @@ public sealed class DivergenceTests
     {
         Assert.True(Divergence.Is(double.NaN, 2));
         Assert.True(Divergence.Is(double.NegativeInfinity, 2));
-        Assert.True(Divergence.Is(2.1e9, 2));
-        Assert.True(Divergence.Is(-2.1e9, -2));
-        Assert.False(Divergence.Is(1.9e9, 2));
+        Assert.True(Divergence.Is(2.1e5, 2));
+        Assert.True(Divergence.Is(-2.1e5, -2));
+        Assert.False(Divergence.Is(1.9e5, 2));
         Assert.False(Divergence.Is(900, 0));
     }
 
@@ -44,11 +44,11 @@ public sealed class DivergenceTests
         var watch = new DivergenceWatch();
         Assert.Null(watch.Check(new LeafResult(0, [])));
         Assert.Null(watch.Check(Result(3)));
-        Assert.Null(watch.Check(Result(2e9)));
+        Assert.Null(watch.Check(Result(2e5)));
         var other = new DivergenceWatch { FirstLoss = watch.FirstLoss };
         foreach (var w in new[] { watch, other })
         {
-            Assert.Equal(new DivergedStep(4e9, null), w.Check(Result(4e9)));
+            Assert.Equal(new DivergedStep(4e5, null), w.Check(Result(4e5)));
             Assert.Equal(new DivergedStep(1, 17), w.Check(Result(1) with { NonFinite = 17 }));
             Assert.Equal(new DivergedStep(null, 0), w.Check(new LeafResult(0, []) { NonFinite = 0 }));
         }

@@ -1,3 +1,4 @@
+using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Torch.Losses;
@@ -37,9 +38,10 @@ public sealed class MetricSpecTests
         {
             Select = new SelectSection { Metric = "validation.f1", Direction = Direction.Maximize },
             Stop = new StopSection { Target = new TargetSection { Metric = "validation.auc", AtLeast = 0.9 } },
+            Schedule = new ScheduleSpec { Kind = "reduce-on-plateau", Options = new ReduceOnPlateauOptions { Metric = "validation.f1" } },
         };
         var error = Refused(wanting);
-        Assert.Equal(["select.metric", "stop.target.metric"], error.Violations.Select(v => v.Path));
+        Assert.Equal(["select.metric", "stop.target.metric", "schedule.metric"], error.Violations.Select(v => v.Path));
         Assert.Contains("is 'validation.f1', but an evaluation measures validation.loss, validation.accuracy", error.Message, StringComparison.Ordinal);
         using var opened = TestJobs.Open(wanting with
         {
