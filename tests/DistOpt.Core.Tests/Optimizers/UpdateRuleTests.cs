@@ -77,6 +77,20 @@ public sealed class UpdateRuleTests
         Assert.Empty(Rule(true, Groups).Violations(Layout));
     }
 
+    /// <summary>A name that was mistyped would leave its matrix to the orthogonalized update without a word.</summary>
+    [Fact]
+    public void Every_pattern_of_muons_adamw_for_that_matches_no_parameter_is_named()
+    {
+        var options = new MuonOptions { AdamwFor = ["embedding.*", "lm_head.*"] };
+        var layout = OptimizerRun.Of(("embedding.weight", [6, 2]), ("head.weight", [2, 4]));
+        var groups = new[] { new ParameterGroup { Match = ["body.*"] } };
+        var rule = new UpdateRule(new Muon(options), new TrainingSpec { Optimizer = new OptimizerSpec("muon", options) { Groups = [.. groups] } });
+        Assert.Equal(
+            ["optimizer.groups[0].match: 'body.*' matches no parameter; there are embedding.weight, head.weight",
+                "optimizer.adamw_for: 'lm_head.*' matches no parameter; there are embedding.weight, head.weight"],
+            rule.Violations(layout).Select(v => v.ToString()));
+    }
+
     [Fact]
     public void Of_many_parameters_twenty_are_listed()
     {
