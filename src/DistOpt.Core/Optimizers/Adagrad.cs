@@ -30,6 +30,8 @@ public sealed record AdagradOptions : ILearningRateOptions
     [Description("Times the weights, added to the gradient")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
+
+    bool ILearningRateOptions.StepsByLearningRate => LearningRateDecay == 0;
 }
 
 /// <summary>

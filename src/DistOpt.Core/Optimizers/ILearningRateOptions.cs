@@ -11,4 +11,10 @@ public interface ILearningRateOptions
     /// the root.
     /// </summary>
     bool IsAdaptive => false;
+
+    /// <summary>
+    /// Whether steps are the learning rate times a direction, with no further factor by tensor or time: what the proximal step of an L1 penalty,
+    /// rate times penalty, takes them to be.
+    /// </summary>
+    bool StepsByLearningRate => true;
 }

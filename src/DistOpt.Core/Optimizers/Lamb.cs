@@ -7,13 +7,15 @@ using Floats = System.Runtime.Intrinsics.Vector256<float>;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>Options of <c>lamb</c>.</summary>
-public sealed record LambOptions : MomentOptions
+public sealed record LambOptions : MomentOptions, ILearningRateOptions
 {
     public LambOptions() => Epsilon = 1e-6;
 
     [Description("Times the weights, added to the direction")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
+
+    bool ILearningRateOptions.StepsByLearningRate => false;
 }
 
 /// <summary>

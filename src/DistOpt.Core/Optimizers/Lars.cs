@@ -24,6 +24,8 @@ public sealed record LarsOptions : ILearningRateOptions
     [Description("Times the weights, added to the gradient")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
+
+    bool ILearningRateOptions.StepsByLearningRate => false;
 }
 
 /// <summary>

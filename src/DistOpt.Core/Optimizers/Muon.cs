@@ -52,6 +52,8 @@ public sealed record MuonOptions : ILearningRateOptions
     [Description("Base learning rate of what adamw updates; it follows the schedule too")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double AdamwLearningRate { get; init; } = 3e-4;
+
+    bool ILearningRateOptions.StepsByLearningRate => false;
 }
 
 /// <summary>

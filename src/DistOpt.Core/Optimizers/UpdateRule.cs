@@ -82,19 +82,26 @@ public sealed class UpdateRule
         return new TensorRule(group?.LearningRateScale ?? 1, decay, terms.IsEmpty ? null : terms, threshold, isSmall ? null : _regularization.MaxNorm);
     }
 
-    /// <summary>Names that no parameter group's pattern may miss: one violation for each pattern that matches nothing.</summary>
+    /// <summary>One violation for each pattern that matches no parameter, of parameter groups and of muon's adamw_for.</summary>
     public IEnumerable<SpecViolation> Violations(ParameterLayout layout)
+    {
+        foreach (var (path, pattern) in Patterns())
+        {
+            if (layout.Parameters.Any(p => FileSystemName.MatchesSimpleExpression(pattern, p.Name, ignoreCase: false))) continue;
+            var names = layout.Parameters.Take(20).Select(p => p.Name);
+            yield return new(path, $"'{pattern}' matches no parameter; there are {string.Join(", ", names)}"
+                + (layout.Parameters.Length > 20 ? ", ..." : ""));
+        }
+    }
+
+    private IEnumerable<(string Path, string Pattern)> Patterns()
     {
         for (int i = 0; i < _groups.Groups.Length; i++)
         {
-            foreach (string pattern in _groups.Groups[i].Match)
-            {
-                if (layout.Parameters.Any(p => FileSystemName.MatchesSimpleExpression(pattern, p.Name, ignoreCase: false))) continue;
-                var names = layout.Parameters.Take(20).Select(p => p.Name);
-                yield return new($"optimizer.groups[{i}].match", $"'{pattern}' matches no parameter; there are {string.Join(", ", names)}"
-                    + (layout.Parameters.Length > 20 ? ", ..." : ""));
-            }
+            foreach (string pattern in _groups.Groups[i].Match) yield return ($"optimizer.groups[{i}].match", pattern);
         }
+        if (_groups.Options is not MuonOptions muon) yield break;
+        foreach (string pattern in muon.AdamwFor) yield return ("optimizer.adamw_for", pattern);
     }
 }
 

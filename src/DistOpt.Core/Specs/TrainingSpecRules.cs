@@ -32,6 +32,7 @@ public static partial class TrainingSpecRules
         new(["storage.kind", "storage.path"], Storage),
         new(["averaging", "training.epochs", "stop.max_steps"], Averaging),
         new(["schedule", "optimizer"], Schedule),
+        new(["regularization", "optimizer"], Proximal),
         new(["batch", "optimizer"], GradientDescent.Violations),
         new(["schedule", "evaluate.every_epochs", "evaluate.every_steps", "data.validation_fraction"], Plateau),
     ];
@@ -192,6 +193,17 @@ public static partial class TrainingSpecRules
             && spec.Optimizer.Options is ILearningRateOptions { LearningRate: var least } && most < least)
             yield return new("schedule.max_learning_rate",
                 $"is {Show(most)}, but must be at least {Show(least)}, the optimizer's learning_rate, from which it rises");
+    }
+
+    /// <summary>Where steps have further factors, rate times penalty is out of proportion to them.</summary>
+    private static IEnumerable<SpecViolation> Proximal(TrainingSpec spec)
+    {
+        if (spec.Regularization is not { L1: > 0, L1Mode: L1Mode.Proximal }) yield break;
+        if (spec.Optimizer.Options is not ILearningRateOptions { StepsByLearningRate: false } options) yield break;
+        var (with, instead) = options is AdagradOptions { LearningRateDecay: var decay }
+            ? ($" with a learning_rate_decay of {Show(decay)}", ", or learning_rate_decay to 0") : ("", "");
+        yield return new("regularization.l1_mode", $"is proximal, whose step is the plain learning rate times l1, "
+            + $"but optimizer '{spec.Optimizer.Kind}'{with} does not step by that rate; set l1_mode to subgradient{instead}");
     }
 
     private static IEnumerable<SpecViolation> Plateau(TrainingSpec spec)

@@ -29,20 +29,22 @@ public sealed class PaperReferenceTests
     }
 
     [Theory]
-    [InlineData(0.0)]
-    [InlineData(0.1)]
-    public void Lamb(double weightDecay)
+    [InlineData(0.9, 0.999, 1e-6, 0.0)]
+    [InlineData(0.9, 0.999, 1e-6, 0.1)]
+    [InlineData(0.8, 0.95, 1e-3, 0.01)]
+    public void Lamb(double beta1, double beta2, double epsilon, double weightDecay)
     {
         double[] m = new double[5000], v = new double[5000];
-        Compare(new Lamb(new LambOptions { WeightDecay = weightDecay }), (step, _, w, g) =>
+        Compare(new Lamb(new LambOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay }), (step, _, w, g) =>
         {
             var r = new double[w.Length];
             for (int i = 0; i < w.Length; i++)
             {
                 int at = step.Offset + i;
-                m[at] = 0.9 * m[at] + 0.1 * g[i];
-                v[at] = 0.999 * v[at] + 0.001 * g[i] * g[i];
-                r[i] = m[at] / (1 - Math.Pow(0.9, step.Number)) / (Math.Sqrt(v[at] / (1 - Math.Pow(0.999, step.Number))) + 1e-6) + weightDecay * w[i];
+                m[at] = beta1 * m[at] + (1 - beta1) * g[i];
+                v[at] = beta2 * v[at] + (1 - beta2) * g[i] * g[i];
+                double mean = m[at] / (1 - Math.Pow(beta1, step.Number)), square = v[at] / (1 - Math.Pow(beta2, step.Number));
+                r[i] = mean / (Math.Sqrt(square) + epsilon) + weightDecay * w[i];
             }
             double trust = Norm(r) > 0 && Norm(w) > 0 ? Norm(w) / Norm(r) : 1;
             for (int i = 0; i < w.Length; i++) w[i] -= step.Rate * trust * r[i];
@@ -68,16 +70,26 @@ public sealed class PaperReferenceTests
     }
 
     [Theory]
-    [InlineData(0.0)]
-    [InlineData(0.1)]
-    public void Adafactor(double weightDecay)
+    [InlineData(-0.8, null, 1e-3, 1.0, 0.0)]
+    [InlineData(-0.8, null, 1e-3, 1.0, 0.1)]
+    [InlineData(-0.5, null, 1e-3, 0.5, 0.0)]
+    [InlineData(-0.8, 0.1, 1.0, 1.0, 0.0)]
+    public void Adafactor(double beta2Decay, double? leastMeanSquare, double leastRate, double clipThreshold, double weightDecay)
     {
         double[] full = new double[5000], rowMeans = new double[5000], columnMeans = new double[5000];
-        const double epsilon1 = 1.0 / (1 << 23);
-        Compare(new Adafactor(new AdafactorOptions { WeightDecay = weightDecay }), (step, shape, w, g) =>
+        double epsilon1 = leastMeanSquare ?? 1.0 / (1 << 23);
+        var options = new AdafactorOptions
         {
-            double share = Math.Pow(step.Number, -0.8), rho = Math.Min(step.Rate, 1 / Math.Sqrt(step.Number));
-            double alpha = Math.Max(1e-3, Norm(w) / Math.Sqrt(w.Length)) * rho;
+            Beta2Decay = beta2Decay,
+            Epsilon1 = leastMeanSquare,
+            Epsilon2 = leastRate,
+            ClipThreshold = clipThreshold,
+            WeightDecay = weightDecay,
+        };
+        Compare(new Adafactor(options), (step, shape, w, g) =>
+        {
+            double share = Math.Pow(step.Number, beta2Decay), rho = Math.Min(step.Rate, 1 / Math.Sqrt(step.Number));
+            double alpha = Math.Max(leastRate, Norm(w) / Math.Sqrt(w.Length)) * rho;
             for (int i = 0; i < w.Length; i++) w[i] *= 1 - step.Rate * weightDecay;
             var u = new double[w.Length];
             if (shape.Length < 2)
@@ -111,23 +123,33 @@ public sealed class PaperReferenceTests
                     }
                 }
             }
-            double divisor = Math.Max(1, Norm(u) / Math.Sqrt(u.Length));
+            double divisor = Math.Max(1, Norm(u) / Math.Sqrt(u.Length) / clipThreshold);
             for (int i = 0; i < w.Length; i++) w[i] -= alpha / divisor * u[i];
         }, tolerance: 1e-3, typical: 1e-5);
     }
 
     [Theory]
-    [InlineData(MuonScale.Original, true, 0.0)]
-    [InlineData(MuonScale.MatchAdamw, false, 0.1)]
-    public void Muon(MuonScale scale, bool nesterov, double weightDecay)
+    [InlineData(MuonScale.Original, true, 0.95, 5, 3e-4, 0.0)]
+    [InlineData(MuonScale.MatchAdamw, false, 0.95, 5, 3e-4, 0.1)]
+    [InlineData(MuonScale.Original, true, 0.8, 3, 0.01, 0.0)]
+    public void Muon(MuonScale scale, bool nesterov, double momentum, int steps, double adamwRate, double weightDecay)
     {
         double[] m = new double[5000], v = new double[5000];
-        var options = new MuonOptions { Scale = scale, Nesterov = nesterov, WeightDecay = weightDecay, AdamwFor = ["2.*"] };
+        var options = new MuonOptions
+        {
+            Scale = scale,
+            Nesterov = nesterov,
+            Momentum = momentum,
+            NsSteps = steps,
+            AdamwLearningRate = adamwRate,
+            WeightDecay = weightDecay,
+            AdamwFor = ["2.*"],
+        };
         Compare(new Muon(options), (step, shape, w, g) =>
         {
             if (shape.Length < 2 || step.Name == "2.weight")
             {
-                double rate = step.Rate * 3e-4 / 0.02;
+                double rate = step.Rate * adamwRate / 0.02;
                 for (int i = 0; i < w.Length; i++)
                 {
                     int at = step.Offset + i;
@@ -143,13 +165,13 @@ public sealed class PaperReferenceTests
             for (int i = 0; i < w.Length; i++)
             {
                 ref double mean = ref m[step.Offset + i];
-                mean = 0.95 * mean + 0.05 * g[i];
-                u[i / columns, i % columns] = nesterov ? 0.05 * g[i] + 0.95 * mean : mean;
+                mean = momentum * mean + (1 - momentum) * g[i];
+                u[i / columns, i % columns] = nesterov ? (1 - momentum) * g[i] + momentum * mean : mean;
             }
             double length = Math.Sqrt(u.Cast<double>().Sum(x => x * x));
             for (int i = 0; i < w.Length; i++) u[i / columns, i % columns] /= length;
             // the iteration is the same from either side: (X X^T) X = X (X^T X)
-            for (int k = 0; k < 5; k++)
+            for (int k = 0; k < steps; k++)
             {
                 var gram = Product(u, Transposed(u));
                 var square = Product(gram, gram);
