@@ -192,6 +192,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     private void Choices(Dimension dimension, StudyHistory history, int parameter, ReadOnlySpan<bool> members, int count)
     {
         int choices = (int)dimension.Domain!.Count!;
+        dimension.Classes = null;
         Ensure(ref dimension.Means, _kernels);
         for (int trial = 0; trial < members.Length; trial++)
             if (members[trial]) dimension.Means[_places[trial]] = history.Trials[trial].Parameters[parameter];

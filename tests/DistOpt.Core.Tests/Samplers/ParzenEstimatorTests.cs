@@ -32,7 +32,8 @@ public sealed class ParzenEstimatorTests
         var history = History(count + 9);
         // every other trial or so is no observation
         bool[] members = [.. Enumerable.Range(0, count + 9).Select(i => i >= 9 || i % 2 == 3)];
-        int[][] groups = [[0], [1], [2], [3], [4], [5], [0, 1, 2, 3, 4, 5]];
+        // one estimator after the other over every kind of domain, each after each other kind: nothing of the one before may stay
+        int[][] groups = [[0], [1], [2], [3], [4], [5], [2], [5], [0], [3], [0], [5], [0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]];
         var estimator = new ParzenEstimator(1.5, endpoints, bandwidth);
         foreach (int[] group in groups)
         {
