@@ -22,7 +22,6 @@ internal sealed class RecoveryActor : ReceiveActor
     private readonly IReadOnlyList<ShardRange> _ranges;
     private readonly FlatBuffer _weights;
     private readonly FlatBuffer _buffers;
-    private readonly FlatBuffer _buffersOut;
     private readonly HashSet<(int Part, long Begin)> _arrived = [];
     private readonly int _address;
     private StepPlan? _plan;
@@ -31,9 +30,9 @@ internal sealed class RecoveryActor : ReceiveActor
 
     /// <param name="plan">Of the step; null where it comes with the version, from the server of key 0.</param>
     public RecoveryActor(ReplicaSetup setup, NodeServices services, JobPlacement placement, long step, StepPlan? plan, IReadOnlyList<ShardRange> ranges,
-        FlatBuffer buffersOut, int address)
+        int address)
     {
-        (_setup, _services, _placement, _step, _plan, _ranges, _buffersOut, _address) = (setup, services, placement, step, plan, ranges, buffersOut, address);
+        (_setup, _services, _placement, _step, _plan, _ranges, _address) = (setup, services, placement, step, plan, ranges, address);
         _weights = new FlatBuffer(setup.Runtime.Layout.ParameterCount);
         _buffers = new FlatBuffer(setup.Runtime.Layout.BufferCount);
         Receive<TensorArrived>(OnTensor);
@@ -70,7 +69,9 @@ internal sealed class RecoveryActor : ReceiveActor
         _arrived.Add((frame.Header.Part, frame.Header.Range.Begin));
         if (_arrived.Count < _placement.Servers.Length + (_buffers.Length > 0 ? 1 : 0) || _plan is not { Evaluate: false, Stop: null } plan) return;
         _started = true;
-        var context = new WorkerContext(_setup.Runtime, _setup.Tree, _weights, _buffers, _buffersOut, null, _setup.Spec.Evaluate.BatchSize, _setup.Batches, 0,
+        // the section after the step is our own too: when we are stopped a leaf may still run, and the replica is at its next step by then
+        var after = new FlatBuffer(_buffers.Length);
+        var context = new WorkerContext(_setup.Runtime, _setup.Tree, _weights, _buffers, after, null, _setup.Spec.Evaluate.BatchSize, _setup.Batches, 0,
             _setup.Job, _services);
         var worker = Context.ActorOf(WorkerActor.Props(context, ReplicaActor.RecoveryWorker, _services.ComputeDispatcher), "worker");
         foreach (var range in _ranges) worker.Tell(new ComputeShards(plan, range.Begin, range.End));

@@ -207,7 +207,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         foreach (int old in _assignments.Keys.Where(a => a < plan.Assignment).ToList()) _assignments.Remove(old);
         if (plan.Evaluate) EvaluateBarrier(plan);
         else if (plan.Stop is null) ComputeOwn(plan);
-        if (_computing.Count == 0 && _slicesToCome == 0) OpenGate();
+        OpenGate();
     }
 
     /// <summary>Computes what the plan's and the latest assignment give to this node and is not done.</summary>
@@ -238,7 +238,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         if (done.Worker == RecoveryWorker)
         {
             _recovering.RemoveAll(r => r.Begin == done.Work.Begin && r.End == done.Work.End);
-            Push(done.Work.Plan, done.Nodes);
+            Push(done.Work.Plan, done.Nodes, done.Buffers);
             return;
         }
         if (!_computing.Remove(done.Work)) return;
@@ -252,7 +252,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         if (_computed.Count > 0)
         {
             long computed = _services.Time.GetTimestamp();
-            Push(plan, PreReduce());
+            Push(plan, PreReduce(), _buffersOut);
             _pushed = _services.Time.GetTimestamp();
             _services.Meter.Phase(_setup.Job, StepPhase.Push, _services.Time.GetElapsedTime(computed, _pushed.Value).TotalSeconds);
             _computed.Clear();
@@ -260,7 +260,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         OpenGate();
     }
 
-    private void Push(StepPlan plan, IReadOnlyList<ComputedNode> nodes)
+    private void Push(StepPlan plan, IReadOnlyList<ComputedNode> nodes, FlatBuffer after)
     {
         var wirePlan = WirePlan.From(plan);
         ulong job = JobKey.Of(_setup.Job);
@@ -276,12 +276,12 @@ internal sealed partial class ReplicaActor : ReceiveActor
                 _services.Meter.Bytes(PayloadDirection.Push, range.Length * sizeof(float));
             }
         }
-        if (_buffersOut.Length == 0 || !nodes.Any(n => _tree.Shards(n.Node).Begin == 0)) return;
+        if (after.Length == 0 || !nodes.Any(n => _tree.Shards(n.Node).Begin == 0)) return;
         var first = _placement.Servers[0];
         var buffers = new TensorHeader(TensorKind.PushBuffers, new TensorAddress(job, TensorTarget.Server, first.Index),
-            _placement.JobEpoch, plan.Step, default, new KeyRange(0, _buffersOut.Length));
-        _services.Channel.Send(first.Peer.ToPeer(), buffers, null, new TensorLease(_buffersOut.Memory));
-        _services.Meter.Bytes(PayloadDirection.Push, _buffersOut.Length * sizeof(float));
+            _placement.JobEpoch, plan.Step, default, new KeyRange(0, after.Length));
+        _services.Channel.Send(first.Peer.ToPeer(), buffers, null, new TensorLease(after.Memory));
+        _services.Meter.Bytes(PayloadDirection.Push, after.Length * sizeof(float));
     }
 
     /// <summary>A gradient as it travels: by reference within the node, and packed over a network where all of its numbers fit into 16 bits.</summary>
@@ -307,8 +307,13 @@ internal sealed partial class ReplicaActor : ReceiveActor
         return NodeReduction.Reduce(_tree, _computed);
     }
 
+    /// <summary>
+    /// Lets answers into the weights again, once nobody computes or evaluates with them: gradient work may have begun while an evaluation that
+    /// others did as well still runs.
+    /// </summary>
     private void OpenGate()
     {
+        if (_computing.Count > 0 || _slicesToCome > 0) return;
         _gate.Open();
         if (_stash.Count > 0)
         {
@@ -338,10 +343,10 @@ internal sealed partial class ReplicaActor : ReceiveActor
     {
         if (_recovery is not null) Context.Stop(_recovery);
         _recovering.AddRange(work);
-        var (placement, ranges, buffersOut) = (_placement, _recovering.ToList(), _buffersOut);
+        var (placement, ranges) = (_placement, _recovering.ToList());
         // an address of its own: the one before may still listen
         int address = _setup.Index * RecoveryAddresses + _recoveries++ % RecoveryAddresses;
-        _recovery = Context.ActorOf(Props.Create(() => new RecoveryActor(_setup, _services, placement, step, plan, ranges, buffersOut, address))
+        _recovery = Context.ActorOf(Props.Create(() => new RecoveryActor(_setup, _services, placement, step, plan, ranges, address))
             .WithDispatcher(_services.ComputeDispatcher));
     }
 

@@ -11,7 +11,9 @@ namespace DistOpt.Actors.Workers;
 internal sealed record ComputeShards(StepPlan Plan, int Begin, int End) : INoSerializationVerificationNeeded;
 
 /// <param name="Nodes">In shard order; gradients stay valid until the worker's next step.</param>
-internal sealed record ShardsComputed(int Worker, ComputeShards Work, IReadOnlyList<ComputedNode> Nodes) : INoSerializationVerificationNeeded;
+/// <param name="Buffers">The buffer section after the step, where shard 0 is among them.</param>
+internal sealed record ShardsComputed(int Worker, ComputeShards Work, IReadOnlyList<ComputedNode> Nodes, FlatBuffer Buffers)
+    : INoSerializationVerificationNeeded;
 
 /// <summary>Replica to worker: evaluate these slices. Answered by <see cref="SlicesEvaluated"/> or <see cref="WorkFailed"/>.</summary>
 /// <param name="OnAverage">Whether with the running average in place of the weights.</param>
@@ -97,7 +99,7 @@ internal sealed class WorkerActor : ReceiveActor
         double seconds = time.GetElapsedTime(begun).TotalSeconds, data = Math.Min(seconds, _worker!.TakeDataSeconds());
         meter.Phase(job, StepPhase.Data, data);
         meter.Phase(job, StepPhase.Compute, seconds - data);
-        Context.Parent.Tell(new ShardsComputed(_index, work, nodes));
+        Context.Parent.Tell(new ShardsComputed(_index, work, nodes, _context.BuffersOut));
         Announce(work);
     }
 

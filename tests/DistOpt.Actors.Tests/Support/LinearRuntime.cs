@@ -34,7 +34,7 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
     /// <summary>Called before each leaf; may throw as user code may.</summary>
     public Action<StepPlan, int>? BeforeLeaf { get; set; }
 
-    /// <summary>Called after each leaf with its gradient, which it may change.</summary>
+    /// <summary>Called after each leaf, its buffers written, with its gradient, which it may change.</summary>
     public Action<StepPlan, int, FlatBuffer>? AfterLeaf { get; set; }
 
     /// <summary>Called before each slice of an evaluation.</summary>
@@ -121,8 +121,8 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
                 for (int i = 0; i < x.Length; i++) gradient.Span[i] += error * x[i];
             }
             metrics.Add(MetricSums.Loss, loss, shard.Length);
-            runtime.AfterLeaf?.Invoke(plan, shardIndex, gradient);
             if (buffersOut.Length > 0) (buffersOut[0], buffersOut[1]) = (buffersIn[0] + shard.Length, plan.Step);
+            runtime.AfterLeaf?.Invoke(plan, shardIndex, gradient);
             return new LeafResult(shard.Length, metrics);
         }
 

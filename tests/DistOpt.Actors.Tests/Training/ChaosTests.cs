@@ -7,7 +7,8 @@ namespace DistOpt.Actors.Tests.Training;
 
 /// <summary>
 /// Random nodes and coordinators die at random moments and others join, by a seed: the run ends by itself with the bits of the undisturbed one. More seeds:
-/// the environment variable <c>DISTOPT_CHAOS_SEEDS</c>, as in <c>1000-1999</c>.
+/// the environment variable <c>DISTOPT_CHAOS_SEEDS</c>, as in <c>1000-1999</c>. Every fifth seed runs with delays (see
+/// <see cref="DelayingExecutorConfigurator"/>); with <c>DISTOPT_CHAOS_DELAYS=1</c> all do, several seconds each.
 /// </summary>
 public sealed class ChaosTests
 {
@@ -36,8 +37,13 @@ public sealed class ChaosTests
         // an update for which servers exchange norms, beside one that looks at each element alone
         if (seed % 3 == 2) spec = JobHarness.WithNorms(spec);
         RunSummary expected;
+        RecordingSink kept;
         await using (var calm = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true))
-            expected = (await calm.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token)).End.Summary;
+        {
+            var (undisturbed, calmSink) = await calm.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token);
+            (expected, kept) = (undisturbed.Summary, calmSink);
+        }
+        bool isDelayed = seed % 5 == 4 || Environment.GetEnvironmentVariable("DISTOPT_CHAOS_DELAYS") == "1";
 
         string folder = Directory.CreateTempSubdirectory("distopt-").FullName;
         string[][] kinds = [["worker"], ["server"], ["worker", "server"]];
@@ -58,7 +64,8 @@ public sealed class ChaosTests
         if (seed % 2 == 1) spec = spec with { Storage = new StorageSection { Kind = StorageSection.Shared, Path = folder } };
         try
         {
-            var harness = new JobHarness([.. roles.Select(_ => Runtime())], slots: 2, roles: roles, isJournaled: losesCoordinators)
+            var harness = new JobHarness([.. roles.Select(_ => Runtime())], slots: 2, isDelayed ? DelayingExecutorConfigurator.Hocon : "", roles: roles,
+                isJournaled: losesCoordinators)
             {
                 CheckpointDirectory = losesCoordinators ? null : folder,
             };
@@ -97,6 +104,8 @@ public sealed class ChaosTests
             Assert.True(!sink.Lines.Any(l => l.Text.Contains("no progress")), $"seed {seed}: {string.Join(Environment.NewLine, sink.Lines.Select(l => l.Text).Concat(harness.Trace))}");
             string traced = $"{string.Join(Environment.NewLine, harness.Trace)}";
             Assert.True(expected.WeightsSha256 == end.WeightsSha256, $"seed {seed}: other bits{Environment.NewLine}{traced}");
+            Assert.True(kept.LastBuffers.AsSpan().SequenceEqual(sink.LastBuffers), $"seed {seed}: other buffers{Environment.NewLine}{traced}");
+            Assert.True(kept.Selected.AsSpan().SequenceEqual(sink.Selected), $"seed {seed}: other selected weights{Environment.NewLine}{traced}");
             Assert.True(expected.Selected == end.Selected, $"seed {seed}: {end.Selected} in place of {expected.Selected}{Environment.NewLine}{traced}");
             foreach (var (wanted, found) in new[] { (expected.Validation, end.Validation), (expected.Test, end.Test), (expected.Train, end.Train) })
                 Assert.True(wanted.OrderBy(m => m.Key).SequenceEqual(found.OrderBy(m => m.Key)), $"seed {seed}: {Text(found)} in place of {Text(wanted)}{Environment.NewLine}{traced}");

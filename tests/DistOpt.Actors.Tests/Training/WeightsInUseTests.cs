@@ -1,0 +1,134 @@
+using DistOpt.Actors.Tensors;
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>Nobody writes what somebody computes with or sends, however late that one is.</summary>
+public sealed class WeightsInUseTests
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Weights_stay_while_a_gradient_is_computed_though_an_evaluation_with_them_ends()
+    {
+        const int barrier = 11;
+        var spec = JobHarness.SpecOf(workers: 2, servers: 1, shards: 4, epochs: 3);
+        spec = spec with { Training = spec.Training with { WorkersMin = 1 } };
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(2, slots: 1, roles: [["server"], ["worker"]]);
+        var (early, late) = (new EvaluationGate(), new EvaluationGate());
+        harness.Runtimes[1].BeforeEvaluation = early.Pass;
+        var leaf = new StepGate(barrier);
+        var newcomer = new LinearRuntime(buffers: true) { BeforeEvaluation = late.Pass, BeforeLeaf = leaf.Pass };
+        var isAnswered = Signal();
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await early.Reached.WaitAsync(Limit, Token);
+        // it joins at the barrier, and evaluates what the other one has under way already
+        int joined = harness.Jobs.Join(newcomer, "worker");
+        var id = harness.Jobs.IdOf(joined);
+        harness.Jobs.OnFrame = (_, to, header, _, _) =>
+        {
+            if (header is { Kind: TensorKind.Answer, Step: barrier + 1 } && to.Node == id) isAnswered.TrySetResult();
+        };
+        await late.Reached.WaitAsync(Limit, Token);
+        // the other one passes the barrier alone and computes the whole step, of which the newcomer computes a part as well
+        early.Release();
+        await isAnswered.Task.WaitAsync(Limit, Token);
+        await HandledAsync(1);
+        late.Release();
+        // the evaluation is over, the gradient has begun
+        await leaf.Reached(Token);
+        await HandledAsync(2);
+        leaf.Release();
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(0, end.Summary.WorkerFailures);
+
+        // the newcomer has handled everything that was sent to it before
+        async Task HandledAsync(int times)
+        {
+            harness.Jobs.SendAs(0, joined, NodeActors.Replica, new AskWaiting());
+            await harness.Jobs.HeardAsync(w => w.Body is Waiting && w.From == id, times, Token);
+        }
+    }
+
+    [Fact]
+    public async Task Buffers_on_their_way_to_a_server_stay_though_a_recovery_that_was_given_up_ends_late()
+    {
+        const int step = 5;
+        var spec = JobHarness.SpecOf(workers: 5, servers: 3, shards: 10, epochs: 3);
+        await using var calm = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
+        var (expected, kept) = await calm.RunAsync(spec, Token);
+        string[] server = ["server"], worker = ["worker"];
+        await using var harness = LinearCluster.Of(8, slots: 1, roles: [server, server, server, worker, worker, worker, worker, worker]);
+        var (isAhead, isTaken, isHeld, hasEnded) = (Signal(), Signal(), Signal(), Signal());
+        var gate = new StepGate(step);
+        int leaves = 0;
+        harness.Runtimes[4].BeforeLeaf = (plan, shard) =>
+        {
+            if (plan.Step != step || shard != 0 || Interlocked.Increment(ref leaves) > 1) return;
+            isTaken.TrySetResult();
+            gate.Pass(plan, shard);
+        };
+        harness.Runtimes[4].AfterLeaf = (plan, shard, _) =>
+        {
+            if (plan.Step == step && shard == 0 && isHeld.Task.IsCompleted) hasEnded.TrySetResult();
+        };
+        harness.Jobs.OnFrame = (_, _, header, _, _) =>
+        {
+            if (header is { Kind: TensorKind.Answer, Step: step + 1, Range.Begin: 0 }) isAhead.TrySetResult();
+        };
+        harness.Jobs.Holds = header =>
+        {
+            if (header is not { Kind: TensorKind.PushBuffers, Step: step + 1 }) return false;
+            isHeld.TrySetResult();
+            return true;
+        };
+        // the owner of shard 0 dies after one server of three has its gradient
+        var dying = harness.Jobs.IdOf(3);
+        harness.Jobs.Loses = (from, header) => from == dying && header.Kind == TensorKind.Push && header.Step >= step && header.Range.Begin > 0;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await isAhead.Task.WaitAsync(Limit, Token);
+        await harness.Jobs.KillAsync(3);
+        await isTaken.Task.WaitAsync(Limit, Token);
+        // more are lost: the heir begins anew with shards that it has not had, and goes on to the next step
+        await harness.Jobs.KillAsync(7);
+        await harness.Jobs.KillAsync(6);
+        await isHeld.Task.WaitAsync(Limit, Token);
+        gate.Release();
+        await hasEnded.Task.WaitAsync(Limit, Token);
+        harness.Jobs.LetGo(_ => true);
+        var (end, sink) = await run;
+
+        AssertSame(expected.Summary, end.Summary);
+        AssertSame(kept, sink);
+        Assert.Equal((3, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
+    }
+
+    private static TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Holds up the first evaluation until it is released.</summary>
+    private sealed class EvaluationGate
+    {
+        private readonly TaskCompletionSource _reached = Signal();
+        private readonly ManualResetEventSlim _released = new();
+
+        public Task Reached => _reached.Task;
+
+        public void Release() => _released.Set();
+
+        public void Pass()
+        {
+            if (_released.IsSet) return;
+            _reached.TrySetResult();
+            _released.Wait(Limit);
+        }
+    }
+}
