@@ -13,6 +13,9 @@ namespace DistOpt.Actors.ParameterServer;
 /// </summary>
 internal sealed partial class ParameterServerActor
 {
+    /// <summary>Number by which a backup says that it has taken in the state that it was seeded with.</summary>
+    private const int SeedTaken = 0;
+
     /// <summary>Steps that a backup may be behind while it is being seeded; beyond that the server waits for it.</summary>
     private const int SeedingWindow = 8;
 
@@ -20,12 +23,13 @@ internal sealed partial class ParameterServerActor
     private bool _isSeededByCoordinator;
     private bool _isStrict;
 
-    // numbers of what was sent to the backup and what it holds; 0 is the state that it begins with
+    // numbers of what was sent to backups and what the present one holds. They are never used again: a former backup may still acknowledge
     private int _sent;
     private int _acknowledged;
 
-    // version with which the backup was seeded, without the one before it
+    // version with which the backup was seeded, without the one before it, and the number that stands for that
     private long _seedVersion = -1;
+    private int _seedNumber;
     private Action? _held;
 
     // an evaluation is complete and its row is told
@@ -117,7 +121,7 @@ internal sealed partial class ParameterServerActor
 
     private bool OnReplicated(TensorHeader header)
     {
-        _acknowledged = Math.Max(_acknowledged, header.Part);
+        _acknowledged = Math.Max(_acknowledged, header.Part == SeedTaken ? _seedNumber : header.Part);
         // it must hold the version before too: others may still be at that step, and whoever recomputes it fetches it here
         if (!_isStrict && Backup is not null && _acknowledged >= _sent && header.Step > _seedVersion)
         {
@@ -139,16 +143,15 @@ internal sealed partial class ParameterServerActor
     private void OnBackupChanged(ServerPlace before)
     {
         if (_isBackup) return;
-        if (_isStrict && Backup is not null && !Place.BackupIsSeeded)
-        {
-            // whoever coordinates now has not heard of it
-            ToTraining(new BackupSeeded(_setup.Index, _placement.JobEpoch, Backup.Node));
-        }
         if (Backup?.Node != before.Backup?.Node || Place.Peer.Node != before.Peer.Node)
         {
             _isStrict = false;
-            (_sent, _acknowledged) = (0, 0);
             if (Backup is not null) Seed(Backup);
+        }
+        else if (_isStrict && Backup is not null && !Place.BackupIsSeeded)
+        {
+            // whoever coordinates now has not heard of it
+            ToTraining(new BackupSeeded(_setup.Index, _placement.JobEpoch, Backup.Node));
         }
         Release();
     }
@@ -159,7 +162,7 @@ internal sealed partial class ParameterServerActor
         var to = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Backup, _setup.Index);
         var state = State();
         bool selected = state.HasSelected && _shard.SelectedVersion >= 0;
-        (_acknowledged, _seedVersion) = (-1, _shard.Version);
+        (_seedNumber, _acknowledged, _seedVersion) = (_sent, _sent - 1, _shard.Version);
         Send(Copy(selected), TensorKind.Restore, backup, to, new StateMeta(WireState.From(state), 0) { Rows = RowsForBackup });
     }
 
@@ -213,7 +216,7 @@ internal sealed partial class ParameterServerActor
         _held = null;
         _plan = null;
         _buffersArrived = false;
-        (_sent, _acknowledged, _isStrict) = (0, 0, false);
+        _isStrict = false;
         ReleaseQueue();
         Listen();
     }

@@ -39,7 +39,7 @@ internal sealed partial class ParameterServerActor
         copy.Add(CheckpointPart.Weights, Range, _shard.Weights);
         for (int i = 0; i < _shard.Slots.Count; i++) copy.Add(CheckpointPart.Slot(i), _setup.State.RangeOf(CheckpointPart.Slot(i), Range), _shard.Slots[i]);
         var buffers = new KeyRange(0, _setup.Buffers.Length);
-        copy.Add(CheckpointPart.Buffers, buffers, _setup.Buffers);
+        copy.Add(CheckpointPart.Buffers, buffers, _buffers);
         if (_setup.Average is not null)
         {
             copy.Add(CheckpointPart.AveragedWeights, Range, _shard.Average);
@@ -115,7 +115,7 @@ internal sealed partial class ParameterServerActor
     private Memory<float> RestoreTarget(int part) => part switch
     {
         CheckpointPart.Weights => _shard.Weights,
-        CheckpointPart.Buffers => _setup.Buffers,
+        CheckpointPart.Buffers => _buffers,
         CheckpointPart.SelectedWeights => _shard.SelectedToRestore,
         CheckpointPart.SelectedBuffers => _selectedBuffers.Memory,
         CheckpointPart.AveragedWeights => _shard.Average,
@@ -133,7 +133,7 @@ internal sealed partial class ParameterServerActor
         if (!_isBackup && _setup.Planner is { Current.Evaluate: true } planner && _sinceRow.Count > 0) ReportRow(planner, planner.Before(), planner.Current);
         if (!_isBackup || _isSeededByCoordinator) ToTraining(new ServerRestored(_setup.Index, _placement.JobEpoch, _shard.Version, _isBackup));
         if (!_isBackup) return;
-        if (!_isSeededByCoordinator) Acknowledge(0);
+        if (!_isSeededByCoordinator) Acknowledge(SeedTaken);
         CatchUp();
     }
 
@@ -157,7 +157,7 @@ internal sealed partial class ParameterServerActor
         var memory = part switch
         {
             CheckpointPart.Weights => _shard.Weights,
-            CheckpointPart.Buffers => _setup.Buffers,
+            CheckpointPart.Buffers => _buffers,
             CheckpointPart.SelectedWeights => _shard.Selected,
             CheckpointPart.SelectedBuffers => _selectedBuffers.Memory,
             CheckpointPart.AveragedWeights => _shard.Average,
@@ -182,7 +182,7 @@ internal sealed partial class ParameterServerActor
         {
             var buffers = new TensorHeader(TensorKind.Version, to, _placement.JobEpoch, fetch.Step, default,
                 new KeyRange(0, _setup.Buffers.Length), CheckpointPart.Buffers);
-            _services.Channel.Send(peer, buffers, null, new TensorLease(isCurrent ? _setup.Buffers : _previousBuffers.Memory));
+            _services.Channel.Send(peer, buffers, null, new TensorLease(isCurrent ? _buffers : _previousBuffers));
         }
         var plan = _setup.Planner is null ? null : isCurrent ? _setup.Planner.Current : _applied;
         _services.Channel.Send(peer, weights, plan is null ? null : new AnswerMeta(WirePlan.From(plan)), new TensorLease(isCurrent ?
@@ -203,7 +203,7 @@ internal sealed partial class ParameterServerActor
     private void Publish(long version, bool usesAverage)
     {
         _shard.LoadSelected(usesAverage);
-        if (NeedsBuffers) (usesAverage ? AveragedBuffers : _selectedBuffers.Memory).CopyTo(_setup.Buffers);
+        if (NeedsBuffers) (usesAverage ? AveragedBuffers : _selectedBuffers.Memory).CopyTo(_buffers);
         foreach (var replica in _placement.Replicas) Answer(replica, version, null);
     }
 }

@@ -65,7 +65,10 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private readonly ReceiveBuffers _receivePacked;
     private readonly ReceiveBuffers _receiveModelBuffers;
     private readonly FlatBuffer _nextBuffers;
-    private readonly FlatBuffer _previousBuffers;
+    private Memory<float> _buffers;
+
+    // of the version before, unchanged until the update after the next one, as with the weights; empty where it is not kept
+    private Memory<float> _previousBuffers;
     private readonly FlatBuffer _selectedBuffers;
     private readonly MetricSums _sinceRow = new();
     private readonly KeptRows _rows = new();
@@ -102,7 +105,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         _receivePacked = new ReceiveBuffers(Bfloat16.PackedLength(setup.Weights.Length));
         _receiveModelBuffers = new ReceiveBuffers(setup.Buffers.Length);
         _nextBuffers = new FlatBuffer(setup.Buffers.Length);
-        _previousBuffers = new FlatBuffer(keepsPrevious ? setup.Buffers.Length : 0);
+        (_buffers, _previousBuffers) = (setup.Buffers, new FlatBuffer(keepsPrevious ? setup.Buffers.Length : 0).Memory);
         _selectedBuffers = new FlatBuffer(setup.Buffers.Length);
         _restoring = setup.IsRestored;
         if (setup.Planner is { } planner) planner.Assignment = setup.Placement.Assignment;
@@ -269,12 +272,12 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private void ApplyTo(StepPlan plan, ReadOnlySpan<float> gradient, double weight, ReadOnlyMemory<float> nextBuffers)
     {
         _applied = plan;
-        if (plan.Keep) (plan.UsesAverage ? AveragedBuffers : _setup.Buffers).CopyTo(_selectedBuffers.Memory);
-        if (_previousBuffers.Length > 0) _setup.Buffers.CopyTo(_previousBuffers.Memory);
+        if (plan.Keep) (plan.UsesAverage ? AveragedBuffers : _buffers).CopyTo(_selectedBuffers.Memory);
+        if (_previousBuffers.Length > 0) (_buffers, _previousBuffers) = (_previousBuffers, _buffers);
         _shard.Apply(plan, gradient, weight, _norms);
-        if (NeedsBuffers) nextBuffers.CopyTo(_setup.Buffers);
+        if (NeedsBuffers) nextBuffers.CopyTo(_buffers);
         if (NeedsBuffers && plan.AverageShare > 0)
-            RunningAverage.AddBuffers(_setup.Layout.Buffers, AveragedBuffers.Span, _setup.Buffers.Span, plan.AverageShare, _setup.Average!.UsesBuffers);
+            RunningAverage.AddBuffers(_setup.Layout.Buffers, AveragedBuffers.Span, _buffers.Span, plan.AverageShare, _setup.Average!.UsesBuffers);
         Volatile.Write(ref _expected, _shard.Version);
     }
 
@@ -301,7 +304,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         if (NeedsBuffers)
         {
             var buffers = new TensorHeader(TensorKind.AnswerBuffers, to, _placement.JobEpoch, version, default, new KeyRange(0, _setup.Buffers.Length));
-            _services.Channel.Send(peer, buffers, null, new TensorLease(_setup.Buffers));
+            _services.Channel.Send(peer, buffers, null, new TensorLease(_buffers));
         }
         var header = new TensorHeader(TensorKind.Answer, to, _placement.JobEpoch, version, default, Range);
         var meta = plan is null ? null : new AnswerMeta(WirePlan.From(plan));
@@ -366,7 +369,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             case BeginTraining begin when begin.JobEpoch == _placement.JobEpoch && !_isBackup:
                 Begin();
                 break;
-            case EvaluationSlices slices when _ledger is { Complete: false } ledger && slices.Step == ledger.Step:
+            case EvaluationSlices slices when _ledger is { Complete: false } ledger && slices.Step == ledger.Step
+                && slices.Split == (int)ledger.Split:
                 OnSlices(ledger, slices);
                 break;
             case RowsStored stored:

@@ -9,7 +9,7 @@ namespace DistOpt.Actors.Workers;
 internal sealed partial class ReplicaActor
 {
     private readonly HashSet<int> _slicesDone = [];
-    private readonly List<(int Slice, MetricSums Metrics)> _slices = [];
+    private readonly List<SlicesEvaluated> _evaluated = [];
     private int _slicesEpoch;
     private int _slicesToCome;
     private Final? _final;
@@ -24,7 +24,6 @@ internal sealed partial class ReplicaActor
     private void Evaluate(long step, DataSplit split, bool onAverage = false)
     {
         if (!_gate.TryClose()) return; // the others are beyond this step
-        if (_slicesToCome == 0) _slices.Clear();
         int count = EvaluationLedger.SliceCount(_setup.Runtime.Data.Of(split), _setup.Spec.Evaluate.BatchSize);
         int workers = _placement.Replicas.Sum(r => r.Workers.Length);
         int first = _placement.Replicas.TakeWhile(r => r.Index != _setup.Index).Sum(r => r.Workers.Length);
@@ -42,25 +41,33 @@ internal sealed partial class ReplicaActor
 
     private void OnSlices(SlicesEvaluated done)
     {
-        _slices.AddRange(done.Results);
+        _evaluated.Add(done);
         TellOnceEvaluated(done.Work);
     }
 
     private void TellOnceEvaluated(EvaluateSlices done)
     {
         if ((_slicesToCome -= done.Slices.Count) > 0) return;
-        var reports = EvaluationSlices.Of(done.Step, (int)done.Split, _slices).ToList();
-        _slices.Clear();
-        if (_final is not null)
+        // what others did as well may still run when the next evaluation begins: each goes to whoever asked for it
+        foreach (var work in _evaluated.GroupBy(e => (e.Work.Step, e.Work.Split)))
         {
-            foreach (var report in reports) ToTraining(report);
-            OpenGate();
-            NextFinalSplit();
-            return;
+            var (step, split) = work.Key;
+            bool isFinal = _final is { Request: var request } && request.Step == step && request.Splits.Contains((int)split);
+            foreach (var report in EvaluationSlices.Of(step, (int)split, [.. work.SelectMany(e => e.Results)]))
+            {
+                if (isFinal) ToTraining(report);
+                else ToFirstServer(report);
+            }
         }
-        var first = _placement.Servers[0];
-        foreach (var report in reports) _services.Router.Send(first.Peer.Node, _setup.Job, NodeActors.Server(first.Index), report);
+        _evaluated.Clear();
         OpenGate();
+        NextFinalSplit();
+    }
+
+    private void ToFirstServer(IWireMessage body)
+    {
+        var first = _placement.Servers[0];
+        _services.Router.Send(first.Peer.Node, _setup.Job, NodeActors.Server(first.Index), body);
     }
 
     private void StartFinal(EvaluateSplits request)

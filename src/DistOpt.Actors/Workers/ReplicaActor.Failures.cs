@@ -20,7 +20,7 @@ internal sealed partial class ReplicaActor
         switch (failed.Work)
         {
             case ComputeShards work when failed.Worker == RecoveryWorker:
-                _recovering.RemoveAll(r => r.Begin == work.Begin && r.End == work.End);
+                IsRecovered(work);
                 Tell(failed, work.Plan.Step, null, [.. Enumerable.Range(work.Begin, work.End - work.Begin)]);
                 break;
             case ComputeShards work when _computing.Remove(work):
@@ -74,7 +74,7 @@ internal sealed partial class ReplicaActor
     private void TryShards(TryWork order)
     {
         long step = order.Work.Step;
-        var underWay = _computing.Select(w => (w.Begin, w.End)).Concat(_recovering.Select(r => (r.Begin, r.End))).ToList();
+        var underWay = _computing.Select(w => (w.Begin, w.End)).Concat(_recovering.Where(r => r.Step == step).Select(r => (r.Range.Begin, r.Range.End))).ToList();
         int[] shards = [.. order.Work.Parts.Where(s => !underWay.Any(w => w.Begin <= s && s < w.End))];
         if (shards.Length == 0) return;
         var ranges = ShardWork.Of(Other(order.Avoid), shards);
@@ -87,7 +87,6 @@ internal sealed partial class ReplicaActor
     private void TrySlices(TryWork order, DataSplit split)
     {
         if (!_gate.TryClose()) return; // the others are beyond this step
-        if (_slicesToCome == 0) _slices.Clear();
         int[] slices = [.. order.Work.Parts.Order()];
         _slicesDone.UnionWith(slices);
         _slicesToCome += slices.Length;

@@ -50,6 +50,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private readonly NodeServices _services;
     private readonly ReductionTree _tree;
     private readonly WeightsGate _gate = new();
+    private readonly IActorRef _self;
     private readonly List<IActorRef> _workers = [];
     private readonly Dictionary<int, WorkerPlace[]> _assignments = [];
     private readonly HashSet<ComputeShards> _computing = new(ReferenceEqualityComparer.Instance);
@@ -61,7 +62,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private JobPlacement _placement;
     private int _epoch;
     private IDisposable? _listening;
-    private readonly List<ShardRange> _recovering = [];
+    private readonly List<(long Step, ShardRange Range)> _recovering = [];
     private IActorRef? _recovery;
     private int _recoveries;
 
@@ -76,7 +77,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     // packed gradients under way, by their length
     private readonly Dictionary<int, ReceiveBuffers> _packed = [];
 
-    // the barrier of a step whose weights are still under way here was passed without this node
+    // what the server of key 0 has said of a step whose weights are still under way here: its barrier is passed, or a successor's plan
     private StepPlan? _passed;
 
     public ReplicaActor(ReplicaSetup setup, NodeServices services)
@@ -92,7 +93,11 @@ internal sealed partial class ReplicaActor : ReceiveActor
         Receive<WorkFailed>(OnFailed);
         Receive<PlacementChanged>(changed => OnPlacement(changed.Placement));
         Receive<NodeDelivery>(OnDelivery);
+        Receive<ReadEnded>(_ => TakeStash());
+        _self = Self;
     }
+
+    private sealed record ReadEnded : INoSerializationVerificationNeeded;
 
     private int Slices => _placement.Servers.Length + (_setup.Buffers.Length > 0 ? 1 : 0);
 
@@ -135,11 +140,17 @@ internal sealed partial class ReplicaActor : ReceiveActor
         var whole = header.Kind == TensorKind.Answer ? _setup.Weights : _setup.Buffers;
         if (header.Range.End > whole.Length) return null;
         long slice = SliceOf(header);
-        if (_gate.TryWrite(slice, header.Step)) return new TensorLease(Destination(header));
+        if (_gate.TryRead(slice, header.Step)) return new TensorLease(Destination(header), _ => EndRead(slice));
         if (_gate.IsLate(slice, header.Step)) return null;
         int index = header.Kind == TensorKind.AnswerBuffers ? _staging.Length - 1
             : Array.FindIndex(_setup.Placement.Servers, s => s.Begin == header.Range.Begin && s.End == header.Range.End);
         return index < 0 ? null : _staging[index].Rent();
+    }
+
+    /// <summary>A frame that was read into place is taken in or given up: others that had to wait for it may go. On any thread.</summary>
+    private void EndRead(long slice)
+    {
+        if (_gate.EndRead(slice)) _self.Tell(new ReadEnded());
     }
 
     private void OnTensor(TensorArrived frame)
@@ -194,7 +205,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
         if (_nextPlan is { } plan && plan.Step == _gate.Version)
         {
             if (plan.Assignment == _placement.Assignment) _mayBeOrphaned = false;
-            Follow(plan.Evaluate && _passed?.Step == plan.Step ? _passed : plan);
+            // what came beside the weights is the newer word
+            Follow(_passed?.Step == plan.Step ? _passed : plan);
         }
         else OpenGate(); // published weights have no plan
         if (_pendingFinal is { } final) StartFinal(final);
@@ -237,7 +249,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     {
         if (done.Worker == RecoveryWorker)
         {
-            _recovering.RemoveAll(r => r.Begin == done.Work.Begin && r.End == done.Work.End);
+            IsRecovered(done.Work);
             Push(done.Work.Plan, done.Nodes, done.Buffers);
             return;
         }
@@ -315,14 +327,17 @@ internal sealed partial class ReplicaActor : ReceiveActor
     {
         if (_computing.Count > 0 || _slicesToCome > 0) return;
         _gate.Open();
-        if (_stash.Count > 0)
-        {
-            var stash = _stash.ToList();
-            _stash.Clear();
-            foreach (var frame in stash) OnTensor(frame);
-        }
+        TakeStash();
         // answers of servers that share this memory may have come while it was closed
         Advance();
+    }
+
+    private void TakeStash()
+    {
+        if (_stash.Count == 0) return;
+        var stash = _stash.ToList();
+        _stash.Clear();
+        foreach (var frame in stash) OnTensor(frame);
     }
 
     /// <summary>
@@ -331,7 +346,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
     /// </summary>
     private void RecoverOrphan()
     {
-        if (!_mayBeOrphaned || _gate.Straggling(Slices) is not { } step || step == _orphan) return;
+        // in a new epoch servers answer once everyone knows of it
+        if (_isRedoDue || !_mayBeOrphaned || _gate.Straggling(Slices) is not { } step || step == _orphan) return;
         _orphan = step;
         StopRecovery();
         var work = Ranges(OwnWorkers(_placement)).Where(r => r.Length > 0).ToList();
@@ -342,13 +358,18 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private void Recover(long step, StepPlan? plan, IReadOnlyList<ShardRange> work)
     {
         if (_recovery is not null) Context.Stop(_recovery);
-        _recovering.AddRange(work);
-        var (placement, ranges) = (_placement, _recovering.ToList());
+        _recovering.RemoveAll(r => r.Step != step);
+        _recovering.AddRange(work.Select(range => (step, range)));
+        var (placement, ranges) = (_placement, _recovering.Select(r => r.Range).ToList());
         // an address of its own: the one before may still listen
         int address = _setup.Index * RecoveryAddresses + _recoveries++ % RecoveryAddresses;
         _recovery = Context.ActorOf(Props.Create(() => new RecoveryActor(_setup, _services, placement, step, plan, ranges, address))
             .WithDispatcher(_services.ComputeDispatcher));
     }
+
+    /// <summary>A recovery that was stopped may still speak: of another step.</summary>
+    private void IsRecovered(ComputeShards work) =>
+        _recovering.RemoveAll(r => r.Step == work.Plan.Step && r.Range.Begin == work.Begin && r.Range.End == work.End);
 
     private void StopRecovery()
     {
@@ -370,7 +391,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         {
             _isRedoDue = true;
             _assignments.Clear();
-            _passed = null;
+            (_passed, _final, _pendingFinal) = (null, null, null);
             _orders.Clear();
             Volatile.Write(ref _epoch, placement.JobEpoch);
             StopRecovery();

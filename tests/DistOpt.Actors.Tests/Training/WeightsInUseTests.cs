@@ -39,23 +39,40 @@ public sealed class WeightsInUseTests
         // the other one passes the barrier alone and computes the whole step, of which the newcomer computes a part as well
         early.Release();
         await isAnswered.Task.WaitAsync(Limit, Token);
-        await HandledAsync(1);
+        await HandledAsync(harness.Jobs, joined, 1);
         late.Release();
         // the evaluation is over, the gradient has begun
         await leaf.Reached(Token);
-        await HandledAsync(2);
+        await HandledAsync(harness.Jobs, joined, 2);
         leaf.Release();
         var (end, _) = await run;
 
         AssertSame(expected, end.Summary);
         Assert.Equal(0, end.Summary.WorkerFailures);
+    }
 
-        // the newcomer has handled everything that was sent to it before
-        async Task HandledAsync(int times)
-        {
-            harness.Jobs.SendAs(0, joined, NodeActors.Replica, new AskWaiting());
-            await harness.Jobs.HeardAsync(w => w.Body is Waiting && w.From == id, times, Token);
-        }
+    [Fact]
+    public async Task What_is_left_of_a_barriers_evaluation_is_not_taken_for_the_test_that_follows()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 1, shards: 4, epochs: 1);
+        spec = spec with { Training = spec.Training with { WorkersMin = 1 } };
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(2, slots: 1, roles: [["server"], ["worker"]]);
+        var (early, late) = (new EvaluationGate(), new EvaluationGate());
+        harness.Runtimes[1].BeforeEvaluation = early.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await early.Reached.WaitAsync(Limit, Token);
+        int joined = harness.Jobs.Join(new LinearRuntime(buffers: true) { BeforeEvaluation = late.Pass }, "worker");
+        await late.Reached.WaitAsync(Limit, Token);
+        // training ends with the weights that the newcomer still evaluates
+        early.Release();
+        await harness.Jobs.HeardAsync(w => w.Body is EvaluateSplits, 2, Token);
+        await HandledAsync(harness.Jobs, joined, 1);
+        late.Release();
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
     }
 
     [Fact]
@@ -110,6 +127,14 @@ public sealed class WeightsInUseTests
         AssertSame(expected.Summary, end.Summary);
         AssertSame(kept, sink);
         Assert.Equal((3, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
+    }
+
+    /// <summary>The replica has handled everything that was sent to it before.</summary>
+    private static async Task HandledAsync(JobHarness jobs, int node, int times)
+    {
+        var id = jobs.IdOf(node);
+        jobs.SendAs(0, node, NodeActors.Replica, new AskWaiting());
+        await jobs.HeardAsync(w => w.Body is Waiting && w.From == id, times, Token);
     }
 
     private static TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
