@@ -10,7 +10,9 @@ internal sealed partial class ReplicaActor
 {
     private readonly HashSet<int> _slicesDone = [];
     private readonly List<SlicesEvaluated> _evaluated = [];
-    private int _slicesEpoch;
+
+    // what the server of key 0 was told at this barrier
+    private readonly List<EvaluationSlices> _reported = [];
     private int _slicesToCome;
     private Final? _final;
     private EvaluateSplits? _pendingFinal;
@@ -55,8 +57,13 @@ internal sealed partial class ReplicaActor
             bool isFinal = _final is { Request: var request } && request.Step == step && request.Splits.Contains((int)split);
             foreach (var report in EvaluationSlices.Of(step, (int)split, [.. work.SelectMany(e => e.Results)]))
             {
-                if (isFinal) ToTraining(report);
-                else ToFirstServer(report);
+                if (isFinal)
+                {
+                    ToTraining(report);
+                    continue;
+                }
+                if (step == _gate.Version) _reported.Add(report);
+                ToFirstServer(report);
             }
         }
         _evaluated.Clear();

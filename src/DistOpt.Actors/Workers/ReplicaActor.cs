@@ -201,7 +201,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         StopRecovery();
         _done.Clear();
         _slicesDone.Clear();
-        _slicesEpoch = _placement.JobEpoch;
+        _reported.Clear();
         if (_nextPlan is { } plan && plan.Step == _gate.Version)
         {
             if (plan.Assignment == _placement.Assignment) _mayBeOrphaned = false;
@@ -465,9 +465,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
         _plan = plan;
         if (plan.Evaluate)
         {
-            // the server that asks has none of the slices that its predecessor had
-            if (_slicesEpoch != _placement.JobEpoch) _slicesDone.Clear();
-            _slicesEpoch = _placement.JobEpoch;
+            // the server that asks has nothing of what was told to its predecessor, or to itself before it had begun
+            foreach (var report in _reported) ToFirstServer(report);
             EvaluateBarrier(plan);
         }
         else if (plan.Stop is null)

@@ -112,6 +112,18 @@ internal sealed class JobHarness : IAsyncDisposable
 
     private readonly System.Collections.Concurrent.ConcurrentQueue<(TensorHeader Header, Action Send)> _held = new();
 
+    /// <summary>Control messages that do not go out before <see cref="LetGoMessages"/>.</summary>
+    public Func<IWireMessage, bool>? HoldsMessage { get; set; }
+
+    private readonly System.Collections.Concurrent.ConcurrentQueue<Action> _heldMessages = new();
+
+    /// <summary>Sends all control messages that were held, and holds no more.</summary>
+    public void LetGoMessages()
+    {
+        HoldsMessage = null;
+        while (_heldMessages.TryDequeue(out var send)) send();
+    }
+
     /// <summary>Sends what was held, of the frames that are meant; others stay.</summary>
     public void LetGo(Func<TensorHeader, bool> isMeant)
     {
@@ -233,7 +245,7 @@ internal sealed class JobHarness : IAsyncDisposable
         var services = new NodeServices
         {
             Name = $"name-{i}",
-            Router = new LocalNodeRouter(id, _local),
+            Router = new WatchedRouter(new LocalNodeRouter(id, _local), this),
             Channel = new WatchedChannel(_network.Open(id), this),
             SharedFolder = path => SharedFolder(i, path),
             IsAlone = _isAlone,
@@ -338,6 +350,17 @@ internal sealed class JobHarness : IAsyncDisposable
         {
             Receive<SubmitJob>(submit => coordinator.Tell(submit));
             Receive<JobEnded>(end => ended.TrySetResult(end));
+        }
+    }
+
+    private sealed class WatchedRouter(INodeRouter inner, JobHarness owner) : INodeRouter
+    {
+        public NodeId Self => inner.Self;
+
+        public void Send(NodeId to, JobId job, string actor, IWireMessage body)
+        {
+            if (owner.HoldsMessage?.Invoke(body) == true) owner._heldMessages.Enqueue(() => inner.Send(to, job, actor, body));
+            else inner.Send(to, job, actor, body);
         }
     }
 

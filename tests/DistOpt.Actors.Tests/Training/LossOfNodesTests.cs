@@ -121,6 +121,30 @@ public sealed class LossOfNodesTests : IDisposable
         Assert.InRange(end.Summary.ServerFailures, 1, servers);
     }
 
+    [Fact]
+    public async Task What_was_evaluated_before_a_successor_has_begun_is_told_to_it_when_it_asks()
+    {
+        var spec = Replicated(JobHarness.SpecOf(workers: 1, servers: 1, shards: 2, epochs: 4));
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(3, slots: 1, roles: [["worker"], ["server"], ["server"]]);
+        var evaluation = new EvaluationGate();
+        harness.Runtimes[0].BeforeEvaluation = evaluation.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await evaluation.Reached;
+        harness.Jobs.HoldsMessage = body => body is BeginTraining;
+        await harness.Jobs.KillAsync(1);
+        // the worker knows of the new server, which does not answer yet
+        await harness.Jobs.HeardAsync(w => w.Body is JobStarted { JobEpoch: 2 } && w.From == harness.Jobs.IdOf(0), 1, Token);
+        evaluation.Release();
+        await harness.Jobs.HeardAsync(w => w.Body is EvaluationSlices, 1, Token);
+        harness.Jobs.LetGoMessages();
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal((1, 0), (end.Summary.ServerFailures, end.Summary.Rollbacks));
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(2)]

@@ -27,7 +27,7 @@ public sealed class WeightsInUseTests
         var isAnswered = Signal();
 
         var run = harness.Jobs.RunAsync(spec, Token);
-        await early.Reached.WaitAsync(Limit, Token);
+        await early.Reached;
         // it joins at the barrier, and evaluates what the other one has under way already
         int joined = harness.Jobs.Join(newcomer, "worker");
         var id = harness.Jobs.IdOf(joined);
@@ -35,7 +35,7 @@ public sealed class WeightsInUseTests
         {
             if (header is { Kind: TensorKind.Answer, Step: barrier + 1 } && to.Node == id) isAnswered.TrySetResult();
         };
-        await late.Reached.WaitAsync(Limit, Token);
+        await late.Reached;
         // the other one passes the barrier alone and computes the whole step, of which the newcomer computes a part as well
         early.Release();
         await isAnswered.Task.WaitAsync(Limit, Token);
@@ -62,9 +62,9 @@ public sealed class WeightsInUseTests
         harness.Runtimes[1].BeforeEvaluation = early.Pass;
 
         var run = harness.Jobs.RunAsync(spec, Token);
-        await early.Reached.WaitAsync(Limit, Token);
+        await early.Reached;
         int joined = harness.Jobs.Join(new LinearRuntime(buffers: true) { BeforeEvaluation = late.Pass }, "worker");
-        await late.Reached.WaitAsync(Limit, Token);
+        await late.Reached;
         // training ends with the weights that the newcomer still evaluates
         early.Release();
         await harness.Jobs.HeardAsync(w => w.Body is EvaluateSplits, 2, Token);
@@ -138,22 +138,4 @@ public sealed class WeightsInUseTests
     }
 
     private static TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <summary>Holds up the first evaluation until it is released.</summary>
-    private sealed class EvaluationGate
-    {
-        private readonly TaskCompletionSource _reached = Signal();
-        private readonly ManualResetEventSlim _released = new();
-
-        public Task Reached => _reached.Task;
-
-        public void Release() => _released.Set();
-
-        public void Pass()
-        {
-            if (_released.IsSet) return;
-            _reached.TrySetResult();
-            _released.Wait(Limit);
-        }
-    }
 }
