@@ -13,7 +13,8 @@ public sealed class ReadmeTests
         string updated = CatalogMarkdown.Update(text, path, SpecFiles.Catalogs(DistOptApp.Define()));
         Assert.True(updated == text,
             "README.md's tables are not those of the catalogues. Renew them: dotnet run -c Release --project src/DistOpt.Cli -- list --update README.md");
-        foreach (string kind in (string[])["optimizers", "schedules", "losses", "models", "batches"]) Assert.Contains($"<!-- list {kind} -->", text);
+        // a new kind of plug-in has its table too
+        Assert.All(CatalogListing.All(SpecFiles.Catalogs(DistOptApp.Define())), l => Assert.Contains($"<!-- list {l.Name} -->", text));
     }
 
     [Fact]
@@ -64,6 +65,26 @@ public sealed class ReadmeTests
         Assert.Contains("beside every schedule's own:", cli.Out);
         foreach (var entry in CatalogListing.All(SpecFiles.Catalogs(DistOptApp.Define())).SelectMany(l => l.Entries))
             Assert.All(entry.Fields, f => Assert.False(string.IsNullOrEmpty(f.Description), $"{entry.Name}.{f.Name}"));
+    }
+
+    [Fact]
+    public async Task Help_of_list_names_every_kind()
+    {
+        using var cli = new CliRun();
+        Assert.Equal(0, await cli.RunAsync("list", "--help"));
+        string help = string.Join(' ', cli.Out.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        Assert.Contains(string.Join(", ", CatalogListing.All(SpecFiles.Catalogs(DistOptApp.Define())).Select(l => l.Name)), help);
+    }
+
+    /// <summary>A paper, a name in a library, or a file of ours, which then is there.</summary>
+    [Fact]
+    public void Every_entry_says_where_its_definition_comes_from()
+    {
+        var entries = CatalogListing.All(SpecFiles.Catalogs(DistOptApp.Define()))
+            .SelectMany(l => l.Entries.Select(e => (Path: $"{l.Name}/{e.Name}", e.Source))).ToList();
+        Assert.All(entries, e => Assert.False(string.IsNullOrWhiteSpace(e.Source), $"{e.Path} names no source"));
+        Assert.All(entries.Where(e => e.Source!.EndsWith(".cs", StringComparison.Ordinal)),
+            e => Assert.True(File.Exists(Path.Combine(Root(), "src", e.Source!)), $"{e.Path}: {e.Source}"));
     }
 
     private static string Root()

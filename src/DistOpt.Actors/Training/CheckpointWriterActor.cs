@@ -120,7 +120,7 @@ internal sealed class CheckpointWriterActor : ReceiveActor
             }
             take(_draft!);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or InvalidDataException)
         {
             Fail(e);
             return;

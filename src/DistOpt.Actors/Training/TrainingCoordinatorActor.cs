@@ -369,6 +369,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         var length = new RunLength(Spec, BatchPlanner.Of(Spec, runtime.Data.Train), runtime.Data.Train);
         _progress.Start(length.Steps, resumed?.Step ?? 0, samples, seconds);
         var warnings = _prepared.Values.SelectMany(p => p.Warnings).Concat(runtime.Warnings).Concat(_skipped.Select(s => s.ToString())).Concat(_warnings)
+            .Concat(UpdateRule.Warnings(Spec.Optimizer, runtime.Layout))
             .Distinct(StringComparer.Ordinal).ToList();
         _sinkStarted = true;
         _sink!.Started(new RunStarted(_submission.Job.Value, Spec, runtime.Data, _progress.TotalSteps, runtime.Layout,

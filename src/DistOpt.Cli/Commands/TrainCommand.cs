@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -139,10 +140,11 @@ internal static class DryRunReport
     {
         using var runtime = runtimes.Open(spec);
         string yaml = SpecFiles.Write(spec);
-        invocation.Write(json => WriteJson(json, yaml, runtime), writer => WriteText(writer, yaml, runtime));
+        string[] warnings = [.. runtime.Warnings, .. UpdateRule.Warnings(spec.Optimizer, runtime.Layout)];
+        invocation.Write(json => WriteJson(json, yaml, runtime, warnings), writer => WriteText(writer, yaml, runtime, warnings));
     }
 
-    private static void WriteText(TextWriter writer, string yaml, IJobRuntime runtime)
+    private static void WriteText(TextWriter writer, string yaml, IJobRuntime runtime, string[] warnings)
     {
         writer.Write(yaml);
         writer.WriteLine();
@@ -155,10 +157,10 @@ internal static class DryRunReport
             rows.Add([slot.Name, $"[{string.Join(", ", slot.Shape)}]", slot.Offset.ToString(CultureInfo.InvariantCulture), slot.Length.ToString(CultureInfo.InvariantCulture), "buffer"]);
         foreach (var (name, target) in runtime.Layout.Ties) rows.Add([name, $"tied to {target}"]);
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
-        foreach (string warning in runtime.Warnings) writer.WriteLine("warning: " + warning);
+        foreach (string warning in warnings) writer.WriteLine("warning: " + warning);
     }
 
-    private static void WriteJson(Utf8JsonWriter json, string yaml, IJobRuntime runtime)
+    private static void WriteJson(Utf8JsonWriter json, string yaml, IJobRuntime runtime, string[] warnings)
     {
         json.WriteStartObject();
         json.WriteString("spec", yaml);
@@ -184,7 +186,7 @@ internal static class DryRunReport
         }
         json.WriteEndArray();
         json.WriteStartArray("warnings");
-        foreach (string warning in runtime.Warnings) json.WriteStringValue(warning);
+        foreach (string warning in warnings) json.WriteStringValue(warning);
         json.WriteEndArray();
         json.WriteEndObject();
     }

@@ -12,7 +12,7 @@ public delegate IWeightAveraging? AveragingFactory(object options);
 public static class AveragingCatalog
 {
     public static Catalog<AveragingFactory> Default { get; } = new Catalog<AveragingFactory>("averaging")
-        .Add(new("none", typeof(NoAveragingOptions), _ => null, "the weights themselves"))
+        .Add(new("none", typeof(NoAveragingOptions), _ => null, "the weights themselves", "Robbins and Monro 1951"))
         .Add(new("ema", typeof(ExponentialAverageOptions), o => new ExponentialAverage((ExponentialAverageOptions)o),
             "exponential moving average of the weights", "torch.optim.swa_utils.get_ema_multi_avg_fn; Polyak and Juditsky 1992"))
         .Add(new("swa", typeof(StochasticAverageOptions), o => new StochasticAverage((StochasticAverageOptions)o),

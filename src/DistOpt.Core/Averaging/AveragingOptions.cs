@@ -21,7 +21,7 @@ public abstract record AveragingOptions : IValidatableObject
     [Description("Whether batch-norm statistics are averaged like the weights (torch's use_buffers); false = those of the weights that entered last")]
     public bool UseBuffers { get; init; } = true;
 
-    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    public virtual IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (StartEpoch is not null && StartStep is not null)
             yield return new ValidationResult("is set, and so is start_epoch; leave one of them out", [nameof(StartStep)]);

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using DistOpt.Core.Schedules;
 
 namespace DistOpt.Core.Averaging;
@@ -9,16 +10,29 @@ namespace DistOpt.Core.Averaging;
 /// </summary>
 public sealed record StochasticAverageOptions : AveragingOptions
 {
+    private const int UsualAnneal = 10;
+
     [Description("Learning rate while weights are averaged (torch's swa_lr); null = as the schedule says")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double? LearningRate { get; init; }
 
     [Description("Epochs in which the rate goes there; 0 = at once")]
     [Range(0, 1_000_000)]
-    public int AnnealEpochs { get; init; } = 10;
+    public int AnnealEpochs { get; init; } = UsualAnneal;
 
     [Description("Whether it goes there along a cosine or a line")]
     public AnnealStrategy AnnealStrategy { get; init; } = AnnealStrategy.Cos;
+
+    public override IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        foreach (var result in base.Validate(validationContext)) yield return result;
+        if (LearningRate is not null) yield break;
+        if (AnnealEpochs != UsualAnneal) yield return Without(AnnealEpochs.ToString(CultureInfo.InvariantCulture), "anneal_epochs", nameof(AnnealEpochs));
+        if (AnnealStrategy != AnnealStrategy.Cos) yield return Without("linear", "anneal_strategy", nameof(AnnealStrategy));
+
+        static ValidationResult Without(string value, string field, string member) =>
+            new($"is {value}, but averaging's learning_rate is null, so the rate goes nowhere; set learning_rate, or leave {field} away", [member]);
+    }
 }
 
 /// <summary>

@@ -9,6 +9,8 @@ namespace DistOpt.Core.Batching;
 /// <summary>Options of <c>batch: growing</c>.</summary>
 public sealed record GrowingBatchOptions : IValidatableObject
 {
+    private const long UsualInterval = 5;
+
     [Description("Samples in the first batches, over all workers")]
     [Range(1, 10_000_000)]
     public int Size { get; init; } = 32;
@@ -19,7 +21,7 @@ public sealed record GrowingBatchOptions : IValidatableObject
 
     [Description("Units between two growths")]
     [Range(1, long.MaxValue)]
-    public long Every { get; init; } = 5;
+    public long Every { get; init; } = UsualInterval;
 
     [Description("Units after which the batch grows, ascending, in place of every; [] = by every")]
     [Range(1, long.MaxValue)]
@@ -42,6 +44,8 @@ public sealed record GrowingBatchOptions : IValidatableObject
             yield return new ValidationResult($"is {MaxSize}, but must be at least {Size}, the size that it begins with; raise it", [nameof(MaxSize)]);
         if (!Milestones.IsDefault && Milestones.Zip(Milestones.Skip(1)).Any(p => p.Second <= p.First))
             yield return new ValidationResult($"is [{string.Join(", ", Milestones)}], but must ascend", [nameof(Milestones)]);
+        if (Every != UsualInterval && !Milestones.IsDefaultOrEmpty)
+            yield return new ValidationResult($"is {Every}, but milestones stand in its place; leave one of them out", [nameof(Every)]);
     }
 }
 

@@ -8,13 +8,16 @@ namespace DistOpt.Core.Batching;
 /// <summary>Options of <c>batch: random</c>.</summary>
 public sealed record RandomBatchOptions : IValidatableObject
 {
+    private const int UsualMin = 16;
+    private const int UsualMax = 64;
+
     [Description("Smallest size that is drawn")]
     [Range(1, 10_000_000)]
-    public int Min { get; init; } = 16;
+    public int Min { get; init; } = UsualMin;
 
     [Description("Largest size that is drawn")]
     [Range(1, 10_000_000)]
-    public int Max { get; init; } = 64;
+    public int Max { get; init; } = UsualMax;
 
     [Description("Sizes to draw from, each as likely as the others, in place of all from min to max; [] = those")]
     [Range(1, 10_000_000)]
@@ -23,7 +26,18 @@ public sealed record RandomBatchOptions : IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        if (Min > Max) yield return new ValidationResult($"is {Min}, but must be at most {Max}, the max; lower it or raise max", [nameof(Min)]);
+        if (!Sizes.IsDefaultOrEmpty)
+        {
+            if (Min != UsualMin) yield return InPlace(Min, nameof(Min));
+            if (Max != UsualMax) yield return InPlace(Max, nameof(Max));
+        }
+        else if (Min > Max)
+        {
+            yield return new ValidationResult($"is {Min}, but must be at most {Max}, the max; lower it or raise max", [nameof(Min)]);
+        }
+
+        static ValidationResult InPlace(int value, string name) =>
+            new($"is {value}, but sizes stand in the place of min and max; leave it or sizes out", [name]);
     }
 }
 

@@ -52,11 +52,13 @@ public sealed class CheckpointDraft : IDisposable
 
     /// <summary>Writes a slice to its place; a repeat and a vector that the state does not have are dropped.</summary>
     /// <exception cref="ArgumentException">The range is not within the vector, or the values are not as many.</exception>
+    /// <exception cref="InvalidDataException">They are weights that are not finite.</exception>
     /// <exception cref="IOException">The disk is full, or fails.</exception>
     public void Write(int part, KeyRange range, ReadOnlySpan<float> values)
     {
         if (!_vectors.TryGetValue(part, out var vector) || !Claim(vector, range)) return;
         if (values.Length != range.Length) throw new ArgumentException($"{values.Length} values for the range {range}", nameof(values));
+        CheckpointPart.CheckFinite(part, range, values);
         if (vector.File is null)
         {
             _store.At("create " + vector.Of.FileName);

@@ -1,3 +1,5 @@
+using DistOpt.Core.Parameters;
+
 namespace DistOpt.Core.Checkpoints;
 
 /// <summary>
@@ -16,6 +18,18 @@ public static class CheckpointPart
 
     /// <summary>Number of an optimizer's slot <paramref name="index"/>.</summary>
     public static int Slot(int index) => FirstSlot + index;
+
+    /// <summary>
+    /// Keeps weights with NaN or infinity out of a checkpoint: an update that overflows is noticed by the loss of the step after it, and the last
+    /// checkpoint before it must not give way to what nobody can go on from.
+    /// </summary>
+    /// <exception cref="InvalidDataException">The vector is the weights, and they are not finite.</exception>
+    internal static void CheckFinite(int part, KeyRange range, ReadOnlySpan<float> values)
+    {
+        if (part != Weights) return;
+        int at = FiniteScan.FirstNonFinite(values);
+        if (at >= 0) throw new InvalidDataException($"the weights are not finite, first at element {range.Begin + at}: the run diverges");
+    }
 
     /// <summary>Whether the vector is one of the layout's buffer section.</summary>
     public static bool IsBuffers(int part) => part is Buffers or SelectedBuffers or AveragedBuffers;

@@ -30,11 +30,13 @@ public sealed class CheckpointSlices : IDisposable
 
     /// <summary>Writes values to their place. Ranges of one vector come in order, without gaps.</summary>
     /// <exception cref="ArgumentException">The range is not within the vector, does not follow the one before, or the values are not as many.</exception>
+    /// <exception cref="InvalidDataException">They are weights that are not finite.</exception>
     /// <exception cref="IOException">The disk is full, or fails, or the folder is gone.</exception>
     public void Write(int part, KeyRange range, ReadOnlySpan<float> values)
     {
         if (values.Length != range.Length) throw new ArgumentException($"{values.Length} values for the range {range}", nameof(values));
         if (range.End > _layout.Length(part)) throw new ArgumentException($"the range {range} is not within {_names[part]}", nameof(range));
+        CheckpointPart.CheckFinite(part, range, values);
         if (!_slices.TryGetValue(part, out var slice))
         {
             _store.At("create " + _names[part]);

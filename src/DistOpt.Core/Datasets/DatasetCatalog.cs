@@ -19,5 +19,5 @@ public static class DatasetCatalog
         .Add(new("csv", typeof(CsvOptions), (o, e) => CsvTable.Open((CsvOptions)o, e),
             "a table of numbers with a label column: classification or regression", "RFC 4180"))
         .Add(new("images", typeof(ImagesOptions), (o, e) => ImageFolder.Open((ImagesOptions)o, e),
-            "PNG and JPEG files in a folder for each class"));
+            "PNG and JPEG files in a folder for each class", "torchvision.datasets.ImageFolder"));
 }

@@ -20,11 +20,13 @@ public static class FunctionModel
     /// <summary>The engine's models and this one.</summary>
     /// <exception cref="ArgumentException">The engine has a model of this name.</exception>
     public static ICatalog Models(ICatalog engine) =>
-        With(engine, Name, typeof(FunctionOptions), "a function of named variables, to watch an optimizer find its minimum; takes no data");
+        With(engine, Name, typeof(FunctionOptions), "a function of named variables, to watch an optimizer find its minimum; takes no data",
+            "DistOpt.Core/Functions/ExpressionParser.cs");
 
     /// <summary>The engine's data sets and <c>none</c>.</summary>
     /// <exception cref="ArgumentException">The engine has a data set of this name.</exception>
-    public static ICatalog Datasets(ICatalog engine) => With(engine, NoData, typeof(NoDataOptions), "no data, for model function: one step is an epoch");
+    public static ICatalog Datasets(ICatalog engine) =>
+        With(engine, NoData, typeof(NoDataOptions), "no data, for model function: one step is an epoch", "DistOpt.Core/Functions/FunctionRuntime.cs");
 
     /// <summary>What is wrong with model and data together.</summary>
     internal static IEnumerable<SpecViolation> Violations(TrainingSpec spec)
@@ -60,10 +62,10 @@ public static class FunctionModel
         };
     }
 
-    private static Catalog<object> With(ICatalog engine, string name, Type options, string summary)
+    private static Catalog<object> With(ICatalog engine, string name, Type options, string summary, string source)
     {
         var all = new Catalog<object>(engine.Kind);
         foreach (var entry in engine.Entries) all.Add(new(entry.Name, entry.OptionsType, entry, entry.Summary, entry.Source));
-        return all.Add(new(name, options, options, summary));
+        return all.Add(new(name, options, options, summary, source));
     }
 }

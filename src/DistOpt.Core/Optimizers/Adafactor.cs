@@ -41,8 +41,8 @@ public sealed record AdafactorOptions : ILearningRateOptions
 }
 
 /// <summary>
-/// Adafactor (Shazeer and Stern, ICML 2018, algorithms 4 and 5) as <c>torch.optim.Adafactor</c>, for each tensor w with gradient g at step t. Of a
-/// tensor of two and more dimensions, only means over rows R and over columns C of g * g are kept (one pair for each matrix of the last two):
+/// Adafactor (Shazeer and Stern, ICML 2018, algorithms 4 and 5) as <c>torch.optim.Adafactor</c>, for each tensor w with gradient g at step t. Where
+/// the last two dimensions are both above 1, only means over rows R and over columns C of g * g are kept (one pair for each matrix of these two):
 /// <code>
 /// b = t^beta2_decay,  rho = min(learning_rate, 1 / sqrt(t)),  a = max(epsilon2, rms(w)) * rho
 /// w *= 1 - learning_rate * weight_decay
@@ -155,7 +155,10 @@ public sealed class Adafactor(AdafactorOptions options) : IOptimizer
         }
     }
 
-    /// <summary>A row or a column alone has nothing to factor: R C / mean R is the mean square itself.</summary>
+    /// <summary>
+    /// A row or a column alone, [1, n] or [n, 1], has nothing to save: R C / mean R would be its mean squares themselves. torch factors it all the
+    /// same, and its max(mean R, epsilon1) then makes them smaller where the gradient's mean square is below epsilon1.
+    /// </summary>
     private static bool IsFactored(int rows, int columns) => rows > 1 && columns > 1;
 
     private static int SlotLength(TensorSlot tensor)

@@ -46,7 +46,7 @@ public sealed record MuonOptions : ILearningRateOptions
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
 
-    [Description("Patterns ('*' matches any characters) of matrices that adamw updates, as it does all biases and norms: name embeddings and the head here")]
+    [Description("Patterns ('*' matches any characters) of matrices that adamw updates, as it does all biases and norms: name embeddings and the output layer here, which Jordan and torch leave to it")]
     public ImmutableArray<string> AdamwFor { get; init; } = [];
 
     [Description("Base learning rate of what adamw updates; it follows the schedule too")]
@@ -66,6 +66,7 @@ public sealed record MuonOptions : ILearningRateOptions
 /// w -= learning_rate * (weight_decay * w + scale * X)
 /// </code>
 /// Everything that is no matrix, and what <see cref="MuonOptions.AdamwFor"/> names, goes by AdamW with betas 0.9 and 0.95 and epsilon 1e-10.
+/// Embeddings and the output layer are meant to be named there; a run that does not name its last matrix is warned.
 /// In float32, where others use bfloat16.
 /// </summary>
 public sealed class Muon : IOptimizer

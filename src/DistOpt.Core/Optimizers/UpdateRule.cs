@@ -94,6 +94,19 @@ public sealed class UpdateRule
         }
     }
 
+    /// <summary>What a user may have overlooked, one line each; the run goes on.</summary>
+    public static IEnumerable<string> Warnings(OptimizerSpec optimizer, ParameterLayout layout)
+    {
+        ArgumentNullException.ThrowIfNull(optimizer);
+        ArgumentNullException.ThrowIfNull(layout);
+        if (optimizer.Options is not MuonOptions muon) yield break;
+        // which layer gives the output nobody knows; as a rule it is the last one
+        if (layout.Parameters.LastOrDefault(p => p.Shape.Length > 1) is not { } head) yield break;
+        if (muon.AdamwFor.Any(pattern => FileSystemName.MatchesSimpleExpression(pattern, head.Name, ignoreCase: false))) yield break;
+        yield return $"optimizer '{optimizer.Kind}' orthogonalizes every matrix, also '{head.Name}', the last one: where it is the output layer leave it, "
+            + $"and embeddings, to adamw, as Muon's authors and torch.optim.Muon do: optimizer.adamw_for: [{head.Name}]";
+    }
+
     private IEnumerable<(string Path, string Pattern)> Patterns()
     {
         for (int i = 0; i < _groups.Groups.Length; i++)

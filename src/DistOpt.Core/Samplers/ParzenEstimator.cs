@@ -99,7 +99,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         if (double.IsNegativeInfinity(largest)) return largest;
         TensorPrimitives.Subtract(terms, largest, terms);
         TensorPrimitives.Exp<double>(terms, terms);
-        return largest + Math.Log(TensorPrimitives.Sum<double>(terms));
+        return largest + Math.Log(OrderedSum.Of(terms));
     }
 
     private static void Ensure(ref double[] buffer, int count)
@@ -113,7 +113,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         int ramp = count - Recent;
         for (int k = 0; k < count; k++) _weights[k] = k >= ramp ? 1 : ramp == 1 ? 1.0 / count : 1.0 / count + (1 - 1.0 / count) * k / (ramp - 1);
         _weights[count] = count == 0 ? 1 : priorWeight;
-        double sum = TensorPrimitives.Sum<double>(_weights.AsSpan(0, _kernels));
+        double sum = OrderedSum.Of(_weights.AsSpan(0, _kernels));
         TensorPrimitives.Divide(_weights.AsSpan(0, _kernels), sum, _weights);
     }
 

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Specs.Binding;
 
 namespace DistOpt.Core.Schedules;
 
@@ -80,7 +81,7 @@ public enum CyclicMode
 }
 
 /// <summary>Options of <c>cyclic</c>; the optimizer's learning rate is the lowest one (torch's base_lr).</summary>
-public sealed record CyclicScheduleOptions
+public sealed record CyclicScheduleOptions : IValidatableObject
 {
     [Description("Highest rate; auto = ten times the optimizer's learning rate")]
     [NullName("auto")]
@@ -102,6 +103,15 @@ public sealed record CyclicScheduleOptions
     [Description("Factor of each step with mode exp-range")]
     [Range(0.0, 1.0, MinimumIsExclusive = true)]
     public double Gamma { get; init; } = 1;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Gamma != 1 && Mode != CyclicMode.ExpRange)
+        {
+            yield return new ValidationResult($"is {FieldRules.Display(Gamma)}, which mode exp-range alone uses; set mode to exp-range, "
+                + "or leave gamma away", [nameof(Gamma)]);
+        }
+    }
 }
 
 /// <summary>

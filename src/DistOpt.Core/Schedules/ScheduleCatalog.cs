@@ -10,7 +10,8 @@ public static class ScheduleCatalog
 
     /// <summary>A new catalogue with the built-in schedules, for an application to add its own to.</summary>
     public static Catalog<Func<object, ILearningRateSchedule>> Create() => new Catalog<Func<object, ILearningRateSchedule>>("schedule")
-        .Add(new("constant", typeof(ConstantScheduleOptions), _ => new ConstantSchedule(), "the optimizer's learning rate at every step"))
+        .Add(new("constant", typeof(ConstantScheduleOptions), _ => new ConstantSchedule(),
+            "the optimizer's learning rate at every step", "transformers.get_constant_schedule"))
         .Add(new("step", typeof(StepScheduleOptions), o => new StepSchedule((StepScheduleOptions)o),
             "drops by a factor at regular intervals", "torch.optim.lr_scheduler.StepLR"))
         .Add(new("multi-step", typeof(MultiStepScheduleOptions), o => new MultiStepSchedule((MultiStepScheduleOptions)o),

@@ -13,7 +13,7 @@ public interface ICatalogEntry
     /// <summary>One line: what it is.</summary>
     string Summary { get; }
 
-    /// <summary>Paper or file the definition comes from, or null.</summary>
+    /// <summary>Paper, or file (of a library, or of ours), that the definition comes from; every built-in plug-in has one, a user's may have none.</summary>
     string? Source { get; }
 }
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Specs.Binding;
 
 namespace DistOpt.Core.Specs;
 
@@ -169,6 +170,11 @@ public sealed record ScheduleSpec() : PluginSpec("constant"), IValidatableObject
     {
         if (WarmupSteps > 0 && WarmupEpochs is not null)
             yield return new ValidationResult("is set, and so is warmup_steps; leave one of them out", [nameof(WarmupEpochs)]);
+        if (WarmupStartFactor is { } factor && WarmupSteps == 0 && WarmupEpochs is null or 0)
+        {
+            yield return new ValidationResult($"is {FieldRules.Display(factor)}, but there is no warm-up; set warmup_steps or warmup_epochs, "
+                + "or leave warmup_start_factor away", [nameof(WarmupStartFactor)]);
+        }
     }
 }
 
@@ -178,6 +184,8 @@ public sealed record ScheduleSpec() : PluginSpec("constant"), IValidatableObject
 /// </summary>
 public sealed record BatchSpec : PluginSpec, IValidatableObject
 {
+    private const double UsualSmoothing = 0.99;
+
     public BatchSpec() : base("fixed") { }
 
     public BatchSpec(string kind, object? options = null) : base(kind, options) { }
@@ -193,13 +201,18 @@ public sealed record BatchSpec : PluginSpec, IValidatableObject
 
     [Description("Share of the running means of the gradient noise that is kept each step, where it is measured: noise-scale, adascale")]
     [Range(0.0, 1.0, MaximumIsExclusive = true)]
-    public double NoiseSmoothing { get; init; } = 0.99;
+    public double NoiseSmoothing { get; init; } = UsualSmoothing;
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (BaseSize is { } size && LearningRateScaling == LearningRateScaling.None)
             yield return new ValidationResult($"is {size}, but learning_rate_scaling is none; set linear, square-root or adascale, or leave base_size away",
                 [nameof(BaseSize)]);
+        if (NoiseSmoothing != UsualSmoothing && LearningRateScaling != LearningRateScaling.Adascale && Options is not IMeasuresNoise)
+        {
+            yield return new ValidationResult($"is {FieldRules.Display(NoiseSmoothing)}, but nothing here follows the noise; set kind to noise-scale or "
+                + "learning_rate_scaling to adascale, or leave noise_smoothing away", [nameof(NoiseSmoothing)]);
+        }
     }
 }
 
@@ -247,8 +260,10 @@ public enum L1Mode
 /// <c>regularization:</c>. Penalties are terms of the loss (<c>train.loss</c> is told without them), so they come before clipping; weight decay
 /// belongs to the optimizer. L1 and L2 together are the elastic net.
 /// </summary>
-public sealed record RegularizationSection
+public sealed record RegularizationSection : IValidatableObject
 {
+    private const int UsualExponent = 4;
+
     [Description("Factor of the sum of absolute weights")]
     [Range(0.0, 1e6)]
     public double L1 { get; init; }
@@ -266,7 +281,7 @@ public sealed record RegularizationSection
 
     [Description("Exponent of that penalty")]
     [Range(2, 16)]
-    public int PowerExponent { get; init; } = 4;
+    public int PowerExponent { get; init; } = UsualExponent;
 
     [Description("Largest norm of the weights into one unit (a row); longer ones are shortened after each update; null = no bound")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
@@ -274,6 +289,14 @@ public sealed record RegularizationSection
 
     [Description("Whether penalties also hold for biases and norms: tensors of fewer than two dimensions")]
     public bool Biases { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (L1Mode != L1Mode.Subgradient && L1 == 0)
+            yield return new ValidationResult("is proximal, but l1 is 0; set l1 above 0, or leave l1_mode away", [nameof(L1Mode)]);
+        if (PowerExponent != UsualExponent && Power == 0)
+            yield return new ValidationResult($"is {PowerExponent}, but power is 0; set power above 0, or leave power_exponent away", [nameof(PowerExponent)]);
+    }
 }
 
 /// <summary><c>clip:</c>, in this order.</summary>

@@ -2,7 +2,9 @@ namespace DistOpt.Core.Training;
 
 /// <summary>
 /// Looks at every step before it is applied. What it looks at comes to every server with the pushes, so that all of them decide alike and none
-/// applies what another one does not, without a word between them. Not thread-safe.
+/// applies what another one does not, without a word between them. An update that overflows by itself (a penalty, a rate) under a finite gradient and
+/// loss is not seen here but by the loss of the step after it, and where it was the last step by no one but the evaluation at the end: to look at what
+/// an update has written takes another pass or an exchange between servers, and could not take it back. Not thread-safe.
 /// </summary>
 public sealed class DivergenceWatch
 {

@@ -20,12 +20,12 @@ public sealed record BceWithLogitsOptions
 /// <c>binary_cross_entropy_with_logits</c>. Targets from 0 to 1, as many as scores. Divided by their number, whatever the weights. Its task
 /// metric is "accuracy": the share of scores on the target's side of 1/2.
 /// </summary>
-public sealed class BceWithLogitsLoss(BceWithLogitsOptions options) : ElementwiseLoss
+public sealed class BceWithLogitsLoss(BceWithLogitsOptions options) : ElementwiseLoss(LossCatalog.BceWithLogits)
 {
     private readonly double[] _weights = [.. options.PosWeight];
 
     public override void Measure(torch.Tensor output, torch.Tensor target, StepContext context) =>
-        TaskMetrics.LogBinaryAccuracy(output, Fit(output, target), context);
+        TaskMetrics.LogBinaryAccuracy(output, Fit(output, target, LossCatalog.BceWithLogits), context);
 
     public override OutputReading Read(torch.Tensor output, torch.Tensor target) => OutputReading.Binary;
 

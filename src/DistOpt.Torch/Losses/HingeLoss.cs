@@ -53,7 +53,7 @@ public sealed class HingeLoss(HingeOptions options) : ILoss
 
     public void Measure(torch.Tensor output, torch.Tensor target, StepContext context)
     {
-        if (Read(output, target) == OutputReading.Binary) TaskMetrics.LogBinaryAccuracy(output, ElementwiseLoss.Fit(output, target), context);
+        if (Read(output, target) == OutputReading.Binary) TaskMetrics.LogBinaryAccuracy(output, ElementwiseLoss.Fit(output, target, "hinge"), context);
         else TaskMetrics.LogAccuracy(output, target, context);
     }
 
@@ -67,7 +67,7 @@ public sealed class HingeLoss(HingeOptions options) : ILoss
     private torch.Tensor Binary(torch.Tensor output, torch.Tensor target)
     {
         using var scope = torch.NewDisposeScope();
-        torch.Tensor one = ElementwiseLoss.Fit(output, target).gt(0.5);
+        torch.Tensor one = ElementwiseLoss.Fit(output, target, "hinge").gt(0.5);
         torch.Tensor side = one.to(output.dtype) * 2 - 1;
         torch.Tensor loss = (options.Margin - side * output).clamp_min(0);
         if (options.P == 2) loss = loss.square();

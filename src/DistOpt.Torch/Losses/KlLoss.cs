@@ -35,7 +35,7 @@ public sealed class KlLoss(KlOptions options) : ILoss
 {
     public torch.Tensor Sum(torch.Tensor output, torch.Tensor target)
     {
-        torch.Tensor fitted = ElementwiseLoss.Fit(output, target);
+        torch.Tensor fitted = ElementwiseLoss.Fit(output, target, "kl");
         torch.Tensor logs = LogProbabilities.Of(output, options.Input, "kl");
         return torch.nn.functional.kl_div(logs, fitted, options.LogTarget, torch.nn.Reduction.Sum);
     }

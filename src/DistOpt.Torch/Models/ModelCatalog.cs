@@ -14,9 +14,9 @@ public static class ModelCatalog
     /// </summary>
     public static Catalog<Func<object, DataInfo, torch.nn.Module>> Create() => new Catalog<Func<object, DataInfo, torch.nn.Module>>("model")
         .Add(new("linear", typeof(LinearOptions), (o, data) => new LinearModel(data.InputLength, Outputs(data), (LinearOptions)o),
-            "one linear map: linear or logistic regression"))
+            "one linear map: linear or logistic regression", "torch.nn.Linear; Cox 1958"))
         .Add(new("mlp", typeof(MlpOptions), (o, data) => new Mlp(data.InputLength, Outputs(data), (MlpOptions)o),
-            "multi-layer perceptron"))
+            "multi-layer perceptron", "Rumelhart, Hinton and Williams 1986; torchvision.ops.MLP"))
         .Add(new("residual-mlp", typeof(ResidualMlpOptions),
             (o, data) => new ResidualMlp(data.InputLength, Outputs(data), (ResidualMlpOptions)o),
             "perceptron with residual blocks", "Gorishniy et al. 2021, section 3.2"))

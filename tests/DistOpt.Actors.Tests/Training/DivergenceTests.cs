@@ -93,6 +93,58 @@ public sealed class DivergenceTests
         Assert.Equal(initial, sink.Last);
     }
 
+    /// <summary>
+    /// The power penalty of a weight of 200 overflows at a step whose loss and gradient are finite: the update itself makes the weight infinite. The
+    /// step after it is not applied, the weights selected before stay, and the checkpoint that is due with the infinite ones is not written.
+    /// </summary>
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(2, 3)]
+    public async Task An_update_that_overflows_is_noticed_by_the_next_loss_and_takes_no_good_weights_away(int nodes, int servers)
+    {
+        const int overflow = 19;
+        const double rate = 1e-4;
+        string folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+        try
+        {
+            await using var harness = LinearCluster.Of(nodes);
+            harness.Jobs.CheckpointDirectory = folder;
+            var gate = new StepGate(overflow - 2);
+            foreach (var runtime in harness.Runtimes)
+            {
+                runtime.BeforeLeaf = gate.Pass;
+                runtime.AfterLeaf = (plan, shard, gradient) =>
+                {
+                    // an update of 200, from the sum over the 10 samples of the batch
+                    if (plan.Step == overflow - 1 && shard == 3) gradient.Span[1500] = (float)(-200 / rate * 10);
+                };
+            }
+            var spec = Spec(2, servers, norms: false) with
+            {
+                Optimizer = new OptimizerSpec("sgd", new Core.Optimizers.SgdOptions { LearningRate = rate }),
+                Regularization = new RegularizationSection { Power = 1e6, PowerExponent = 16, Biases = true },
+                Checkpoint = new CheckpointSection { EverySteps = 10, Keep = 1 },
+            };
+            var run = harness.Jobs.RunAsync(spec, Token);
+            await gate.Reached(Token);
+            await harness.Jobs.HeardAsync(w => w.Body is Protocol.CheckpointDone, 1, Token); // that of step 10
+            gate.Release();
+            var (end, sink) = await run;
+
+            var summary = end.Summary;
+            Assert.Equal((RunStatus.Failed, StopReason.Diverged, overflow + 1L), (summary.Status, summary.StopReason!.Value, summary.Steps));
+            Assert.Contains($"training diverged at step {overflow + 1}: its loss is infinite", summary.Error);
+            Assert.Contains("the weights before it are not finite either, first in 'w' at element 1500 of 3000; its update was not applied", summary.Error);
+            Assert.Equal((11L, 11L), (summary.Selected!.Step, sink.SelectedStep));
+            Assert.All(sink.Selected!, w => Assert.True(float.IsFinite(w)));
+            Assert.Equal([10L], new Core.Checkpoints.CheckpointStore(folder).Steps());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     private static TrainingSpec Spec(int workers, int servers, bool norms)
     {
         var spec = JobHarness.SpecOf(workers, servers, shards: 5, epochs: 4);

@@ -49,7 +49,8 @@ internal sealed class AdamRow : IBenchmarkRow
         yield return new BenchmarkLine("Adam, 10 M parameters, 1 thread, vs memory copy", ours, copy, "GB/s", 0.8);
         // a copy also reads the lines that it is about to overwrite; this is the stricter limit
         yield return new BenchmarkLine("Adam, 10 M parameters, 1 thread, vs in-place pass", ours, Rate(times[3]), "GB/s", null);
-        yield return new BenchmarkLine("Adam, 10 M parameters, 1 thread, vs torch.optim.Adam", ours, Rate(times[4]), "GB/s", null);
+        // torch's passes over memory touch some four times as many bytes: half of that gain is the least
+        yield return new BenchmarkLine("Adam, 10 M parameters, 1 thread, vs torch.optim.Adam", ours, Rate(times[4]), "GB/s", 2);
     }
 
     private static double Rate(Timing timing) => Bytes / timing.Median / 1e9;

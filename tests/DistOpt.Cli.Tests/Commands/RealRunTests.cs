@@ -48,6 +48,21 @@ public sealed class RealRunTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_with_muon_is_warned_of_its_output_layer_unless_adamw_has_it()
+    {
+        const string warning = "warning: optimizer 'muon' orthogonalizes every matrix, also 'layers.1.weight', the last one";
+        string[] named = ["--set", "optimizer.adamw_for=[layers.1.weight]"];
+        foreach (string[] more in (string[][])[["--dry-run"], ["--set", "training.epochs=1"]])
+        {
+            string[] train = ["train", .. Short, "--set", "optimizer.kind=muon", .. more];
+            Assert.True(await _cli.RunAsync(train) == 0, _cli.Error);
+            Assert.Contains(warning, _cli.Out + _cli.Error);
+            Assert.True(await _cli.RunAsync([.. train, .. named]) == 0, _cli.Error);
+            Assert.DoesNotContain("warning: optimizer 'muon'", _cli.Out + _cli.Error);
+        }
+    }
+
+    [Fact]
     public async Task The_bits_do_not_depend_on_workers()
     {
         var hashes = new HashSet<string?>();

@@ -87,6 +87,25 @@ public sealed class CheckpointStoreTests : IDisposable
     }
 
     [Fact]
+    public void Weights_that_are_not_finite_are_not_written_and_the_checkpoint_before_stays()
+    {
+        var store = new CheckpointStore(_folder);
+        CheckpointFixture.Write(store, 3);
+        float[] values = CheckpointFixture.Values(4, 0, new KeyRange(0, 1024));
+        values[1000] = float.PositiveInfinity;
+
+        using (var draft = store.Begin(1, 4, CheckpointFixture.Vectors))
+        {
+            draft.Write(16, new KeyRange(0, 1024), values);
+            var error = Assert.Throws<InvalidDataException>(() => draft.Write(0, new KeyRange(0, 1024), values));
+            Assert.Equal("the weights are not finite, first at element 1000: the run diverges", error.Message);
+        }
+
+        using var newest = store.OpenNewest([])!;
+        CheckpointFixture.AssertHolds(newest, 3);
+    }
+
+    [Fact]
     public void A_sound_checkpoint_of_the_step_stays_and_a_bad_one_is_replaced()
     {
         var store = new CheckpointStore(_folder);

@@ -163,6 +163,20 @@ public sealed class SharedCheckpointTests : IDisposable
         Assert.Empty(Directory.GetDirectories(_folder));
     }
 
+    /// <summary>Only weights: moments of an optimizer may overflow before its weights do.</summary>
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.NegativeInfinity)]
+    public void Weights_that_are_not_finite_are_not_written(float bad)
+    {
+        using var slices = Store().BeginSlices(1, 5, CheckpointFixture.Vectors);
+        float[] values = new float[476];
+        values[475] = bad;
+        var error = Assert.Throws<InvalidDataException>(() => slices.Write(0, new KeyRange(1024, 1500), values));
+        Assert.Equal("the weights are not finite, first at element 1499: the run diverges", error.Message);
+        slices.Write(16, new KeyRange(1024, 1500), values);
+    }
+
     [Fact]
     public void A_server_writes_its_range_of_a_vector_in_order()
     {

@@ -12,6 +12,9 @@ public class SourceRuleTests
     /// <summary>A library belongs to its caller: only the command line talks to the terminal and ends the process.</summary>
     private const string CallersBusiness = @"\bConsole\.|\bEnvironment\.(Exit|FailFast)\b";
 
+    /// <summary>The library's reductions add in an order that goes by where the elements lie in memory; ours have a fixed one.</summary>
+    private const string Reductions = @"\bTensorPrimitives\.(Sum\w*|Dot|Norm|Product\w*|Average|StdDev|Distance|CosineSimilarity|SoftMax)\s*[<(]";
+
     /// <summary>A test waits for what it means, not for a while.</summary>
     private const string Waiting = @"\bThread\.Sleep\b|\bTask\.Delay\(\s*(\d|TimeSpan\.From\w+\(\s*\d)";
 
@@ -27,6 +30,9 @@ public class SourceRuleTests
             .Where(file => !file.StartsWith("src/DistOpt.Cli/") && !file.StartsWith("src/DistOpt.Examples/"));
         AssertNone(CallersBusiness, libraries);
     }
+
+    [Fact]
+    public void No_sum_depends_on_where_its_elements_lie_in_memory() => AssertNone(Reductions, Repository.SourceFiles("src"));
 
     [Fact]
     public void Tests_do_not_sleep() => AssertNone(Waiting, Repository.SourceFiles("tests"));
@@ -51,6 +57,14 @@ public class SourceRuleTests
     [InlineData("var t = time.GetUtcNow(); string s = \"\\\"\"; ", false)]
     public void The_rules_look_at_code_and_not_at_comments_or_literals(string source, bool broken) =>
         Assert.Equal(broken, Regex.IsMatch(CodeText.Of(source), Ambient));
+
+    [Theory]
+    [InlineData("double s = TensorPrimitives.Sum<double>(terms);", true)]
+    [InlineData("float s = TensorPrimitives.SumOfSquares(g);", true)]
+    [InlineData("TensorPrimitives.Dot(a, b)", true)]
+    [InlineData("TensorPrimitives.Subtract(a, b, a); TensorPrimitives.Max<double>(a)", false)]
+    public void A_sum_of_the_library_is_told_from_what_it_does_to_each_element(string source, bool broken) =>
+        Assert.Equal(broken, Regex.IsMatch(CodeText.Of(source), Reductions));
 
     [Theory]
     [InlineData("await Task.Delay(100);", true)]

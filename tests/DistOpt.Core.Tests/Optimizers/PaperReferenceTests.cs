@@ -186,6 +186,22 @@ public sealed class PaperReferenceTests
         }, tolerance: 1e-2, typical: 1e-4);
     }
 
+    /// <summary>Also where the gradient's mean square is far below epsilon1, by which a factored update of one row would be made larger.</summary>
+    [Theory]
+    [InlineData(1f)]
+    [InlineData(1e-6f)]
+    public void Adafactor_treats_a_row_or_a_column_alone_as_a_vector(float size)
+    {
+        float[] gradient = [.. Enumerable.Range(1, 11).Select(i => size * MathF.Sin(i * i))];
+        var runs = ((long[][])[[11], [1, 11], [11, 1], [1, 1, 11]])
+            .Select(shape => new OptimizerRun(new UpdateRule(new Adafactor(new AdafactorOptions())), OptimizerRun.Of(("w", shape)))).ToList();
+        for (int step = 1; step <= 5; step++)
+        {
+            foreach (var run in runs) run.Step(step, 1, gradient);
+        }
+        Assert.All(runs, run => Assert.Equal(runs[0].Bits(), run.Bits()));
+    }
+
     [Fact]
     public void Muons_iteration_brings_singular_values_near_one()
     {

@@ -91,6 +91,32 @@ public sealed class UpdateRuleTests
             rule.Violations(layout).Select(v => v.ToString()));
     }
 
+    /// <summary>Its authors and torch leave the output layer to adamw; who forgets it hears of it, and the numbers stay what the spec says.</summary>
+    [Theory]
+    [InlineData("", true)]
+    [InlineData("embedding.*", true)]
+    [InlineData("head.kernel", false)]
+    [InlineData("embedding.*,head.*", false)]
+    public void A_run_with_muon_that_leaves_it_the_last_matrix_is_warned(string adamwFor, bool isWarned)
+    {
+        var muon = new OptimizerSpec("muon", new MuonOptions { AdamwFor = [.. adamwFor.Split(',', StringSplitOptions.RemoveEmptyEntries)] });
+        var warnings = UpdateRule.Warnings(muon, Layout);
+        if (!isWarned)
+        {
+            Assert.Empty(warnings);
+            return;
+        }
+        Assert.Equal("optimizer 'muon' orthogonalizes every matrix, also 'head.kernel', the last one: where it is the output layer leave it, and embeddings, "
+            + "to adamw, as Muon's authors and torch.optim.Muon do: optimizer.adamw_for: [head.kernel]", Assert.Single(warnings));
+    }
+
+    [Fact]
+    public void Without_muon_or_a_matrix_there_is_nothing_to_warn_of()
+    {
+        Assert.Empty(UpdateRule.Warnings(new OptimizerSpec("adamw", new AdamWOptions()), Layout));
+        Assert.Empty(UpdateRule.Warnings(new OptimizerSpec("muon", new MuonOptions()), OptimizerRun.Vector(5)));
+    }
+
     [Fact]
     public void Of_many_parameters_twenty_are_listed()
     {

@@ -212,7 +212,11 @@ public sealed class SpecWriterTests
                 WarmupStartFactor = Pick<double?>(null, 0.25),
             },
             Batch = Pick(
-                new BatchSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) }) { NoiseSmoothing = random.NextDouble() },
+                new BatchSpec("fixed", new FixedBatchOptions { Size = random.Next(1, 1000) })
+                {
+                    LearningRateScaling = LearningRateScaling.Adascale,
+                    NoiseSmoothing = random.NextDouble(),
+                },
                 new BatchSpec("random", new RandomBatchOptions { Sizes = [random.Next(1, 1000), 7] }) { LearningRateScaling = LearningRateScaling.Linear },
                 new BatchSpec("growing", new GrowingBatchOptions { Factor = 1 + random.Next(1, 9), MaxSize = Pick<int?>(null, 4096) })
                 {

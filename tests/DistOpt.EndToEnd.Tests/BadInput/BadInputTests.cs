@@ -26,6 +26,8 @@ public sealed class BadInputTests : IDisposable
     [InlineData("model: { weights: nowhere.safetensors }", "model.weights", "nowhere.safetensors")]
     [InlineData("data: { name: csv, path: nowhere.csv }", "data.path", "nowhere.csv")]
     [InlineData("data: { name: mnist, path: nowhere }", "data.path", "nowhere")]
+    [InlineData("loss: mse", "loss.kind", "is mse")]
+    [InlineData("loss: { kind: kl, input: scores }", "loss.kind", "is kl")]
     [InlineData("name: [", "spec.yaml", "line")]
     public async Task One_violation_is_one_line(string yaml, string path, string says)
     {

@@ -175,6 +175,19 @@ public sealed class LossTests
         Assert.Throws<InvalidOperationException>(() => loss.Sum(zeros(3, 2), zeros(2, 3)));
     }
 
+    [Theory]
+    [InlineData("mse")]
+    [InlineData("bce-with-logits")]
+    public void Class_indices_are_values_for_a_model_with_one_score(string name)
+    {
+        using var scope = NewDisposeScope();
+        var (indices, values) = (tensor(new long[] { 1, 0, 1 }), tensor(new float[] { 1, 0, 1 }));
+        var column = tensor(new float[] { 0.5f, -1, 2 }).reshape(3, 1);
+        Assert.Equal(Build(name).Sum(column, values).item<float>(), Build(name).Sum(column, indices).item<float>());
+        var error = Assert.Throws<SpecException>(() => Build(name).Sum(zeros(3, 2), indices));
+        Assert.StartsWith($"loss.kind: is {name}, which", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Cross_entropy_refuses_targets_that_are_no_class_indices()
     {

@@ -59,8 +59,13 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
                     BindAbsent(field, record, Join(path, field.Name));
             }
 
-            CheckRecord(shape, record, path);
+            CheckFields(shape, record, path);
         }
+
+        // a plug-in's own rules and those of the fields beside its own are asked together, or the first would hide the others
+        if (path.Length > 0 && violations.Touches(path))
+            return;
+        foreach (var (_, record) in targets) CheckRecord(record, path);
     }
 
     /// <summary>Plug-ins need their options, and plug-ins may stand deep inside a section that the file leaves out.</summary>
@@ -202,8 +207,8 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
         }
     }
 
-    /// <summary>Rules of the record's author beyond the known attributes: other ValidationAttributes and IValidatableObject.</summary>
-    private void CheckRecord(RecordShape shape, object record, string path)
+    /// <summary>ValidationAttributes of the record's author beyond the known ones.</summary>
+    private void CheckFields(RecordShape shape, object record, string path)
     {
         foreach (var field in shape.Fields)
         {
@@ -215,8 +220,12 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
                     violations.Add(fieldPath, OneLine(result.ErrorMessage ?? "is not valid"));
             }
         }
+    }
 
-        if (record is not IValidatableObject validatable || (path.Length > 0 && violations.Touches(path)))
+    /// <summary>Rules of the record's author over several fields; not asked while one of them is wrong by itself.</summary>
+    private void CheckRecord(object record, string path)
+    {
+        if (record is not IValidatableObject validatable)
             return;
         foreach (var result in validatable.Validate(new ValidationContext(record)).Where(r => r != ValidationResult.Success))
         {
