@@ -227,6 +227,8 @@ internal sealed partial class TrainingCoordinatorActor
             _stepsRedone += Math.Max(0, _progress.CurrentStep - (_latestCheckpoint ?? 0));
             NoteRollback();
         }
+        // whoever asked for a checkpoint gets the first one from there on
+        if (_askedSince is { } asked) _askedSince = Math.Min(asked, _latestCheckpoint ?? 0);
         if (_restorer is not null) Context.Stop(_restorer);
         BackToTraining();
         PlaceAnew(topology);

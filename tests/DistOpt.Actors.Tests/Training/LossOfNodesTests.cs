@@ -1,5 +1,6 @@
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Training;
 using DistOpt.Core.Checkpoints;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -143,6 +144,40 @@ public sealed class LossOfNodesTests : IDisposable
 
         AssertSame(expected, end.Summary);
         Assert.Equal((1, 0), (end.Summary.ServerFailures, end.Summary.Rollbacks));
+    }
+
+    [Fact]
+    public async Task A_successors_plan_is_followed_in_place_of_the_one_that_came_with_the_weights()
+    {
+        const int step = 20;
+        var spec = Replicated(JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 4));
+        await using var harness = LinearCluster.Of(6, slots: 1, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
+        var gate = new StepGate(step);
+        harness.Runtimes[0].BeforeLeaf = gate.Pass;
+        var (stopper, late) = (harness.Jobs.IdOf(2), harness.Jobs.IdOf(1));
+        var isToldToStop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        harness.Jobs.OnFrame = (channel, to, header, meta, _) =>
+        {
+            if (channel.Self.Node == stopper && to.Node == late && meta is AnswerMeta { Plan.Stop: >= 0 }) isToldToStop.TrySetResult();
+        };
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        harness.Jobs.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), Akka.Actor.ActorRefs.NoSender);
+        await harness.Jobs.HeardAsync(w => w.Body is RequestStop, 1, Token);
+        // the plan to stop, which is nobody's but this server's, reaches a worker together with one half of the weights
+        harness.Jobs.Holds = header => header.Kind == TensorKind.Answer && header.Step == step + 1 && header.Range.Begin > 0 && header.To.Index == 1;
+        gate.Release();
+        await isToldToStop.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        int told = harness.Jobs.Wires.Count(w => w.Body is Proceed);
+        await harness.Jobs.KillAsync(2);
+        await harness.Jobs.HeardAsync(w => w.Body is Proceed, told + 2, Token);
+        harness.Jobs.LetGo(_ => true);
+        var (end, sink) = await run;
+
+        Assert.True(end.Summary.Status == RunStatus.Interrupted, end.Summary.Error);
+        Assert.Equal((0, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
+        Assert.DoesNotContain(sink.Lines, l => l.Text.Contains("no progress"));
     }
 
     [Theory]
