@@ -19,6 +19,9 @@ public interface ISampler
 
     /// <summary>Why the sampler cannot be used for a space and a number of objectives; nothing where it can.</summary>
     IEnumerable<SpecViolation> Check(SearchSpace space, int objectives);
+
+    /// <summary>Whether there is a configuration left to suggest: a study whose sampler goes through a list ends with that list.</summary>
+    bool HasMore(StudyHistory history) => true;
 }
 
 /// <summary>Every value of a domain as likely as any other (every order of magnitude where it is logarithmic), independently of all trials.</summary>
