@@ -8,9 +8,14 @@ namespace DistOpt.Core.Tests.Samplers;
 /// <summary>What holds for every sampler.</summary>
 public sealed class SamplerContractTests
 {
-    private static readonly SearchSpace s_space = new(
+    private static readonly SearchSpace s_space = Space(new FloatDomain(1e-5, 1, log: true));
+
+    /// <summary>For those who go through all configurations.</summary>
+    private static readonly SearchSpace s_countable = Space(new IntDomain(1, 100_000, log: true));
+
+    private static SearchSpace Space(Domain rate) => new(
     [
-        new("rate", new FloatDomain(1e-5, 1, log: true)),
+        new("rate", rate),
         new("kind", new ChoiceDomain(["adam", "sgd"])),
         new("momentum", new FloatDomain(0, 0.95, step: 0.05), new Condition("kind", Among: [1])),
         new("depth", new IntDomain(1, 3)),
@@ -23,6 +28,9 @@ public sealed class SamplerContractTests
     private static readonly (string Name, Func<ISampler> Create)[] s_samplers =
     [
         ("random", () => new RandomSampler()),
+        ("grid", () => new GridSampler()),
+        ("sobol", () => new SobolSampler(new SobolOptions())),
+        ("sobol, shifted", () => new SobolSampler(new SobolOptions { Scrambling = Scrambling.Shift })),
         ("tpe", () => new TpeSampler(new TpeOptions())),
         ("tpe, each by itself", () => new TpeSampler(new TpeOptions { Multivariate = false, ConstantLiar = false })),
         ("tpe as in Optuna 4", () => new TpeSampler(new TpeOptions { Bandwidth = Bandwidth.Scott, Endpoints = true })),
@@ -35,7 +43,9 @@ public sealed class SamplerContractTests
     public void Every_suggestion_is_a_configuration_of_the_space(string name)
     {
         var (history, _) = Run(name, trials: 150);
-        Assert.All(history.Trials, t => Assert.Empty(s_space.Check([.. t.Parameters])));
+        Assert.Empty(Create(name).Check(history.Space, 1));
+        Assert.True(Create(name).HasMore(history));
+        Assert.All(history.Trials, t => Assert.Empty(history.Space.Check([.. t.Parameters])));
         Assert.Contains(history.Trials, t => t.Parameters[3] == 3);
         Assert.True(history.Trials.Select(t => t.Parameters[0]).Distinct().Count() > 140);
     }
@@ -61,7 +71,7 @@ public sealed class SamplerContractTests
 
     private static (StudyHistory History, List<double> Suggested) Run(string name, int trials)
     {
-        var history = new StudyHistory(s_space, Direction.Maximize);
+        var history = new StudyHistory(name == "grid" ? s_countable : s_space, Direction.Maximize);
         var sampler = Create(name);
         var suggested = new List<double>();
         double[] values = new double[s_space.Count];
