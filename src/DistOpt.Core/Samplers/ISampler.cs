@@ -45,4 +45,14 @@ public sealed class RandomSampler : ISampler
             if (space.IsActive(i, values)) values[i] = space.Parameters[i].Domain.FromUnit(unit);
         }
     }
+
+    /// <summary>Draws those that have no value yet.</summary>
+    internal static void FillRest(SearchSpace space, ref CounterRandom random, Span<double> values)
+    {
+        for (int i = 0; i < space.Count; i++)
+        {
+            double unit = random.NextDouble();
+            if (double.IsNaN(values[i]) && space.IsActive(i, values)) values[i] = space.Parameters[i].Domain.FromUnit(unit);
+        }
+    }
 }

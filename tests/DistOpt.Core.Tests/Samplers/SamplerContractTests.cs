@@ -31,6 +31,8 @@ public sealed class SamplerContractTests
         ("grid", () => new GridSampler()),
         ("sobol", () => new SobolSampler(new SobolOptions())),
         ("sobol, shifted", () => new SobolSampler(new SobolOptions { Scrambling = Scrambling.Shift })),
+        ("cma-es", () => new CmaEsSampler(new CmaEsOptions())),
+        ("cma-es, warm", () => new CmaEsSampler(new CmaEsOptions { WarmStartTrials = 20, Population = 5 })),
         ("tpe", () => new TpeSampler(new TpeOptions())),
         ("tpe, each by itself", () => new TpeSampler(new TpeOptions { Multivariate = false, ConstantLiar = false })),
         ("tpe as in Optuna 4", () => new TpeSampler(new TpeOptions { Bandwidth = Bandwidth.Scott, Endpoints = true })),
