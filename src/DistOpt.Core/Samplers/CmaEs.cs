@@ -5,8 +5,9 @@ namespace DistOpt.Core.Samplers;
 
 /// <summary>
 /// The covariance matrix adaptation evolution strategy (Hansen, arXiv:1604.00772) with active covariance update, and with margin where coordinates are
-/// discrete (Hamano et al., "CMA-ES with Margin", GECCO 2022, arXiv:2205.13482): points come from N(m, sigma^2 A C A), and m and A are mended after every
-/// generation so that the neighbours of the mean's own cell keep at least the probability 1/(d lambda) of being drawn. As in the library cmaes 0.13.
+/// discrete (Hamano et al., "CMA-ES with Margin", GECCO 2022, arXiv:2205.13482): points x come from N(m, sigma^2 C), what is rounded and tried is
+/// m + A (x - m), and m and A are mended after every generation so that the neighbours of the mean's own cell keep at least the probability 1/(d lambda) of
+/// being tried. As in the library cmaes.
 /// </summary>
 internal sealed class CmaEs
 {
@@ -51,6 +52,9 @@ internal sealed class CmaEs
     /// <summary>The step size.</summary>
     public double Sigma { get; private set; }
 
+    /// <summary>C, row after row.</summary>
+    public ReadOnlySpan<double> Covariance => _c;
+
     /// <summary>The diagonal of A, which the margin sets.</summary>
     public double[] Scales { get; }
 
@@ -63,7 +67,7 @@ internal sealed class CmaEs
     /// <summary>Longest step in standard deviations that a point which was not drawn here counts with (Hansen, "Injecting External Solutions", 2011).</summary>
     private double LongestForeign => Math.Sqrt(Constants.Dimensions) + 2.0 * Constants.Dimensions / (Constants.Dimensions + 2);
 
-    /// <summary>Draws a point.</summary>
+    /// <summary>Draws a point x.</summary>
     public void Sample(ref CounterRandom random, Span<double> point)
     {
         int n = Mean.Length;
@@ -73,15 +77,21 @@ internal sealed class CmaEs
         {
             double y = 0;
             for (int j = 0; j < n; j++) y += _vectors[i * n + j] * z[j];
-            point[i] = Mean[i] + Sigma * Scales[i] * y;
+            point[i] = Mean[i] + Sigma * y;
         }
     }
 
-    /// <summary>The deviation of a coordinate.</summary>
+    /// <summary>The coordinate of m + A (x - m), which is rounded where it is discrete.</summary>
+    public double Tried(int coordinate, double x) => Mean[coordinate] + Scales[coordinate] * (x - Mean[coordinate]);
+
+    /// <summary>The x that belongs to such a coordinate.</summary>
+    public double Told(int coordinate, double tried) => Mean[coordinate] + (tried - Mean[coordinate]) / Scales[coordinate];
+
+    /// <summary>The deviation of a coordinate that is tried.</summary>
     public double Deviation(int coordinate) => Sigma * Scales[coordinate] * Math.Sqrt(_c[coordinate * Mean.Length + coordinate]);
 
     /// <summary>Goes on by a generation.</summary>
-    /// <param name="points">As many as the population, the best first; as they were drawn, not as they were rounded.</param>
+    /// <param name="points">As many as the population, the best first; as they were drawn, neither widened by A nor rounded.</param>
     /// <param name="values">Least and greatest value among them; NaN where some have none.</param>
     public void Tell(IReadOnlyList<(double[] Point, bool IsForeign)> points, (double Least, double Most) values)
     {
@@ -93,7 +103,7 @@ internal sealed class CmaEs
         for (int i = 0; i < k.Population; i++)
         {
             double[] y = steps[i] = new double[n];
-            for (int j = 0; j < n; j++) y[j] = (points[i].Point[j] - Mean[j]) / Sigma / Scales[j];
+            for (int j = 0; j < n; j++) y[j] = (points[i].Point[j] - Mean[j]) / Sigma;
             white[i] = Whiten(y);
             double length = Length(white[i]);
             if (!points[i].IsForeign || length <= LongestForeign) continue;
@@ -103,7 +113,7 @@ internal sealed class CmaEs
         for (int j = 0; j < n; j++)
         {
             for (int i = 0; i < k.Parents; i++) step[j] += k.Weights[i] * steps[i][j];
-            Mean[j] += Sigma * Scales[j] * step[j];
+            Mean[j] += Sigma * step[j];
         }
         double[] whiteStep = Whiten(step);
         double rate = Math.Sqrt(k.CSigma * (2 - k.CSigma) * k.MuEff);

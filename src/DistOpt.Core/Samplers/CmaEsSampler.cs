@@ -76,7 +76,7 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         values.Fill(double.NaN);
         double[] point = new double[_parameters.Length];
         Draw(_strategy, ref random, point);
-        for (int i = 0; i < point.Length; i++) values[_parameters[i]] = history.Space.Parameters[_parameters[i]].Domain.FromUnit(point[i]);
+        for (int i = 0; i < point.Length; i++) values[_parameters[i]] = history.Space.Parameters[_parameters[i]].Domain.FromUnit(_strategy.Tried(i, point[i]));
         RandomSampler.FillRest(history.Space, ref random, values);
     }
 
@@ -172,9 +172,10 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         {
             var domain = (NumericDomain)history.Space.Parameters[_parameters[i]].Domain;
             double value = trial.Parameters[_parameters[i]];
-            given[i] = domain.ToUnit(value);
+            double tried = strategy.Tried(i, point[i]);
             // a logarithm's last bits are not the same on every machine
-            isForeign |= domain.Step is null ? Math.Abs(given[i] - point[i]) > 1e-9 : domain.FromUnit(point[i]) != value;
+            isForeign |= domain.Step is null ? Math.Abs(domain.ToUnit(value) - tried) > 1e-9 : domain.FromUnit(tried) != value;
+            given[i] = strategy.Told(i, domain.ToUnit(value));
         }
         return (isForeign ? given : point, isForeign);
     }

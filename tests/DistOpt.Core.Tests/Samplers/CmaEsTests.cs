@@ -174,7 +174,7 @@ public sealed class CmaEsTests
             var random = new CounterRandom(seed, RandomPurpose.User, generation, i);
             double[] point = new double[strategy.Mean.Length];
             strategy.Sample(ref random, point);
-            population.Add((point, function(point)));
+            population.Add((point, function([.. point.Select((x, j) => strategy.Tried(j, x))])));
         }
         var ordered = population.OrderBy(p => p.Value).ToList();
         strategy.Tell([.. ordered.Select(p => (p.Point, false))], (ordered[0].Value, ordered[^1].Value));
