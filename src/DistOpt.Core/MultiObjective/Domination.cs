@@ -75,8 +75,8 @@ public static class Domination
     }
 
     /// <summary>
-    /// How far apart the neighbours of each point of a front are, as the sum over the objectives of parts of the front's width (Deb et al. 2002, III-B); infinite
-    /// for the outermost ones.
+    /// How far apart the neighbours of each point of a front are, as the sum over the objectives of parts of the front's width (Deb et al. 2002, III-B);
+    /// infinite for the outermost ones.
     /// </summary>
     public static double[] CrowdingDistances(IReadOnlyList<double[]> front)
     {

@@ -14,11 +14,13 @@ public static class Hypervolume
     public static double Of(IEnumerable<double[]> points, ReadOnlySpan<double> reference)
     {
         double[] limit = reference.ToArray();
-        if (limit.Length == 0 || Array.Exists(limit, double.IsNaN)) throw new ArgumentException("the reference point must have at least one element, and no NaN", nameof(reference));
+        if (limit.Length == 0 || Array.Exists(limit, double.IsNaN))
+            throw new ArgumentException("the reference point must have at least one element, and no NaN", nameof(reference));
         var inside = new List<double[]>();
         foreach (double[] point in points)
         {
-            if (point.Length != limit.Length) throw new ArgumentException($"a point has {point.Length} objectives, the reference {limit.Length}", nameof(points));
+            if (point.Length != limit.Length)
+                throw new ArgumentException($"a point has {point.Length} objectives, the reference {limit.Length}", nameof(points));
             if (Array.Exists(point, double.IsNaN)) throw new ArgumentException("a point has an objective that is NaN", nameof(points));
             if (Enumerable.Range(0, limit.Length).All(i => point[i] < limit[i])) inside.Add(point);
         }

@@ -22,7 +22,8 @@ internal static class BoxMinimizer
     /// <param name="tolerance">Ends where no element of the projected gradient is larger.</param>
     /// <param name="iterations">At most so many steps.</param>
     /// <returns>The value there; not finite where it was not so at the beginning.</returns>
-    public static double Minimize(Differentiable function, Span<double> point, ReadOnlySpan<double> low, ReadOnlySpan<double> high, double tolerance, int iterations)
+    public static double Minimize(Differentiable function, Span<double> point, ReadOnlySpan<double> low, ReadOnlySpan<double> high, double tolerance,
+        int iterations)
     {
         int n = point.Length;
         for (int i = 0; i < n; i++) point[i] = Math.Clamp(point[i], low[i], high[i]);
@@ -79,8 +80,8 @@ internal static class BoxMinimizer
     }
 
     /// <summary>The quasi-Newton direction of the free variables; 0 for those that the gradient holds at a bound.</summary>
-    private static void Direct(double[] gradient, List<(double[] Step, double[] Change, double Product)> pairs, ReadOnlySpan<double> point, ReadOnlySpan<double> low,
-        ReadOnlySpan<double> high, double[] direction)
+    private static void Direct(double[] gradient, List<(double[] Step, double[] Change, double Product)> pairs, ReadOnlySpan<double> point,
+        ReadOnlySpan<double> low, ReadOnlySpan<double> high, double[] direction)
     {
         int n = gradient.Length;
         for (int i = 0; i < n; i++) direction[i] = IsHeld(i, point, low, high) ? 0 : -gradient[i];

@@ -151,6 +151,5 @@ internal sealed class AcquisitionSearch(ImmutableArray<Domain> domains, double[]
         }
     }
 
-    private long IndexOf(int j, double place) => domains[j] is NumericDomain { Step: { } step } numbers ? (long)Math.Round((numbers.FromUnit(place) - numbers.Low) / step)
-        : (long)place;
+    private long IndexOf(int j, double place) => domains[j] is NumericDomain numbers ? numbers.StepsTo(numbers.FromUnit(place)) : (long)place;
 }

@@ -9,7 +9,7 @@ namespace DistOpt.Core.Samplers;
 /// <summary>Options of <c>auto</c>.</summary>
 public sealed record AutoOptions
 {
-    [Description("Complete trials up to which numbers are searched by gp, whose time grows with their cube; after that by cma-es, which begins from the best of them")]
+    [Description("Complete trials up to which numbers are searched by gp, whose time grows with their cube; then cma-es goes on from the best of them")]
     [Range(1, 100_000)]
     public int GpTrials { get; init; } = 250;
 }

@@ -29,7 +29,7 @@ public sealed record CmaEsOptions
     [Description("Whether it begins anew, elsewhere and with twice the population, where it has converged")]
     public bool Restarts { get; init; } = true;
 
-    [Description("Complete trials whose best tenth gives the first generation's mean and covariance; until then values are random; 0 = from the middle of the space")]
+    [Description("Complete, random trials whose best tenth gives the first generation's mean and covariance; 0 = begin from the middle of the space")]
     [Range(0, 1_000_000)]
     public int WarmStartTrials { get; init; }
 }
@@ -60,8 +60,8 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
     public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives)
     {
         if (objectives != 1) yield return new SpecViolation("study.sampler", $"is cma-es, which is for one objective, but the study has {objectives}");
-        if (Modelled(space).Length == 0)
-            yield return new SpecViolation("study.sampler", "is cma-es, which is for numbers, but the space has no numeric parameter that always has a value: use tpe");
+        if (Modelled(space).Length > 0) yield break;
+        yield return new SpecViolation("study.sampler", "is cma-es, which is for numbers, but the space has no number that always has a value: use tpe");
     }
 
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
@@ -187,7 +187,7 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         int n = _parameters.Length;
         _complete.Sort(history.ByRank);
         int best = Math.Max(1, (int)Math.Floor(_complete.Count * share));
-        double[][] points = [.. _complete.Take(best).Select(t => _parameters.Select(p => history.Space.Parameters[p].Domain.ToUnit(history.Trials[t].Parameters[p])).ToArray())];
+        double[][] points = [.. _complete.Take(best).Select(t => PlaceOf(history.Trials[t]))];
         double[] mean = new double[n], covariance = new double[n * n];
         foreach (double[] point in points)
             for (int i = 0; i < n; i++) mean[i] += point[i] / best;
@@ -201,6 +201,8 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         double sigma = Math.Exp(logDeterminant / (2 * n));
         for (int i = 0; i < covariance.Length; i++) covariance[i] /= sigma * sigma;
         return new CmaEs(mean, sigma, Population, _cells, covariance);
+
+        double[] PlaceOf(StudyTrial trial) => [.. _parameters.Select(p => history.Space.Parameters[p].Domain.ToUnit(trial.Parameters[p]))];
     }
 
     /// <summary>The thresholds around a value, in parts of the domain; null = there are none.</summary>

@@ -111,7 +111,8 @@ internal sealed class GaussianProcess
     /// <param name="byVariance">Factor of the variance.</param>
     /// <param name="byPending">Factor of each pending element.</param>
     /// <param name="gradient">Added to; nothing for choices.</param>
-    public void AddGradient(ReadOnlySpan<double> point, ReadOnlySpan<double> solved, double byMean, double byVariance, ReadOnlySpan<double> byPending, Span<double> gradient)
+    public void AddGradient(ReadOnlySpan<double> point, ReadOnlySpan<double> solved, double byMean, double byVariance, ReadOnlySpan<double> byPending,
+        Span<double> gradient)
     {
         double[] back = new double[_points.Length];
         for (int i = 0; i < back.Length; i++)

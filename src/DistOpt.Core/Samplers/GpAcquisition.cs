@@ -101,7 +101,8 @@ internal sealed class GpAcquisition
         if (!gradient.IsEmpty)
         {
             // phi / Phi
-            double ratio = u < 0 ? 1 / (SqrtHalfPi * NormalDistribution.ScaledErfc(-u * SqrtHalf)) : Math.Exp(-0.5 * u * u - LogSqrtTwoPi) / NormalDistribution.Cdf(u);
+            double ratio = u < 0 ? 1 / (SqrtHalfPi * NormalDistribution.ScaledErfc(-u * SqrtHalf))
+                : Math.Exp(-0.5 * u * u - LogSqrtTwoPi) / NormalDistribution.Cdf(u);
             model.AddGradient(point, solved, -ratio / deviation, -u * ratio / deviation / (2 * deviation), [], gradient);
         }
         return u < 0 ? Math.Log(0.5 * NormalDistribution.ScaledErfc(-u * SqrtHalf)) - 0.5 * u * u : Math.Log(NormalDistribution.Cdf(u));

@@ -19,9 +19,9 @@ public sealed record GpOptions
 /// <summary>
 /// Bayesian optimization with a Gaussian process (<see cref="GaussianProcess"/>: Matern 5/2, a length scale for each parameter, fitted anew for each
 /// suggestion) and the logarithm of expected improvement (<see cref="GpAcquisition"/>). Learns from complete trials. Running, paused and waiting ones
-/// count by 128 fantasies of their values, drawn from the process at fixed Sobol points, over which the improvement is averaged. Constraints have a process each.
-/// Models the parameters that always have a value, choices by whether they are the same; those under conditions are random. Time for a suggestion grows
-/// with the cube of the number of trials.
+/// count by 128 fantasies of their values, drawn from the process at fixed Sobol points, over which the improvement is averaged. Constraints have a
+/// process each. Models the parameters that always have a value, choices by whether they are the same; those under conditions are random. Time for a
+/// suggestion grows with the cube of the number of trials.
 /// </summary>
 public sealed class GpSampler(GpOptions options) : ISampler
 {
@@ -36,8 +36,8 @@ public sealed class GpSampler(GpOptions options) : ISampler
         if (objectives != 1) yield return new SpecViolation("study.sampler", $"is gp, which is for one objective, but the study has {objectives}");
         int modelled = Modelled(space).Length;
         if (modelled == 0) yield return new SpecViolation("study.sampler", "is gp, but the space has no parameter that always has a value: use tpe");
-        if (modelled > SobolSequence.MaxDimensions)
-            yield return new SpecViolation("study.sampler", $"is gp, which is for at most {SobolSequence.MaxDimensions} parameters, but the space has {modelled}");
+        if (modelled <= SobolSequence.MaxDimensions) yield break;
+        yield return new SpecViolation("study.sampler", $"is gp, which is for at most {SobolSequence.MaxDimensions} parameters, but the space has {modelled}");
     }
 
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)

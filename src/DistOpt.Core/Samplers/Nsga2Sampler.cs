@@ -109,7 +109,8 @@ public sealed class Nsga2Sampler(Nsga2Options options) : ISampler
                 continue;
             }
             double[] distances = Domination.CrowdingDistances([.. front.Select(i => losses[i])]);
-            elite.AddRange(Enumerable.Range(0, front.Count).OrderByDescending(i => distances[i]).ThenBy(i => candidates[front[i]]).Take(left).Select(i => candidates[front[i]]));
+            var roomiest = Enumerable.Range(0, front.Count).OrderByDescending(i => distances[i]).ThenBy(i => candidates[front[i]]);
+            elite.AddRange(roomiest.Take(left).Select(i => candidates[front[i]]));
         }
         return elite;
     }

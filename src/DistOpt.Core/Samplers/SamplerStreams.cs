@@ -8,6 +8,6 @@ internal static class SamplerStreams
     /// <summary>Second coordinate: the dimension.</summary>
     public const long Scrambling = -2;
 
-    /// <summary>Second coordinate: the restart.</summary>
+    /// <summary>Second coordinate: how many trials had ended.</summary>
     public const long Restart = -3;
 }

@@ -94,7 +94,9 @@ internal static class SobolSequence
         return directions;
     }
 
-    /// <summary>v_k = v_(k-s) xor v_(k-s) / 2^s xor those of the polynomial's inner coefficients (Joe and Kuo, "Notes on generating Sobol sequences").</summary>
+    /// <summary>
+    /// v_k = v_(k-s) xor v_(k-s) / 2^s xor those of the polynomial's inner coefficients (Joe and Kuo, "Notes on generating Sobol sequences").
+    /// </summary>
     private static void Expand(int degree, uint coefficients, ReadOnlySpan<uint> first, Span<uint> directions)
     {
         for (int k = 0; k < Bits; k++)

@@ -73,8 +73,7 @@ internal sealed class SpaceEnumeration
         return _starts[_byParents[KeyOf(values)]] + rank;
     }
 
-    private static long IndexIn(Domain domain, double value) => domain is NumericDomain { Step: { } step } numbers ? (long)Math.Round((value - numbers.Low) / step)
-        : domain is NumericDomain ? 0 : (long)value;
+    private static long IndexIn(Domain domain, double value) => domain is NumericDomain numbers ? numbers.StepsTo(value) : (long)value;
 
     private void Combine(int parent, double[] values)
     {

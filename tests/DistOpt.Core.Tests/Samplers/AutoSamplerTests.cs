@@ -20,7 +20,8 @@ public sealed class AutoSamplerTests
         Assert.IsType<TpeSampler>(For(new SearchSpace([new("one", new IntDomain(1, 1))]), Direction.Minimize));
         Assert.IsType<Nsga2Sampler>(For(s_numbers, Direction.Minimize, Direction.Maximize));
 
-        static ISampler For(SearchSpace space, params Direction[] directions) => new AutoSampler(new AutoOptions()).For(new StudyHistory(space, [.. directions]), 1);
+        static ISampler For(SearchSpace space, params Direction[] directions) =>
+            new AutoSampler(new AutoOptions()).For(new StudyHistory(space, [.. directions]), 1);
     }
 
     [Fact]
@@ -36,7 +37,8 @@ public sealed class AutoSamplerTests
             else Assert.IsType<CmaEsSampler>(next);
             sampler.Suggest(history, 2, i, values);
             Assert.Empty(s_numbers.Check(values));
-            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [Math.Pow(values[0] - 1, 2) + Math.Pow(values[1] - 7, 2) / 9] });
+            double value = Math.Pow(values[0] - 1, 2) + Math.Pow(values[1] - 7, 2) / 9;
+            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [value] });
         }
         Assert.True(history.Trials[history.Ranking[0]].Values[0] < 0.01);
         // it went on where the best ones were, and not from the middle

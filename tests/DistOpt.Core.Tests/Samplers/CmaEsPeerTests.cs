@@ -24,11 +24,18 @@ public sealed class CmaEsPeerTests
         Same(covariance, strategy.Covariance);
     }
 
-    /// <summary>Two integers from -10 to 10: one whose neighbours are far away, so that its scale grows, and one that enters the outermost cell and is held in reach of the next.</summary>
+    /// <summary>
+    /// Two integers from -10 to 10: one whose neighbours are far away, so that its scale grows, and one in the outermost cell, held in reach of the next.
+    /// </summary>
     [Fact]
     public void With_margin_it_mends_the_same_means_and_scales()
     {
-        static (double Low, double High) Cell(double x) => Math.Clamp(Math.Round(x), -10, 10) switch { -10 => (-9.5, -9.5), 10 => (9.5, 9.5), var v => (v - 0.5, v + 0.5) };
+        static (double Low, double High) Cell(double x) => Math.Clamp(Math.Round(x), -10, 10) switch
+        {
+            -10 => (-9.5, -9.5),
+            10 => (9.5, 9.5),
+            var v => (v - 0.5, v + 0.5),
+        };
         double[][] means =
         [
             [1.9405929217622129, -0.9148290526106653, 3.0501881817167837, 9.800034533323757],
@@ -59,9 +66,11 @@ public sealed class CmaEsPeerTests
     {
         var points = Enumerable.Range(0, Population).Select(k => Enumerable.Range(0, 4).Select(j => strategy.Mean[j]
             + strategy.Sigma * width * 1.5 * Math.Sin(1 + 7 * generation + 3 * k + 1.7 * j + 0.9 * k * j)).ToArray());
-        var ordered = points.Select(p => (Point: p, Value: round([.. p.Select((x, j) => strategy.Tried(j, x))]).Select((v, j) => (j + 1) * (v - 0.3) * (v - 0.3)).Sum())).OrderBy(p => p.Value).ToList();
+        var ordered = points.Select(p => (Point: p, Value: Value(round([.. p.Select((x, j) => strategy.Tried(j, x))])))).OrderBy(p => p.Value).ToList();
         strategy.Tell([.. ordered.Select(p => (p.Point, false))], (ordered[0].Value, ordered[^1].Value));
     }
+
+    private static double Value(double[] x) => x.Select((v, j) => (j + 1) * (v - 0.3) * (v - 0.3)).Sum();
 
     private static void Same(double[] expected, ReadOnlySpan<double> actual)
     {

@@ -8,7 +8,8 @@ namespace DistOpt.Core.Tests.Samplers;
 /// <summary>How generations follow from a history.</summary>
 public sealed class CmaEsSamplerTests
 {
-    private static readonly SearchSpace s_space = new([new("x", new FloatDomain(-5, 5)), new("y", new FloatDomain(0.01, 100, log: true)), new("n", new IntDomain(0, 40))]);
+    private static readonly SearchSpace s_space = new(
+        [new("x", new FloatDomain(-5, 5)), new("y", new FloatDomain(0.01, 100, log: true)), new("n", new IntDomain(0, 40))]);
 
     [Fact]
     public void It_finds_the_best_numbers_of_each_kind()
@@ -86,7 +87,8 @@ public sealed class CmaEsSamplerTests
             sampler.Suggest(history, 5, i, values);
             history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [Value([.. values])] });
         }
-        double before = history.Trials.Take(200).Select(t => t.Values[0]).Order().ElementAt(100), after = history.Trials.Skip(200).Select(t => t.Values[0]).Order().ElementAt(15);
+        double before = history.Trials.Take(200).Select(t => t.Values[0]).Order().ElementAt(100);
+        double after = history.Trials.Skip(200).Select(t => t.Values[0]).Order().ElementAt(15);
         Assert.True(after < before / 3, $"median {after} after {before}");
     }
 
@@ -115,7 +117,8 @@ public sealed class CmaEsSamplerTests
     [Fact]
     public void A_space_without_numbers_and_several_objectives_are_refused()
     {
-        var space = new SearchSpace([new("kind", new ChoiceDomain(["a", "b"])), new("x", new FloatDomain(0, 1), new Condition("kind", Among: [1])), new("one", new IntDomain(2, 2))]);
+        var space = new SearchSpace(
+            [new("kind", new ChoiceDomain(["a", "b"])), new("x", new FloatDomain(0, 1), new Condition("kind", Among: [1])), new("one", new IntDomain(2, 2))]);
         Assert.Equal(2, new CmaEsSampler(new CmaEsOptions()).Check(space, 2).Count());
         Assert.Empty(new CmaEsSampler(new CmaEsOptions()).Check(s_space, 1));
     }

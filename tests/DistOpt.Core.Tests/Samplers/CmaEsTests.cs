@@ -23,7 +23,7 @@ public sealed class CmaEsTests
     public void The_default_population_is_the_published_one(int dimensions, int population) =>
         Assert.Equal(population, CmaEsConstants.DefaultPopulation(dimensions));
 
-    /// <summary>The weights of three parents (pycma's documentation, to its digits), and the rest from the tutorial's table 1 by hand for d = 2, lambda = 6.</summary>
+    /// <summary>The weights of three parents to the digits of pycma's documentation; the rest by the tutorial's table 1 for d = 2, lambda = 6.</summary>
     [Fact]
     public void Constants_are_those_of_the_tutorial()
     {
@@ -42,7 +42,8 @@ public sealed class CmaEsTests
         Assert.True(k.Weights[3] < 0 && k.Weights[4] < k.Weights[3] && k.Weights[5] < k.Weights[4]);
         // alpha_mu-, alpha_mueff-, alpha_posdef
         double[] rest = [.. Enumerable.Range(4, 3).Select(i => Math.Log(3.5) - Math.Log(i))];
-        double least = new[] { 1 + k.C1 / k.CMu, 1 + 2 * (rest.Sum() * rest.Sum() / rest.Sum(w => w * w)) / (muEff + 2), (1 - k.C1 - k.CMu) / (2 * k.CMu) }.Min();
+        double effective = rest.Sum() * rest.Sum() / rest.Sum(w => w * w);
+        double least = new[] { 1 + k.C1 / k.CMu, 1 + 2 * effective / (muEff + 2), (1 - k.C1 - k.CMu) / (2 * k.CMu) }.Min();
         Assert.Equal(-least, k.Weights.Where(w => w < 0).Sum(), 1e-12);
     }
 
@@ -99,7 +100,12 @@ public sealed class CmaEsTests
     {
         const int dimensions = 6;
         // integers from -10 to 10 in the second half
-        Func<double, (double, double)> cell = x => Math.Clamp(Math.Round(x), -10, 10) switch { -10 => (-9.5, -9.5), 10 => (9.5, 9.5), var v => (v - 0.5, v + 0.5) };
+        Func<double, (double, double)> cell = x => Math.Clamp(Math.Round(x), -10, 10) switch
+        {
+            -10 => (-9.5, -9.5),
+            10 => (9.5, 9.5),
+            var v => (v - 0.5, v + 0.5),
+        };
         Func<double, (double, double)>?[] cells = [null, null, null, cell, cell, cell];
         // the third integer's best is at an end of its range
         double Value(double[] x) => s_sphere(x[..3]) + Math.Pow(Math.Round(x[3]) - 4, 2) * 1e4 + Math.Pow(Math.Clamp(Math.Round(x[4]), -10, 10) + 7, 2)

@@ -50,7 +50,7 @@ public sealed class GaussianProcessTests
         Assert.Equal(-SlowLogPosterior(points, values, posterior.FromLogs(logs)), value, 1e-8);
     }
 
-    /// <summary>Of a function that one dimension does not matter to, that dimension's length scale becomes the longest; of pure noise the noise is most.</summary>
+    /// <summary>Dimensions that do not matter get long length scales; of pure noise the noise is most.</summary>
     [Fact]
     public void The_fit_tells_what_matters()
     {
@@ -106,7 +106,8 @@ public sealed class GaussianProcessTests
         double[][] pending = isPending ? Data(2, stream: 5).Points : [];
         var process = GaussianProcess.Condition([.. points, .. pending], values, s_isChoice, s_hyper)!;
         var other = GaussianProcess.Condition(points, [.. values.Select(v => v * v - 0.5)], s_isChoice, s_hyper with { Scale = 0.6 })!;
-        var acquisition = new GpAcquisition(process, values.Max(), isPending ? [[0.4, -1], [-0.3, 0.2]] : [[]], isConstrained ? [(other, -0.8), (other, 0.9)] : []);
+        double[][] fantasies = isPending ? [[0.4, -1], [-0.3, 0.2]] : [[]];
+        var acquisition = new GpAcquisition(process, values.Max(), fantasies, isConstrained ? [(other, -0.8), (other, 0.9)] : []);
         double[] gradient = new double[3];
         foreach (double[] at in Data(6, stream: 6).Points)
         {

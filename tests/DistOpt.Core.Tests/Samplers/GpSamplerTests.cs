@@ -49,7 +49,8 @@ public sealed class GpSamplerTests
     [Fact]
     public void It_searches_integers_steps_and_choices()
     {
-        var space = new SearchSpace([new("n", new IntDomain(1, 48)), new("size", new IntDomain(1, 2048, log: true)), new("kind", new ChoiceDomain(["a", "b", "c"]))]);
+        var space = new SearchSpace(
+            [new("n", new IntDomain(1, 48)), new("size", new IntDomain(1, 2048, log: true)), new("kind", new ChoiceDomain(["a", "b", "c"]))]);
         static double Value(double[] x) => Math.Pow((x[0] - 31) / 48, 2) + Math.Pow((Math.Log2(x[1]) - 7) / 11, 2) + (x[2] == 1 ? 0 : 0.3);
         double best = Best(space, Value, new GpSampler(new GpOptions()), 3, 35);
         Assert.True(best < 2e-3, $"the best is {best}");
@@ -80,7 +81,14 @@ public sealed class GpSamplerTests
         for (int i = 0; i < 30; i++)
         {
             sampler.Suggest(history, 4, i, values);
-            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [Branin(values)], Constraints = [values[0] - 0] });
+            history.Set(new StudyTrial
+            {
+                Number = i,
+                State = TrialState.Complete,
+                Parameters = [.. values],
+                Values = [Branin(values)],
+                Constraints = [values[0]],
+            });
         }
         Assert.True(history.Trials.Skip(15).Count(t => t.Violation == 0) >= 9);
         var best = history.Trials[history.Ranking[0]];

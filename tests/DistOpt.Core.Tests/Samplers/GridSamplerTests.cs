@@ -28,7 +28,8 @@ public sealed class GridSamplerTests
         Assert.Equal(all, history.Trials.Count);
         Assert.All(history.Trials, t => Assert.Empty(s_space.Check([.. t.Parameters])));
         Assert.Equal(all, history.Trials.Select(t => string.Join(' ', t.Parameters)).Distinct().Count());
-        Assert.Contains($"all {all} configurations", Assert.Throws<InvalidOperationException>(() => new GridSampler().Suggest(history, 3, all, new double[7])).Message);
+        var more = Assert.Throws<InvalidOperationException>(() => new GridSampler().Suggest(history, 3, all, new double[7]));
+        Assert.Contains($"all {all} configurations", more.Message);
     }
 
     [Fact]
@@ -49,6 +50,16 @@ public sealed class GridSamplerTests
         Run(1, history);
         Assert.Equal(s_space.Size, history.Trials.Count);
         Assert.Equal(s_space.Size, history.Trials.Select(t => string.Join(' ', t.Parameters)).Distinct().Count());
+    }
+
+    [Fact]
+    public void What_breaks_a_constraint_is_left_out()
+    {
+        static bool Holds(ReadOnlySpan<double> x) => x[0] + x[3] <= 2.05;
+        var history = Run(1, null, new GridSampler(Holds));
+        Assert.All(history.Trials, t => Assert.True(Holds(t.Parameters.AsSpan())));
+        Assert.Equal(Run(1).Trials.Count(t => Holds(t.Parameters.AsSpan())), history.Trials.Count);
+        Assert.Equal(history.Trials.Count, history.Trials.Select(t => string.Join(' ', t.Parameters)).Distinct().Count());
     }
 
     [Fact]
@@ -77,10 +88,10 @@ public sealed class GridSamplerTests
         Assert.Empty(new GridSampler().Check(s_space, 3));
     }
 
-    private static StudyHistory Run(long seed, StudyHistory? history = null)
+    private static StudyHistory Run(long seed, StudyHistory? history = null, GridSampler? sampler = null)
     {
         history ??= new StudyHistory(s_space, Direction.Minimize);
-        var sampler = new GridSampler();
+        sampler ??= new GridSampler();
         double[] values = new double[s_space.Count];
         while (sampler.HasMore(history))
         {

@@ -49,7 +49,8 @@ public sealed class Nsga2SamplerTests
         var history = Run(sampler, 40);
         for (int i = 10; i < 40; i++)
             for (int j = 0; j < 6; j++) Assert.Contains(history.Trials[i].Parameters[j], history.Trials.Take(10).Select(t => t.Parameters[j]));
-        Assert.Contains(history.Trials.Skip(10), t => !history.Trials.Take(10).Any(p => p.Parameters[0] == t.Parameters[0] && p.Parameters[1] == t.Parameters[1]));
+        // and not all from one parent
+        Assert.Contains(history.Trials.Skip(10), t => !history.Trials.Take(10).Any(p => p.Parameters.SequenceEqual(t.Parameters)));
         var mutants = Run(new Nsga2Sampler(new Nsga2Options { Population = 10, MutationProbability = 1 }), 30);
         Assert.Equal(30, mutants.Trials.Select(t => t.Parameters[0]).Distinct().Count());
     }
@@ -66,7 +67,11 @@ public sealed class Nsga2SamplerTests
             sampler.Suggest(history, 1, i, values);
             history.Set(new StudyTrial
             {
-                Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [values[0], values[1]], Constraints = [0.4 - values[0], values[1] - 0.9],
+                Number = i,
+                State = TrialState.Complete,
+                Parameters = [.. values],
+                Values = [values[0], values[1]],
+                Constraints = [0.4 - values[0], values[1] - 0.9],
             });
         }
         var parents = sampler.Parents(history).Select(n => history.Trials[n]).ToList();
@@ -83,7 +88,8 @@ public sealed class Nsga2SamplerTests
         {
             sampler.Suggest(history, 1, i, values);
             double g = 1 + 9 * values[1..].Average();
-            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [values[0], g * (1 - Math.Sqrt(values[0] / g))] });
+            double second = g * (1 - Math.Sqrt(values[0] / g));
+            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [values[0], second] });
         }
         return history;
     }

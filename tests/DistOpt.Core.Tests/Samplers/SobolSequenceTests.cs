@@ -98,7 +98,8 @@ public sealed class SobolSequenceTests
     [Fact]
     public void Trial_n_has_point_n_on_the_scales_of_the_domains_whatever_came_before()
     {
-        var space = new SearchSpace([new("x", new FloatDomain(0, 8)), new("rate", new FloatDomain(1e-4, 1, log: true)), new("kind", new ChoiceDomain(["a", "b"]))]);
+        var space = new SearchSpace(
+            [new("x", new FloatDomain(0, 8)), new("rate", new FloatDomain(1e-4, 1, log: true)), new("kind", new ChoiceDomain(["a", "b"]))]);
         var history = new StudyHistory(space, Direction.Minimize);
         var sampler = new SobolSampler(new SobolOptions { Scrambling = Scrambling.None });
         double[] values = new double[3];
