@@ -39,25 +39,14 @@ public static class NormalDistribution
         if (double.IsNaN(x)) return x;
         if (y <= 0.46875) return 1 - x * Small(y * y);
         if (y > 26.6) return x > 0 ? 0 : 2;
-        double tail;
-        if (y <= 4)
-        {
-            var (p, q) = (MiddleNumerator[8] * y, y);
-            for (int i = 0; i < 7; i++) (p, q) = ((p + MiddleNumerator[i]) * y, (q + MiddleDenominator[i]) * y);
-            tail = (p + MiddleNumerator[7]) / (q + MiddleDenominator[7]);
-        }
-        else
-        {
-            double z = 1 / (y * y);
-            var (p, q) = (LargeNumerator[5] * z, z);
-            for (int i = 0; i < 4; i++) (p, q) = ((p + LargeNumerator[i]) * z, (q + LargeDenominator[i]) * z);
-            tail = (InverseSqrtPi - z * (p + LargeNumerator[4]) / (q + LargeDenominator[4])) / y;
-        }
         // exp(-y^2) by parts, so that the rounding of the square does not grow
         double rough = Math.Truncate(y * 16) / 16;
-        tail *= Math.Exp(-rough * rough) * Math.Exp(-(y - rough) * (y + rough));
+        double tail = Tail(y) * (Math.Exp(-rough * rough) * Math.Exp(-(y - rough) * (y + rough)));
         return x > 0 ? tail : 2 - tail;
     }
+
+    /// <summary>exp(x^2) erfc(x) of x from 0 on, which does not vanish: about 1 / (sqrt(pi) x) far out.</summary>
+    public static double ScaledErfc(double x) => x <= 0.46875 ? Math.Exp(x * x) * (1 - x * Small(x * x)) : Tail(x);
 
     /// <summary>Probability of a value up to <paramref name="x"/>.</summary>
     public static double Cdf(double x) => 0.5 * Erfc(-x * SqrtHalf);
@@ -72,6 +61,24 @@ public static class NormalDistribution
 
     /// <summary>The value up to which the probability is <paramref name="p"/>, in (0, 1).</summary>
     public static double Quantile(double p) => NormalQuantile.At(p);
+
+    /// <summary>exp(y^2) erfc(y) above 0.46875.</summary>
+    private static double Tail(double y)
+    {
+        if (y <= 4)
+        {
+            var (p, q) = (MiddleNumerator[8] * y, y);
+            for (int i = 0; i < 7; i++) (p, q) = ((p + MiddleNumerator[i]) * y, (q + MiddleDenominator[i]) * y);
+            return (p + MiddleNumerator[7]) / (q + MiddleDenominator[7]);
+        }
+        else
+        {
+            double z = 1 / (y * y);
+            var (p, q) = (LargeNumerator[5] * z, z);
+            for (int i = 0; i < 4; i++) (p, q) = ((p + LargeNumerator[i]) * z, (q + LargeDenominator[i]) * z);
+            return (InverseSqrtPi - z * (p + LargeNumerator[4]) / (q + LargeDenominator[4])) / y;
+        }
+    }
 
     private static double Small(double z)
     {

@@ -19,6 +19,9 @@ public interface ISampler
 
     /// <summary>Why the sampler cannot be used for a space and a number of objectives; nothing where it can.</summary>
     IEnumerable<SpecViolation> Check(SearchSpace space, int objectives);
+
+    /// <summary>Whether there is a configuration left to suggest: a study whose sampler goes through a list ends with that list.</summary>
+    bool HasMore(StudyHistory history) => true;
 }
 
 /// <summary>Every value of a domain as likely as any other (every order of magnitude where it is logarithmic), independently of all trials.</summary>
@@ -40,6 +43,16 @@ public sealed class RandomSampler : ISampler
             // drawn in any case: a parameter's value does not depend on whether another one has any
             double unit = random.NextDouble();
             if (space.IsActive(i, values)) values[i] = space.Parameters[i].Domain.FromUnit(unit);
+        }
+    }
+
+    /// <summary>Draws those that have no value yet.</summary>
+    internal static void FillRest(SearchSpace space, ref CounterRandom random, Span<double> values)
+    {
+        for (int i = 0; i < space.Count; i++)
+        {
+            double unit = random.NextDouble();
+            if (double.IsNaN(values[i]) && space.IsActive(i, values)) values[i] = space.Parameters[i].Domain.FromUnit(unit);
         }
     }
 }

@@ -82,6 +82,9 @@ public abstract record NumericDomain : Domain
         : step >= 1e-12 && Math.Max(Math.Abs(Low), Math.Abs(High)) <= 1e12 ? Math.Min(High, (double)((decimal)Low + steps * (decimal)step))
         : Math.Min(High, Low + steps * step);
 
+    /// <summary>How many steps a value of the domain lies above <see cref="Low"/>; 0 where there are no steps.</summary>
+    internal long StepsTo(double value) => Step is { } step ? (long)Math.Round((value - Low) / step) : 0;
+
     /// <summary>A value on the scale of <see cref="Bounds"/>.</summary>
     public double ToScale(double value) => Log ? Math.Log(value) : value;
 

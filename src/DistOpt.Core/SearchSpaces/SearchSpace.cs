@@ -88,6 +88,9 @@ public sealed class SearchSpace
     /// <summary>Whether a parameter has a value, by the values of those before it.</summary>
     public bool IsActive(int index, ReadOnlySpan<double> values) => _parents[index] < 0 || Parameters[index].When!.Holds(values[_parents[index]]);
 
+    /// <summary>Whether a condition of some parameter asks for the value of this one.</summary>
+    internal bool IsParent(int index) => Array.IndexOf(_parents, index) >= 0;
+
     /// <summary>What is wrong with a configuration: values outside of their domains, missing or where none belongs.</summary>
     public IEnumerable<SpecViolation> Check(double[] values)
     {
@@ -111,11 +114,10 @@ public sealed class SearchSpace
     {
         if (index == Count) return 1;
         double[] values = [.. before, double.NaN];
-        bool isParent = Array.IndexOf(_parents, index) >= 0;
         if (!IsActive(index, values)) return Configurations(index + 1, values);
         if (Parameters[index].Domain.Count is not { } count) return null;
         // a parameter that nobody's condition looks at multiplies what comes after it
-        if (!isParent) return checked(count * Configurations(index + 1, values));
+        if (!IsParent(index)) return checked(count * Configurations(index + 1, values));
         long? sum = 0;
         for (long i = 0; i < count; i++) sum = checked(sum + Configurations(index + 1, [.. before, Nth(Parameters[index].Domain, i)]));
         return sum;

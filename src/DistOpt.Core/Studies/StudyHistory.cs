@@ -14,6 +14,8 @@ public sealed class StudyHistory
     private readonly List<int>[] _ordered;
     private readonly List<double>[] _scaled;
     private readonly List<int> _ranking = [];
+    private readonly List<int> _ended = [];
+    private readonly List<int> _seen = [];
     private readonly Comparer<int> _byRank;
 
     /// <param name="space">What is searched.</param>
@@ -40,6 +42,18 @@ public sealed class StudyHistory
     /// </summary>
     public ReadOnlySpan<int> Ranking => CollectionsMarshal.AsSpan(_ranking);
 
+    /// <summary>Numbers of those who are complete, pruned or failed, in the order in which they have ended.</summary>
+    public ReadOnlySpan<int> Ended => CollectionsMarshal.AsSpan(_ended);
+
+    /// <summary>
+    /// How many trials had ended when this one was added: the first so many of <see cref="Ended"/> are what its suggestion could know. Holds for a study
+    /// that is read again too, where trials and their ends come in the order in which they came at first.
+    /// </summary>
+    public int SeenBy(int number) => _seen[number];
+
+    /// <summary>The order of <see cref="Ranking"/>, of numbers.</summary>
+    internal IComparer<int> ByRank => _byRank;
+
     /// <summary>Numbers of the trials that have a value of the parameter, the smallest value first, equal ones by number.</summary>
     public ReadOnlySpan<int> Ordered(int parameter) => CollectionsMarshal.AsSpan(_ordered[parameter]);
 
@@ -56,9 +70,12 @@ public sealed class StudyHistory
         if (trial.Number > _trials.Count || trial.Number < 0) throw new ArgumentException($"trial {trial.Number} is not the next one, {_trials.Count}", nameof(trial));
         if (trial.Parameters.Length != Space.Count)
             throw new ArgumentException($"trial {trial.Number} has {trial.Parameters.Length} values for {Space.Count} parameters", nameof(trial));
+        if (trial.State == TrialState.Complete && trial.Values.Length != Directions.Length)
+            throw new ArgumentException($"trial {trial.Number} has {trial.Values.Length} values for {Directions.Length} objectives", nameof(trial));
         if (trial.Number == _trials.Count)
         {
             _trials.Add(trial);
+            _seen.Add(_ended.Count);
             for (int i = 0; i < Space.Count; i++)
             {
                 double value = trial.Parameters[i];
@@ -76,9 +93,8 @@ public sealed class StudyHistory
             if (!before.Parameters.SequenceEqual(trial.Parameters)) throw new ArgumentException($"trial {trial.Number} has got other parameters", nameof(trial));
             _trials[trial.Number] = trial;
         }
+        if (trial.State is TrialState.Complete or TrialState.Pruned or TrialState.Failed) _ended.Add(trial.Number);
         if (!trial.IsInformative) return;
-        if (trial.State == TrialState.Complete && trial.Values.Length != Directions.Length)
-            throw new ArgumentException($"trial {trial.Number} has {trial.Values.Length} values for {Directions.Length} objectives", nameof(trial));
         Insert(_ranking, trial.Number, _byRank);
     }
 

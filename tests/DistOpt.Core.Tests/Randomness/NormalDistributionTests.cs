@@ -19,6 +19,18 @@ public sealed class NormalDistributionTests
     public void The_complementary_error_function_has_the_tables_values(double x, double expected) =>
         Assert.Equal(1, NormalDistribution.Erfc(x) / expected, 1e-14);
 
+    /// <summary>From tables (mpmath); far out 1 / (sqrt(pi) x) less terms of its inverse square.</summary>
+    [Theory]
+    [InlineData(0, 1)]
+    [InlineData(0.3, 0.73459933456765514)]
+    [InlineData(1, 0.42758357615580700)]
+    [InlineData(2, 0.25539567631050574)]
+    [InlineData(10, 0.056140992743822585)]
+    [InlineData(100, 0.0056416137829894330)]
+    [InlineData(1e8, 5.6418958354775629e-9)]
+    public void The_scaled_complementary_error_function_does_not_vanish(double x, double expected) =>
+        Assert.Equal(1, NormalDistribution.ScaledErfc(x) / expected, 1e-14);
+
     [Fact]
     public void Far_out_it_is_0_or_2_and_what_is_no_number_stays_so()
     {

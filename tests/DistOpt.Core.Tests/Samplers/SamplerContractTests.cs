@@ -8,9 +8,14 @@ namespace DistOpt.Core.Tests.Samplers;
 /// <summary>What holds for every sampler.</summary>
 public sealed class SamplerContractTests
 {
-    private static readonly SearchSpace s_space = new(
+    private static readonly SearchSpace s_space = Space(new FloatDomain(1e-5, 1, log: true));
+
+    /// <summary>For those who go through all configurations.</summary>
+    private static readonly SearchSpace s_countable = Space(new IntDomain(1, 100_000, log: true));
+
+    private static SearchSpace Space(Domain rate) => new(
     [
-        new("rate", new FloatDomain(1e-5, 1, log: true)),
+        new("rate", rate),
         new("kind", new ChoiceDomain(["adam", "sgd"])),
         new("momentum", new FloatDomain(0, 0.95, step: 0.05), new Condition("kind", Among: [1])),
         new("depth", new IntDomain(1, 3)),
@@ -23,6 +28,14 @@ public sealed class SamplerContractTests
     private static readonly (string Name, Func<ISampler> Create)[] s_samplers =
     [
         ("random", () => new RandomSampler()),
+        ("grid", () => new GridSampler()),
+        ("sobol", () => new SobolSampler(new SobolOptions())),
+        ("sobol, shifted", () => new SobolSampler(new SobolOptions { Scrambling = Scrambling.Shift })),
+        ("cma-es", () => new CmaEsSampler(new CmaEsOptions())),
+        ("cma-es, warm", () => new CmaEsSampler(new CmaEsOptions { WarmStartTrials = 20, Population = 5 })),
+        ("gp", () => new GpSampler(new GpOptions { StartupTrials = 5 })),
+        ("nsga2", () => new Nsga2Sampler(new Nsga2Options { Population = 20 })),
+        ("auto", () => new AutoSampler(new AutoOptions())),
         ("tpe", () => new TpeSampler(new TpeOptions())),
         ("tpe, each by itself", () => new TpeSampler(new TpeOptions { Multivariate = false, ConstantLiar = false })),
         ("tpe as in Optuna 4", () => new TpeSampler(new TpeOptions { Bandwidth = Bandwidth.Scott, Endpoints = true })),
@@ -34,26 +47,30 @@ public sealed class SamplerContractTests
     [Theory, MemberData(nameof(Samplers))]
     public void Every_suggestion_is_a_configuration_of_the_space(string name)
     {
-        var (history, _) = Run(name, trials: 150);
-        Assert.All(history.Trials, t => Assert.Empty(s_space.Check([.. t.Parameters])));
+        int trials = name == "gp" ? 40 : 150;
+        var (history, _) = Run(name, trials);
+        Assert.Empty(Create(name).Check(history.Space, 1));
+        Assert.True(Create(name).HasMore(history));
+        Assert.All(history.Trials, t => Assert.Empty(history.Space.Check([.. t.Parameters])));
         Assert.Contains(history.Trials, t => t.Parameters[3] == 3);
-        Assert.True(history.Trials.Select(t => t.Parameters[0]).Distinct().Count() > 140);
+        Assert.True(history.Trials.Select(t => string.Join(' ', t.Parameters)).Distinct().Count() > trials * 2 / 3);
     }
 
     /// <summary>By the history, the seed and the number; a sampler that has just been made goes on where another one was.</summary>
     [Theory, MemberData(nameof(Samplers))]
     public void The_same_history_gives_the_same_suggestion_also_by_a_new_instance(string name)
     {
-        var (history, suggested) = Run(name, trials: 80);
-        var (_, again) = Run(name, trials: 80);
+        int trials = name == "gp" ? 30 : 80;
+        var (history, suggested) = Run(name, trials);
+        var (_, again) = Run(name, trials);
         Assert.Equal(suggested, again);
         double[] values = new double[s_space.Count], others = new double[s_space.Count];
-        Create(name).Suggest(history, 5, 80, values);
-        Create(name).Suggest(history, 5, 80, others);
+        Create(name).Suggest(history, 5, trials, values);
+        Create(name).Suggest(history, 5, trials, others);
         Assert.Equal(values, others);
-        Create(name).Suggest(history, 6, 80, others);
+        Create(name).Suggest(history, 6, trials, others);
         Assert.NotEqual(values, others);
-        Create(name).Suggest(history, 5, 81, others);
+        Create(name).Suggest(history, 5, trials + 1, others);
         Assert.NotEqual(values, others);
     }
 
@@ -61,7 +78,7 @@ public sealed class SamplerContractTests
 
     private static (StudyHistory History, List<double> Suggested) Run(string name, int trials)
     {
-        var history = new StudyHistory(s_space, Direction.Maximize);
+        var history = new StudyHistory(name == "grid" ? s_countable : s_space, Direction.Maximize);
         var sampler = Create(name);
         var suggested = new List<double>();
         double[] values = new double[s_space.Count];

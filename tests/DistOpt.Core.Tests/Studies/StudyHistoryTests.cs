@@ -43,6 +43,19 @@ public sealed class StudyHistoryTests
     }
 
     [Fact]
+    public void It_knows_which_trials_had_ended_when_another_one_was_added()
+    {
+        Add(0, TrialState.Running);
+        Add(1, TrialState.Running);
+        Add(2, TrialState.Complete, 1);
+        Add(1, TrialState.Failed);
+        Add(3, TrialState.Running);
+        Add(0, TrialState.Pruned);
+        Assert.Equal([2, 1, 0], _history.Ended.ToArray());
+        Assert.Equal([0, 0, 0, 2], Enumerable.Range(0, 4).Select(_history.SeenBy));
+    }
+
+    [Fact]
     public void A_trial_ends_once_with_the_parameters_that_it_was_given_and_none_is_left_out()
     {
         Add(0, TrialState.Running);
