@@ -41,7 +41,8 @@ public sealed record AshaOptions : TrialSchedulerOptions
 
     public override IEnumerable<SpecViolation> Check(StudyContext context)
     {
-        foreach (var violation in CheckObjectives(context, "asha").Concat(CheckResources(context, MinResource, MaxResource))) yield return violation;
+        foreach (var violation in CheckObjectives(context, "asha").Concat(CheckResources(context, MinResource, MaxResource, ReductionFactor)))
+            yield return violation;
         if (context.IsDeterministic && Variant == AshaVariant.Stopping)
         {
             yield return new SpecViolation(Path + ".variant",

@@ -23,7 +23,7 @@ public sealed record HyperbandOptions : TrialSchedulerOptions
     public double ReductionFactor { get; init; } = 3;
 
     public override IEnumerable<SpecViolation> Check(StudyContext context) =>
-        CheckObjectives(context, "hyperband").Concat(CheckResources(context, MinResource, MaxResource));
+        CheckObjectives(context, "hyperband").Concat(CheckResources(context, MinResource, MaxResource, ReductionFactor));
 }
 
 /// <summary>

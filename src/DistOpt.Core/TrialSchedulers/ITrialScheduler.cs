@@ -74,6 +74,9 @@ public interface ITrialScheduler
     /// </summary>
     bool IsOrderIndependent { get; }
 
+    /// <summary>Whether a trial may still be sent on, by itself or as another one, from its checkpoint at a resource; if not, it can be deleted.</summary>
+    bool MayNeed(int trial, long resource) => false;
+
     /// <summary>The rungs, bracket by bracket from the lowest; none where there are none.</summary>
     ImmutableArray<RungStatus> Rungs => [];
 

@@ -5,6 +5,9 @@ namespace DistOpt.Core.TrialSchedulers;
 /// <summary>Where the rungs of a bracket lie.</summary>
 internal static class Milestones
 {
+    /// <summary>More rungs than any study needs, and as many as a word has bits for.</summary>
+    public const int Most = 60;
+
     /// <summary>Steps of a whole power are whole, also where logarithms and powers of floating point are off by a bit.</summary>
     private const double Tolerance = 1e-9;
 
@@ -35,11 +38,11 @@ internal static class Milestones
         return milestones.ToImmutable();
     }
 
-    /// <summary>floor(log_eta(R / r)).</summary>
+    /// <summary>floor(log_eta(R / r)), but no more than <see cref="Most"/>.</summary>
     public static int Powers(long least, long most, double reductionFactor)
     {
         int powers = 0;
-        for (double at = least * reductionFactor; at <= most * (1 + Tolerance); at *= reductionFactor) powers++;
+        for (double at = least * reductionFactor; at <= most * (1 + Tolerance) && powers < Most; at *= reductionFactor) powers++;
         return powers;
     }
 }

@@ -25,11 +25,10 @@ public sealed class Pb2 : PopulationScheduler
     private const int Candidates = 200;
     private const int Clip = 2;
 
-    private readonly SortedSet<Row> _rows = new(Comparer<Row>.Create((a, b) => a.Time != b.Time ? a.Time.CompareTo(b.Time) : a.Number.CompareTo(b.Number)));
+    private readonly SortedSet<Row> _rows = new(Comparer<Row>.Create((a, b) => (a.Time, a.Trial, a.Exploits).CompareTo((b.Time, b.Trial, b.Exploits))));
     private readonly Dictionary<int, (long Time, double Score)> _before = [];
     private readonly Dictionary<int, Row> _last = [];
     private readonly List<double[]> _pending = [];
-    private long _number;
     private long _reached;
     private long _explored;
 
@@ -46,7 +45,8 @@ public sealed class Pb2 : PopulationScheduler
         }
         if (_before.TryGetValue(member.Trial, out var before) && member.Resource > before.Time)
         {
-            var row = new Row(member.Resource, _number++, before.Score, (score - before.Score) / (member.Resource - before.Time), Units(member.Parameters));
+            double gain = (score - before.Score) / (member.Resource - before.Time);
+            var row = new Row(member.Resource, member.Trial, member.Exploits, before.Score, gain, Units(member.Parameters));
             _rows.Add(row);
             if (_rows.Count > MostRows) _rows.Remove(_rows.Min!);
             _last[member.Trial] = row;
@@ -141,9 +141,10 @@ public sealed class Pb2 : PopulationScheduler
 
     /// <summary>An interval of a trial.</summary>
     /// <param name="Time">Its end.</param>
-    /// <param name="Number">Tells intervals of one end apart.</param>
+    /// <param name="Trial">Whose it is.</param>
+    /// <param name="Exploits">How often the trial had copied; tells its intervals of one end apart.</param>
     /// <param name="Before">Score at its beginning.</param>
     /// <param name="Gain">In score for each unit of resource.</param>
     /// <param name="Units">Parameters on the scale of their domains, 0 to 1.</param>
-    private sealed record Row(long Time, long Number, double Before, double Gain, double[] Units);
+    private sealed record Row(long Time, int Trial, int Exploits, double Before, double Gain, double[] Units);
 }

@@ -44,6 +44,14 @@ public abstract class PopulationScheduler : ITrialScheduler
     /// <summary>Whether further trials are to come before the population is whole.</summary>
     private bool IsAwaitingTrials => _members.Count < _wholeAt && !(_members.Count >= Context.Trials);
 
+    public bool MayNeed(int trial, long resource)
+    {
+        if (Known(trial) is { } member && (resource == member.Checkpoint || (member.Source is null && resource >= member.Resource))) return true;
+        foreach (int live in _live)
+            if (_members[live]!.Source is { } source && source.Donor == trial && source.Resource == resource) return true;
+        return false;
+    }
+
     public SlotDecision Next(int? newTrial)
     {
         if (newTrial is { } number && (_options.Synchronous ? _members.Count < _wholeAt : _live.Count < _options.Population))
@@ -57,9 +65,9 @@ public abstract class PopulationScheduler : ITrialScheduler
         var member = _members[_paused.Min.Trial]!;
         _paused.Remove(_paused.Min);
         member.IsPaused = false;
-        var exploit = member.Exploit;
-        member.Exploit = null;
-        return new(SlotAction.Promote, member.Trial, Until(member), 0, exploit);
+        bool isCopy = member.IsCopyDue;
+        member.IsCopyDue = false;
+        return new(SlotAction.Promote, member.Trial, Until(member), 0, isCopy ? member.Source : null);
     }
 
     public void Begin(int trial, ImmutableArray<double> parameters) => Live(trial).Parameters = parameters;
@@ -77,7 +85,7 @@ public abstract class PopulationScheduler : ITrialScheduler
         double score = -Context.Loss(value);
         // NaN is worse than any score
         member.Score = double.IsNaN(score) ? double.NegativeInfinity : score;
-        (member.Resource, member.Compared) = (resource, resource);
+        (member.Resource, member.Compared, member.Source) = (resource, resource, null);
         Remember(member);
         if (_options.Synchronous)
         {
@@ -87,7 +95,7 @@ public abstract class PopulationScheduler : ITrialScheduler
         }
         var (worst, best) = Quantiles();
         Compare(member, worst, best);
-        if (member.Exploit is null && !IsAwaitingTrials && _paused.Count == 0)
+        if (!member.IsCopyDue && !IsAwaitingTrials && _paused.Count == 0)
             return member.Checkpoint is null ? ReportAction.Continue : ReportAction.Checkpoint;
         Pause(member);
         return ReportAction.Pause;
@@ -138,7 +146,7 @@ public abstract class PopulationScheduler : ITrialScheduler
         var donor = best[random.NextInt(best.Count)];
         if (donor.Checkpoint is not { } resource) return;
         member.Parameters = Explore(donor, ref random);
-        member.Exploit = new Exploit(donor.Trial, resource, member.Parameters);
+        (member.Source, member.IsCopyDue) = (new Exploit(donor.Trial, resource, member.Parameters), true);
         (member.Resource, member.Compared) = (resource, donor.Compared);
         Copied(member, donor);
     }
@@ -203,7 +211,11 @@ public abstract class PopulationScheduler : ITrialScheduler
         /// <summary>Synchronous: has come to the interval, and others have not.</summary>
         public bool IsWaiting { get; set; }
 
-        public Exploit? Exploit { get; set; }
+        /// <summary>What it goes on from until its next comparison; null = its own checkpoint.</summary>
+        public Exploit? Source { get; set; }
+
+        /// <summary>Whether the next slot is to begin from the source.</summary>
+        public bool IsCopyDue { get; set; }
 
         /// <summary>Exploits so far; names the stream of the next one.</summary>
         public int Exploits { get; set; }

@@ -53,6 +53,8 @@ public abstract class RungScheduler : ITrialScheduler
 
     private Span<Place> Places => CollectionsMarshal.AsSpan(_places);
 
+    public bool MayNeed(int trial, long resource) => _places[Known(trial)] is { Stage: not Stage.Ended } place && resource >= place.Resource;
+
     public SlotDecision Next(int? newTrial)
     {
         int bracket = -1, rung = -1;

@@ -114,6 +114,23 @@ public sealed class AshaTests
     }
 
     [Fact]
+    public void The_checkpoint_of_a_trial_is_kept_until_it_ends_and_older_ones_are_not()
+    {
+        var scheduler = Create(new AshaOptions { ReductionFactor = 2 }, length: 4);
+        for (int i = 0; i < 2; i++) scheduler.Next(i);
+        for (int i = 0; i < 2; i++) scheduler.Report(i, 1, i);
+        Assert.True(scheduler.MayNeed(0, 1) && scheduler.MayNeed(1, 1));
+        // on its way: from here another attempt would begin
+        scheduler.Next(null);
+        Assert.True(scheduler.MayNeed(0, 1));
+        scheduler.Report(0, 2, 0);
+        Assert.False(scheduler.MayNeed(0, 1));
+        Assert.True(scheduler.MayNeed(0, 2));
+        scheduler.End(1, TrialState.Pruned);
+        Assert.False(scheduler.MayNeed(1, 1));
+    }
+
+    [Fact]
     public void A_report_may_pass_several_rungs_and_one_that_comes_twice_changes_nothing()
     {
         var scheduler = Create(new AshaOptions(), length: 64);
@@ -212,6 +229,8 @@ public sealed class AshaTests
         Assert.Equal(["study.trial_scheduler", "study.trial_scheduler.min_resource", "study.trial_scheduler.variant"], problems.Select(p => p.Path).Order());
         Assert.Contains("the length of a trial is not known", Assert.Single(new AshaOptions().Check(Contexts.Of())).Message);
         Assert.Contains("rungs for 2", Assert.Single(new AshaOptions { Brackets = 3 }.Check(Contexts.Of(length: 8))).Message);
+        var tooMany = new AshaOptions { ReductionFactor = 1.01 }.Check(Contexts.Of(length: 10000));
+        Assert.Contains("is 1.01, which makes more than 60 rungs", Assert.Single(tooMany).Message);
         var scheduler = Create(new AshaOptions(), length: 8);
         Assert.Contains("not the next one", Assert.Throws<ArgumentException>(() => scheduler.Next(1)).Message);
         Assert.Contains("has not been started", Assert.Throws<ArgumentException>(() => scheduler.Report(0, 1, 1)).Message);

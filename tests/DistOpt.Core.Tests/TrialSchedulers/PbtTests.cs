@@ -32,6 +32,12 @@ public sealed class PbtTests
         Assert.Equal(ReportAction.Pause, pbt.Report(3, 11, double.NaN));
         Assert.Equal(ReportAction.Pause, pbt.Report(3, 12, 0));
 
+        // needed, although 2 has moved on and is not among the best any more
+        pbt.Report(0, 20, 0.1);
+        Assert.Equal(ReportAction.Pause, pbt.Report(2, 22, 0.6));
+        Assert.True(pbt.MayNeed(2, 12) && pbt.MayNeed(2, 22) && pbt.MayNeed(0, 20));
+        Assert.False(pbt.MayNeed(3, 12) || pbt.MayNeed(2, 21) || pbt.MayNeed(0, 10));
+
         var decision = pbt.Next(4);
         Assert.Equal((SlotAction.Promote, 3), (decision.Action, decision.Trial));
         // the next comparison is an interval after the donor's
@@ -43,7 +49,10 @@ public sealed class PbtTests
         Assert.Contains(exploit.Parameters[2], new[] { 120.0, 80 });
         Assert.Contains(exploit.Parameters[3], new[] { 0.0, 2 });
         Assert.Equal(ReportAction.Continue, pbt.Report(3, 21, 0));
+        Assert.True(pbt.MayNeed(2, 12));
+        Assert.Equal(new SlotDecision(SlotAction.Promote, 0, 30), pbt.Next(4));
         Assert.Equal(ReportAction.Complete, pbt.Report(3, 100, 0));
+        Assert.False(pbt.MayNeed(2, 12));
         // its place is free
         Assert.Equal(new SlotDecision(SlotAction.Start, 4, 10), pbt.Next(4));
     }

@@ -99,6 +99,33 @@ public sealed class TrialSchedulerContractTests
         else Assert.Contains("by one objective, but the study has 2; use fifo", Assert.Single(options.Check(context)).Message);
     }
 
+    /// <summary>What is paused or copied has its checkpoint, if those that are no longer needed are deleted after each decision.</summary>
+    [Theory, MemberData(nameof(Cases))]
+    public void No_checkpoint_is_deleted_from_which_a_trial_is_sent_on(string name)
+    {
+        var scheduler = Create(name);
+        var kept = new HashSet<(int Trial, long Resource)>();
+        var resources = new Dictionary<int, long>();
+        var simulation = Simulation(scheduler, 5, timing: 1);
+        int sentOn = 0;
+        simulation.OnReport = (trial, resource, action) =>
+        {
+            resources[trial] = resource;
+            if (action is ReportAction.Pause or ReportAction.Checkpoint) kept.Add((trial, resource));
+        };
+        simulation.OnDecision = d =>
+        {
+            if (d.Action != SlotAction.Promote) return;
+            sentOn++;
+            Assert.Contains(d.Exploit is { } e ? (e.Donor, e.Resource) : (d.Trial, resources[d.Trial]), kept);
+        };
+        simulation.AfterEvent = () => kept.RemoveWhere(c => !scheduler.MayNeed(c.Trial, c.Resource));
+        simulation.Run();
+        Assert.Equal(scheduler.NeedsCheckpoints, sentOn > 0);
+        // populations leave nothing behind; losers of rungs stay paused
+        if (scheduler is PopulationScheduler) Assert.Empty(kept);
+    }
+
     [Fact]
     public void Every_option_is_described_and_every_entry_has_its_summary()
     {
