@@ -38,7 +38,7 @@ public sealed record PercentileOptions : MedianOptions
 /// <summary>
 /// Ends a trial whose best value so far is worse than a percentile of what complete trials reported at exactly this step, as Optuna's
 /// <c>pruners/_percentile.py</c> (median: 50). A trial that has reported nothing but NaN is ended; NaN of others is left out. A judgement costs
-/// O(1), the end of a complete trial O(log n) for each of its reports, of which each takes some 16 bytes.
+/// O(1), the end of a complete trial O(log n) for each of its reports, of which each takes some 30 bytes.
 /// </summary>
 public sealed class PercentilePruner : IPruner
 {

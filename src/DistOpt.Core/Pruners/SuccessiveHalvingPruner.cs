@@ -40,7 +40,7 @@ public sealed record SuccessiveHalvingOptions : PrunerOptions, IValidatableObjec
 /// <summary>
 /// Asynchronous successive halving in the form of Optuna's <c>pruners/_successive_halving.py</c>: a trial that has come to rung k, at
 /// min_resource * eta^(s + k), goes on if its value is among the best floor(n / eta), at least 1, of the n trials that have been judged there, itself
-/// included; a report may pass several rungs. NaN at a rung ends the trial. O(log n) for a rung, 16 bytes for each value in it.
+/// included; a report may pass several rungs. NaN at a rung ends the trial. O(log n) for a rung, some 30 bytes for each value in it.
 /// </summary>
 public sealed class SuccessiveHalvingPruner : IPruner
 {

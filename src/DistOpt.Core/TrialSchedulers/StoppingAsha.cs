@@ -7,7 +7,7 @@ namespace DistOpt.Core.TrialSchedulers;
 /// <summary>
 /// Asynchronous successive halving that stops trials, as Ray's <c>async_hyperband.py</c>: at a report the highest rung at or below its resource that has
 /// no value of this trial gets it, and the trial ends where it is worse than the percentile 100 * (1 - 1 / eta) of the values that were there
-/// before. Nothing is paused, and no weights need be kept. Unlike there NaN ends a trial. O(log n) for a report, 16 bytes for a trial and 8 for each
+/// before. Nothing is paused, and no weights need be kept. Unlike there NaN ends a trial. O(log n) for a report, 16 bytes for a trial and some 30 for each
 /// value in a rung.
 /// </summary>
 public sealed class StoppingAsha : ITrialScheduler
