@@ -22,8 +22,7 @@ public sealed class SamplerContractTests
 
     private static readonly (string Name, Func<ISampler> Create)[] s_samplers =
     [
-        ("random", () => new RandomSampler()),
-        ("tpe", () => new TpeSampler(new TpeOptions())),
+        .. SamplerCatalog.Default.Entries.Select(e => (e.Name, (Func<ISampler>)(() => e.Factory(Activator.CreateInstance(e.OptionsType)!)))),
         ("tpe, each by itself", () => new TpeSampler(new TpeOptions { Multivariate = false, ConstantLiar = false })),
         ("tpe as in Optuna 4", () => new TpeSampler(new TpeOptions { Bandwidth = Bandwidth.Scott, Endpoints = true })),
     ];
