@@ -16,6 +16,8 @@ internal sealed class SpaceConditions(IReadOnlyDictionary<string, SpaceDraft> se
     public static (Condition? When, string? Error) Of(DraftParameter parent, SpaceDraft draft, SpecNode node)
     {
         if (node is MappingNode range) return Between(parent, range);
+        if (parent.Domain.Count is null && !parent.Domain.Problems().Any())
+            return (null, $"can hardly ever hold: among {Values(parent)} there is a continuum of values; write {{ at_least: ..., at_most: ... }}, or give it a step");
         var (among, strange) = (new List<double>(), new List<SpecNode>());
         foreach (var wanted in node is SequenceNode several ? several.Items : [node])
         {

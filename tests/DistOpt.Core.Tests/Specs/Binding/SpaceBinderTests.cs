@@ -87,13 +87,16 @@ public sealed class SpaceBinderTests
         "model.dropout.when: has a condition on 'training.epochs' that can never hold: its values are 1 to 5")]
     [InlineData("training.epochs: { int: [1, 5], step: 2 }\nmodel.dropout: { float: [0, 0.5], when: { training.epochs: 2 } }",
         "model.dropout.when: has a condition on 'training.epochs' that can never hold: 2 is none of its values (1 to 5 in steps of 2)")]
+    [InlineData("model.dropout: { float: [0, 0.5] }\ntraining.epochs: { int: [1, 5], when: { model.dropout: 0 } }",
+        "training.epochs.when: has a condition on 'model.dropout' that can hardly ever hold: among 0 to 0.5 there is a continuum of values; "
+        + "write { at_least: ..., at_most: ... }, or give it a step")]
     [InlineData("training.epochs: { int: [1, 5] }\nmodel.dropout: { float: [0, 0.5], when: { training.epochs: { above: 7 } } }",
         "model.dropout.when: has a condition on 'training.epochs' that has the unknown field 'above'; there are at_least and at_most")]
     [InlineData("model.activation: { choices: [relu, gelu] }\nmodel.dropout: { float: [0, 0.5], when: { model.activation: { at_least: 1 } } }",
         "model.dropout.when: has a condition on 'model.activation' that has bounds, but its values are no numbers (relu, gelu); name those that are meant")]
     [InlineData("model.hidden: { list: { length: { int: [1, 2] }, each: 3 } }\nmodel.dropout: { float: [0, 0.5], when: { model.hidden: 1 } }",
         "model.dropout.when: has a condition on 'model.hidden', which is a list; name model.hidden.length, or an element such as model.hidden[0]")]
-    [InlineData("training.epochs: { int: [1, 5], when: { model.dropout: 0.1 } }\nmodel.dropout: { float: [0, 0.5], when: { training.epochs: 2 } }\n"
+    [InlineData("training.epochs: { int: [1, 5], when: { model.dropout: { at_least: 0.1 } } }\nmodel.dropout: { float: [0, 0.5], when: { training.epochs: 2 } }\n"
         + "model.activation: { choices: [relu, gelu], when: { training.epochs: 1 } }",
         "training.epochs: hangs on itself: the conditions of training.epochs, model.dropout go round in a circle; break it")]
     [InlineData("training.epochs: { int: [1, 5] }\nmodel.dropout: { float: [0.1, 0.5], when: { training.epochs: { at_most: 2 } } }\n"
