@@ -74,7 +74,8 @@ internal sealed partial class ReplicaActor
     private void TryShards(TryWork order)
     {
         long step = order.Work.Step;
-        var underWay = _computing.Select(w => (w.Begin, w.End)).Concat(_recovering.Where(r => r.Step == step).Select(r => (r.Range.Begin, r.Range.End))).ToList();
+        var recovering = _recovering.Where(r => r.Step == step).Select(r => (r.Range.Begin, r.Range.End));
+        var underWay = _computing.Select(w => (w.Begin, w.End)).Concat(recovering).ToList();
         int[] shards = [.. order.Work.Parts.Where(s => !underWay.Any(w => w.Begin <= s && s < w.End))];
         if (shards.Length == 0) return;
         var ranges = ShardWork.Of(Other(order.Avoid), shards);

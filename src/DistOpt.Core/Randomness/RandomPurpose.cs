@@ -26,7 +26,7 @@ public enum RandomPurpose
     /// <summary>Stochastic rounding in codecs. Coordinates: step, gradient shard.</summary>
     Codec = 7,
 
-    /// <summary>Samplers of studies. Coordinates: trial.</summary>
+    /// <summary>Samplers of studies. Coordinates: trial; where a suggestion breaks a constraint also the attempt, from 1.</summary>
     Search = 8,
 
     /// <summary>Network, compute and fault models of a simulation.</summary>
@@ -37,6 +37,9 @@ public enum RandomPurpose
 
     /// <summary>Sizes of random batches. Coordinates: step.</summary>
     BatchSize = 11,
+
+    /// <summary>Seeds of the runs of a study. Coordinates: trial, repeat.</summary>
+    Trial = 12,
 
     /// <summary>Code outside DistOpt that wants streams of its own.</summary>
     User = 1000,

@@ -24,6 +24,9 @@ public interface ISampler
     bool HasMore(StudyHistory history) => true;
 }
 
+/// <summary>Options of <c>random</c>: there are none.</summary>
+public sealed record RandomOptions;
+
 /// <summary>Every value of a domain as likely as any other (every order of magnitude where it is logarithmic), independently of all trials.</summary>
 public sealed class RandomSampler : ISampler
 {

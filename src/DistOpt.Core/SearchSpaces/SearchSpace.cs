@@ -16,11 +16,27 @@ public sealed record Condition(string Parameter, double Least = double.NegativeI
     public bool Holds(double parent) => parent >= Least && parent <= Most && (Among is not { } among || among.Contains(parent));
 
     /// <summary>Whether any value of the parent's domain holds.</summary>
-    public bool IsPossible(Domain parent) => parent switch
+    public bool IsPossible(Domain parent) => First(parent) is not null;
+
+    /// <summary>The first value of the parent's domain that holds; null = none does.</summary>
+    internal double? First(Domain parent)
     {
-        NumericDomain numbers when Among is { } among => among.Any(v => numbers.Contains(v) && Holds(v)),
-        NumericDomain numbers => LeastIn(numbers) is var least && least <= numbers.Last && Holds(least),
-        _ => Enumerable.Range(0, (int)parent.Count!).Any(i => Holds(i)),
+        if (parent is not NumericDomain numbers) return Enumerable.Range(0, (int)parent.Count!).Select(i => (double?)i).FirstOrDefault(i => Holds(i!.Value));
+        if (Among is { } among) return among.Where(v => numbers.Contains(v) && Holds(v)).Select(v => (double?)v).Order().FirstOrDefault();
+        double least = LeastIn(numbers);
+        return least <= numbers.Last && Holds(least) ? least : null;
+    }
+
+    /// <summary>Both conditions on the same parameter.</summary>
+    internal Condition And(Condition other) => this with
+    {
+        Least = Math.Max(Least, other.Least),
+        Most = Math.Min(Most, other.Most),
+        Among = (Among, other.Among) switch
+        {
+            ({ } own, { } others) => [.. own.Intersect(others)],
+            var (own, others) => own ?? others,
+        },
     };
 
     /// <summary>The first value of the domain that is not below the condition's.</summary>
@@ -35,7 +51,14 @@ public sealed record Condition(string Parameter, double Least = double.NegativeI
 /// <param name="Name">The path.</param>
 /// <param name="Domain">Its values.</param>
 /// <param name="When">When it has one; null = always.</param>
-public sealed record SearchParameter(string Name, Domain Domain, Condition? When = null);
+public sealed record SearchParameter(string Name, Domain Domain, Condition? When = null)
+{
+    /// <summary>Further conditions, on other parameters, that must hold beside <see cref="When"/>; empty where that is null.</summary>
+    public ImmutableArray<Condition> AndWhen { get; init; } = [];
+
+    /// <summary>All its conditions.</summary>
+    public IEnumerable<Condition> Conditions => When is null ? AndWhen : AndWhen.Prepend(When);
+}
 
 /// <summary>
 /// The parameters of a study, parents before children. A configuration is one float64 for each parameter in their order; NaN where the parameter
@@ -43,14 +66,14 @@ public sealed record SearchParameter(string Name, Domain Domain, Condition? When
 /// </summary>
 public sealed class SearchSpace
 {
-    private readonly int[] _parents;
+    private readonly (int Parent, Condition When)[][] _conditions;
 
     /// <exception cref="SpecException">Everything that is wrong with it.</exception>
     public SearchSpace(IEnumerable<SearchParameter> parameters)
     {
         Parameters = [.. parameters];
         if (Violations().ToList() is { Count: > 0 } violations) throw new SpecException(violations);
-        _parents = [.. Parameters.Select(p => p.When is { } when ? IndexOf(when.Parameter) : -1)];
+        _conditions = [.. Parameters.Select(p => p.Conditions.Select(c => (IndexOf(c.Parameter), c)).ToArray())];
     }
 
     public ImmutableArray<SearchParameter> Parameters { get; }
@@ -59,7 +82,7 @@ public sealed class SearchSpace
     public int Count => Parameters.Length;
 
     /// <summary>Whether some parameters have a value only sometimes.</summary>
-    public bool IsConditional => Array.Exists(_parents, p => p >= 0);
+    public bool IsConditional => Array.Exists(_conditions, c => c.Length > 0);
 
     /// <summary>How many configurations there are; null = a continuum, or more than fit into 63 bits.</summary>
     public long? Size
@@ -86,10 +109,15 @@ public sealed class SearchSpace
     }
 
     /// <summary>Whether a parameter has a value, by the values of those before it.</summary>
-    public bool IsActive(int index, ReadOnlySpan<double> values) => _parents[index] < 0 || Parameters[index].When!.Holds(values[_parents[index]]);
+    public bool IsActive(int index, ReadOnlySpan<double> values)
+    {
+        foreach (var (parent, when) in _conditions[index])
+            if (!when.Holds(values[parent])) return false;
+        return true;
+    }
 
     /// <summary>Whether a condition of some parameter asks for the value of this one.</summary>
-    internal bool IsParent(int index) => Array.IndexOf(_parents, index) >= 0;
+    internal bool IsParent(int index) => Array.Exists(_conditions, c => Array.Exists(c, one => one.Parent == index));
 
     /// <summary>What is wrong with a configuration: values outside of their domains, missing or where none belongs.</summary>
     public IEnumerable<SpecViolation> Check(double[] values)
@@ -105,8 +133,36 @@ public sealed class SearchSpace
             if (isActive && !Parameters[i].Domain.Contains(values[i]))
                 yield return new SpecViolation(Parameters[i].Name, string.Create(CultureInfo.InvariantCulture, $"is {values[i]}, which is not in its domain"));
             if (!isActive && !double.IsNaN(values[i]))
-                yield return new SpecViolation(Parameters[i].Name, $"has a value, but {Parameters[i].When!.Parameter} is not as its condition wants");
+                yield return new SpecViolation(Parameters[i].Name, $"has a value, but {FirstBroken(i, values)} is not as its condition wants");
         }
+    }
+
+    /// <summary>
+    /// What must hold for a parameter to have a value, its parents' and their parents' conditions included: by the place of the parameter that each is
+    /// about.
+    /// </summary>
+    internal Dictionary<int, Condition> Required(int index)
+    {
+        var required = new Dictionary<int, Condition>();
+        var open = new Stack<int>([index]);
+        while (open.TryPop(out int next))
+        {
+            foreach (var when in Parameters[next].Conditions)
+            {
+                int parent = IndexOf(when.Parameter);
+                required[parent] = required.TryGetValue(parent, out var other) ? other.And(when) : when;
+                open.Push(parent);
+            }
+        }
+        return required;
+    }
+
+    /// <summary>The parameter because of which another one has no value.</summary>
+    internal string FirstBroken(int index, ReadOnlySpan<double> values)
+    {
+        foreach (var (parent, when) in _conditions[index])
+            if (!when.Holds(values[parent])) return Parameters[parent].Name;
+        throw new ArgumentException($"{Parameters[index].Name} has a value", nameof(index));
     }
 
     /// <summary>Configurations of the parameters from one on, counted with those before it that conditions ask for.</summary>
@@ -128,6 +184,26 @@ public sealed class SearchSpace
 
     private IEnumerable<SpecViolation> Violations()
     {
+        bool wrong = false;
+        foreach (var violation in SingleViolations())
+        {
+            wrong = true;
+            yield return violation;
+        }
+        if (wrong) yield break;
+        for (int i = 0; i < Parameters.Length; i++)
+        {
+            foreach (var (parent, when) in Required(i))
+            {
+                if (when.IsPossible(Parameters[parent].Domain)) continue;
+                yield return new SpecViolation($"space.{Parameters[i].Name}", $"has conditions on '{when.Parameter}', those of the parameters that it "
+                    + "hangs on included, that no value of it meets together: the parameter would never have a value");
+            }
+        }
+    }
+
+    private IEnumerable<SpecViolation> SingleViolations()
+    {
         for (int i = 0; i < Parameters.Length; i++)
         {
             var parameter = Parameters[i];
@@ -136,12 +212,14 @@ public sealed class SearchSpace
             foreach (string problem in problems) yield return new SpecViolation(path, problem);
             int first = IndexOf(parameter.Name);
             if (first < i) yield return new SpecViolation(path, "is named twice: give it once");
-            if (parameter.When is not { } when) continue;
-            int parent = IndexOf(when.Parameter);
-            if (parent < 0) yield return new SpecViolation(path, $"has a condition on '{when.Parameter}', which is no parameter of the space");
-            else if (parent >= i) yield return new SpecViolation(path, $"has a condition on '{when.Parameter}', which must stand before it");
-            else if (!Parameters[parent].Domain.Problems().Any() && !when.IsPossible(Parameters[parent].Domain))
-                yield return new SpecViolation(path, $"has a condition on '{when.Parameter}' that no value of it meets: the parameter would never have a value");
+            foreach (var when in parameter.Conditions)
+            {
+                int parent = IndexOf(when.Parameter);
+                if (parent < 0) yield return new SpecViolation(path, $"has a condition on '{when.Parameter}', which is no parameter of the space");
+                else if (parent >= i) yield return new SpecViolation(path, $"has a condition on '{when.Parameter}', which must stand before it");
+                else if (!Parameters[parent].Domain.Problems().Any() && !when.IsPossible(Parameters[parent].Domain))
+                    yield return new SpecViolation(path, $"has a condition on '{when.Parameter}' that no value of it meets: the parameter would never have a value");
+            }
         }
     }
 }

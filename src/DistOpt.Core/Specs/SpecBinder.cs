@@ -1,8 +1,10 @@
 using DistOpt.Core.Batching;
 using DistOpt.Core.Functions;
 using DistOpt.Core.Optimizers;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs.Binding;
 using DistOpt.Core.Specs.Yaml;
+using DistOpt.Core.Studies;
 
 namespace DistOpt.Core.Specs;
 
@@ -19,6 +21,7 @@ public sealed class SpecBinder
         ArgumentNullException.ThrowIfNull(catalogs);
         Catalogs = catalogs;
         ShapeChecks.Check(catalogs, typeof(TrainingSpec));
+        ShapeChecks.Check(catalogs, typeof(StudySection));
     }
 
     public SpecCatalogs Catalogs { get; }
@@ -56,6 +59,43 @@ public sealed class SpecBinder
     }
 
     /// <summary>
+    /// The study spec of a file: a training spec with <c>study:</c> and <c>space:</c>. Configurations in the middle of the space and at each end of each
+    /// parameter are bound as training specs, so that what cannot run is named before anything does.
+    /// </summary>
+    /// <param name="yaml">The text.</param>
+    /// <param name="fileName">What errors of the whole file call it.</param>
+    /// <param name="overrides">
+    /// <c>path.to.field=value</c>, which win over the file: of the training spec, of the study (<c>study.trials=20</c>), and whole parameters
+    /// (<c>space.optimizer.learning_rate={ float: [1e-4, 1e-2] }</c>; null takes the parameter out of the space).
+    /// </param>
+    /// <exception cref="SpecException">All violations.</exception>
+    public StudySpec ParseStudy(string yaml, string? fileName = null, IReadOnlyList<string>? overrides = null)
+    {
+        ArgumentNullException.ThrowIfNull(yaml);
+        return new StudyBinder(this).Bind(Root(SpecYaml.Parse(yaml, fileName ?? ""), fileName ?? "", RecordShape.Of(typeof(TrainingSpec))), overrides ?? []);
+    }
+
+    /// <summary>The study spec of a file on disk (UTF-8, at most 1 MiB).</summary>
+    /// <exception cref="SpecException">All violations; also a file that does not exist or cannot be read.</exception>
+    public StudySpec ReadStudy(string path, IReadOnlyList<string>? overrides = null) => ParseStudy(SpecFile.Read(path), path, overrides);
+
+    /// <summary>A study spec that is made in code, checked as if it came from a file.</summary>
+    /// <param name="training">What is not searched.</param>
+    /// <param name="study">What is looked for.</param>
+    /// <param name="space">Parameters by their paths.</param>
+    /// <exception cref="SpecException">All violations, with paths.</exception>
+    public StudySpec CheckStudy(TrainingSpec training, StudySection study, IEnumerable<KeyValuePair<string, ParameterSpec>> space)
+    {
+        ArgumentNullException.ThrowIfNull(training);
+        ArgumentNullException.ThrowIfNull(study);
+        ArgumentNullException.ThrowIfNull(space);
+        var writer = new NodeWriter();
+        var parameters = new MappingNode([.. space.Select(p => new MappingEntry(p.Key, SpaceForms.Write(p.Value)))]);
+        var fields = writer.WriteRecord(Check(training)).With(StudyBinder.Study, writer.WriteRecord(study)).With(StudyBinder.Space, parameters);
+        return new StudyBinder(this).Bind(fields, []);
+    }
+
+    /// <summary>
     /// Any record of fields (settings of a node, a study): nested records, lists, ranges, plug-ins as in a training spec.
     /// </summary>
     /// <exception cref="SpecException">All violations.</exception>
@@ -72,15 +112,21 @@ public sealed class SpecBinder
         where T : class
     {
         var shape = RecordShape.Of(typeof(T));
-        if (root is ScalarNode { IsNull: true })
-            root = MappingNode.Empty;
-        if (root is not MappingNode mapping)
-            throw new SpecException([new SpecViolation(source,
-                $"is {ScalarBinder.Show(root)}, but must be fields such as '{shape.Fields[0].Name}: ...'", root.Line)]);
-
+        var mapping = Root(root, source, shape);
         var violations = new Violations();
-        if (typeof(T) == typeof(TrainingSpec)) mapping = WorkersForm.Expand(mapping, violations);
+        if (typeof(T) == typeof(TrainingSpec)) mapping = WorkersForm.Expand(WithoutStudy(mapping, violations), violations);
         mapping = new SpecOverrides(Catalogs, violations).Apply(mapping, shape, overrides ?? []);
+        return BindMapping(mapping, violations, rules);
+    }
+
+    /// <summary>A training spec from its tree, with settings applied.</summary>
+    /// <exception cref="SpecException">All violations.</exception>
+    internal TrainingSpec BindTraining(MappingNode fields) => BindMapping(fields, new Violations(), TrainingSpecRules.All);
+
+    private T BindMapping<T>(MappingNode mapping, Violations violations, IReadOnlyList<SpecRule<T>>? rules)
+        where T : class
+    {
+        var shape = RecordShape.Of(typeof(T));
         if (typeof(T) == typeof(TrainingSpec)) mapping = GradientDescent.FillBatch(FunctionModel.FillData(mapping, Catalogs), Catalogs);
         var record = (T)new NodeBinder(Catalogs, violations, new FieldFinder(Catalogs, shape)).BindRecord(shape, mapping, null, "");
         var found = (rules ?? []).Where(rule => !rule.Reads.Any(violations.Touches)).SelectMany(rule => rule.Check(record)).ToList();
@@ -88,5 +134,21 @@ public sealed class SpecBinder
             violations.Add(path, message, line);
         violations.ThrowIfAny();
         return record;
+    }
+
+    /// <summary>A study spec is no training spec, but has all of one.</summary>
+    private static MappingNode WithoutStudy(MappingNode mapping, Violations violations)
+    {
+        foreach (var entry in mapping.Entries.Where(e => e.Key is StudyBinder.Study or StudyBinder.Space))
+            violations.Add(entry.Key, "makes this the spec of a study; run it with 'distopt sweep', or remove the section to train once", entry.Line);
+        return new MappingNode([.. mapping.Entries.Where(e => e.Key is not (StudyBinder.Study or StudyBinder.Space))], mapping.Line);
+    }
+
+    private static MappingNode Root(SpecNode root, string source, RecordShape shape)
+    {
+        if (root is ScalarNode { IsNull: true })
+            return MappingNode.Empty;
+        return root as MappingNode ?? throw new SpecException([new SpecViolation(source,
+            $"is {ScalarBinder.Show(root)}, but must be fields such as '{shape.Fields[0].Name}: ...'", root.Line)]);
     }
 }

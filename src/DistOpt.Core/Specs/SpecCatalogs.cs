@@ -3,6 +3,9 @@ using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Consistency;
 using DistOpt.Core.Datasets.Augmentations;
+using DistOpt.Core.Pruners;
+using DistOpt.Core.Samplers;
+using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Specs;
 
@@ -29,11 +32,18 @@ public sealed record SpecCatalogs
 
     public ICatalog Consistencies { get; init; } = ConsistencyCatalog.Default;
 
+    public Catalog<Func<object, ISampler>> Samplers { get; init; } = SamplerCatalog.Default;
+
+    public ICatalog TrialSchedulers { get; init; } = TrialSchedulerCatalog.Default;
+
+    public ICatalog Pruners { get; init; } = PrunerCatalog.Default;
+
     /// <summary>Every catalogue under the name by which <see cref="PluginAttribute"/> and <c>distopt list</c> refer to it.</summary>
     public ImmutableArray<(string Name, ICatalog Catalog)> All =>
     [
         ("models", Models), ("datasets", Datasets), ("augmentations", Augmentations), ("losses", Losses), ("metrics", Metrics),
         ("optimizers", Optimizers), ("averagings", Averagings), ("schedules", Schedules), ("batches", Batches), ("consistencies", Consistencies),
+        ("samplers", Samplers), ("trial-schedulers", TrialSchedulers), ("pruners", Pruners),
     ];
 
     /// <exception cref="ArgumentException">No catalogue has the name.</exception>

@@ -79,7 +79,8 @@ public static partial class TrainingSpecRules
         }
     }
 
-    private static IEnumerable<SpecViolation> Metric(string path, string metric, TrainingSpec spec)
+    /// <summary>What is wrong with a metric that decides something.</summary>
+    internal static IEnumerable<SpecViolation> Metric(string path, string metric, TrainingSpec spec)
     {
         var dot = metric.IndexOf('.', StringComparison.Ordinal);
         var split = dot < 0 ? metric : metric[..dot];

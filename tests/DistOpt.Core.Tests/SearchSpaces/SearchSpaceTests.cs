@@ -71,6 +71,41 @@ public sealed class SearchSpaceTests
         ], error.Violations.Select(v => v.ToString()));
     }
 
+    /// <summary>A flag of sgd with momentum in deep models, of which there are 2 momenta times 1 depth; 3 x 2 without it.</summary>
+    [Fact]
+    public void Several_conditions_must_hold_together()
+    {
+        var space = new SearchSpace(
+        [
+            new("kind", new ChoiceDomain(["adam", "sgd"])),
+            new("depth", new IntDomain(1, 3)),
+            new("flag", new ChoiceDomain([false, true]), new Condition("kind", Among: [1])) { AndWhen = [new Condition("depth", Least: 3)] },
+        ]);
+        Assert.Empty(space.Check([1, 3, 1]));
+        Assert.Empty(space.Check([1, 2, double.NaN]));
+        Assert.Empty(space.Check([0, 3, double.NaN]));
+        Assert.Equal(["flag: has a value, but depth is not as its condition wants"], space.Check([1, 2, 0]).Select(v => v.ToString()));
+        Assert.Equal(["flag: has a value, but kind is not as its condition wants"], space.Check([0, 3, 0]).Select(v => v.ToString()));
+        Assert.Equal(5 + 2, space.Size);
+    }
+
+    /// <summary>Each alone would be met: b wants a to be small, c wants it to be large, and b to be there.</summary>
+    [Fact]
+    public void Conditions_that_contradict_each_other_over_several_parameters_are_named()
+    {
+        var error = Assert.Throws<SpecException>(() => new SearchSpace(
+        [
+            new("a", new IntDomain(1, 9)),
+            new("b", new IntDomain(1, 3), new Condition("a", Most: 4)),
+            new("c", new IntDomain(1, 3), new Condition("b")) { AndWhen = [new Condition("a", Least: 5)] },
+            new("d", new IntDomain(1, 3), new Condition("c")),
+            new("e", new IntDomain(1, 3), new Condition("b")) { AndWhen = [new Condition("a", Among: [4, 5])] },
+        ]));
+        Assert.Equal(["space.c", "space.d"], error.Violations.Select(v => v.Path));
+        Assert.Equal("has conditions on 'a', those of the parameters that it hangs on included, that no value of it meets together: the parameter would never have a value",
+            error.Violations[0].Message);
+    }
+
     [Theory]
     [InlineData(2.5, 4, true)]
     [InlineData(2.5, 3.5, false)]

@@ -31,7 +31,7 @@ public sealed class CatalogListingTests
     {
         Assert.Equal(All.All.Select(c => c.Name), CatalogListing.All(All).Select(c => c.Name));
         Assert.Equal(["'optimiser' is not a kind of plug-in. Available: models, datasets, augmentations, losses, metrics, optimizers, averagings, schedules, "
-            + "batches, consistencies. Did you mean 'optimizers'?"], Errors(() => CatalogListing.Find(All, "optimiser")));
+            + "batches, consistencies, samplers, trial-schedulers, pruners. Did you mean 'optimizers'?"], Errors(() => CatalogListing.Find(All, "optimiser")));
     }
 
     [Fact]

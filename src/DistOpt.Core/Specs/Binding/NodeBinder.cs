@@ -78,6 +78,14 @@ internal sealed class NodeBinder(SpecCatalogs catalogs, Violations violations, F
             Set(field, record, BindValue(field, MappingNode.Empty, value, path), path);
     }
 
+    /// <summary>Finds what is wrong with a value for a field, without a record.</summary>
+    public void CheckValue(FieldType type, FieldRules rules, SpecNode node, string path)
+    {
+        if (node is ScalarNode scalar && (scalar.Text == type.NullName || (scalar.IsNull && type is { Nullable: true, Kind: not FieldKind.Node })))
+            return;
+        BindValue(type, rules, node, null, path);
+    }
+
     private object? BindValue(FieldShape field, SpecNode node, object? basis, string path)
     {
         if (node is ScalarNode scalar)

@@ -10,16 +10,19 @@ namespace DistOpt.Core.Specs.Binding;
 /// </summary>
 internal sealed class SpecOverrides(SpecCatalogs catalogs, Violations violations)
 {
-    public MappingNode Apply(MappingNode root, RecordShape shape, IReadOnlyList<string> settings)
+    public MappingNode Apply(MappingNode root, RecordShape shape, IReadOnlyList<string> settings) =>
+        Apply(root, shape, settings.Select(Parse).OfType<(string[] Path, SpecNode Value)>());
+
+    /// <summary>The same with settings that have been read.</summary>
+    public MappingNode Apply(MappingNode root, RecordShape shape, IEnumerable<(string[] Path, SpecNode Value)> settings)
     {
-        var parsed = settings.Select(Parse).OfType<(string[] Path, SpecNode Value)>()
-            .OrderBy(s => s.Path.Length).ThenBy(s => s.Path[^1] is "kind" or "name" ? 0 : 1);
-        foreach (var (path, value) in parsed)
+        foreach (var (path, value) in settings.OrderBy(s => s.Path.Length).ThenBy(s => s.Path[^1] is "kind" or "name" ? 0 : 1))
             root = SetField(root, shape, null, path, value);
         return root;
     }
 
-    private (string[] Path, SpecNode Value)? Parse(string setting)
+    /// <summary>A setting as path and value; null, and a violation, where it is none.</summary>
+    public (string[] Path, SpecNode Value)? Parse(string setting)
     {
         var split = setting.IndexOf('=', StringComparison.Ordinal);
         var path = split < 0 ? [] : setting[..split].Trim().Split('.');

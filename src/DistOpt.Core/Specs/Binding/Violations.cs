@@ -15,6 +15,12 @@ internal sealed class Violations
 
     public bool Any => _all.Count > 0;
 
+    /// <summary>Those that are not listed included.</summary>
+    public int Count => _all.Count + _unlisted;
+
+    /// <summary>Those that are listed, in the order in which they were found.</summary>
+    public IReadOnlyList<SpecViolation> Listed => _all;
+
     /// <summary>Notes where a value stands; null = in no file, so that its errors do not get the line of the section around it.</summary>
     public void Place(string path, int? line) => _lines.TryAdd(path, line);
 
@@ -32,13 +38,18 @@ internal sealed class Violations
     /// <exception cref="SpecException">There are violations.</exception>
     public void ThrowIfAny()
     {
-        if (!Any)
-            return;
+        if (Any)
+            throw Thrown();
+    }
+
+    /// <summary>What <see cref="ThrowIfAny"/> throws.</summary>
+    public SpecException Thrown()
+    {
         // by line, then those without one (overrides, what is missing) in the order they were found
         var sorted = _all.OrderBy(v => v.Line ?? int.MaxValue).ToList();
         if (_unlisted > 0)
             sorted.Add(new SpecViolation("", $"{_unlisted} more of the kind"));
-        throw new SpecException(sorted);
+        return new SpecException(sorted);
     }
 
     private int? LineOf(string path)

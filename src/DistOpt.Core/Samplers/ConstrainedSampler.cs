@@ -1,0 +1,40 @@
+using System.Collections.Immutable;
+using DistOpt.Core.Randomness;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+
+namespace DistOpt.Core.Samplers;
+
+/// <summary>
+/// Another sampler's suggestions that keep to constraints on parameters: where one does not, the sampler is asked again with other seeds, and then
+/// random configurations are drawn. Still a function of history, seed and number.
+/// </summary>
+public sealed class ConstrainedSampler(ISampler sampler, ImmutableArray<ParameterConstraint> constraints) : ISampler
+{
+    /// <summary>How often the sampler is asked.</summary>
+    private const int Asked = 16;
+
+    /// <summary>How many random configurations are drawn after that.</summary>
+    private const int Drawn = 100_000;
+
+    public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => sampler.Check(space, objectives);
+
+    public bool HasMore(StudyHistory history) => sampler.HasMore(history);
+
+    /// <exception cref="SpecException">No configuration was found that keeps to them.</exception>
+    public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
+    {
+        sampler.Suggest(history, seed, number, values);
+        for (int attempt = 1; !ParameterConstraint.Hold(constraints, values); attempt++)
+        {
+            if (attempt > Asked + Drawn) throw Nothing(number);
+            var random = new CounterRandom(seed, RandomPurpose.Search, number, attempt);
+            if (attempt <= Asked) sampler.Suggest(history, (long)(random.NextUInt64() >> 1), number, values);
+            else RandomSampler.Fill(history.Space, ref random, values);
+        }
+    }
+
+    private static SpecException Nothing(int number) => new("study.constraints",
+        $"leave hardly any configuration: {Drawn} random ones for trial {number} all break one; widen them, or the space");
+}

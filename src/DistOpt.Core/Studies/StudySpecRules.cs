@@ -1,0 +1,65 @@
+using System.Collections.Immutable;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>Rules over several fields of a study spec.</summary>
+public static class StudySpecRules
+{
+    public static ImmutableArray<SpecRule<StudySpec>> All { get; } =
+    [
+        new(["study.metric", "study.objectives[0].metric"], Objectives),
+        new(["study.constraints"], Constraints),
+        new(["study.trials", "study.stop"], End),
+        new(["study.stop", "study.objectives"], OneObjective),
+        new(["study.trials", "study.enqueue"], Enqueued),
+        new(["study.repeats"], Repeats),
+    ];
+
+    private static IEnumerable<SpecViolation> Objectives(StudySpec spec)
+    {
+        var objectives = spec.Study.Objectives;
+        for (int i = 0; i < objectives.Length; i++)
+        {
+            string path = objectives.Length == 1 ? "study.metric" : $"study.objectives[{i}].metric";
+            string metric = objectives[i].Metric;
+            foreach (var violation in TrainingSpecRules.Metric(path, metric, spec.Training)) yield return violation;
+            if (objectives.Take(i).Any(o => o.Metric == metric)) yield return new(path, $"is '{metric}', which is an objective already; remove one of them");
+        }
+    }
+
+    private static IEnumerable<SpecViolation> Constraints(StudySpec spec)
+    {
+        for (int i = 0; i < spec.Study.Constraints.Length; i++)
+        {
+            if (spec.Study.Constraints[i].Metric is not { } metric) continue;
+            foreach (var violation in TrainingSpecRules.Metric($"study.constraints[{i}].metric", metric, spec.Training)) yield return violation;
+        }
+    }
+
+    private static IEnumerable<SpecViolation> End(StudySpec spec)
+    {
+        if (spec.Study is { Trials: null, Stop: { Target: null, MaxSeconds: null, Patience: null } })
+            yield return new("study.trials", "is null, and stop has no target, max_seconds or patience: the study would never end; set one of them");
+    }
+
+    private static IEnumerable<SpecViolation> OneObjective(StudySpec spec)
+    {
+        if (spec.Study.Objectives.Length == 1) yield break;
+        string but = $"is for one objective, but the study has {spec.Study.Objectives.Length}; leave it away, and use trials or stop.max_seconds";
+        if (spec.Study.Stop.Target is not null) yield return new("study.stop.target", but);
+        if (spec.Study.Stop.Patience is not null) yield return new("study.stop.patience", but);
+    }
+
+    private static IEnumerable<SpecViolation> Enqueued(StudySpec spec)
+    {
+        if (spec.Study.Trials is { } trials && spec.Enqueued.Length > trials)
+            yield return new("study.enqueue", $"has {spec.Enqueued.Length} points to try first, but study.trials is {trials}; raise it, or remove some");
+    }
+
+    private static IEnumerable<SpecViolation> Repeats(StudySpec spec)
+    {
+        if (spec.Study.Repeats > 1 && spec.Space.Space.IndexOf("seed") >= 0)
+            yield return new("study.repeats", $"is {spec.Study.Repeats}, but the seed is searched, so that all runs of a configuration would be the same; leave one of them out");
+    }
+}

@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Text;
+using DistOpt.Core.Randomness;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Specs.Binding;
+using DistOpt.Core.Specs.Yaml;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>
+/// The training specs of a study's trials: the values of a configuration are put into the training spec's tree at their paths, and the result is bound
+/// as <c>train</c> binds a file. Where a searched plug-in is chosen, fields in the file that only other candidates have are left out.
+/// </summary>
+public sealed class TrialSpecs(SpecBinder binder, StudySpec study)
+{
+    private const string SeedPath = "seed";
+
+    /// <summary>Seeds are below it, so that they are exact as numbers of JSON.</summary>
+    private const int SeedBits = 53;
+
+    private readonly bool _isSeedSearched = study.Space.Space.IndexOf(SeedPath) >= 0;
+
+    /// <summary>The resolved spec of a trial's run.</summary>
+    /// <param name="number">The trial's.</param>
+    /// <param name="values">Its configuration.</param>
+    /// <param name="repeat">Which of <c>study.repeats</c>, from 0.</param>
+    /// <exception cref="SpecException">The values do not go together (rules over several fields).</exception>
+    /// <exception cref="ArgumentException">The values are no configuration of the space.</exception>
+    public TrainingSpec Of(int number, ReadOnlySpan<double> values, int repeat = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(number);
+        double[] configuration = [.. values];
+        if (study.Space.Space.Check(configuration).FirstOrDefault() is { } wrong) throw new ArgumentException(wrong.ToString(), nameof(values));
+        return Bind(configuration, _isSeedSearched ? null : Seed(number, repeat));
+    }
+
+    /// <summary>
+    /// The random seed of a run: the first 53 bits of stream (study seed, <see cref="RandomPurpose.Trial"/>, number, repeat), whatever the parameters.
+    /// </summary>
+    public long Seed(int number, int repeat = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(repeat);
+        return (long)(new CounterRandom(study.Seed, RandomPurpose.Trial, number, repeat).NextUInt64() >> (64 - SeedBits));
+    }
+
+    /// <summary>
+    /// The text of <c>best.yaml</c>: the trial's training spec with every field, which <c>train</c> takes as it is, and as comments what was chosen.
+    /// </summary>
+    /// <param name="number">The trial's.</param>
+    /// <param name="values">Its configuration.</param>
+    /// <param name="results">Its value for each objective; empty = none known.</param>
+    /// <param name="repeat">The run whose seed it has.</param>
+    public string BestYaml(int number, ReadOnlySpan<double> values, ReadOnlySpan<double> results = default, int repeat = 0)
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"# Trial {number} of study {study.Name}");
+        for (int i = 0; i < results.Length; i++)
+            text.Append(i == 0 ? ": " : ", ").Append(CultureInfo.InvariantCulture, $"{study.Study.Objectives[i].Metric} {FieldRules.Display(results[i])}");
+        text.Append("\n# 'distopt train FILE' trains it. Chosen:\n");
+        for (int i = 0; i < values.Length; i++)
+            if (!double.IsNaN(values[i])) text.Append(CultureInfo.InvariantCulture, $"#   {study.Space.Space.Parameters[i].Name}: {study.Space.Show(i, values[i])}\n");
+        return text.Append(SpecWriter.Write(Of(number, values, repeat))).ToString();
+    }
+
+    internal TrainingSpec Bind(double[] values, long? seed)
+    {
+        var fields = SectionFields.KeepChosen(study.Fields, study.Space.Sections, values, binder.Catalogs);
+        fields = new SpecOverrides(binder.Catalogs, new Violations()).Apply(fields, RecordShape.Of(typeof(TrainingSpec)), study.Space.Settings(values));
+        if (seed is { } given) fields = fields.With(SeedPath, new ScalarNode(given.ToString(CultureInfo.InvariantCulture), plain: true));
+        return binder.BindTraining(fields).Resolve();
+    }
+}

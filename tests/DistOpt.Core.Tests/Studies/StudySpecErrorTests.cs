@@ -1,0 +1,174 @@
+using System.Text.RegularExpressions;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using static DistOpt.Core.Tests.Studies.StudyFixture;
+
+namespace DistOpt.Core.Tests.Studies;
+
+/// <summary>What is wrong with study specs, all at once and each with its place.</summary>
+public sealed class StudySpecErrorTests
+{
+    private const string Space = "\nspace: { training.epochs: { int: [1, 5] }, model.hidden: { list: { length: { int: [1, 2] }, each: { int: [1, 9] } } }, "
+        + "model.activation: { choices: [relu, gelu] } }\n";
+
+    [Fact]
+    public void All_parts_of_a_spec_report_at_once() => Assert.Equal(
+        [
+            "epochs (line 1): unknown field 'epochs': did you mean 'training.epochs'?",
+            "sampler (line 2): unknown field 'sampler': did you mean 'study.sampler'?",
+            "optimizer.learning_rat (line 3): unknown field 'learning_rat' of optimizer 'adam': did you mean 'learning_rate'?",
+            "study.trails (line 5): unknown field 'trails': did you mean 'trials'?",
+            "study.parallel (line 6): is 0, but must be at least 1",
+            "study.sampler.candidates (line 7): is 0, but must be at least 1",
+            "study.enqueue[1] (line 8): is 4, but must be a mapping of names to values",
+            "space.model.dropout.float[1] (line 10): is 1, but must be between 0 and 0.95",
+        ],
+        Errors("""
+            epochs: 3
+            sampler: tpe
+            optimizer: { learning_rat: 0.1 }
+            study:
+              trails: 3
+              parallel: 0
+              sampler: { kind: tpe, candidates: 0 }
+              enqueue: [{ model.dropout: 1 }, 4]
+            space:
+              model.dropout: { float: [0, 1] }
+            """));
+
+    [Theory]
+    [InlineData("{ metric: test.accuracy }", "study.metric: is 'test.accuracy', but test data is measured once at the end and decides nothing; use validation or train")]
+    [InlineData("{ metric: validation.accuracy, direction: minimize }",
+        "study.direction: is minimize, which would look for the worst validation.accuracy; set it to maximize")]
+    [InlineData("{ metric: validation.speed }", "study.direction: must be given, minimize or maximize: the name 'validation.speed' does not tell")]
+    [InlineData("{ metric: validation.accuracy, objectives: [{ metric: train.loss }] }", "study.metric: is given, and so is objectives; leave one of them out")]
+    [InlineData("{ direction: minimize, objectives: [{ metric: train.loss }] }", "study.direction: belongs to metric; give each of objectives its own direction")]
+    [InlineData("{ sampler: random, objectives: [{ metric: train.loss }, { metric: test.accuracy }, { metric: train.x }] }",
+        "study.objectives[2].direction: must be given, minimize or maximize: the name 'train.x' does not tell",
+        "study.objectives[1].metric: is 'test.accuracy', but test data is measured once at the end and decides nothing; use validation or train")]
+    [InlineData("{ sampler: random, objectives: [{ metric: train.loss }, { metric: train.loss }] }",
+        "study.objectives[1].metric: is 'train.loss', which is an objective already; remove one of them")]
+    [InlineData("{ objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }", "study.sampler: is tpe, which is for one objective, but the study has 2")]
+    [InlineData("{ sampler: random, stop: { target: 1, patience: {} }, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
+        "study.stop.target: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds",
+        "study.stop.patience: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds")]
+    [InlineData("{ trials: null }", "study.trials: is null, and stop has no target, max_seconds or patience: the study would never end; set one of them")]
+    [InlineData("{ trials: 1, enqueue: [{}, {}] }", "study.enqueue: has 2 points to try first, but study.trials is 1; raise it, or remove some")]
+    [InlineData("{ sampler: tpee }", "study.sampler: sampler 'tpee' is not known. Available: {samplers}. Did you mean 'tpe'?")]
+    [InlineData("{ sampler: { kind: tpe, startup: 3 } }", "study.sampler.startup: unknown field 'startup' of sampler 'tpe': did you mean 'startup_trials'?")]
+    [InlineData("{ trials: 0, repeats: 0, value: mean, seed: -1, max_attempts: 0, trial_timeout: 0, isolation: docker, stop: { patience: { trials: 0 } } }",
+        "study.trials: is 0, but must be at least 1", "study.repeats: is 0, but must be between 1 and 1000", "study.value: is 'mean', but must be one of best, last",
+        "study.seed: is -1, but must be at least 0", "study.max_attempts: is 0, but must be between 1 and 1000",
+        "study.trial_timeout: is 0, but must be at least 0.001", "study.isolation: is 'docker', but must be one of none, process or auto",
+        "study.stop.patience.trials: is 0, but must be at least 1")]
+    [InlineData("{ constraints: [{ parameters: training.epochs, at_least: 9 }] }",
+        "study.constraints: leave no configuration: 10000 random ones all break one; widen them, or the space")]
+    [InlineData("{ constraints: [{ metric: recall, at_least: 1 }, { metric: a.b, parameters: x, at_most: 1 }, {}, { parameters: training.epochs, at_least: 3, at_most: 2 }] }",
+        "study.constraints[1]: must have one of metric and parameters", "study.constraints[2]: must have one of metric and parameters",
+        "study.constraints[2]: has no bound; set at_least, at_most or both", "study.constraints[3].at_least: is 3, above at_most: nothing would be feasible")]
+    [InlineData("{ constraints: [{ metric: recall, at_least: 1 }, { metric: test.loss, at_most: 1 }] }",
+        "study.constraints[0].metric: is 'recall', but must be split.name, such as validation.loss or train.loss",
+        "study.constraints[1].metric: is 'test.loss', but test data is measured once at the end and decides nothing; use validation or train")]
+    [InlineData("{ constraints: [{ parameters: 'model.hidden[0] - model.hidden[7]', at_least: 0 }, { parameters: 'training.epochs +', at_most: 3 }, "
+        + "{ parameters: model.activation, at_most: 2 }, { parameters: '3', at_most: 2 }] }",
+        "study.constraints[0].parameters: names 'model.hidden[7]', which is no parameter of the space; did you mean 'model.hidden[0]'?",
+        "study.constraints[1].parameters: is no expression: the expression ends where a number, a name or '(' must follow, at character 18",
+        "study.constraints[2].parameters: names 'model.activation', whose values are no numbers",
+        "study.constraints[3].parameters: names no parameter of the space")]
+    [InlineData("{ enqueue: [{ training.epoch: 1 }, { training.epochs: 9 }, { model.hidden: [1, 2, 3] }, { model.activation: swish }, { training.epochs: 1.5 }, "
+        + "{ 'model.hidden[1]': 3 }, { model.hidden.length: 1, 'model.hidden[1]': 3 }, { model.hidden: 3 }, { training.epochs: '3' }] }",
+        "study.enqueue[0].training.epoch: is no parameter of the space; did you mean 'training.epochs'?",
+        "study.enqueue[1].training.epochs: is 9, but must be between 1 and 5",
+        "study.enqueue[2].model.hidden.length: is 3, but must be between 1 and 2",
+        "study.enqueue[2].model.hidden[2]: is no parameter of the space; did you mean 'model.hidden[0]'?",
+        "study.enqueue[3].model.activation: is 'swish', but must be one of relu, gelu",
+        "study.enqueue[4].training.epochs: is 1.5, but must be between 1 and 5 in steps of 1",
+        "study.enqueue[5].model.hidden[1]: has a value only by that of 'model.hidden.length', which is not given; give it too, or leave both away",
+        "study.enqueue[6].model.hidden[1]: is given, but has no value where model.hidden.length is 1; leave it away",
+        "study.enqueue[7].model.hidden: is no parameter of the space; did you mean 'model.hidden[0]'?",
+        "study.enqueue[8].training.epochs: is '3', but must be a number")]
+    [InlineData("{ constraints: [{ parameters: training.epochs, at_least: 3 }], enqueue: [{ training.epochs: 2 }] }",
+        "study.enqueue[0]: breaks the constraint on 'training.epochs'; change the point or the constraint")]
+    [InlineData("3", "study: is 3, but must be a mapping of fields: metric, direction, objectives, sampler, trial_scheduler, pruner, trials, parallel, value, repeats, "
+        + "deterministic, seed, stop, constraints, enqueue, isolation, max_attempts, trial_timeout")]
+    public void The_section_of_the_study_is_checked(string study, params string[] errors)
+    {
+        string samplers = string.Join(", ", Binder.Catalogs.Samplers.Entries.Select(e => e.Name));
+        Assert.Equal(errors.Select(e => e.Replace("{samplers}", samplers, StringComparison.Ordinal)).Order(StringComparer.Ordinal),
+            Assert.Throws<SpecException>(() => Parse($"study: {study}{Space}")).Violations.Select(v => $"{v.Path}: {v.Message}").Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void A_seed_that_is_searched_and_repeats_contradict_each_other() => Assert.Equal(
+        ["study.repeats (line 1): is 2, but the seed is searched, so that all runs of a configuration would be the same; leave one of them out"],
+        Errors("study: { repeats: 2 }\nspace: { seed: { int: [1, 3] } }"));
+
+    /// <summary>The metric of select is a copy of the objective's, and the user has not written it.</summary>
+    [Fact]
+    public void A_rule_that_the_objective_breaks_names_the_objective() => Assert.Equal(
+        ["study.metric (line 1): is 'validation.accuracy', but data.validation_fraction is 0; use train.accuracy, or a fraction above 0"],
+        Errors("study: { metric: validation.accuracy }\ndata: { validation_fraction: 0 }" + Space));
+
+    [Fact]
+    public void Settings_are_checked_as_the_file_is()
+    {
+        Assert.Equal(["training.epochs: is set, but it is searched; to keep it at one value, set space.training.epochs to that value"], Errors(Space, "training.epochs=3"));
+        Assert.Equal(
+        [
+            "study: is a section; set its fields, such as study.trials=20",
+            "space (line 2): is a section; set its fields, such as space.training.epochs=5",
+            "'x' is no setting; write path.to.field=value, such as training.epochs=10",
+            "study.trails: unknown field 'trails': did you mean 'trials'?",
+            "space.training.epoch: unknown field 'epoch': did you mean 'epochs'?",
+        ], Errors(Space, "study=3", "space={}", "study.trails=5", "space.training.epoch=4", "x").OrderBy(e => e.StartsWith("space (", StringComparison.Ordinal) ? 1
+            : e.StartsWith("study:", StringComparison.Ordinal) ? 0 : 2));
+    }
+
+    [Fact]
+    public void A_study_without_a_space_and_a_document_that_is_none_are_refused()
+    {
+        const string None = "names no parameter: write paths of the training spec with their values, such as optimizer.learning_rate: { float: [1e-5, 1e-1], log: true }";
+        Assert.Equal(["space: " + None], Errors(""));
+        Assert.Equal(["space (line 1): " + None, "epochs (line 2): unknown field 'epochs': did you mean 'training.epochs'?"], Errors("space: {}\nepochs: 3"));
+        Assert.Equal(["space (line 1): is a list, but must be paths of the training spec with their values"], Errors("space: [1]"));
+        Assert.Equal(["study.yaml (line 1): is 3, but must be fields such as 'name: ...'"], Errors("3"));
+    }
+
+    /// <summary>Words of a good study in each other's places, and strange ones.</summary>
+    [Fact]
+    public void Whatever_a_file_holds_it_is_a_study_or_bad_input()
+    {
+        string[] words = [.. Regex.Split(Digits, @"([\s\[\]{}:,]+)")];
+        string[] strange = [.. words.Where((_, i) => i % 2 == 0).Distinct(), "null", "-1", "0", "1e999", ".nan", "''", "[]", "{}", "[[1]]", "{ kind: x }", "{ int: [1, 2] }", "9007199254740993"];
+        var random = new Random(5);
+        int good = 0;
+        for (int i = 0; i < 400; i++)
+        {
+            string[] mutant = [.. words];
+            for (int changes = random.Next(1, 4); changes > 0; changes--) mutant[2 * random.Next(mutant.Length / 2)] = strange[random.Next(strange.Length)];
+            string text = string.Concat(mutant);
+            try
+            {
+                var spec = Parse(text);
+                good++;
+                Assert.Equal(StudySpecWriter.Write(spec), StudySpecWriter.Write(Parse(StudySpecWriter.Write(spec))));
+            }
+            catch (SpecException e)
+            {
+                Assert.All(e.Violations, v => Assert.DoesNotContain('\n', v.ToString()));
+            }
+            catch (Exception e) when (e is not Xunit.Sdk.XunitException)
+            {
+                Assert.Fail($"{e}\n{text}");
+            }
+        }
+        Assert.InRange(good, 10, 300);
+    }
+
+    [Fact]
+    public void Training_the_spec_of_a_study_says_what_it_is() => Assert.Equal(
+        [
+            "study (line 1): makes this the spec of a study; run it with 'distopt sweep', or remove the section to train once",
+            "space (line 2): makes this the spec of a study; run it with 'distopt sweep', or remove the section to train once",
+        ], Specs.TestCatalogs.Errors(() => Binder.ParseTraining("study: { trials: 3 }" + Space)));
+}
