@@ -13,7 +13,7 @@ public sealed class ReadmeTests
         string updated = CatalogMarkdown.Update(text, path, SpecFiles.Catalogs(DistOptApp.Define()));
         Assert.True(updated == text,
             "README.md's tables are not those of the catalogues. Renew them: dotnet run -c Release --project src/DistOpt.Cli -- list --update README.md");
-        foreach (string kind in (string[])["optimizers", "schedules", "losses", "models", "batches"]) Assert.Contains($"<!-- list {kind} -->", text);
+        foreach (string kind in (string[])["optimizers", "schedules", "losses", "models", "batches", "samplers"]) Assert.Contains($"<!-- list {kind} -->", text);
     }
 
     [Fact]

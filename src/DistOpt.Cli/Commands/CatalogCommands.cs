@@ -11,7 +11,7 @@ internal static class ListCommand
     {
         var kind = new Argument<string?>("kind")
         {
-            Description = "models, datasets, losses, metrics, optimizers, schedules, batches or consistencies; without it all names",
+            Description = "models, datasets, losses, metrics, optimizers, schedules, batches, samplers ...; without it all names",
             Arity = ArgumentArity.ZeroOrOne,
         };
         var update = new Option<string>("--update")
