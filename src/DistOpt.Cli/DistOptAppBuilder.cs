@@ -2,6 +2,7 @@ using System.CommandLine;
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Datasets.Augmentations;
 using DistOpt.Core.Optimizers;
+using DistOpt.Core.Samplers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -31,6 +32,9 @@ public sealed class DistOptAppBuilder
 
     /// <summary>The learning rate schedules, with the built-in ones.</summary>
     public Catalog<Func<object, ILearningRateSchedule>> Schedules { get; } = ScheduleCatalog.Create();
+
+    /// <summary>The samplers of studies, with the built-in ones.</summary>
+    public Catalog<Func<object, ISampler>> Samplers { get; } = SamplerCatalog.Create();
 
     /// <inheritdoc cref="TorchCatalog.AddModel{TOptions}"/>
     public DistOptAppBuilder AddModel<TOptions>(string name, Func<TOptions, DataInfo, nn.Module<Tensor, Tensor>> factory, string summary = "")
@@ -104,6 +108,14 @@ public sealed class DistOptAppBuilder
         return this;
     }
 
+    /// <summary>Adds a sampler; <typeparamref name="TOptions"/> are its fields under <c>study.sampler:</c>.</summary>
+    public DistOptAppBuilder AddSampler<TOptions>(string name, Func<TOptions, ISampler> create, string summary = "", string? source = null)
+        where TOptions : class, new()
+    {
+        Samplers.Add(new(name, typeof(TOptions), options => create((TOptions)options), summary, source));
+        return this;
+    }
+
     /// <summary>Tells the observer about every run that this program starts.</summary>
     public DistOptAppBuilder AddObserver(ITrainingObserver observer)
     {
@@ -134,7 +146,12 @@ public sealed class DistOptAppBuilder
         return this;
     }
 
-    internal DistOptAppDefinition Build() => new(Catalog, Optimizers, Schedules, _observers, _commands) { Host = _host, Runtimes = _runtimes };
+    internal DistOptAppDefinition Build() => new(Catalog, Optimizers, Schedules, _observers, _commands)
+    {
+        Samplers = Samplers,
+        Host = _host,
+        Runtimes = _runtimes,
+    };
 }
 
 /// <summary>A program's catalogue, observers and commands; made by <see cref="DistOptApp.Define"/>.</summary>
@@ -156,6 +173,8 @@ public sealed class DistOptAppDefinition
     public Catalog<Func<object, IOptimizer>> Optimizers { get; }
 
     public Catalog<Func<object, ILearningRateSchedule>> Schedules { get; }
+
+    public required Catalog<Func<object, ISampler>> Samplers { get; init; }
 
     internal IReadOnlyList<ITrainingObserver> Observers { get; }
 

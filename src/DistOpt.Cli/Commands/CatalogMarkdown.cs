@@ -39,9 +39,9 @@ internal static partial class CatalogMarkdown
     /// <summary>A bar would end the cell.</summary>
     private static string Cell(string text) => text.ReplaceLineEndings(" ").Replace("|", "\\|", StringComparison.Ordinal);
 
-    [GeneratedRegex("<!-- list [a-z]+ -->")]
+    [GeneratedRegex("<!-- list [a-z-]+ -->")]
     private static partial Regex Begin();
 
-    [GeneratedRegex("(?<begin><!-- list (?<kind>[a-z]+) -->)\\n((?!<!-- list )[\\s\\S])*?(?<end><!-- end of list -->)")]
+    [GeneratedRegex("(?<begin><!-- list (?<kind>[a-z-]+) -->)\\n((?!<!-- list )[\\s\\S])*?(?<end><!-- end of list -->)")]
     private static partial Regex Marked();
 }

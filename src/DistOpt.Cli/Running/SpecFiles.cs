@@ -37,5 +37,6 @@ internal static class SpecFiles
         Metrics = a.Catalog.Metrics,
         Optimizers = a.Optimizers,
         Schedules = a.Schedules,
+        Samplers = a.Samplers,
     }));
 }

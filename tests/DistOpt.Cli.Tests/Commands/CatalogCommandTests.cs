@@ -9,7 +9,8 @@ public sealed class CatalogCommandTests
     {
         using var cli = new CliRun();
         Assert.Equal(0, await cli.RunAsync("list"));
-        Assert.Contains("optimizers     gd, sgd, momentum", cli.Out);
+        Assert.Matches("optimizers +gd, sgd, momentum", cli.Out);
+        Assert.Matches("trial-schedulers +fifo", cli.Out);
         Assert.Equal(0, await cli.RunAsync("list", "optimizers"));
         Assert.Contains("learning_rate", cli.Out);
         Assert.Equal(0, await cli.RunAsync("list", "models", "--format", "json"));
@@ -27,6 +28,16 @@ public sealed class CatalogCommandTests
         Assert.Equal(0, await cli.RunAsync("train", "--set", "optimizer.kind=mine"));
         Assert.Equal("mine", cli.Host.Request!.Spec.Optimizer.Kind);
         Assert.NotNull(cli.Host.Request.App.Optimizers.Get("mine"));
+    }
+
+    [Fact]
+    public async Task An_own_sampler_is_listed_beside_the_built_in_ones()
+    {
+        using var cli = new CliRun { Configure = app => app.AddSampler<Core.Samplers.TpeOptions>("mine", o => new Core.Samplers.TpeSampler(o), "my own") };
+        Assert.Equal(0, await cli.RunAsync("list", "samplers"));
+        Assert.Contains("tpe: ", cli.Out);
+        Assert.Contains("mine: my own", cli.Out);
+        Assert.Contains("startup_trials", cli.Out);
     }
 
     [Fact]

@@ -65,8 +65,8 @@ internal sealed class FieldPaths(SpecCatalogs catalogs, MappingNode fields)
         var inner = (node as MappingNode)?.Get(rest[0]);
         if (rest.Length == 1)
         {
-            found.Add(around with { Field = field.Type.Kind == FieldKind.Plugin
-                ? new TargetField(field.Type, field.Rules, path, field.Type) : new TargetField(field.Type, field.Rules) });
+            bool isPlugin = field.Type.Kind == FieldKind.Plugin;
+            found.Add(around with { Field = new TargetField(field.Type, field.Rules, isPlugin ? path : null, isPlugin ? field.Type : null) });
             return;
         }
         rest = rest[1..];
