@@ -20,7 +20,7 @@ public static class PrunerCatalog
     {
         var catalog = new Catalog<PrunerFactory>("pruner");
         return catalog
-            .Add(new("none", typeof(NoPrunerOptions), (_, _) => new NoPruner(), "every trial goes to its end"))
+            .Add(new("none", typeof(NoPrunerOptions), (_, _) => new NoPruner(), "every trial goes to its end", "optuna.pruners.NopPruner"))
             .Add(new("median", typeof(MedianOptions), (o, c) => new PercentilePruner((MedianOptions)o, c),
                 "ends trials whose best value is worse than the median at the same step", "Optuna MedianPruner; Golovin et al. 2017"))
             .Add(new("percentile", typeof(PercentileOptions), (o, c) => new PercentilePruner((PercentileOptions)o, c),

@@ -17,7 +17,7 @@ public static class TrialSchedulerCatalog
 
     /// <summary>A new catalogue with the built-in trial schedulers, for an application to add its own to.</summary>
     public static Catalog<TrialSchedulerFactory> Create() => new Catalog<TrialSchedulerFactory>("trial scheduler")
-        .Add(new("fifo", typeof(FifoOptions), (_, _) => new Fifo(), "one trial after the other, each to its own end"))
+        .Add(new("fifo", typeof(FifoOptions), (_, _) => new Fifo(), "one trial after the other, each to its own end", "ray.tune FIFOScheduler"))
         .Add(new("asha", typeof(AshaOptions), (o, c) => ((AshaOptions)o).Create(c),
             "asynchronous successive halving: the best of each rung are sent on", "Li et al. 2020, algorithm 2; ray.tune AsyncHyperBandScheduler"))
         .Add(new("hyperband", typeof(HyperbandOptions), (o, c) => new Hyperband((HyperbandOptions)o, c),
