@@ -28,6 +28,9 @@ internal sealed class CoordinatorRelayActor : ReceiveActor
     private readonly Queue<(object Message, IActorRef Sender)> _waiting = new();
     private IActorRef? _local;
 
+    // this node's membership ends or has ended
+    private bool _isOver;
+
     /// <param name="peers">Where the other nodes' addresses are kept; null = nowhere.</param>
     /// <param name="place">Is told where the coordinator is, on every change.</param>
     public CoordinatorRelayActor(ClusterNodeRouter router, KnownPeers? peers, Action<CoordinatorPlace> place)
@@ -41,6 +44,8 @@ internal sealed class CoordinatorRelayActor : ReceiveActor
         });
         Receive<ClusterEvent.MemberRemoved>(e => Changed(() =>
         {
+            // whoever was not on its way out has not gone: this node's own membership ends, and Akka takes everybody off its list
+            _isOver |= e.PreviousStatus is not (MemberStatus.Exiting or MemberStatus.Down);
             _members.Remove(e.Member.UniqueAddress);
             _unreachable.Remove(e.Member.UniqueAddress);
             _apis.Remove(MembershipActor.IdOf(e.Member.UniqueAddress));
@@ -88,11 +93,15 @@ internal sealed class CoordinatorRelayActor : ReceiveActor
     private void Changed(Action change)
     {
         change();
-        _peers?.Remember(_members.Values.Where(m => m.Status == MemberStatus.Up && !m.UniqueAddress.Equals(_cluster.SelfUniqueAddress))
-            .Select(m => $"{m.Address.Host}:{m.Address.Port}"));
+        // those who stay are who it must find when it comes back
+        _isOver |= _members.GetValueOrDefault(_cluster.SelfUniqueAddress) is { Status: not (MemberStatus.Joining or MemberStatus.WeaklyUp or MemberStatus.Up) };
+        if (!_isOver) Remember();
         if (IsElsewhere) RefuseWaiting();
         TellPlace();
     }
+
+    private void Remember() => _peers?.Remember(_members.Values
+        .Where(m => m.Status == MemberStatus.Up && !m.UniqueAddress.Equals(_cluster.SelfUniqueAddress)).Select(m => $"{m.Address.Host}:{m.Address.Port}"));
 
     private void OnDelivery(NodeDelivery delivery)
     {

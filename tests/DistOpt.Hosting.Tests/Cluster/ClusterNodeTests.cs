@@ -40,6 +40,32 @@ public sealed class ClusterNodeTests
         Assert.Equal([40, 21], sink.LastBuffers!);
     }
 
+    /// <summary>By them it finds the cluster again that it left; without them it would begin one of its own, and nobody would find it.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_coordinator_that_ends_keeps_the_addresses_of_those_who_stay(bool leaves)
+    {
+        var root = Directory.CreateTempSubdirectory("distopt-");
+        try
+        {
+            await using var coordinator = await ApiNode.StartAsync(root.FullName, null, NullLoggerFactory.Instance, "coordinator");
+            await using var worker = await Start("worker", coordinator.Node.Endpoint);
+            string peers = Path.Combine(root.FullName, "coordinator", "peers");
+            string[] expected = [worker.Endpoint];
+            await Eventually.Until(() => File.Exists(peers) && File.ReadAllLines(peers).SequenceEqual(expected));
+
+            if (leaves) await coordinator.Node.StopAsync();
+            else await coordinator.CutAsync();
+
+            Assert.Equal(expected, File.ReadAllLines(peers));
+        }
+        finally
+        {
+            root.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public async Task A_port_in_use_is_bad_input_for_all_ports_at_once()
     {
