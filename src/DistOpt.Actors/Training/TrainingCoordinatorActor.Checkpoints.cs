@@ -61,15 +61,20 @@ internal sealed partial class TrainingCoordinatorActor
                 _latestCheckpoint = newest.Step;
                 TakeOver(newest.Manifest.Run);
             }
-            else if (_submission.Recovery is null && Spec.Storage.Kind == StorageSection.Shared)
+            else if (_submission.Recovery is null)
             {
-                _warnings.Add($"there is no sound checkpoint in {_store.Directory}: the run begins anew");
+                // what there was would be lost to a run that begins anew in its place
+                if (_skipped.Count > 0) throw NoneIsSound(_store.Directory);
+                _warnings.Add($"there is no checkpoint in {_store.Directory}: the run begins anew");
             }
         }
         var (store, layout, keep) = (_store, StateLayout, Spec.Checkpoint.Keep);
         _writer = Context.ActorOf(Props.Create(() => new CheckpointWriterActor(_submission.Job, _services, store, layout, template, keep))
             .WithDispatcher(_services.ComputeDispatcher), "checkpoints");
     }
+
+    private SpecException NoneIsSound(string directory) => new("--resume", $"no checkpoint in {directory} is sound ({string.Join("; ", _skipped)}): "
+        + "bring back a good copy of one, or begin a new run without --resume");
 
     /// <exception cref="SpecException">The checkpoint is one of another job.</exception>
     private void CheckFits(Checkpoint checkpoint, CheckpointManifest own)

@@ -76,6 +76,65 @@ public sealed class CheckpointTests : IDisposable
         Assert.Single(store.Steps());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_run_whose_newest_checkpoint_is_damaged_goes_on_from_the_one_before_it_and_says_so(bool isShared)
+    {
+        var (spec, store) = await InterruptedAsync(isShared);
+        long[] steps = [.. store.Steps().Order()];
+        Damage(store, steps[^1]);
+
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)]) { CheckpointDirectory = isShared ? null : _folder, Resumes = true };
+        var (end, sink) = await harness.RunAsync(spec, Token);
+
+        SameSummary.AssertSame(await SameSummary.Undisturbed(spec), end.Summary);
+        Assert.Equal(steps[^2], sink.Start!.Resumed!.Step);
+        Assert.Contains(sink.Start.Warnings, w => w.Contains(store.PathOf(steps[^1])) && w.Contains("is skipped"));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_run_of_which_no_checkpoint_is_sound_is_refused_and_what_there_is_stays(bool isShared)
+    {
+        var (spec, store) = await InterruptedAsync(isShared);
+        foreach (long step in store.Steps()) Damage(store, step);
+        string[] before = [.. Files()];
+
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)]) { CheckpointDirectory = isShared ? null : _folder, Resumes = true };
+        var (end, sink) = await harness.RunAsync(spec, Token);
+
+        var violation = Assert.Single(end.BadInput!.Violations);
+        Assert.Equal("--resume", violation.Path);
+        Assert.Contains("is sound", violation.Message);
+        Assert.All(store.Steps(), step => Assert.Contains(store.PathOf(step), violation.Message));
+        // whoever keeps rows has not been told to begin
+        Assert.Null(sink.Start);
+        Assert.Equal(before, Files());
+
+        IEnumerable<string> Files() => Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories).Where(f => f.Contains("step-")).Order();
+    }
+
+    private async Task<(TrainingSpec Spec, CheckpointStore Store)> InterruptedAsync(bool isShared)
+    {
+        var (spec, store) = Spec(isShared, new CheckpointSection { EverySteps = 5, Keep = 10 });
+        var runtime = new LinearRuntime(buffers: true);
+        await using var harness = new JobHarness([runtime]) { CheckpointDirectory = isShared ? null : _folder };
+        await harness.InterruptAsync(spec, runtime, 17, Token);
+        Assert.True(store.Steps().Count >= 2);
+        return (spec, store);
+    }
+
+    /// <summary>One bit in the middle of its largest file.</summary>
+    private static void Damage(CheckpointStore store, long step)
+    {
+        var file = new DirectoryInfo(store.PathOf(step)).EnumerateFiles("*", SearchOption.AllDirectories).MaxBy(f => f.Length)!;
+        byte[] bytes = File.ReadAllBytes(file.FullName);
+        bytes[bytes.Length / 2] ^= 1;
+        File.WriteAllBytes(file.FullName, bytes);
+    }
+
     [Fact]
     public async Task A_run_without_a_folder_says_that_it_has_no_place_for_the_checkpoint_that_was_asked_for()
     {
