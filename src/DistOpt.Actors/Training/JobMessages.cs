@@ -15,7 +15,7 @@ namespace DistOpt.Actors.Training;
 /// <param name="Spec">The resolved spec.</param>
 /// <param name="Sink">Makes the receiver of the run's events, once model and data are open.</param>
 /// <param name="CheckpointDirectory">Folder of the job's checkpoints; null = none are written.</param>
-/// <param name="Resumes">Whether the job goes on from the newest sound checkpoint there; without one it begins anew.</param>
+/// <param name="Resumes">Whether the job goes on from the newest sound checkpoint there. Without any it begins anew; where none is sound it is refused.</param>
 public sealed record SubmitJob(
     JobId Job,
     TrainingSpec Spec,

@@ -20,7 +20,7 @@ internal sealed partial class ReplicaActor
         switch (failed.Work)
         {
             case ComputeShards work when failed.Worker == RecoveryWorker:
-                IsRecovered(work);
+                Recovered(work);
                 Tell(failed, work.Plan.Step, null, [.. Enumerable.Range(work.Begin, work.End - work.Begin)]);
                 break;
             case ComputeShards work when _computing.Remove(work):

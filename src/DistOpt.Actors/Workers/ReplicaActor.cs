@@ -249,7 +249,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     {
         if (done.Worker == RecoveryWorker)
         {
-            IsRecovered(done.Work);
+            Recovered(done.Work);
             Push(done.Work.Plan, done.Nodes, done.Buffers);
             return;
         }
@@ -367,8 +367,8 @@ internal sealed partial class ReplicaActor : ReceiveActor
             .WithDispatcher(_services.ComputeDispatcher));
     }
 
-    /// <summary>A recovery that was stopped may still speak: of another step.</summary>
-    private void IsRecovered(ComputeShards work) =>
+    /// <summary>Takes what is recovered off the list. A recovery that was stopped may still speak: of another step.</summary>
+    private void Recovered(ComputeShards work) =>
         _recovering.RemoveAll(r => r.Step == work.Plan.Step && r.Range.Begin == work.Begin && r.Range.End == work.End);
 
     private void StopRecovery()

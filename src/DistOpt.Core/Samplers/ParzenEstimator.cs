@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using DistOpt.Core.Numerics;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies;
@@ -99,7 +100,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         if (double.IsNegativeInfinity(largest)) return largest;
         TensorPrimitives.Subtract(terms, largest, terms);
         TensorPrimitives.Exp<double>(terms, terms);
-        return largest + Math.Log(OrderedSum.Of(terms));
+        return largest + Math.Log(Vectors.Sum(terms));
     }
 
     private static void Ensure(ref double[] buffer, int count)
@@ -113,7 +114,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         int ramp = count - Recent;
         for (int k = 0; k < count; k++) _weights[k] = k >= ramp ? 1 : ramp == 1 ? 1.0 / count : 1.0 / count + (1 - 1.0 / count) * k / (ramp - 1);
         _weights[count] = count == 0 ? 1 : priorWeight;
-        double sum = OrderedSum.Of(_weights.AsSpan(0, _kernels));
+        double sum = Vectors.Sum(_weights.AsSpan(0, _kernels));
         TensorPrimitives.Divide(_weights.AsSpan(0, _kernels), sum, _weights);
     }
 

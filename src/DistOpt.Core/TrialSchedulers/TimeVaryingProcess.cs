@@ -1,3 +1,5 @@
+using DistOpt.Core.Numerics;
+
 namespace DistOpt.Core.TrialSchedulers;
 
 /// <summary>
@@ -13,7 +15,7 @@ internal sealed class TimeVaryingProcess
     private static readonly double[] s_noises = [1e-3, 1e-2, 1e-1, 1];
 
     private readonly double[][] _points;
-    private readonly double[][] _factor;
+    private readonly double[] _factor;
     private readonly double[] _weights;
     private readonly double _length;
     private readonly double[] _covariances;
@@ -27,26 +29,17 @@ internal sealed class TimeVaryingProcess
     {
         (_points, _length, Noise) = (points, length, noise);
         _covariances = new double[points.Length];
-        _factor = new double[points.Length][];
-        double logDeterminant = 0;
-        for (int i = 0; i < points.Length; i++)
-        {
-            double[] row = _factor[i] = new double[i + 1];
-            for (int j = 0; j <= i; j++)
-            {
-                double sum = Covariance(points[i], points[j]) + (i == j ? noise : 0);
-                for (int k = 0; k < j; k++) sum -= row[k] * _factor[j][k];
-                row[j] = i == j ? Math.Sqrt(Math.Max(sum, 1e-12)) : sum / _factor[j][j];
-            }
-            logDeterminant += 2 * Math.Log(row[i]);
-        }
+        int n = points.Length;
+        _factor = new double[n * n];
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j <= i; j++) _factor[i * n + j] = Covariance(points[i], points[j]) + (i == j ? noise : 0);
+        if (!Cholesky.Factor(_factor, n)) throw new ArgumentException($"noise {noise} is too little for {n} points", nameof(noise));
         _weights = values.ToArray();
-        Forward(_weights);
-        double square = 0;
-        foreach (double weight in _weights) square += weight * weight;
-        Variance = variance ?? (square > 0 ? square / points.Length : 1);
-        LogLikelihood = -0.5 * (square / Variance + points.Length * Math.Log(2 * Math.PI * Variance) + logDeterminant);
-        Backward(_weights);
+        Cholesky.SolveLower(_factor, n, _weights);
+        double square = Vectors.Dot(_weights, _weights);
+        Variance = variance ?? (square > 0 ? square / n : 1);
+        LogLikelihood = -0.5 * (square / Variance + n * Math.Log(2 * Math.PI * Variance) + Cholesky.LogDeterminant(_factor, n));
+        Cholesky.SolveUpper(_factor, n, _weights);
     }
 
     /// <summary>s2.</summary>
@@ -78,16 +71,10 @@ internal sealed class TimeVaryingProcess
     /// <summary>Mean and variance of the function, without noise, at a point.</summary>
     public (double Mean, double Variance) At(double[] point)
     {
-        double mean = 0;
-        for (int i = 0; i < _points.Length; i++)
-        {
-            _covariances[i] = Covariance(_points[i], point);
-            mean += _covariances[i] * _weights[i];
-        }
-        Forward(_covariances);
-        double known = 0;
-        foreach (double c in _covariances) known += c * c;
-        return (mean, Variance * Math.Max(0, 1 - known));
+        for (int i = 0; i < _points.Length; i++) _covariances[i] = Covariance(_points[i], point);
+        double mean = Vectors.Dot(_covariances, _weights);
+        Cholesky.SolveLower(_factor, _points.Length, _covariances);
+        return (mean, Variance * Math.Max(0, 1 - Vectors.Dot(_covariances, _covariances)));
     }
 
     private double Covariance(double[] a, double[] b)
@@ -95,28 +82,5 @@ internal sealed class TimeVaryingProcess
         double square = 0;
         for (int d = 1; d < a.Length; d++) square += (a[d] - b[d]) * (a[d] - b[d]);
         return Math.Exp(-square / _length) * Math.Pow(1 - Epsilon, 0.5 * Math.Abs(a[0] - b[0]));
-    }
-
-    /// <summary>Solves L x = b in place.</summary>
-    private void Forward(double[] b)
-    {
-        for (int i = 0; i < b.Length; i++)
-        {
-            double[] row = _factor[i];
-            double sum = b[i];
-            for (int k = 0; k < i; k++) sum -= row[k] * b[k];
-            b[i] = sum / row[i];
-        }
-    }
-
-    /// <summary>Solves L' x = b in place.</summary>
-    private void Backward(double[] b)
-    {
-        for (int i = b.Length - 1; i >= 0; i--)
-        {
-            double sum = b[i];
-            for (int k = i + 1; k < b.Length; k++) sum -= _factor[k][i] * b[k];
-            b[i] = sum / _factor[i][i];
-        }
     }
 }

@@ -22,7 +22,7 @@ public sealed record JobParts(
 
 /// <summary>Where a job's checkpoints are, and whether it goes on from one.</summary>
 /// <param name="CheckpointDirectory">Folder of the job's checkpoints; null = none are written.</param>
-/// <param name="Resumes">Whether it goes on from the newest sound one; without one it begins anew.</param>
+/// <param name="Resumes">Whether it goes on from the newest sound one. Without any it begins anew; where none is sound it is refused.</param>
 public sealed record JobStorage(string? CheckpointDirectory, bool Resumes = false)
 {
     public static JobStorage None { get; } = new(null, false);

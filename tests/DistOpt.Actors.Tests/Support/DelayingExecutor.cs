@@ -5,7 +5,7 @@ namespace DistOpt.Actors.Tests.Support;
 
 /// <summary>
 /// Runs the turns of all actors on the thread pool, some of them later than they could: what a machine does whose processors are busy, without the load.
-/// Finds in minutes what only overload finds otherwise.
+/// Finds in minutes what only overload finds otherwise. Not by a seed: threads would not keep to it, and a test must hold for any delays.
 /// </summary>
 internal sealed class DelayingExecutorConfigurator(Config config, IDispatcherPrerequisites prerequisites) : ExecutorServiceConfigurator(config, prerequisites)
 {

@@ -1,11 +1,11 @@
 using System.Numerics.Tensors;
+using DistOpt.Core.Numerics;
 using DistOpt.Core.Randomness;
-using DistOpt.Core.Samplers;
 
-namespace DistOpt.Core.Tests.Samplers;
+namespace DistOpt.Core.Tests.Numerics;
 
 /// <summary>What a suggestion is computed from must not depend on where an array lies.</summary>
-public sealed class OrderedSumTests
+public sealed class VectorsTests
 {
     private const int Longest = 300;
 
@@ -22,7 +22,7 @@ public sealed class OrderedSumTests
             {
                 var slice = memory.AsSpan(offset, length);
                 values.AsSpan(0, length).CopyTo(slice);
-                Assert.Equal(expected, OrderedSum.Of(slice));
+                Assert.Equal(expected, Vectors.Sum(slice));
             }
         }
     }
