@@ -202,9 +202,11 @@ public sealed record AskRunning : IWireMessage;
 /// <param name="StartEpoch">Epoch in which what runs was begun; 0 = nothing of the job runs here.</param>
 /// <param name="Begun">Whether steps had begun.</param>
 /// <param name="Spent">Whether the servers' weights are no longer the last ones, since the selected ones were published.</param>
+/// <param name="Step">Steps that were complete when the node's workers last began to compute; 0 where it has none.</param>
 [MessagePackObject]
 public sealed record JobRunning(
     [property: Key(0)] string NodeName,
     [property: Key(1)] int StartEpoch,
     [property: Key(2)] bool Begun,
-    [property: Key(3)] bool Spent) : IWireMessage;
+    [property: Key(3)] bool Spent,
+    [property: Key(4)] long Step = 0) : IWireMessage;

@@ -32,6 +32,9 @@ internal sealed class JobNodeActor : ReceiveActor
     private bool _spent;
     private int _spawned;
 
+    // of the latest replica
+    private ReachedStep _reached = new();
+
     /// <param name="number">Of this actor among those of the node.</param>
     public JobNodeActor(JobId job, NodeServices services, long number)
     {
@@ -74,7 +77,7 @@ internal sealed class JobNodeActor : ReceiveActor
                 Prepare(prepare, delivery.From);
                 break;
             case AskRunning when delivery.Actor == NodeActors.Agent:
-                Send(delivery.From, new JobRunning(_services.Name, _pending is null ? _startEpoch : 0, _begun, _spent));
+                Send(delivery.From, new JobRunning(_services.Name, _pending is null ? _startEpoch : 0, _begun, _spent, _reached.Step));
                 break;
             case StartJob start when delivery.Actor == NodeActors.Agent:
                 OnStart(start);
@@ -227,7 +230,8 @@ internal sealed class JobNodeActor : ReceiveActor
             Spawn(NodeActors.Server(server.Index), Akka.Actor.Props.Create(() => new ParameterServerActor(setup, _services)));
         }
         if (replica is null || _actors.ContainsKey(NodeActors.Replica)) return;
-        var replicaSetup = new ReplicaSetup(_job, spec, batches, placement, replica.Index, runtime, initial, initialBuffers, average);
+        _reached = new ReachedStep();
+        var replicaSetup = new ReplicaSetup(_job, spec, batches, placement, replica.Index, runtime, initial, initialBuffers, average, _reached);
         Spawn(NodeActors.Replica, Akka.Actor.Props.Create(() => new ReplicaActor(replicaSetup, _services)));
     }
 

@@ -107,8 +107,8 @@ internal sealed partial class TrainingCoordinatorActor
             EndLeftBehind();
             if (hasBegun)
             {
-                _rollbacks++;
-                NoteRollback();
+                // nobody has told this coordinator any step yet
+                CountReturn(found.Nodes.Where(Runs).Max(n => _running[n].Step));
             }
             _nextReplica = found.NextReplica;
             Enter("placing");

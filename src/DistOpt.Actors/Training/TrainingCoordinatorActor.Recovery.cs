@@ -27,7 +27,14 @@ internal sealed partial class TrainingCoordinatorActor
     private int _serverFailures;
     private int _rollbacks;
     private long _stepsRedone;
+    private Return? _return;
     private long _shardsRedone;
+
+    /// <summary>The way back to a checkpoint, until steps go on from there.</summary>
+    /// <param name="At">Steps that were complete when state was lost.</param>
+    /// <param name="RedoneBefore">Steps that were to be done again before that.</param>
+    /// <param name="To">Step of the checkpoint, once nodes are told of it; -1 before.</param>
+    private sealed record Return(long At, long RedoneBefore, long To = -1);
 
     /// <summary>Steps whose gradients were computed, those that were computed again included; parts of a step add up.</summary>
     private long StepsComputed(long steps) =>
@@ -44,9 +51,16 @@ internal sealed partial class TrainingCoordinatorActor
         _restoring?.Dispose();
         _restoring = OpenToRestore();
         _restorer = null;
+        long from = _restoring?.Step ?? 0;
+        if (_return is { } lost) _stepsRedone = lost.RedoneBefore + Math.Max(0, lost.At - from);
         var start = new StartJob(_wirePlacement!, _restoring?.Step ?? -1);
         Store(() =>
         {
+            if (_return is { } back && back.To != from)
+            {
+                _return = back with { To = from };
+                Note("warning", $"server state was lost: the job goes back to {(start.RestoreStep >= 0 ? $"the checkpoint of step {from}" : "its beginning")}");
+            }
             // also to nodes that have no part in it: they end what they had in the epoch before
             foreach (var node in _asked) Send(node, NodeActors.Agent, start);
         });
@@ -93,6 +107,8 @@ internal sealed partial class TrainingCoordinatorActor
         var checkpoint = _store.OpenNewest(skipped);
         foreach (var skip in skipped) Note("warning", skip.ToString());
         _latestCheckpoint = checkpoint?.Step;
+        // whoever asked for a checkpoint gets the first one from there on
+        if (_askedSince is { } asked) _askedSince = Math.Min(asked, _latestCheckpoint ?? 0);
         return checkpoint;
     }
 
@@ -221,21 +237,20 @@ internal sealed partial class TrainingCoordinatorActor
     /// <summary>Everyone returns to the last checkpoint, on the nodes that are there.</summary>
     private void GoBack(JobTopology topology)
     {
-        if (_sinkStarted)
-        {
-            _rollbacks++;
-            _stepsRedone += Math.Max(0, _progress.CurrentStep - (_latestCheckpoint ?? 0));
-            NoteRollback();
-        }
-        // whoever asked for a checkpoint gets the first one from there on
-        if (_askedSince is { } asked) _askedSince = Math.Min(asked, _latestCheckpoint ?? 0);
+        if (_sinkStarted) CountReturn(_progress.CurrentStep);
         if (_restorer is not null) Context.Stop(_restorer);
         BackToTraining();
         PlaceAnew(topology);
     }
 
-    private void NoteRollback() =>
-        Note("warning", $"server state was lost: the job goes back to {(_latestCheckpoint is { } step ? $"the checkpoint of step {step}" : "its beginning")}");
+    /// <summary>Counts a return once, however often it is begun anew before steps go on.</summary>
+    /// <param name="from">Steps that were complete.</param>
+    private void CountReturn(long from)
+    {
+        if (_return is not null) return;
+        _rollbacks++;
+        _return = new Return(from, _stepsRedone);
+    }
 
     private void PlaceAnew(JobTopology topology)
     {

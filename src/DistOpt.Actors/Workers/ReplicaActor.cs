@@ -16,6 +16,7 @@ namespace DistOpt.Actors.Workers;
 /// <param name="Weights">The node's copy of the weights (parameter section); servers' own memory where the placement is fixed.</param>
 /// <param name="Buffers">The node's copy of the buffer section; likewise.</param>
 /// <param name="Average">The node's copy of the running average; likewise. Null where none is kept.</param>
+/// <param name="Reached">Receives the step that it computes.</param>
 internal sealed record ReplicaSetup(
     JobId Job,
     TrainingSpec Spec,
@@ -25,7 +26,8 @@ internal sealed record ReplicaSetup(
     IJobRuntime Runtime,
     FlatBuffer Weights,
     FlatBuffer Buffers,
-    NodeAverage? Average)
+    NodeAverage? Average,
+    ReachedStep Reached)
 {
     public ReductionTree Tree { get; } = Spec.Training.Tree();
 }
@@ -237,6 +239,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
 
     private void Compute(StepPlan plan, IReadOnlyList<ShardRange> work)
     {
+        _setup.Reached.Step = plan.Step;
         foreach (var range in work)
         {
             var compute = new ComputeShards(plan, range.Begin, range.End);

@@ -60,6 +60,10 @@ public sealed record RunSummary
 
     public int Rollbacks { get; init; }
 
+    /// <summary>
+    /// Steps whose gradients were computed, those that were computed again after a loss included. What came after the checkpoint counts once where
+    /// nobody is left who could tell how far it went.
+    /// </summary>
     public long StepsComputed { get; init; }
 
     /// <summary>The latest losses of nodes and exceptions of user code, oldest first.</summary>

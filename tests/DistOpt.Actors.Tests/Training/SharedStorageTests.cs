@@ -128,6 +128,8 @@ public sealed class SharedStorageTests : IDisposable
         Assert.True(Directory.Exists(Store.UnfinishedPathOf(1, torn)), $"not there: {string.Join(", ", harness.Wires.Select(w => w.Body).OfType<StateWritten>())}");
         await harness.KillAsync(2);
         Assert.Equal([5], Store.Steps());
+        // what its slice was for is given up before the other one is there
+        await harness.HeardAsync(w => w.Body is StartJob { Placement.JobEpoch: 2 } or Assign { Placement.JobEpoch: 2 }, 1, Token);
         released.Set();
         gate.Release();
         // one of the next course
