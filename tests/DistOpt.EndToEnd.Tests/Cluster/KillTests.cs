@@ -137,7 +137,9 @@ public sealed partial class KillTests
         private readonly Random _random = new(1);
         private readonly Stopwatch _clock = Stopwatch.StartNew();
         private TimeSpan _nextWorker;
-        private long _step = begin;
+        
+        /// <summary>Steps that are to come first; 0 = none after the first ones.</summary>
+        private long _step;
         private int _others;
 
         public int Killed => _done.Values.Sum();
@@ -160,7 +162,7 @@ public sealed partial class KillTests
             // the state of a server that has no backup at the moment is not protected
             bool isUnprotected = replicas > 0 && job.TryGetProperty("unprotected", out _);
             // steps of before may be repeated first where there is no backup
-            if (job.GetProperty("step").GetInt64() > _step && !isTooEarly && !isUnprotected && Has(other)) return other;
+            if (job.GetProperty("step").GetInt64() > Math.Max(begin, _step) && !isTooEarly && !isUnprotected && Has(other)) return other;
             bool isWorkersTurn = _others > 0 && _clock.Elapsed >= _nextWorker && job.GetProperty("step").GetInt64() >= begin;
             return isWorkersTurn && Has(NodeKind.Worker) ? NodeKind.Worker : null;
         }
