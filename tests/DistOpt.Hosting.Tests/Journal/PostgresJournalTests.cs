@@ -1,4 +1,6 @@
 using System.Net;
+using System.Text.Json;
+using DistOpt.Actors.Tests.Support;
 using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -39,6 +41,44 @@ public sealed class PostgresJournalTests(PostgresServer server) : JournalContrac
         Assert.Equal("cancelled", (await second.EndedAsync(waiting)).GetProperty("status").GetString());
         // and it works: the worker's node has offered itself here too
         Assert.Equal("completed", (await second.EndedAsync(await second.SubmitAsync(LinearParts.Yaml()))).GetProperty("status").GetString());
+    }
+
+    [Fact]
+    public async Task A_job_that_runs_goes_on_under_the_node_that_takes_over()
+    {
+        var first = await (await ApiNode.StartAsync(Root, Setting, NullLoggerFactory.Instance, "coordinator")).HoldsAsync();
+        await using var second = await ApiNode.StartAsync(Path.Combine(Root, "second"), Setting, NullLoggerFactory.Instance, "coordinator", first.Node.Endpoint);
+        var runtime = new LinearRuntime();
+        await using var worker = await ApiNode.StartAsync(Path.Combine(Root, "third"), null, NullLoggerFactory.Instance, "server,worker", first.Node.Endpoint,
+            runtime: runtime);
+        string shared = Directory.CreateDirectory(Path.Combine(Root, "shared")).FullName;
+        string yaml = $$"""
+            {{LinearParts.Yaml(epochs: 10)}}
+            storage: { kind: shared, path: '{{shared}}' }
+            checkpoint: { every_steps: 5 }
+            """;
+        var calm = (await first.EndedAsync(await first.SubmitAsync(yaml))).GetProperty("summary");
+        var gate = new StepGate(step: 13);
+        runtime.BeforeLeaf = gate.Pass;
+        string id = await first.SubmitAsync(yaml);
+        await gate.Reached(Token);
+
+        await first.DisposeAsync();
+        // another machine does not see what this one has written
+        Directory.Move(Path.Combine(Root, "runs"), Path.Combine(Root, "runs of the first"));
+        await second.HoldsAsync();
+        gate.Release();
+        var ended = await second.EndedAsync(id);
+
+        var summary = ended.GetProperty("summary");
+        Assert.Equal("completed", ended.GetProperty("status").GetString());
+        Assert.Equal(calm.GetProperty("weights_sha256").GetString(), summary.GetProperty("weights_sha256").GetString());
+        Assert.Equal(calm.GetProperty("steps").GetInt64(), summary.GetProperty("steps").GetInt64());
+        Assert.Equal((1, 0), (summary.GetProperty("coordinator_restarts").GetInt32(), summary.GetProperty("rollbacks").GetInt32()));
+        string run = ended.GetProperty("run").GetString()!;
+        Assert.True(File.Exists(Path.Combine(run, "model.safetensors")), run);
+        // and the rows of the first 11 steps are on the machine that has written them
+        Assert.Equal(22, JsonDocument.Parse(File.ReadLines(Path.Combine(run, "metrics.jsonl")).First()).RootElement.GetProperty("step").GetInt64());
     }
 
     /// <summary>Takes as long as the cluster needs to be sure of the death: some 25 s.</summary>

@@ -31,7 +31,7 @@ internal sealed class ApiNode : IAsyncDisposable
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public static async Task<ApiNode> StartAsync(string root, string? journal, ILoggerFactory loggers, string roles = "coordinator,server,worker",
-        string? join = null, int port = 0)
+        string? join = null, int port = 0, LinearRuntime? runtime = null)
     {
         var options = new NodeOptions
         {
@@ -44,7 +44,7 @@ internal sealed class ApiNode : IAsyncDisposable
             Journal = journal,
             Join = join is null ? [] : [join],
         };
-        var node = await ClusterNode.StartAsync(options, LinearParts.Of(new LinearRuntime()), loggers, TimeProvider.System, Token);
+        var node = await ClusterNode.StartAsync(options, LinearParts.Of(runtime ?? new LinearRuntime()), loggers, TimeProvider.System, Token);
         return new ApiNode(node, await ApiServer.StartAsync(node, new LinearParts(), loggers, TimeProvider.System, Token));
     }
 
