@@ -317,7 +317,8 @@ internal sealed partial class TrainingCoordinatorActor
         };
     }
 
-    private List<(string Whom, string? Node)> Nodes(IEnumerable<string> nodes, string doing) => [.. nodes.Select(n => ($"node {NameOf(n)}{doing}", (string?)n))];
+    private List<(string Whom, string? Node)> Nodes(IEnumerable<string> nodes, string doing) =>
+        [.. nodes.Select(n => ($"node {NameOf(n)}{doing}", (string?)n))];
 
     private List<(string Whom, string? Node)> Unanswering(JobTopology topology) =>
         Nodes(topology.Servers.Select(s => s.Node).Distinct().Where(n => !_answered.Contains(new NodeId(n))), ", which does not answer");
