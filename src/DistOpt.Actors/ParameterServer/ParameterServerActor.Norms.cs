@@ -170,7 +170,8 @@ internal sealed partial class ParameterServerActor
         var (step, round) = (_pending!.Plan.Step, _pending.Round);
         if (_setup.Index != 0)
         {
-            yield return ($"server 0 on {_placement.Servers[0].Peer.Node} (norms of step {step})", _placement.Servers[0].Peer.Node.Value);
+            // which waits itself, and says for whom: it may be for this one
+            yield return ($"server 0 on {_placement.Servers[0].Peer.Node} (norms of step {step})", null);
             yield break;
         }
         if (!_collected.TryGetValue((step, round), out var reducer)) yield break;

@@ -8,6 +8,10 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Training;
 
+/// <summary>Restore actor to training coordinator: slices were taken, and others are under way.</summary>
+/// <param name="UnderWay">Servers and backups to which slices are under way.</param>
+internal sealed record RestoreMoved(IReadOnlyCollection<(int Server, bool IsBackup)> UnderWay) : INoSerializationVerificationNeeded;
+
 /// <summary>
 /// Reads a checkpoint and sends every server, and every backup that begins with it, its ranges. A few slices are under way at a time, so that
 /// memory does not grow with the model. On a thread of its own; stops when everything is sent, or is stopped.
@@ -22,20 +26,22 @@ internal sealed class RestoreActor : ReceiveActor
     private readonly StateLayout _layout;
     private readonly IEnumerator<(TensorPeer Peer, TensorHeader Header, IWireMessage? Meta)> _frames;
     private readonly Dictionary<long, ReceiveBuffers> _buffers = [];
+    private readonly Dictionary<(int Server, bool IsBackup), int> _receivers = [];
     private int _underWay;
 
     public RestoreActor(JobId job, NodeServices services, JobPlacement placement, Checkpoint checkpoint, StateLayout layout)
     {
         (_job, _services, _checkpoint, _layout) = (job, services, checkpoint, layout);
         _frames = Frames(placement).GetEnumerator();
-        Receive<SliceTaken>(_ =>
+        Receive<SliceTaken>(taken =>
         {
             _underWay--;
+            if (--_receivers[taken.By] == 0) _receivers.Remove(taken.By);
             Pump();
         });
     }
 
-    private sealed record SliceTaken : INoSerializationVerificationNeeded;
+    private sealed record SliceTaken((int Server, bool IsBackup) By) : INoSerializationVerificationNeeded;
 
     protected override void PreStart() => Pump();
 
@@ -77,6 +83,12 @@ internal sealed class RestoreActor : ReceiveActor
 
     private void Pump()
     {
+        SendSlices();
+        Context.Parent.Tell(new RestoreMoved([.. _receivers.Keys]));
+    }
+
+    private void SendSlices()
+    {
         while (_underWay < SlicesUnderWay)
         {
             if (!_frames.MoveNext())
@@ -89,11 +101,13 @@ internal sealed class RestoreActor : ReceiveActor
             var buffer = pool.Rent();
             _checkpoint.Read(header.Part, header.Range, buffer.Memory.Span);
             _underWay++;
+            var by = (header.To.Index, header.To.Target == TensorTarget.Backup);
+            _receivers[by] = _receivers.GetValueOrDefault(by) + 1;
             var self = Self;
             _services.Channel.Send(peer, header, meta, new TensorLease(buffer.Memory, _ =>
             {
                 buffer.Dispose();
-                self.Tell(new SliceTaken(), ActorRefs.NoSender);
+                self.Tell(new SliceTaken(by), ActorRefs.NoSender);
             }));
         }
     }

@@ -144,7 +144,12 @@ internal sealed partial class TrainingCoordinatorActor
         Send(FirstServer.Peer.Node, NodeActors.Server(0), new RequestCheckpoint());
     }
 
-    private void OnGathered(CheckpointGathered gathered) => _writer!.Tell(new CommitCheckpoint(gathered.Step, RunSoFar(gathered.Step)));
+    private void OnGathered(CheckpointGathered gathered)
+    {
+        // whoever goes on from it is not told again what came before
+        if (_sinkStarted) _sink!.Flush();
+        _writer!.Tell(new CommitCheckpoint(gathered.Step, RunSoFar(gathered.Step)));
+    }
 
     private void OnWritten(CheckpointWritten written)
     {

@@ -7,6 +7,7 @@ using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -266,24 +267,23 @@ internal sealed partial class TrainingCoordinatorActor
             Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_wait?.Whom}");
             return;
         }
-        var silent = _state is "preparing" or "starting"
-            ? _topology.Nodes.Where(n => _state == "preparing" ? !_prepared.ContainsKey(new NodeId(n)) : !_acknowledged.Contains(new NodeId(n))).ToList()
-            : _topology.Servers.Select(s => s.Node).Distinct().Where(n => !_answered.Contains(new NodeId(n))).ToList();
-        string doing = _state switch { "preparing" => " (opening model and data)", "starting" => " (starting its actors)", _ => ", which does not answer" };
+        var silent = Silent(_topology);
         // at the end nobody computes: what servers and workers say is of a step that never comes
         bool isSaving = _state is "saving" or "collecting";
-        string whom = string.Join(", ", silent.Select(n => $"node {NameOf(n)}{doing}").Concat(isSaving ? NotSaved() : _late).Distinct(StringComparer.Ordinal));
+        // nor do they know better than this actor whom it waits for before and after training
+        var said = isSaving ? NotSaved() : _isStoreAwaited || (silent.Count > 0 && _state != "training") ? [] : _late;
+        string whom = string.Join(", ", silent.Select(s => s.Whom).Concat(said).Distinct(StringComparer.Ordinal));
         if (whom.Length == 0) whom = "its servers";
         double silence = _progress.Silence.TotalSeconds;
         WaitFor(whom, silence);
         TellStatus();
         if (silence < Spec.Training.WorkerTimeout) return;
-        if (_state == "saving" && silent.Count == 0)
+        if (_state == "saving" && silent.All(s => s.Node is null))
         {
             GiveUpSaving(whom);
             return;
         }
-        var late = new HashSet<string>(silent.Count > 0 ? silent : isSaving ? [] : _lateNodes, StringComparer.Ordinal);
+        var late = new HashSet<string>(silent.Count > 0 ? silent.Select(s => s.Node).OfType<string>() : isSaving ? [] : _lateNodes, StringComparer.Ordinal);
         // others can do it, unless it is everyone
         bool othersCompute = late.Count > 0 && _topology.Replicas.Any(r => !late.Contains(r.Node)) && !_topology.IsFixed;
         if (!othersCompute)
@@ -299,6 +299,43 @@ internal sealed partial class TrainingCoordinatorActor
         _progress.Moved();
         WaitFor(null);
         Lose(late, $"no progress for {Spec.Training.WorkerTimeout:0.#} s");
+    }
+
+    /// <summary>Whom the job waits for, as far as this actor knows by itself, with the node that it can go on without, if there is one.</summary>
+    private List<(string Whom, string? Node)> Silent(JobTopology topology)
+    {
+        // nobody has been told of the placement
+        if (_isStoreAwaited) return [("the journal (to store the placement)", null)];
+        return _state switch
+        {
+            "preparing" => Nodes(topology.Nodes.Where(n => !_prepared.ContainsKey(new NodeId(n))), " (opening model and data)"),
+            "starting" when topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n))) =>
+                Nodes(topology.Nodes.Where(n => !_acknowledged.Contains(new NodeId(n))), " (starting its actors)"),
+            "starting" => NotRestored(topology),
+            "testing" => [.. Unanswering(topology), .. NotTested(topology)],
+            _ => Unanswering(topology),
+        };
+    }
+
+    private List<(string Whom, string? Node)> Nodes(IEnumerable<string> nodes, string doing) =>
+        [.. nodes.Select(n => ($"node {NameOf(n)}{doing}", (string?)n))];
+
+    private List<(string Whom, string? Node)> Unanswering(JobTopology topology) =>
+        Nodes(topology.Servers.Select(s => s.Node).Distinct().Where(n => !_answered.Contains(new NodeId(n))), ", which does not answer");
+
+    /// <summary>Workers whose slices of the last evaluation are missing.</summary>
+    private IEnumerable<(string Whom, string? Node)> NotTested(JobTopology topology)
+    {
+        var workers = topology.Replicas.SelectMany(r => r.Workers.Select(w => (r.Node, w.Index))).ToList();
+        foreach (var (split, ledger) in _final)
+        {
+            var late = ledger.Missing.Select(slice => slice % workers.Count).ToHashSet();
+            foreach (int position in late.Order())
+            {
+                var (node, worker) = workers[position];
+                yield return ($"worker {worker} on {NameOf(node)} (evaluation of the {RunJson.Name(split)} part)", node);
+            }
+        }
     }
 
     private void EndBadInput(SpecException error) => End(RunStatus.Failed, null, error.Message, error);

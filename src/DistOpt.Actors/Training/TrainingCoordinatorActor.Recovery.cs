@@ -22,6 +22,12 @@ internal sealed partial class TrainingCoordinatorActor
     private Checkpoint? _restoring;
     private IActorRef? _restorer;
     private Action? _onceStored;
+
+    // nodes hear of the placement once the journal has it
+    private bool _isStoreAwaited;
+
+    // servers and backups to which slices of the checkpoint are on the way
+    private IReadOnlyCollection<(int Server, bool IsBackup)> _restoreUnderWay = [];
     private int _epoch;
     private int _workerFailures;
     private int _serverFailures;
@@ -63,13 +69,14 @@ internal sealed partial class TrainingCoordinatorActor
             }
             // also to nodes that have no part in it: they end what they had in the epoch before
             foreach (var node in _asked) Send(node, NodeActors.Agent, start);
-        });
+        }, isAwaited: true);
     }
 
     /// <summary>Stores the placement, and goes on once that is done, unless it is no longer the placement then.</summary>
-    private void Store(Action then)
+    /// <param name="isAwaited">Whether the job stands still until then.</param>
+    private void Store(Action then, bool isAwaited = false)
     {
-        _onceStored = then;
+        (_onceStored, _isStoreAwaited) = (then, isAwaited);
         var begun = _sinkStarted ? _services.Time.GetUtcNow() - TimeSpan.FromSeconds(_progress.WallSeconds) : _begunAt;
         var record = new PlacementRecord(_wirePlacement!, begun.ToUnixTimeMilliseconds(), _workerFailures, _serverFailures, _rollbacks, _stepsRedone,
             _shardsRedone)
@@ -84,7 +91,13 @@ internal sealed partial class TrainingCoordinatorActor
     {
         if (_ended || _topology is not { } topology || (stored.Epoch, stored.Assignment) != (topology.Epoch, topology.Assignment)) return;
         var then = _onceStored;
-        _onceStored = null;
+        if (_isStoreAwaited)
+        {
+            // those who hear of it now have all their time
+            _progress.Moved();
+            WaitFor(null);
+        }
+        (_onceStored, _isStoreAwaited) = (null, false);
         then?.Invoke();
     }
 
@@ -93,6 +106,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         if (_restoring is not { } checkpoint) return;
         _restoring = null;
+        _restoreUnderWay = [];
         var (placement, layout) = (_wirePlacement!, StateLayout);
         _restorer = Context.ActorOf(Props.Create(() => new RestoreActor(_submission.Job, _services, placement, checkpoint, layout))
             .WithDispatcher(_services.ComputeDispatcher));
@@ -106,10 +120,38 @@ internal sealed partial class TrainingCoordinatorActor
         var skipped = new List<SkippedCheckpoint>();
         var checkpoint = _store.OpenNewest(skipped);
         foreach (var skip in skipped) Note("warning", skip.ToString());
+        long from = checkpoint?.Step ?? 0;
+        // the one that was counted on is no longer good
+        if (_sinkStarted && _latestCheckpoint > from)
+        {
+            _stepsRedone += _latestCheckpoint.Value - from;
+            if (_askedSince is { } asked) _askedSince = Math.Min(asked, from);
+            _latestCheckpoint = checkpoint?.Step;
+            NoteRollback();
+        }
         _latestCheckpoint = checkpoint?.Step;
         // whoever asked for a checkpoint gets the first one from there on
         if (_askedSince is { } asked) _askedSince = Math.Min(asked, _latestCheckpoint ?? 0);
         return checkpoint;
+    }
+
+    private void OnRestoreMoved(RestoreMoved moved)
+    {
+        if (!Sender.Equals(_restorer)) return;
+        _restoreUnderWay = moved.UnderWay;
+        _progress.Moved();
+    }
+
+    /// <summary>Servers and backups that have not taken in the checkpoint; while slices are on the way those that do not take them.</summary>
+    private List<(string Whom, string? Node)> NotRestored(JobTopology topology)
+    {
+        if (_restorer is null) return [];
+        var missing = topology.Servers.Select(s => (s.Index, IsBackup: false, Node: (string?)s.Node))
+            .Concat(topology.Servers.Where(s => s is { Backup: not null, Seeded: true }).Select(s => (s.Index, IsBackup: true, Node: s.Backup)))
+            .Where(s => !_restored.Contains((s.Index, s.IsBackup))).ToList();
+        if (_restoreUnderWay.Count > 0) missing.RemoveAll(s => !_restoreUnderWay.Contains((s.Index, s.IsBackup)));
+        return [.. missing.Select(s =>
+            ($"{(s.IsBackup ? "the backup of " : "")}server {s.Index} on {NameOf(s.Node!)} (to take in the checkpoint of step {_latestCheckpoint})", s.Node))];
     }
 
     private void OnStarted(NodeId node, JobStarted started)
@@ -256,6 +298,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         _nextReplica = topology.NextReplica;
         _topology = null;
+        (_onceStored, _isStoreAwaited) = (null, false);
         Enter("placing");
         Timers.StartSingleTimer(NodesTimer, new GiveUp(), TimeSpan.FromSeconds(Spec.Training.NodeTimeout));
         Place();
@@ -286,7 +329,7 @@ internal sealed partial class TrainingCoordinatorActor
         Store(() =>
         {
             foreach (string node in next.Nodes) Send(new NodeId(node), NodeActors.Agent, assign);
-        });
+        }, isAwaited: true);
         TellPlaced();
         TellStatus();
     }

@@ -80,6 +80,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<CheckpointWritten>(written => Guard(() => OnWritten(written)));
         Receive<CheckpointFailed>(failed => Guard(() => OnCheckpointFailed(failed)));
         Receive<CheckpointStored>(stored => Guard(() => CheckpointIsOver(stored.Step)));
+        Receive<RestoreMoved>(moved => Guard(() => OnRestoreMoved(moved)));
         Receive<PlacementStored>(stored => Guard(() => OnPlacementStored(stored)));
         Receive<AdoptionTimeIsUp>(_ => Guard(() =>
         {

@@ -45,6 +45,12 @@ internal sealed class RunSinks(IReadOnlyList<IRunSink> sinks) : IRunSink
             foreach (var sink in sinks) sink.Row(row);
     }
 
+    public void Flush()
+    {
+        lock (_lock)
+            foreach (var sink in sinks) sink.Flush();
+    }
+
     public void Log(LogLine line)
     {
         lock (_lock)

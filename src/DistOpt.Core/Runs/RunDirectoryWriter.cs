@@ -14,8 +14,8 @@ public sealed record RunFiles(
     Action<string> SaveInference);
 
 /// <summary>
-/// Writes a run's directory while it runs. Nothing exists before <see cref="Started"/>. Rows are flushed line by line, so that a run that
-/// dies leaves what it measured.
+/// Writes a run's directory while it runs. Nothing exists before <see cref="Started"/>. Rows are handed to the system line by line, so that a
+/// run that dies leaves what it measured, and are on the disk before a checkpoint or the summary that counts on them is.
 /// </summary>
 public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, TimeProvider time) : IRunSink, IDisposable
 {
@@ -82,9 +82,16 @@ public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, T
     public void Confusion(RunConfusion confusion) =>
         AtomicFile.Write(directory.ConfusionFile, Encoding.UTF8.GetBytes(confusion.Matrix.ToCsv(confusion.Classes)));
 
+    public void Flush()
+    {
+        ToDisk(_metrics);
+        ToDisk(_log);
+    }
+
     public void Ended(RunSummary summary)
     {
         if (!IsStarted) directory.Create();
+        Flush();
         AtomicFile.Write(directory.SummaryFile, Encoding.UTF8.GetBytes(RunJson.SummaryText(summary)));
         IsEnded = true;
     }
@@ -98,6 +105,8 @@ public sealed class RunDirectoryWriter(RunDirectory directory, RunFiles files, T
 
     private static StreamWriter Lines(string path, bool append) =>
         new(new FileStream(path, append ? FileMode.Append : FileMode.Create, FileAccess.Write, FileShare.Read)) { AutoFlush = true, NewLine = "\n" };
+
+    private static void ToDisk(StreamWriter? lines) => (lines?.BaseStream as FileStream)?.Flush(flushToDisk: true);
 
     private static StreamWriter Writer(StreamWriter? writer) =>
         writer ?? throw new InvalidOperationException("the run has not started: its directory does not exist yet");

@@ -67,5 +67,10 @@ public interface IRunSink
     /// </summary>
     void Weights(RunWeights weights) { }
 
+    /// <summary>
+    /// What was told so far must outlive the machine: called before a checkpoint takes its place, from which nothing before it would be told again.
+    /// </summary>
+    void Flush() { }
+
     void Ended(RunSummary summary) { }
 }

@@ -86,6 +86,8 @@ public sealed class ClusterNode : IAsyncDisposable
 
     internal ActorSystem System => _system;
 
+    internal ITensorChannel TensorChannel => _channel;
+
     internal IActorRef Agent { get; }
 
     internal RunDirectorySinks Sinks { get; }
@@ -360,12 +362,9 @@ public sealed class ClusterNode : IAsyncDisposable
 
     private static TcpTensorChannel OpenChannel(NodeOptions options, IPAddress bind, NodeTls? tls, NodeId id, ILoggerFactory loggers, TimeProvider time)
     {
-        // without TLS a cluster is confined to loopback (NodeOptions.Validate); with it the certificates authenticate, and a secret of the
-        // cluster's own comes on top where one is set
-        byte[] secret = SHA256.HashData(Encoding.UTF8.GetBytes($"distopt tensor channel:{tls?.AuthorityHash}{options.Secret}"));
         return TcpTensorChannel.Start(id, new TcpTensorChannelOptions
         {
-            Secret = secret,
+            Secret = TensorSecret(options, tls),
             Bind = bind,
             Port = options.TensorPort,
             AdvertisedHost = options.AdvertisedHost,
@@ -378,6 +377,13 @@ public sealed class ClusterNode : IAsyncDisposable
             VerifyPeer = tls is null ? null : new TensorTls(tls).Problem,
         }, loggers.CreateLogger<TcpTensorChannel>(), time);
     }
+
+    /// <summary>
+    /// Without TLS a cluster is confined to loopback (NodeOptions.Validate); with it the certificates authenticate, and a secret of the cluster's
+    /// own comes on top where one is set.
+    /// </summary>
+    internal static byte[] TensorSecret(NodeOptions options, NodeTls? tls) =>
+        SHA256.HashData(Encoding.UTF8.GetBytes($"distopt tensor channel:{tls?.AuthorityHash}{options.Secret}"));
 
     /// <exception cref="SpecException">No address, and no name of one.</exception>
     internal static async Task<IPAddress> AddressOfAsync(string host, CancellationToken cancellationToken)

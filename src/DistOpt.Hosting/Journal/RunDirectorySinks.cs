@@ -66,6 +66,8 @@ internal sealed class RunDirectorySinks(Func<TrainingSpec, string> specText, Tim
 
         public void Weights(RunWeights weights) => inner.Weights(weights);
 
+        public void Flush() => inner.Flush();
+
         public void Ended(RunSummary summary)
         {
             inner.Ended(summary);

@@ -14,6 +14,7 @@ internal static class TlsStreams
     /// <param name="accepted">Whether the peer connected to this node.</param>
     /// <param name="name">The host that the peer's certificate must name; null for any.</param>
     /// <exception cref="AuthenticationException">The peer's certificate is refused, or it refuses this node's; the text says which.</exception>
+    /// <exception cref="IOException">The peer closed: it is gone, or refuses this node's certificate.</exception>
     public static async ValueTask<SslStream> OverAsync(NodeTls tls, Socket socket, bool accepted, string? name, CancellationToken cancellation)
     {
         string? problem = null;
@@ -48,6 +49,11 @@ internal static class TlsStreams
         {
             await stream.DisposeAsync().ConfigureAwait(false);
             throw new AuthenticationException(problem ?? $"no TLS handshake ({Innermost(e)}): no TLS, or the peer refuses this node's certificate, see its log", e);
+        }
+        catch (IOException e)
+        {
+            await stream.DisposeAsync().ConfigureAwait(false);
+            throw new IOException($"no TLS handshake ({Innermost(e)}): the peer closed, and may refuse this node's certificate, see its log", e);
         }
         catch
         {

@@ -288,9 +288,16 @@ internal sealed class OutboundLink
             using (var limit = new CancellationTokenSource(_context.Options.HandshakeTimeout, _context.Time))
             using (var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, _closing.Token))
             {
-                connection = await TensorConnection.ConnectAsync(_peer.Host, _peer.Port, _context.Options, either.Token).ConfigureAwait(false);
-                using var closing = either.Token.UnsafeRegister(static c => ((TensorConnection)c!).Dispose(), connection);
-                await _context.Handshake.ConnectAsync(connection, _peer.Node).ConfigureAwait(false);
+                try
+                {
+                    connection = await TensorConnection.ConnectAsync(_peer.Host, _peer.Port, _context.Options, either.Token).ConfigureAwait(false);
+                    using var closing = either.Token.UnsafeRegister(static c => ((TensorConnection)c!).Dispose(), connection);
+                    await _context.Handshake.ConnectAsync(connection, _peer.Node).ConfigureAwait(false);
+                }
+                catch (Exception e) when (limit.IsCancellationRequested && ConnectionErrors.IsLoss(e))
+                {
+                    throw new TimeoutException($"no connection and handshake within {_context.Options.HandshakeTimeout.TotalSeconds:0.###} s", e);
+                }
             }
 
             using var ending = _closing.Token.UnsafeRegister(static c => ((TensorConnection)c!).Dispose(), connection);
@@ -299,7 +306,7 @@ internal sealed class OutboundLink
             await ReadControlAsync(connection, () => established = true).ConfigureAwait(false);
             _lastError = "the peer closed it";
         }
-        catch (Exception e) when (ConnectionErrors.IsLoss(e))
+        catch (Exception e) when (e is TimeoutException || ConnectionErrors.IsLoss(e))
         {
             // tried again after a while, see Lost in the log
             (_lastError, _refused) = (e.Message, e is AuthenticationException or TensorHandshakeException);

@@ -240,7 +240,7 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
         string remote = Name(socket);
         lock (_gate)
         {
-            if (!_closed && _accepted.Count < _options.MaximumConnections && _handshakes < _options.MaximumHandshakes)
+            if (!_closed && _handshakes < _options.MaximumHandshakes)
             {
                 _handshakes++;
                 Track(ServeAsync(socket, remote));
@@ -251,7 +251,7 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
         socket.Dispose();
         if (_closing.IsCancellationRequested) return;
         _context.Counters.Rejected(TensorRejection.TooManyConnections);
-        _context.Logger.Rejected(remote, TensorRejection.TooManyConnections, "above the limit of connections or handshakes");
+        _context.Logger.Rejected(remote, TensorRejection.TooManyConnections, $"above the limit of {_options.MaximumHandshakes} handshakes");
     }
 
     private static string Name(Socket socket)
@@ -334,6 +334,10 @@ public sealed class TcpTensorChannel : ITensorChannel, IAsyncDisposable
             // what a peer sent is remembered until its node is forgotten: one that goes by ever new names must not fill the memory
             if (_peers.Count >= PeersMax && !_peers.ContainsKey(identity.Node))
                 throw new TensorProtocolException(TensorRejection.TooManyConnections, $"more than {PeersMax} nodes were here and are not forgotten");
+            // judged by who it is: one that takes the place of its node's earlier connection, whose loss is perhaps unseen here, needs no room
+            bool takesPlace = _peers.TryGetValue(identity.Node, out var known) && known.Current is not null;
+            if (_accepted.Count - (takesPlace ? 1 : 0) >= _options.MaximumConnections)
+                throw new TensorProtocolException(TensorRejection.TooManyConnections, $"above the limit of {_options.MaximumConnections} connections");
             // another instance of the same node numbers its frames anew
             if (!_peers.TryGetValue(identity.Node, out peer) || peer.Identity != identity)
             {

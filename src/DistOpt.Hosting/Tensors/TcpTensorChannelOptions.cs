@@ -52,7 +52,7 @@ public sealed record TcpTensorChannelOptions
     /// <summary>Most frames that wait for one peer, or for one address where nobody listens.</summary>
     public int MaximumWaitingFrames { get; init; } = 4096;
 
-    /// <summary>Most connections from peers at once.</summary>
+    /// <summary>Most connections at once from peers that have proved who they are.</summary>
     public int MaximumConnections { get; init; } = 1024;
 
     /// <summary>Most unfinished handshakes at once.</summary>

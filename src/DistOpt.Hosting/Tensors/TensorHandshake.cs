@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 using DistOpt.Protocol;
@@ -30,12 +31,14 @@ internal sealed class TensorHandshake(byte[] secret, NodeId self, ulong instance
     private const int ProofSize = 32;
     private const int Largest = 600;
 
+    /// <summary>Either side may have ended its TLS handshake before the other one judges its certificate.</summary>
+    private const string MayRefuse = "it may refuse this node's certificate, see its log";
+
     /// <summary>As the connecting side, which means to reach <paramref name="target"/>.</summary>
     public async ValueTask<TensorPeerIdentity> ConnectAsync(TensorConnection connection, NodeId target)
     {
         byte[] mine = Greet(target);
-        await connection.WriteAsync(mine).ConfigureAwait(false);
-        byte[] theirs = await ReadGreetingAsync(connection).ConfigureAwait(false);
+        byte[] theirs = await AnswerAsync(connection, mine).ConfigureAwait(false);
         var (peer, meant) = Parse(theirs);
         if (peer.Node != target) throw new TensorHandshakeException($"node '{peer.Node}' answers where '{target}' was expected");
         if (meant != self) throw new TensorHandshakeException($"the answer is meant for '{meant}'");
@@ -48,7 +51,7 @@ internal sealed class TensorHandshake(byte[] secret, NodeId self, ulong instance
     /// <summary>As the side that was connected to.</summary>
     public async ValueTask<TensorPeerIdentity> AcceptAsync(TensorConnection connection)
     {
-        byte[] theirs = await ReadGreetingAsync(connection).ConfigureAwait(false);
+        byte[] theirs = await QuestionAsync(connection).ConfigureAwait(false);
         var (peer, meant) = Parse(theirs);
         if (meant != self) throw new TensorHandshakeException($"'{peer.Node}' looks for node '{meant}', this is '{self}'");
         Verify(connection, peer.Node);
@@ -82,10 +85,39 @@ internal sealed class TensorHandshake(byte[] secret, NodeId self, ulong instance
         return greeting;
     }
 
-    private static async ValueTask<byte[]> ReadGreetingAsync(TensorConnection connection)
+    private static async ValueTask<byte[]> AnswerAsync(TensorConnection connection, byte[] greeting)
+    {
+        try
+        {
+            await connection.WriteAsync(greeting).ConfigureAwait(false);
+            return await ReadGreetingAsync(connection, $": {MayRefuse}").ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsClosed(e))
+        {
+            throw new TensorHandshakeException($"the peer closed without a greeting ({e.GetBaseException().Message}): {MayRefuse}");
+        }
+    }
+
+    /// <summary>Also a peer that has connected may find out only then that it does not trust this node.</summary>
+    private static async ValueTask<byte[]> QuestionAsync(TensorConnection connection)
+    {
+        string remedy = connection.Stream is null ? "" : $": {MayRefuse}";
+        try
+        {
+            return await ReadGreetingAsync(connection, remedy).ConfigureAwait(false);
+        }
+        catch (Exception e) when (IsClosed(e))
+        {
+            throw new TensorHandshakeException($"the peer closed without a greeting ({e.GetBaseException().Message}){remedy}");
+        }
+    }
+
+    private static bool IsClosed(Exception e) => e is IOException or SocketException { SocketErrorCode: not SocketError.OperationAborted };
+
+    private static async ValueTask<byte[]> ReadGreetingAsync(TensorConnection connection, string remedy)
     {
         var prefix = new byte[Prefix];
-        if (!await connection.ReadAsync(prefix).ConfigureAwait(false)) throw new TensorHandshakeException("the peer closed without a greeting");
+        if (!await connection.ReadAsync(prefix).ConfigureAwait(false)) throw new TensorHandshakeException($"the peer closed without a greeting{remedy}");
         if (BinaryPrimitives.ReadUInt32LittleEndian(prefix) != Magic) throw new TensorHandshakeException("the peer does not speak this protocol");
         int version = BinaryPrimitives.ReadUInt16LittleEndian(prefix.AsSpan(4));
         if (version != ProtocolVersion) throw new TensorHandshakeException($"the peer speaks version {version}, this node {ProtocolVersion}");

@@ -139,6 +139,35 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>The clock of all nodes; their timers are those of the actor system.</summary>
     public ShiftedTime Time { get; } = new();
 
+    /// <summary>
+    /// Puts the clock forward, again and again, until the job says for whom it waits: at first something may still be under way that is progress.
+    /// Wants a <c>worker_timeout</c> that is longer than that.
+    /// </summary>
+    public async Task<JobStatus> WaitingAsync(Func<string, bool> isAsWanted, CancellationToken cancellationToken)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        using var now = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
+        await _ready.Task.WaitAsync(limit.Token);
+        string? latest = null;
+        while (true)
+        {
+            var list = await Coordinator.Ask<JobList>(new ListJobs(), limit.Token);
+            if (list.Jobs.FirstOrDefault(j => j.Waiting is { } whom && isAsWanted(whom)) is { } status) return status;
+            if (list.Jobs.FirstOrDefault(j => j.SummaryJson is not null) is { } ended) Assert.Fail(ended.SummaryJson!);
+            latest = list.Jobs.FirstOrDefault(j => j.Waiting is not null)?.Waiting ?? latest;
+            Time.Advance(TimeSpan.FromSeconds(5));
+            await now.WaitForNextTickAsync(CancellationToken.None);
+            if (limit.IsCancellationRequested) Assert.Fail($"the job waits for {latest ?? "nobody"}");
+        }
+    }
+
+    /// <summary>The timers of all actors, where they are a test scheduler's (<see cref="VirtualTimers"/>).</summary>
+    public Akka.TestKit.TestScheduler Scheduler => (Akka.TestKit.TestScheduler)_system.Scheduler;
+
+    /// <summary>Settings with which no timer goes off by itself.</summary>
+    public const string VirtualTimers = "akka.scheduler.implementation = \"Akka.TestKit.TestScheduler, Akka.TestKit\"\n";
+
     private async Task StopAsync(int index)
     {
         var node = _nodes[index];

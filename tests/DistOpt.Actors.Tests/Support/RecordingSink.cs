@@ -46,5 +46,10 @@ internal sealed class RecordingSink : IRunSink
         else (Last, LastBuffers) = (weights.Parameters.ToArray(), weights.Buffers.ToArray());
     }
 
+    /// <summary>Called when what was told is to be kept.</summary>
+    public Action? OnFlush { get; init; }
+
+    public void Flush() => OnFlush?.Invoke();
+
     public void Ended(RunSummary summary) => Summary = summary;
 }

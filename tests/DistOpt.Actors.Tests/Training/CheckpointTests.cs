@@ -116,13 +116,81 @@ public sealed class CheckpointTests : IDisposable
         IEnumerable<string> Files() => Directory.EnumerateFiles(_folder, "*", SearchOption.AllDirectories).Where(f => f.Contains("step-")).Order();
     }
 
+    [Fact]
+    public async Task A_job_that_goes_back_while_its_newest_checkpoint_is_damaged_goes_to_the_one_before_it_and_says_why()
+    {
+        var (spec, store) = Spec(false, new CheckpointSection { EverySteps = 5, Keep = 10 });
+        spec = spec with { Training = spec.Training with { Epochs = 4 } };
+        var expected = await SameSummary.Undisturbed(spec);
+        var runtimes = new[] { new LinearRuntime(buffers: true), new LinearRuntime(buffers: true), new LinearRuntime(buffers: true) };
+        await using var harness = new JobHarness(runtimes, roles: [["worker"], ["server"], ["server"]]) { CheckpointDirectory = _folder };
+        StepGate first = new(step: 12), second = new(step: 23);
+        runtimes[0].BeforeLeaf = (plan, shard) =>
+        {
+            first.Pass(plan, shard);
+            second.Pass(plan, shard);
+        };
+
+        var run = harness.RunAsync(spec, Token);
+        await first.Reached(Token);
+        // steps are faster than the disk
+        await harness.StatusAsync(j => j.Checkpoint is not null, Token);
+        first.Release();
+        await second.Reached(Token);
+        await harness.StatusAsync(j => j.Checkpoint >= 15, Token);
+        long[] steps = [.. store.Steps().Order()];
+        Damage(store, steps[^1]);
+        await harness.KillAsync(1);
+        second.Release();
+        var (end, sink) = await run;
+
+        SameSummary.AssertSame(expected, end.Summary);
+        Assert.Equal((1, 1), (end.Summary.ServerFailures, end.Summary.Rollbacks));
+        Assert.Contains(sink.Lines, l => l.Text.Contains(store.PathOf(steps[^1])) && l.Text.Contains("is skipped"));
+        Assert.EndsWith($"goes back to the checkpoint of step {steps[^2]}", sink.Lines.Last(l => l.Text.Contains("goes back to")).Text);
+        Assert.True(end.Summary.StepsComputed - end.Summary.Steps >= steps[^1] - steps[^2], $"{end.Summary.StepsComputed} steps computed");
+    }
+
+    /// <summary>Or a run that goes on from the checkpoint would lack rows that nobody tells it again.</summary>
+    [Fact]
+    public async Task What_was_told_before_a_checkpoint_is_made_to_last_before_the_checkpoint_is_there()
+    {
+        var (spec, store) = Spec(false, new CheckpointSection { EverySteps = 5, Keep = 100 });
+        var there = new List<int>();
+        var sink = new RecordingSink { OnFlush = () => there.Add(store.Steps().Count) };
+        var runtime = new LinearRuntime(buffers: true);
+        await using var harness = new JobHarness([runtime]) { CheckpointDirectory = _folder };
+        var gate = new StepGate(step: 12);
+        runtime.BeforeLeaf = gate.Pass;
+
+        var run = harness.RunAsync(spec, Token, sink: sink);
+        await gate.Reached(Token);
+        await harness.StatusAsync(j => j.Checkpoint is not null, Token);
+        gate.Release();
+        var (end, _) = await run;
+
+        Assert.Equal(RunStatus.Completed, end.Summary.Status);
+        Assert.NotEmpty(store.Steps());
+        Assert.True(there.Count >= store.Steps().Count, $"{there.Count} times");
+        Assert.Equal(Enumerable.Range(0, there.Count), there);
+    }
+
     private async Task<(TrainingSpec Spec, CheckpointStore Store)> InterruptedAsync(bool isShared)
     {
         var (spec, store) = Spec(isShared, new CheckpointSection { EverySteps = 5, Keep = 10 });
+        // long enough for the wish to stop to arrive before its end
+        spec = spec with { Training = spec.Training with { Epochs = 8 } };
         var runtime = new LinearRuntime(buffers: true);
         await using var harness = new JobHarness([runtime]) { CheckpointDirectory = isShared ? null : _folder };
-        await harness.InterruptAsync(spec, runtime, 17, Token);
-        Assert.True(store.Steps().Count >= 2);
+        var gate = new StepGate(step: 12);
+        runtime.AfterLeaf = (plan, shard, _) => gate.Pass(plan, shard);
+        var interrupted = harness.InterruptAsync(spec, runtime, 17, Token);
+        await gate.Reached(Token);
+        // steps are faster than the disk
+        await harness.StatusAsync(j => j.Checkpoint is not null, Token);
+        gate.Release();
+        await interrupted;
+        Assert.True(store.Steps().Count >= 2, $"checkpoints of steps {string.Join(", ", store.Steps())}");
         return (spec, store);
     }
 

@@ -8,12 +8,80 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Tests.Training;
 
-public sealed class JournaledCoordinatorTests
+public sealed class JournaledCoordinatorTests : IDisposable
 {
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+
     /// <summary>More workers than there are slots: the job waits.</summary>
     private const int TooMany = 100;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>At the start, and when a worker is lost in the middle.</summary>
+    [Fact]
+    public async Task A_journal_that_is_slow_to_store_a_placement_is_named_and_no_node_is_blamed()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, shards: 4, epochs: 4);
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 3600 } };
+        var expected = await SameSummary.Undisturbed(spec);
+        await using var harness = Harness(out var journal, out var runtimes);
+        Action? release = null;
+        // the submission is stored by then
+        runtimes[3].BeforeOpen = () => release ??= journal.Hold();
+        var gate = new StepGate(step: 7);
+        runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.RunDurableAsync(spec, _folder, Token);
+        var starting = await harness.WaitingAsync(whom => whom.Contains("journal"), Token);
+        // what it takes now is nobody's fault
+        harness.Time.Advance(TimeSpan.FromSeconds(3500));
+        release!();
+        await gate.Reached(Token);
+        release = journal.Hold();
+        await harness.KillAsync(2);
+        gate.Release();
+        var training = await harness.WaitingAsync(whom => whom.Contains("journal"), Token);
+        release();
+        var (summary, _) = await run;
+
+        Assert.Equal(("starting", "training"), (starting.State, training.State));
+        Assert.All([starting, training], s => Assert.Matches(@"^the journal \(to store the placement\), for \d+ s$", s.Waiting));
+        SameSummary.AssertSame(expected, summary);
+        Assert.Equal((1, 0, 0), (summary.WorkerFailures, summary.ServerFailures, summary.Rollbacks));
+    }
+
+    [Fact]
+    public async Task A_job_whose_placement_is_not_stored_within_the_limit_fails_with_the_journals_name()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, shards: 4, epochs: 4);
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 3600 } };
+        await using var harness = Harness(out var journal, out var runtimes);
+        Action? release = null;
+        runtimes[3].BeforeOpen = () => release ??= journal.Hold();
+
+        var run = harness.RunDurableAsync(spec, _folder, Token);
+        await harness.WaitingAsync(whom => whom.Contains("journal"), Token);
+        harness.Time.Advance(TimeSpan.FromSeconds(3600));
+        await harness.HeardAsync(d => d.Body is EndJob, 1, Token);
+        // its end is stored too
+        release!();
+        await run;
+        var status = await harness.StatusAsync(j => j.SummaryJson is not null, Token);
+
+        Assert.Equal("failed", status.State);
+        Assert.Contains("no progress for 3600 s (training.worker_timeout) while starting: the job waits for the journal (to store the placement)",
+            status.SummaryJson);
+    }
+
+    private static JobHarness Harness(out JournalSwitch journal, out IReadOnlyList<LinearRuntime> runtimes)
+    {
+        SwitchJournal.Switch = journal = new JournalSwitch();
+        string[][] roles = [[], ["worker"], ["worker"], ["server"]];
+        runtimes = [.. roles.Select(_ => new LinearRuntime(buffers: true))];
+        return new JobHarness(runtimes, hocon: SwitchJournal.Hocon, roles: roles, isJournaled: true);
+    }
 
     [Fact]
     public async Task A_job_is_accepted_only_once_it_is_stored()

@@ -327,35 +327,6 @@ public sealed class LossOfNodesTests : IDisposable
     }
 
     [Fact]
-    public async Task Every_sample_is_applied_once_an_epoch_though_workers_are_lost()
-    {
-        var spec = JobHarness.SpecOf(workers: 4, servers: 2, shards: 7, epochs: 6);
-        await using var harness = LinearCluster.Of(5, roles: [["server"], ["worker"], ["worker"], ["worker"], ["worker"]], logsSamples: true);
-        var gates = new[] { new StepGate(step: 13), new StepGate(step: 31) };
-        harness.Runtimes[1].BeforeLeaf = gates[0].Pass;
-        harness.Runtimes[2].BeforeLeaf = gates[1].Pass;
-
-        var run = harness.Jobs.RunAsync(spec, Token);
-        for (int i = 0; i < 2; i++)
-        {
-            await gates[i].Reached(Token);
-            await Task.WhenAll(harness.Jobs.KillAsync(1 + i), Task.Run(gates[i].Release, Token));
-        }
-        var (end, _) = await run;
-
-        Assert.Equal(2, end.Summary.WorkerFailures);
-        // the sums come from the tree nodes that the server of key 0 applied
-        var rows = harness.Jobs.Wires.Select(w => w.Body).OfType<TrainRow>().OrderBy(r => r.Step).ToList();
-        Assert.Equal(6, rows.Count);
-        foreach (var row in rows)
-        {
-            var visits = row.Metrics.ToMetrics().Where(m => m.Key.StartsWith("sample-", StringComparison.Ordinal)).ToList();
-            Assert.Equal(103, visits.Count);
-            Assert.All(visits, visit => Assert.Equal(1, visit.Value.Sum));
-        }
-    }
-
-    [Fact]
     public async Task A_worker_that_hangs_is_left_behind_after_the_limit()
     {
         var spec = JobHarness.SpecOf(workers: 2, shards: 4, epochs: 3);

@@ -37,6 +37,25 @@ public sealed class RunDirectoryWriterTests : IDisposable
     }
 
     [Fact]
+    public void Lines_of_the_log_and_scalars_of_TensorBoard_are_there_at_once_and_making_them_last_keeps_them()
+    {
+        using var writer = Writer("run");
+        writer.Flush(); // nothing is there yet that could last
+        writer.Started(Started);
+        writer.Row(TrainRow);
+        writer.Log(new LogLine("n1", "stdout", "information", "one", 0.25));
+        writer.Flush();
+        writer.Log(new LogLine("n1", "stdout", "information", "two", 0.5));
+
+        string[] lines = Shared("run/log.jsonl").TrimEnd('\n').Split('\n');
+        Assert.Contains("one", lines[^2]);
+        Assert.Contains("two", lines[^1]);
+        // its last event is whole
+        string events = Path.GetFileName(Assert.Single(Directory.GetFiles(_folder.In("run"), "events.out.tfevents.*")));
+        Assert.Contains("train/samples_per_second", Shared($"run/{events}"));
+    }
+
+    [Fact]
     public void A_row_of_a_batch_that_varies_says_why_and_by_what_and_reads_back_equal()
     {
         var varied = TrainRow with { BatchReason = "noise_scale", NoiseScale = 61.5, AdascaleGain = 1.25 };

@@ -123,6 +123,23 @@ public sealed class AkkaOverlayTests : IDisposable
         Assert.Equal("coordinator", config.GetString($"akka.cluster.split-brain-resolver.{strategy}.role"));
     }
 
+    /// <summary>What the settings come to at a node that runs.</summary>
+    [Theory]
+    [InlineData(SplitBrain.KeepOldest, "DistOpt.Hosting.Cluster.CoordinatorDowning")]
+    [InlineData(SplitBrain.KeepMajority, "Akka.Cluster.SBR.SplitBrainResolverProvider")]
+    public async Task A_node_runs_with_the_downing_of_its_strategy(SplitBrain setting, string provider)
+    {
+        await using var node = await ClusterNode.StartAsync(
+            new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Journal = NodeOptions.NoJournal, SplitBrain = setting },
+            LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
+
+        var downing = Akka.Cluster.Cluster.Get(node.System).DowningProvider;
+        Assert.Equal(provider, downing.GetType().FullName);
+        Assert.Equal(TimeSpan.FromSeconds(7), downing.DownRemovalMargin);
+        // made by the provider from the strategy's own settings
+        Assert.NotNull(downing.DowningActorProps);
+    }
+
     private List<SpecViolation> Load(string text)
     {
         string path = Path.Combine(_folder, "test.conf");

@@ -17,6 +17,13 @@ public sealed class ComposeTests
         Assert.Equal([("coordinator", 1), ("server", 2), ("worker", 3)], roles);
     }
 
+    [Fact]
+    public void All_services_share_the_strategy_that_their_number_of_coordinators_needs()
+    {
+        var all = Services().Select(s => Options(s)).ToList();
+        Assert.Equal(NodeSettings.StrategyFor(all.Count(o => o.Roles.Contains("coordinator"))), Assert.Single(all.Select(o => o.SplitBrain).Distinct()));
+    }
+
     [Theory]
     [MemberData(nameof(Services))]
     public void A_service_s_settings_are_valid_ones_of_a_node(string service)

@@ -98,6 +98,11 @@ public sealed class KubernetesTests
         Assert.All(pods, pod => Assert.Contains("app.kubernetes.io/name=distopt", pod));
     }
 
+    [Fact]
+    public void All_sets_share_the_strategy_that_their_number_of_coordinators_needs() => Assert.All(Of("StatefulSet"), set => Assert.Equal(
+        NodeSettings.StrategyFor(int.Parse(StatefulSet("coordinator").Text("spec/replicas"))),
+        Options(set.Text("metadata/name")["distopt-".Length..], "", "").SplitBrain));
+
     [Theory]
     [MemberData(nameof(Roles))]
     public void A_pod_is_given_the_time_that_leaving_may_take(string role)

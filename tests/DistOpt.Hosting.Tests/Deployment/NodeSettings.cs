@@ -36,6 +36,9 @@ internal static partial class NodeSettings
             sum + config.GetTimeSpan($"akka.coordinated-shutdown.phases.{phase}.timeout", usual));
     }
 
+    /// <summary>With one or two coordinators the oldest, or whoever has the journal; with more of them their majority.</summary>
+    public static SplitBrain StrategyFor(int coordinators) => coordinators >= 3 ? SplitBrain.KeepMajority : SplitBrain.KeepOldest;
+
     [GeneratedRegex("^[0-9]+$")]
     private static partial Regex Number();
 }
