@@ -234,6 +234,13 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended || Timers.IsTimerActive("give-up") || _wirePlacement is null || _topology is null) return;
         CheckTime();
         TellStored();
+        if (Timers.IsTimerActive(WorkersTimer))
+        {
+            // what came late from before has cleared it
+            WaitForWorkers();
+            TellStatus();
+            return;
+        }
         double silence = _progress.Silence.TotalSeconds;
         if (silence < Math.Min(AskAfter, Spec.Training.WorkerTimeout)) return;
         _late.Clear();
@@ -255,7 +262,7 @@ internal sealed partial class TrainingCoordinatorActor
     /// <summary>Shows whom the job waits for; after the limit goes on without them, or fails with their names where it cannot.</summary>
     private void OnGiveUp()
     {
-        if (_ended) return;
+        if (_ended || Timers.IsTimerActive(WorkersTimer)) return;
         if (_topology is null && _epoch == 0)
         {
             string room = _wait?.Whom ?? "room behind jobs that were submitted before it";

@@ -14,6 +14,8 @@ namespace DistOpt.Actors.Training;
 internal sealed partial class TrainingCoordinatorActor
 {
     private const string NodesTimer = "nodes";
+    private const string WorkersTimer = "workers";
+    private const string AnyWorker = "a node with a worker slot (all workers of the job are lost)";
 
     private readonly Dictionary<string, WirePeer> _peers = new(StringComparer.Ordinal);
     private readonly Dictionary<NodeId, string> _refused = [];
@@ -35,6 +37,8 @@ internal sealed partial class TrainingCoordinatorActor
     private long _stepsRedone;
     private Return? _return;
     private long _shardsRedone;
+
+    private sealed record WorkersTimeIsUp : INoSerializationVerificationNeeded;
 
     /// <summary>The way back to a checkpoint, until steps go on from there.</summary>
     /// <param name="At">Steps that were complete when state was lost.</param>
@@ -120,15 +124,6 @@ internal sealed partial class TrainingCoordinatorActor
         var skipped = new List<SkippedCheckpoint>();
         var checkpoint = _store.OpenNewest(skipped);
         foreach (var skip in skipped) Note("warning", skip.ToString());
-        long from = checkpoint?.Step ?? 0;
-        // the one that was counted on is no longer good
-        if (_sinkStarted && _latestCheckpoint > from)
-        {
-            _stepsRedone += _latestCheckpoint.Value - from;
-            if (_askedSince is { } asked) _askedSince = Math.Min(asked, from);
-            _latestCheckpoint = checkpoint?.Step;
-            NoteRollback();
-        }
         _latestCheckpoint = checkpoint?.Step;
         // whoever asked for a checkpoint gets the first one from there on
         if (_askedSince is { } asked) _askedSince = Math.Min(asked, _latestCheckpoint ?? 0);
@@ -257,7 +252,7 @@ internal sealed partial class TrainingCoordinatorActor
         }
         var next = recovery == Recovery.Rollback || _state is "preparing" or "starting" ? null : topology.Without(lost);
         // the selected weights are loaded by now: nobody holds the last ones any more
-        if (_state == "testing" && recovery == Recovery.Promote) next = null;
+        if (_state == "testing" && (recovery == Recovery.Promote || next is { Replicas.IsEmpty: true })) next = null;
         if (next is null)
         {
             GoBack(topology);
@@ -330,9 +325,32 @@ internal sealed partial class TrainingCoordinatorActor
         {
             foreach (string node in next.Nodes) Send(new NodeId(node), NodeActors.Agent, assign);
         }, isAwaited: true);
+        AwaitWorkers(next);
         TellPlaced();
         TellStatus();
     }
+
+    /// <summary>Every worker may be lost at once: servers hold what there is until others come, but not for ever.</summary>
+    private void AwaitWorkers(JobTopology topology)
+    {
+        if (!topology.Replicas.IsEmpty || _state != "training")
+        {
+            Timers.Cancel(WorkersTimer);
+            return;
+        }
+        Timers.Cancel("give-up");
+        WaitForWorkers();
+        if (!Timers.IsTimerActive(WorkersTimer))
+            Timers.StartSingleTimer(WorkersTimer, new WorkersTimeIsUp(), TimeSpan.FromSeconds(Spec.Training.NodeTimeout));
+    }
+
+    private void OnWorkersTimeIsUp()
+    {
+        if (_topology is not { Replicas.IsEmpty: true } || _state != "training") return;
+        Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {AnyWorker}");
+    }
+
+    private void WaitForWorkers() => WaitFor(AnyWorker);
 
     /// <summary>
     /// Gives room on other nodes to the job, if it wants more than it has, and takes it off nodes that leave, unless something else is under way.

@@ -72,6 +72,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         Receive<OutsideOutput>(o => Guard(() => Log(new LogLine(o.Line.Node, o.Line.Source, o.Line.Level, o.Line.Text, _progress.WallSeconds))));
         Receive<CheckProgress>(_ => Guard(CheckWhetherItMoves));
         Receive<GiveUp>(_ => Guard(OnGiveUp));
+        Receive<WorkersTimeIsUp>(_ => Guard(OnWorkersTimeIsUp));
         Receive<AskCheckpoint>(_ => Guard(OnAsked));
         Receive<CheckpointDue>(_ => Guard(OnCheckpointDue));
         Receive<CheckpointGathered>(gathered => Guard(() => OnGathered(gathered)));
@@ -342,6 +343,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private void Begin()
     {
         _begunEpoch = _epoch;
+        _return = null;
         WaitFor(null);
         Enter("training");
         if (!_sinkStarted)

@@ -83,10 +83,10 @@ public sealed partial record JobTopology(
     }
 
     /// <summary>
-    /// The topology without the lost nodes, for <see cref="Recovery.Reassign"/> and <see cref="Recovery.Promote"/>; null where nobody is left to
-    /// compute.
+    /// The topology without the lost nodes, for <see cref="Recovery.Reassign"/> and <see cref="Recovery.Promote"/>. It may have no workers any more: its
+    /// servers hold the state until there are others.
     /// </summary>
-    public JobTopology? Without(IReadOnlySet<string> lost) => Without(lost, Servers.Any(s => lost.Contains(s.Node)) ? Epoch + 1 : Epoch);
+    public JobTopology Without(IReadOnlySet<string> lost) => Without(lost, Servers.Any(s => lost.Contains(s.Node)) ? Epoch + 1 : Epoch);
 
     /// <summary>
     /// The topology by which another coordinator goes on with what runs, in a new epoch, so that what the former one still says is refused; null
@@ -95,10 +95,9 @@ public sealed partial record JobTopology(
     /// <param name="lost">Nodes that do not run any more what the topology gives to them; may be empty.</param>
     public JobTopology? TakenOver(IReadOnlySet<string> lost) => After(lost) == Recovery.Rollback ? null : Without(lost, Epoch + 1);
 
-    private JobTopology? Without(IReadOnlySet<string> lost, int epoch)
+    private JobTopology Without(IReadOnlySet<string> lost, int epoch)
     {
         var replicas = Replicas.Where(r => !lost.Contains(r.Node)).ToImmutableArray();
-        if (replicas.IsEmpty) return null;
         var servers = Servers.Select(s =>
             lost.Contains(s.Node) ? s with { Node = s.Backup!, Backup = null, Seeded = false, Since = epoch }
             : s.Backup is { } backup && lost.Contains(backup) ? s with { Backup = null, Seeded = false } : s);

@@ -1,12 +1,15 @@
+using System.Net;
 using System.Security.Cryptography.X509Certificates;
+using System.Text.RegularExpressions;
 using DistOpt.Cli.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Security;
+using Deployed = DistOpt.Hosting.Tests.Deployment.NodeSettings;
 
 namespace DistOpt.Cli.Tests.Commands;
 
-public sealed class ClusterInitTests
+public sealed partial class ClusterInitTests
 {
     private static readonly string[] Files = ["ca.pem", "distopt.service", "node.key", "node.pem", "node.yaml", "token"];
 
@@ -33,9 +36,34 @@ public sealed class ClusterInitTests
             string unit = File.ReadAllText(Path.Combine(folder, "distopt.service"));
             Assert.Contains("\nRestart=on-failure\n", unit);
             Assert.Contains("\nRestartPreventExitStatus=2\n", unit);
+            // killed earlier, it could not hand over what it has
+            var patience = TimeSpan.FromSeconds(int.Parse(StopTimeout().Match(unit).Groups[1].Value));
+            Assert.True(patience >= Deployed.LongestLeave(), $"leaving may take {Deployed.LongestLeave()}");
+            // one coordinator: the others stay while it is away, and wait for it
+            Assert.Equal(SplitBrain.KeepOldest, options.SplitBrain);
         }
         Assert.False(File.Exists(cli.In("k/a.example/ca.key")));
         Assert.Contains("DISTOPT_CLUSTER=https://a.example:4055", cli.Out);
+    }
+
+    /// <summary>Each of the firewalls that the page names lets in what the files that it tells to make listen on, and nothing else.</summary>
+    [Fact]
+    public async Task The_firewall_lines_of_the_page_of_three_machines_open_the_ports_of_their_nodes()
+    {
+        using var cli = new CliRun();
+        Assert.Equal(0, await cli.RunAsync("cluster", "init", "--nodes", "10.0.0.1,10.0.0.2,10.0.0.3", "--out", cli.In("k")));
+        var nodes = Directory.GetDirectories(cli.In("k")).Select(Settings).ToList();
+        Assert.Equal(3, nodes.Count);
+
+        string[] lines = await File.ReadAllLinesAsync(RepositoryFile("cluster-config/three-machines.md"), TestContext.Current.CancellationToken);
+        var rules = lines.Select(FirewallRule.Parse).OfType<FirewallRule>().ToList();
+
+        Assert.Equal(["firewall-cmd", "nft", "ufw"], rules.Select(r => r.Tool).Order(StringComparer.Ordinal));
+        foreach (var rule in rules)
+        {
+            Assert.All(nodes, node => Assert.Equal([node.Port, node.TensorPort, node.ApiPort], rule.Ports));
+            Assert.All(nodes, node => Assert.True(rule.Source.Contains(IPAddress.Parse(node.AdvertisedHost)), $"{rule.Tool}: {rule.Source}"));
+        }
     }
 
     [Fact]
@@ -110,6 +138,16 @@ public sealed class ClusterInitTests
         string line = Assert.Single(cli.ErrorLines());
         Assert.StartsWith($"error: {variable}: ", line);
         Assert.Contains(text, line);
+    }
+
+    [GeneratedRegex(@"(?m)^TimeoutStopSec=(\d+)$")]
+    private static partial Regex StopTimeout();
+
+    private static string RepositoryFile(string path)
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder is not null && !File.Exists(Path.Combine(folder, "DistOpt.sln"))) folder = Path.GetDirectoryName(folder);
+        return Path.Combine(folder ?? throw new InvalidOperationException("the repository's root was not found above the tests"), path);
     }
 
     private static NodeOptions Settings(string folder)

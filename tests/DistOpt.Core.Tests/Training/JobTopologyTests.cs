@@ -11,7 +11,7 @@ public sealed class JobTopologyTests
         var lost = new HashSet<string> { "n2" };
 
         Assert.Equal(Recovery.Reassign, topology.After(lost));
-        var next = topology.Without(lost)!;
+        var next = topology.Without(lost);
 
         Assert.Equal((1, 1), (next.Epoch, next.Assignment));
         Assert.Equal(["n0", "n1", "n3"], next.Replicas.Select(r => r.Node));
@@ -46,7 +46,7 @@ public sealed class JobTopologyTests
         var lost = new HashSet<string> { "n1" };
 
         Assert.Equal(Recovery.Promote, topology.After(lost));
-        var next = topology.Without(lost)!;
+        var next = topology.Without(lost);
 
         Assert.Equal(2, next.Epoch);
         Assert.Equal(topology.Servers[1].Backup, next.Servers[1].Node);
@@ -59,7 +59,7 @@ public sealed class JobTopologyTests
     public void A_backup_that_has_not_caught_up_cannot_take_over()
     {
         var topology = ShardWorkTests.Topology(shards: 4, nodes: 3, servers: 1, backups: 1);
-        var withoutBackup = topology.Without(new HashSet<string> { topology.Servers[0].Backup! })!;
+        var withoutBackup = topology.Without(new HashSet<string> { topology.Servers[0].Backup! });
         var seeding = withoutBackup.Grown([new NodeCapacity("n9", 0, true)], workersMax: 3, backups: 1)!;
 
         Assert.Equal("n9", seeding.Servers[0].Backup);
@@ -92,8 +92,21 @@ public sealed class JobTopologyTests
     }
 
     [Fact]
-    public void With_nobody_left_to_compute_there_is_no_topology() =>
-        Assert.Null(ShardWorkTests.Topology(shards: 4, nodes: 2).Without(new HashSet<string> { "n0", "n1" }));
+    public void Servers_stay_when_all_workers_are_lost_and_the_next_worker_gets_every_shard()
+    {
+        NodeCapacity[] nodes = [new("w0", 1, false), new("w1", 1, false), new("s", 0, true)];
+        var placement = JobPlacer.Place(nodes, 2, 4, Core.Parameters.KeyRangePartitioner.Cut(1024, 1), out _)!;
+        var topology = JobTopology.Begin(1, placement, nodes, 4, 0, 0, isFixed: false);
+        var lost = new HashSet<string> { "w0", "w1" };
+
+        var without = topology.Without(lost);
+
+        Assert.Equal(Recovery.Reassign, topology.After(lost));
+        Assert.Equal((0, 1, 1), (without.Workers, without.Epoch, without.Assignment));
+        Assert.Equal(topology.Servers, without.Servers);
+        var worker = Assert.Single(Assert.Single(without.Grown([new("w2", 1, false)], workersMax: 2, backups: 0)!.Replicas).Workers);
+        Assert.Equal((0, 4), (worker.ShardBegin, worker.ShardEnd));
+    }
 
     [Fact]
     public void A_server_that_leaves_is_given_a_backup_and_replaced_once_that_has_caught_up()

@@ -45,7 +45,7 @@ public sealed class ShardWorkTests
         var before = Topology(shards, nodes);
         for (int lost = 0; lost < nodes; lost++)
         {
-            var after = before.Without(new HashSet<string> { $"n{lost}" })!;
+            var after = before.Without(new HashSet<string> { $"n{lost}" });
             var covered = new HashSet<int>();
             foreach (var replica in after.Replicas)
             {

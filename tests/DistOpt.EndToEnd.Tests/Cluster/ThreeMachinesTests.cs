@@ -47,8 +47,10 @@ public sealed partial class ThreeMachinesTests : IDisposable
                 Assert.Equal("ok", found[check]);
 
             nodes.Add(await NodeAsync(network, Machines[2], run));
-            int[] ports = [.. PortNumbers().Match(page).Groups[1].Value.Split(',').Select(int.Parse)];
-            foreach (string machine in Machines) Assert.Equal(ports, network.ListeningPorts(machine));
+            // of every firewall that the page names
+            int[][] rules = [.. FirewallPorts().Matches(page).Select(m => Ports(m.Groups[1].Value))];
+            Assert.Equal(3, rules.Length);
+            foreach (string machine in Machines) Assert.All(rules, ports => Assert.Equal(ports, network.ListeningPorts(machine)));
 
             // six workers are what three machines of two slots have together
             _folder.Write("spec.yaml", "training: { epochs: 2, workers: 6 }\n");
@@ -99,6 +101,13 @@ public sealed partial class ThreeMachinesTests : IDisposable
     [GeneratedRegex(@"(DISTOPT_\w+)=(\S+)")]
     private static partial Regex Exports();
 
-    [GeneratedRegex(@"to any port ([\d,]+)")]
-    private static partial Regex PortNumbers();
+    /// <summary>Of <c>1,2,3</c>, <c>1, 2, 3</c> or <c>1-3</c>.</summary>
+    private static int[] Ports(string text)
+    {
+        int[] ends = [.. text.Split(',', '-').Select(int.Parse)];
+        return text.Contains('-') ? [.. Enumerable.Range(ends[0], ends[1] - ends[0] + 1)] : ends;
+    }
+
+    [GeneratedRegex(@"(?m)^(?:ufw|firewall-cmd|nft) .*port[ =](?:\{ )?([\d, -]*\d)")]
+    private static partial Regex FirewallPorts();
 }

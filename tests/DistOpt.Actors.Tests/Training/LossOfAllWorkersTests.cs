@@ -1,0 +1,105 @@
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>Every worker is lost, and the servers are there: they hold the state until other workers come, and nobody goes back.</summary>
+public sealed class LossOfAllWorkersTests
+{
+    private static readonly string[] Worker = ["worker"], Server = ["server"];
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(1, false)]
+    [InlineData(3, false)]
+    [InlineData(1, true)]
+    [InlineData(3, true)]
+    public async Task Steps_go_on_with_the_next_worker_to_come(int servers, bool norms)
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers, shards: 5, epochs: 4);
+        if (norms) spec = JobHarness.WithNorms(spec);
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(6, roles: [[], Worker, Worker, Server, Server, Server]);
+        var gate = new StepGate(step: 23);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await LoseAsync(harness, gate.Release, 1, 2);
+        harness.Jobs.Join(new LinearRuntime(buffers: true), Worker);
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal((2, 0, 0), (end.Summary.WorkerFailures, end.Summary.ServerFailures, end.Summary.Rollbacks));
+    }
+
+    [Fact]
+    public async Task A_server_goes_with_them_and_its_backup_takes_its_place()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 5, epochs: 4);
+        spec = spec with { Training = spec.Training with { Replicas = 1 } };
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(6, roles: [[], Worker, Worker, Server, Server, Server]);
+        var gate = new StepGate(step: 23);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await LoseAsync(harness, gate.Release, 1, 2, 3);
+        harness.Jobs.Join(new LinearRuntime(buffers: true), Worker);
+        harness.Jobs.Join(new LinearRuntime(buffers: true), Server);
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal(0, end.Summary.Rollbacks);
+    }
+
+    [Fact]
+    public async Task They_are_lost_while_they_evaluate()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 5, epochs: 4);
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(6, roles: [[], Worker, Worker, Server, Server, Server]);
+        var gate = new EvaluationGate();
+        foreach (int worker in (int[])[1, 2]) harness.Runtimes[worker].BeforeEvaluation = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached;
+        await LoseAsync(harness, gate.Release, 1, 2);
+        harness.Jobs.Join(new LinearRuntime(buffers: true), Worker);
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal((2, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
+    }
+
+    [Fact]
+    public async Task Where_none_comes_the_job_fails_and_says_so()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 1, shards: 4, epochs: 4);
+        spec = spec with { Training = spec.Training with { NodeTimeout = 0.5 } };
+        await using var harness = LinearCluster.Of(4, roles: [[], Worker, Worker, Server]);
+        var gate = new StepGate(step: 23);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await LoseAsync(harness, gate.Release, 1, 2);
+        var (end, _) = await run;
+
+        Assert.Equal(RunStatus.Failed, end.Summary.Status);
+        Assert.Contains("(training.node_timeout): the job waits for a node with a worker slot", end.Summary.Error);
+    }
+
+    /// <summary>The nodes are lost, and the job has taken notice.</summary>
+    private static async Task LoseAsync(LinearCluster harness, Action release, params int[] nodes)
+    {
+        release();
+        await Task.WhenAll(nodes.Select(harness.Jobs.KillAsync));
+        await harness.Jobs.HeardAsync(w => w.Body is Assign { Placement.Replicas.Length: 0 }, 1, Token);
+    }
+}
