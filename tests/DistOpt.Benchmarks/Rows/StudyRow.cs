@@ -33,6 +33,8 @@ internal sealed class StudyRow : IBenchmarkRow
         yield return new BenchmarkLine($"no-op trials a second with a report each, of {Trials}, vs budget", Trials / times[1].Median, 50_000, "trials/s", null);
         yield return new BenchmarkLine("time of a trial, 100,000 vs 10,000 of them", times[0].Median / Trials * 1e6, times[2].Median / Trials * 1e7, "us", null,
             LessIsBetter: true);
+        var (few, many) = (Kept(space, Trials / 10), Kept(space, Trials));
+        yield return new BenchmarkLine("bytes kept of an ended trial, 100,000 vs 10,000 of them", many, few, "bytes", 1.1, LessIsBetter: true);
         foreach (var (count, budget) in new[] { (1_000, 1.0), (10_000, 10.0) })
         {
             var history = History(space, count);
@@ -57,7 +59,7 @@ internal sealed class StudyRow : IBenchmarkRow
     };
 
     /// <summary>Number of events.</summary>
-    private static long RunStudy(SearchSpace space, int trials, int reports)
+    private static long RunStudy(SearchSpace space, int trials, int reports, Action? atEnd = null)
     {
         long events = 0;
         var engine = new StudyEngine(new StudySetup
@@ -76,7 +78,17 @@ internal sealed class StudyRow : IBenchmarkRow
             for (int step = 1; step <= reports; step++) engine.Report(next.Id, step, value);
             engine.Complete(next.Id, value);
         }
+        atEnd?.Invoke();
+        GC.KeepAlive(engine);
         return engine.End is StudyStopReason.Trials ? events : throw new InvalidOperationException($"the study ended by {engine.End}");
+    }
+
+    /// <summary>Bytes that a study holds in the end, for each of its trials.</summary>
+    private static double Kept(SearchSpace space, int trials)
+    {
+        long before = GC.GetTotalMemory(forceFullCollection: true), after = 0;
+        RunStudy(space, trials, reports: 3, () => after = GC.GetTotalMemory(forceFullCollection: true));
+        return (after - before) / (double)trials;
     }
 
     private static StudyHistory History(SearchSpace space, int count)

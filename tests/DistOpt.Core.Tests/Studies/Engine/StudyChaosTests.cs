@@ -17,7 +17,7 @@ public sealed class StudyChaosTests
     public static TheoryData<string, string> Ordered =>
     [
         .. StudySetups.Samplers.Select(s => (s, "fifo")),
-        .. StudySetups.OrderedSchedulers.Select(s => ("random", s)),
+        .. StudySetups.OrderedSchedulers.Skip(1).Select(s => ("random", s)),
         .. StudySetups.OrderedSchedulers.Skip(1).Where(s => !s.StartsWith("pb", StringComparison.Ordinal)).Select(s => ("tpe", s)),
         ("nsga2", "asha"),
     ];
@@ -45,6 +45,7 @@ public sealed class StudyChaosTests
         var undisturbed = new StudySimulation(setup, slots: 4, timing: 1) { Spread = 1 }.Run();
         string[] expected = Decisions(undisturbed);
         Assert.True(expected.Length > Trials(sampler));
+        long computed = 0, runs = 0, broken = 0;
         foreach (long timing in Seeds(sampler, 5))
         {
             var simulation = new StudySimulation(setup, slots: timing % 2 == 0 ? 4 : 3, timing) { Chaos = Chaos.Wild }.Run();
@@ -52,7 +53,10 @@ public sealed class StudyChaosTests
             Assert.Equal(expected, Decisions(simulation));
             Assert.Equal(undisturbed.Engine.Status().Best!.Values, simulation.Engine.Status().Best!.Values);
             Assert.Equal(Reports(undisturbed), Reports(simulation));
+            (computed, runs, broken) = (computed + simulation.Computed, runs + 1, broken + simulation.Kills + simulation.Losses);
         }
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"waste {computed / (double)(runs * undisturbed.Computed):0.000}: steps computed / needed, with {broken / (double)runs:0.0} kills and losses a study");
     }
 
     /// <summary>At any event: nothing that follows is another one.</summary>

@@ -167,6 +167,45 @@ public sealed class StudyDecisionTests
         Assert.Equal(0, study.Order().Id.Trial);
         Assert.Equal(StudyWait.Slots, study.Wait());
         Assert.Equal(StudyWait.Slots, study.Engine.Status().Wait);
+        int events = study.Journal.Count;
+        Assert.Equal(TrialDirective.Pause, study.Report(order, 9, -50));
+        Assert.Equal(events, study.Journal.Count);
+        study.Engine.Release(order.Id, 8);
+        order = study.Order();
+        Assert.Equal((new TrialCheckpoint(0, 6), 16L, 0.25), (order.From!.Value, order.Until, order.Parameters[0]));
+        Assert.Equal(TrialDirective.Continue, study.Report(order, 7, 1));
+        Assert.Equal(new Report(7, 1), study.Engine.Status().Live[1].Last);
+    }
+
+    [Fact]
+    public void A_copy_whose_donor_ends_before_it_has_written_its_checkpoint_goes_on_from_its_own()
+    {
+        var scheduler = new Scripted();
+        var study = new EngineFixture(EngineFixture.Random(trials: 2) with { TrialScheduler = _ => scheduler });
+        var (donor, copy) = (study.Order(), study.Order());
+        scheduler.Answers[0] = ReportAction.Checkpoint;
+        study.Report(donor, 4, 1);
+        scheduler.Answers[1] = ReportAction.Pause;
+        study.Report(copy, 4, 9);
+        study.Engine.Release(copy.Id, 4);
+        scheduler.Next = new(SlotAction.Promote, 1, 8, 0, new Exploit(0, 4, [0.5, 0.5]));
+        Assert.Equal(StudyWait.Checkpoint, study.Wait());
+        study.Engine.Fail(donor.Id, false, "boom");
+        Assert.Equal(new TrialCheckpoint(1, 4), study.Order().From);
+    }
+
+    /// <summary>Li et al. 2020: while there is a trial to promote or to begin, nobody waits.</summary>
+    [Fact]
+    public void No_slot_of_500_is_idle_while_there_is_a_new_trial()
+    {
+        var setup = StudySetups.Of(scheduler: "asha", parallel: 500, trials: 3000);
+        StudySimulation? simulation = null;
+        simulation = new StudySimulation(setup, slots: 500, timing: 1)
+        {
+            Before = (engine, _) => Assert.True(engine.History.Trials.Count == 3000 || simulation!.IdleTime == 0),
+        };
+        simulation.Run(most: 1_000_000);
+        Assert.True(simulation.Engine.Status().Rungs[^1].Entered > 20);
     }
 
     [Fact]
