@@ -43,7 +43,8 @@ internal sealed class StudyRow : IBenchmarkRow
             var time = context.Interleave(($"{Suggestions} by TPE at {count}", () =>
             {
                 for (int i = 0; i < Suggestions; i++) sampler.Suggest(history, i, count, values);
-            }))[0];
+            }
+            ))[0];
             yield return new BenchmarkLine($"TPE suggestion, 10 parameters, {count} trials, vs budget", time.Median / Suggestions * 1e3, budget, "ms", 1,
                 LessIsBetter: true);
         }

@@ -3,6 +3,7 @@ using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.TrialSchedulers;
 using Xunit.Sdk;
 
 namespace DistOpt.Core.Tests.Studies.Engine;
@@ -70,6 +71,28 @@ public sealed class DeterministicStudyTests
         Assert.Equal([TrialState.Complete, TrialState.Complete, TrialState.Cancelled, TrialState.Cancelled],
             Enumerable.Range(0, 4).Select(t => study.End(t).State));
         Assert.Equal(4, study.Engine.Status().Counts.Complete + study.Engine.Status().Counts.Cancelled);
+    }
+
+    /// <summary>Of two that stand at their rung the one that has been counted is a loser, the other one was not done.</summary>
+    [Fact]
+    public void A_trial_that_has_paused_and_had_no_turn_when_the_study_ends_is_cancelled()
+    {
+        var study = new EngineFixture(EngineFixture.Random(deterministic: true, parallel: 3) with
+        {
+            TrialScheduler = c => new AshaOptions { MinResource = 4 }.Create(c),
+            Stop = new() { Patience = new() { Trials = 1 } },
+        });
+        var orders = Enumerable.Range(0, 3).Select(_ => study.Order()).ToList();
+        foreach (int i in new[] { 2, 0 })
+        {
+            study.Report(orders[i], 4, 1);
+            study.Engine.Release(orders[i].Id, 4);
+        }
+        // that of trial 1, which ends without an improvement on nothing: it is complete, but not feasible
+        study.Engine.Complete(orders[1].Id, [1], [9]);
+        Assert.Equal(3, study.Order().Id.Trial);
+        Assert.Equal(StudyStopReason.Patience, study.Engine.Decide().End);
+        Assert.Equal([TrialState.Pruned, TrialState.Complete, TrialState.Cancelled, TrialState.Cancelled], Enumerable.Range(0, 4).Select(t => study.End(t).State));
     }
 
     [Fact]
