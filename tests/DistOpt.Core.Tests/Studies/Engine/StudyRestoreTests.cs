@@ -10,7 +10,7 @@ public sealed class StudyRestoreTests
     [Fact]
     public void Attempts_that_nobody_holds_any_more_are_repeated_and_cost_the_trial_none_of_its_own()
     {
-        var study = new EngineFixture(EngineFixture.Random(parallel: 3) with { MaxAttempts = 1 });
+        var study = new EngineFixture(EngineFixture.Random(parallel: 3) with { MaxAttempts = 2 });
         var orders = Enumerable.Range(0, 3).Select(_ => study.Order()).ToList();
         study.Engine.Checkpointed(orders[2].Id, 2);
         study.Rebuild();
@@ -23,6 +23,8 @@ public sealed class StudyRestoreTests
         Assert.Equal((new AttemptId(0, 2, 1), null), (first.Id, first.From));
         Assert.Equal((new AttemptId(2, 2, 1), new TrialCheckpoint(2, 2)), (second.Id, second.From));
         Assert.Equal(1, study.Engine.Status().Sessions);
+        study.Engine.Lose(first.Id, "the first of its own");
+        Assert.Empty(study.Journal.OfType<StudyEvent.Ended>());
     }
 
     /// <summary>A trial that was begun again after its beginning was lost is not the one that is still under way somewhere.</summary>
