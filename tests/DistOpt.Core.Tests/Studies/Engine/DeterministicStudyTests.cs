@@ -54,6 +54,17 @@ public sealed class DeterministicStudyTests
         Assert.Equal([0, 1], study.Journal.OfType<StudyEvent.Ended>().Select(e => e.Trial));
     }
 
+    /// <summary>Its last rung, too.</summary>
+    [Fact]
+    public void Every_value_at_a_rung_counts_there()
+    {
+        var simulation = new StudySimulation(StudySetups.Of(scheduler: "asha", deterministic: true), slots: 4, timing: 1).Run();
+        var status = simulation.Engine.Status();
+        Assert.True(status.Counts.Complete > 1);
+        Assert.Equal(status.Counts.Complete, status.Rungs[^1].Entered);
+        Assert.Equal(40 - status.Counts.Failed, status.Rungs[0].Entered);
+    }
+
     /// <summary>What is done but has had no turn does not count when the study's results end it.</summary>
     [Fact]
     public void The_target_is_reached_when_it_is_the_trials_turn()
