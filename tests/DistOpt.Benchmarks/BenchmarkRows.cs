@@ -14,5 +14,6 @@ internal static class BenchmarkRows
         new TrainingRow(),
         new PrecisionRow(),
         new CheckpointRow(),
+        new StudyRow(),
     ];
 }

@@ -26,7 +26,8 @@ public enum RandomPurpose
     /// <summary>Stochastic rounding in codecs. Coordinates: step, gradient shard.</summary>
     Codec = 7,
 
-    /// <summary>Samplers of studies. Coordinates: trial; where a suggestion breaks a constraint also the attempt, from 1.</summary>
+    /// <summary>Samplers of studies. Coordinates: trial; where a suggestion breaks a constraint also the attempt, from 1; for what
+    /// an enqueued point leaves out the attempt and the parameter.</summary>
     Search = 8,
 
     /// <summary>Network, compute and fault models of a simulation.</summary>

@@ -39,7 +39,7 @@ public sealed record TpeOptions
 /// Tree-structured Parzen estimator (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011; Watanabe, arXiv:2304.11127) as
 /// Optuna's <c>samplers/_tpe/sampler.py</c>: the best tenth of the trials, at most 25, make a density l, all others a density g; of candidates
 /// drawn from l the one with the greatest l / g is taken. Parameters that always have a value are drawn together, those under conditions each by
-/// itself from the trials that have one.
+/// itself from the trials that have one. Trials that are paused at a rung count as pruned ones do there: by how far they came, and their value.
 /// </summary>
 public sealed class TpeSampler(TpeOptions options) : ISampler
 {
@@ -91,7 +91,7 @@ public sealed class TpeSampler(TpeOptions options) : ISampler
         for (int i = 0; i < ranking.Length; i++) (i < good ? _isGood : _isBad)[ranking[i]] = true;
         if (!options.ConstantLiar) return;
         for (int i = 0; i < trials; i++)
-            if (i != number && history.Trials[i].State is TrialState.Running or TrialState.Paused) _isBad[i] = true;
+            if (i != number && !_isGood[i] && history.Trials[i].State is TrialState.Running or TrialState.Paused) _isBad[i] = true;
     }
 
     private void Draw(StudyHistory history, int[] parameters, ParzenEstimator below, ParzenEstimator above, ref CounterRandom random, Span<double> values)

@@ -119,6 +119,23 @@ public sealed class SearchSpace
     /// <summary>Whether a condition of some parameter asks for the value of this one.</summary>
     internal bool IsParent(int index) => Array.Exists(_conditions, c => Array.Exists(c, one => one.Parent == index));
 
+    /// <summary>A configuration in which what has been given stays, and the rest is as suggested, or random where nothing is.</summary>
+    /// <param name="given">NaN where nothing is.</param>
+    /// <param name="suggested">A configuration.</param>
+    /// <param name="random">One of random values, for parameters that have a value only beside what is given.</param>
+    public double[] Complete(ReadOnlySpan<double> given, ReadOnlySpan<double> suggested, Func<int, double> random)
+    {
+        ArgumentNullException.ThrowIfNull(random);
+        double[] values = new double[Count];
+        Array.Fill(values, double.NaN);
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (!IsActive(i, values)) continue;
+            values[i] = !double.IsNaN(given[i]) ? given[i] : !double.IsNaN(suggested[i]) ? suggested[i] : Parameters[i].Domain.FromUnit(random(i));
+        }
+        return values;
+    }
+
     /// <summary>What is wrong with a configuration: values outside of their domains, missing or where none belongs.</summary>
     public IEnumerable<SpecViolation> Check(double[] values)
     {

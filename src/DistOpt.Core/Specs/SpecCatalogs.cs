@@ -34,9 +34,9 @@ public sealed record SpecCatalogs
 
     public Catalog<Func<object, ISampler>> Samplers { get; init; } = SamplerCatalog.Default;
 
-    public ICatalog TrialSchedulers { get; init; } = TrialSchedulerCatalog.Default;
+    public Catalog<TrialSchedulerFactory> TrialSchedulers { get; init; } = TrialSchedulerCatalog.Default;
 
-    public ICatalog Pruners { get; init; } = PrunerCatalog.Default;
+    public Catalog<PrunerFactory> Pruners { get; init; } = PrunerCatalog.Default;
 
     /// <summary>Every catalogue under the name by which <see cref="PluginAttribute"/> and <c>distopt list</c> refer to it.</summary>
     public ImmutableArray<(string Name, ICatalog Catalog)> All =>

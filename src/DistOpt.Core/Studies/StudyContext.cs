@@ -25,8 +25,38 @@ public sealed record StudyContext
     /// <summary>Whether decisions must not depend on the order in which reports arrive.</summary>
     public bool IsDeterministic { get; init; }
 
+    /// <summary>What a study spec says of it.</summary>
+    public static StudyContext Of(StudySpec spec)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        return new StudyContext
+        {
+            Space = spec.Space.Space,
+            Directions = spec.Directions,
+            Seed = spec.Seed,
+            TrialLength = LengthOf(spec),
+            Trials = spec.Study.Trials,
+            IsDeterministic = spec.Study.Deterministic,
+        };
+    }
+
     /// <summary>A value of the first objective with its sign such that less is better.</summary>
     public double Loss(double value) => Directions[0] == Direction.Maximize ? -value : value;
+
+    /// <summary>The length of a trial in what the study counts; null where it is not fixed, or one trial has another than the next.</summary>
+    private static long? LengthOf(StudySpec spec)
+    {
+        var training = spec.Training;
+        var (path, length) = spec.Study.Resource switch
+        {
+            TrialResource.Epochs => ("training.epochs", training.Training.Epochs),
+            TrialResource.Steps => ("stop.max_steps", training.Stop.MaxSteps),
+            TrialResource.Samples => ("stop.max_samples", training.Stop.MaxSamples),
+            _ => ("stop.max_seconds", training.Stop.MaxSeconds is { } seconds ? (long)Math.Ceiling(seconds) : null),
+        };
+        int parameter = spec.Space.Space.IndexOf(path);
+        return parameter < 0 || spec.Space.Space.Parameters[parameter] is { Domain.IsSingle: true, When: null } ? length : null;
+    }
 
     /// <exception cref="SpecException">There are violations: all of them.</exception>
     internal static void Demand(IEnumerable<SpecViolation> violations)

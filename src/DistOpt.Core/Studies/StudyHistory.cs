@@ -6,14 +6,15 @@ using DistOpt.Core.Specs;
 namespace DistOpt.Core.Studies;
 
 /// <summary>
-/// The trials of a study, kept in the orders in which samplers want them, so that nothing has to be sorted for a suggestion. One thread at a time.
+/// The trials of a study, kept in the orders in which samplers want them, so that nothing has to be sorted for a suggestion: an order that is asked for
+/// takes in what has come since it was last asked for, and one that nobody asks for costs nothing. One thread at a time.
 /// </summary>
 public sealed class StudyHistory
 {
     private readonly List<StudyTrial> _trials = [];
-    private readonly List<int>[] _ordered;
+    private readonly OrderedNumbers[] _ordered;
     private readonly List<double>[] _scaled;
-    private readonly List<int> _ranking = [];
+    private readonly OrderedNumbers _ranking;
     private readonly List<int> _ended = [];
     private readonly List<int> _seen = [];
     private readonly Comparer<int> _byRank;
@@ -24,9 +25,10 @@ public sealed class StudyHistory
     {
         if (directions.IsDefaultOrEmpty) throw new ArgumentException("a study has at least one objective", nameof(directions));
         (Space, Directions) = (space, directions);
-        _ordered = [.. Enumerable.Range(0, space.Count).Select(_ => new List<int>())];
+        _ordered = [.. Enumerable.Range(0, space.Count).Select(i => new OrderedNumbers(Comparer<int>.Create((a, b) => Order(i, a, b))))];
         _scaled = [.. Enumerable.Range(0, space.Count).Select(_ => new List<double>())];
         _byRank = Comparer<int>.Create((a, b) => Compare(_trials[a], _trials[b]));
+        _ranking = new OrderedNumbers(_byRank);
     }
 
     public SearchSpace Space { get; }
@@ -37,10 +39,10 @@ public sealed class StudyHistory
     public IReadOnlyList<StudyTrial> Trials => _trials;
 
     /// <summary>
-    /// Numbers of those who are complete or pruned, the best first: feasible complete ones by their (first) value, pruned ones by how far they came
-    /// and the value there, infeasible ones by their violation (the order of Optuna's TPE); equal ones by number.
+    /// Numbers of those who are complete, pruned or paused, the best first: feasible complete ones by their (first) value, pruned and paused ones by how
+    /// far they came and the value there, infeasible ones by their violation (the order of Optuna's TPE); equal ones by number.
     /// </summary>
-    public ReadOnlySpan<int> Ranking => CollectionsMarshal.AsSpan(_ranking);
+    public ReadOnlySpan<int> Ranking => _ranking.AsSpan();
 
     /// <summary>Numbers of those who are complete, pruned or failed, in the order in which they have ended.</summary>
     public ReadOnlySpan<int> Ended => CollectionsMarshal.AsSpan(_ended);
@@ -55,7 +57,7 @@ public sealed class StudyHistory
     internal IComparer<int> ByRank => _byRank;
 
     /// <summary>Numbers of the trials that have a value of the parameter, the smallest value first, equal ones by number.</summary>
-    public ReadOnlySpan<int> Ordered(int parameter) => CollectionsMarshal.AsSpan(_ordered[parameter]);
+    public ReadOnlySpan<int> Ordered(int parameter) => _ordered[parameter].AsSpan();
 
     /// <summary>For each trial the parameter's value on its domain's own scale (logarithmic where the domain is; choices by index), or NaN.</summary>
     public ReadOnlySpan<double> Scaled(int parameter) => CollectionsMarshal.AsSpan(_scaled[parameter]);
@@ -80,22 +82,21 @@ public sealed class StudyHistory
             {
                 double value = trial.Parameters[i];
                 _scaled[i].Add(Space.Parameters[i].Domain is NumericDomain numbers ? numbers.ToScale(value) : value);
-                if (double.IsNaN(value)) continue;
-                int parameter = i;
-                Insert(_ordered[i], trial.Number, Comparer<int>.Create((a, b) => Order(parameter, a, b)));
+                if (!double.IsNaN(value)) _ordered[i].Add(trial.Number);
             }
         }
         else
         {
             var before = _trials[trial.Number];
-            if (before.State is TrialState.Complete or TrialState.Pruned or TrialState.Failed)
+            if (before.HasEnded)
                 throw new ArgumentException($"trial {trial.Number} has ended before ({before.State})", nameof(trial));
             if (!before.Parameters.SequenceEqual(trial.Parameters)) throw new ArgumentException($"trial {trial.Number} has got other parameters", nameof(trial));
+            // a paused trial that has gone on has another rank
+            if (before.IsRanked) _ranking.Remove(trial.Number);
             _trials[trial.Number] = trial;
         }
-        if (trial.State is TrialState.Complete or TrialState.Pruned or TrialState.Failed) _ended.Add(trial.Number);
-        if (!trial.IsInformative) return;
-        Insert(_ranking, trial.Number, _byRank);
+        if (trial.HasEnded) _ended.Add(trial.Number);
+        if (trial.IsRanked) _ranking.Add(trial.Number);
     }
 
     private int Order(int parameter, int a, int b)
@@ -126,11 +127,5 @@ public sealed class StudyHistory
         var last = trial.Reports[^1];
         double loss = Directions[0] == Direction.Maximize ? -last.Value : last.Value;
         return (-last.Step, double.IsNaN(loss) ? double.PositiveInfinity : loss);
-    }
-
-    private static void Insert(List<int> into, int number, IComparer<int> comparer)
-    {
-        int place = into.BinarySearch(number, comparer);
-        into.Insert(place < 0 ? ~place : place, number);
     }
 }

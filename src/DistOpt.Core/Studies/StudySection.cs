@@ -16,6 +16,15 @@ public enum TrialValue
     Last,
 }
 
+/// <summary>What trial schedulers and pruners count.</summary>
+public enum TrialResource
+{
+    Epochs,
+    Steps,
+    Samples,
+    Seconds,
+}
+
 /// <summary>Where an attempt at a trial runs.</summary>
 public enum TrialIsolation
 {
@@ -44,11 +53,14 @@ public sealed record StudySection
 
     [Description("Who chooses the parameters of trials")]
     [Plugin("samplers")]
-    public PluginSpec Sampler { get; init; } = new("tpe");
+    public PluginSpec Sampler { get; init; } = new("auto");
 
     [Description("Who divides the budget among trials: pauses, promotes and stops them at rungs")]
     [Plugin("trial-schedulers")]
     public PluginSpec TrialScheduler { get; init; } = new("fifo");
+
+    [Description("What the resources of trial_scheduler and the steps of pruner count: epochs, steps, samples or seconds (whole ones) of a trial's run")]
+    public TrialResource Resource { get; init; } = TrialResource.Epochs;
 
     [Description("Who ends trials early that fall behind others")]
     [Plugin("pruners")]

@@ -89,23 +89,6 @@ public sealed class StudySpace
         return Configuration(named.Select(e => (e.Key, (SpecNode)ToNode(e.Value), (int?)null)), path, partly);
     }
 
-    /// <summary>A configuration in which what has been given stays, and the rest is as suggested, or random where nothing is.</summary>
-    /// <param name="given">NaN where nothing is.</param>
-    /// <param name="suggested">A configuration.</param>
-    /// <param name="random">One of random values, for parameters that have a value only beside what is given.</param>
-    public double[] Complete(ReadOnlySpan<double> given, ReadOnlySpan<double> suggested, Func<int, double> random)
-    {
-        ArgumentNullException.ThrowIfNull(random);
-        double[] values = new double[Space.Count];
-        Array.Fill(values, double.NaN);
-        for (int i = 0; i < values.Length; i++)
-        {
-            if (!Space.IsActive(i, values)) continue;
-            values[i] = !double.IsNaN(given[i]) ? given[i] : !double.IsNaN(suggested[i]) ? suggested[i] : Space.Parameters[i].Domain.FromUnit(random(i));
-        }
-        return values;
-    }
-
     /// <summary>What a configuration sets in a training spec.</summary>
     internal IEnumerable<(string[] Path, SpecNode Value)> Settings(double[] values)
     {

@@ -21,6 +21,9 @@ public enum TrialState
 
     /// <summary>Ended without a value: it threw, diverged, or its attempts were used up.</summary>
     Failed,
+
+    /// <summary>Ended by a command, or since the study has ended: nothing can be learned from it.</summary>
+    Cancelled,
 }
 
 /// <summary>A value that a trial has reported on its way.</summary>
@@ -48,8 +51,14 @@ public sealed record StudyTrial
     /// <summary>Constraints of the study: at most 0 where the trial is feasible; empty where there are none.</summary>
     public ImmutableArray<double> Constraints { get; init; } = [];
 
+    /// <summary>Whether nothing more will become of it.</summary>
+    public bool HasEnded => State is TrialState.Complete or TrialState.Pruned or TrialState.Failed or TrialState.Cancelled;
+
     /// <summary>Whether it ended in a way that samplers learn from.</summary>
     public bool IsInformative => State is TrialState.Complete or TrialState.Pruned;
+
+    /// <summary>Whether it can be compared with others: informative, or paused at a rung whose value is known.</summary>
+    public bool IsRanked => IsInformative || (State == TrialState.Paused && !Reports.IsEmpty);
 
     /// <summary>By how much the constraints are missed, in all; 0 = feasible.</summary>
     public double Violation

@@ -74,6 +74,13 @@ public interface ITrialScheduler
     /// </summary>
     bool IsOrderIndependent { get; }
 
+    /// <summary>
+    /// Resource at which a report completes a trial; <see cref="long.MaxValue"/> = none does. Where <see cref="IsOrderIndependent"/>, reports below a
+    /// decision's <see cref="SlotDecision.Until"/> change nothing, and those from there on pause the trial, or complete it at this resource: what its
+    /// trial is told need not wait for those that are to be counted before it.
+    /// </summary>
+    long TrialEnd => long.MaxValue;
+
     /// <summary>Whether a trial may still be sent on, by itself or as another one, from its checkpoint at a resource; if not, it can be deleted.</summary>
     bool MayNeed(int trial, long resource) => false;
 

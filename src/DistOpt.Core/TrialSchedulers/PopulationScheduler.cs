@@ -39,6 +39,8 @@ public abstract class PopulationScheduler : ITrialScheduler
 
     public bool IsOrderIndependent => _options.Synchronous;
 
+    public long TrialEnd => _end;
+
     private protected StudyContext Context { get; }
 
     /// <summary>Whether further trials are to come before the population is whole.</summary>

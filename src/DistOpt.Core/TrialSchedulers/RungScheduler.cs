@@ -53,6 +53,8 @@ public abstract class RungScheduler : ITrialScheduler
     public ImmutableArray<RungStatus> Rungs =>
         [.. _brackets.SelectMany((rungs, b) => rungs.Select((rung, i) => new RungStatus(b, i, rung.Resource, rung.Entered, rung.Promoted)))];
 
+    public long TrialEnd => _brackets[0][^1].Resource;
+
     private Span<Place> Places => CollectionsMarshal.AsSpan(_places);
 
     public bool MayNeed(int trial, long resource) => _places[Known(trial)] is { Stage: not Stage.Ended } place && resource >= place.Resource;

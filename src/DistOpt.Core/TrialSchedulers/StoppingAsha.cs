@@ -33,6 +33,8 @@ public sealed class StoppingAsha : ITrialScheduler
 
     public bool IsOrderIndependent => false;
 
+    public long TrialEnd => _end;
+
     public ImmutableArray<RungStatus> Rungs => [.. _milestones.SelectMany((milestones, b) =>
         milestones.Select((resource, k) => new RungStatus(b, k, resource, _recorded[b][k].Count, _passed[b][k])))];
 

@@ -31,6 +31,42 @@ public sealed class StudyHistoryTests
         Assert.Equal(-3, _history.Loss(_history.Trials[1]));
     }
 
+    /// <summary>As one that was pruned there, until it has come farther.</summary>
+    [Fact]
+    public void A_paused_trial_is_ranked_by_where_it_stands()
+    {
+        Add(0, TrialState.Pruned, reports: [new(4, 5)]);
+        Add(1, TrialState.Paused, reports: [new(4, 6)]);
+        Add(2, TrialState.Paused, reports: [new(1, 9)]);
+        Add(3, TrialState.Paused);
+        Assert.Equal([1, 0, 2], _history.Ranking.ToArray());
+        Add(2, TrialState.Paused, reports: [new(16, 1)]);
+        Assert.Equal([2, 1, 0], _history.Ranking.ToArray());
+        Add(1, TrialState.Complete, 3);
+        Add(2, TrialState.Failed);
+        Assert.Equal([1, 0], _history.Ranking.ToArray());
+        Assert.Equal([0, 1, 2], _history.Ended.ToArray());
+    }
+
+    /// <summary>Many that come at once are merged, few are inserted: the order is the same.</summary>
+    [Fact]
+    public void The_order_does_not_depend_on_when_it_is_asked_for()
+    {
+        var often = new StudyHistory(s_space, Direction.Maximize);
+        for (int i = 0; i < 300; i++)
+        {
+            double x = i * 7919 % 1000 / 100.0;
+            var trial = new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [x, x >= 5 ? 1 + x / 2 : double.NaN], Values = [i * 31 % 17] };
+            often.Set(trial);
+            _history.Set(trial);
+            if (i % 3 == 0) Assert.Equal(i + 1, often.Ranking.Length + 0 * (often.Ordered(0).Length + often.Ordered(1).Length));
+        }
+        Assert.Equal(often.Ranking.ToArray(), _history.Ranking.ToArray());
+        Assert.Equal(often.Ordered(0).ToArray(), _history.Ordered(0).ToArray());
+        Assert.Equal(often.Ordered(1).ToArray(), _history.Ordered(1).ToArray());
+        Assert.Equal(_history.Trials.OrderByDescending(t => t.Values[0]).Select(t => t.Number), _history.Ranking.ToArray());
+    }
+
     [Fact]
     public void Each_parameters_values_are_in_order_and_on_their_scale_and_those_without_one_are_left_out()
     {

@@ -76,12 +76,12 @@ public sealed class StudySpaceTests
         Assert.Equal(0.001, s_spec.Enqueued[1][0]);
 
         double[] suggested = [0.01, 1, double.NaN, 0, 1, 128, double.NaN, double.NaN, 2, 1, 0];
-        double[] values = s_spec.Space.Complete(s_spec.Enqueued[0].AsSpan(), suggested, _ => 0.5);
+        double[] values = s_spec.Space.Space.Complete(s_spec.Enqueued[0].AsSpan(), suggested, _ => 0.5);
         Assert.Equal([0.01, 0, 0.5, double.NaN, 2, 64, 32, double.NaN, 2, 1, 0], values);
         Assert.Empty(s_spec.Space.Space.Check(values));
         // nothing is suggested for the momentum of sgd, so it is random
         double[] point = s_spec.Space.Configuration([new KeyValuePair<string, object?>("optimizer.kind", "sgd")], "", partly: true);
-        Assert.Equal([0.01, 0, 0.45, double.NaN, 1, 128], s_spec.Space.Complete(point, suggested, i => i == 2 ? 0.5 : 2)[..6]);
+        Assert.Equal([0.01, 0, 0.45, double.NaN, 1, 128], s_spec.Space.Space.Complete(point, suggested, i => i == 2 ? 0.5 : 2)[..6]);
     }
 
     /// <summary>A study goes on with a wider space: trials of before keep their values by name.</summary>

@@ -48,7 +48,7 @@ public sealed class StudySpecErrorTests
         "study.objectives[1].metric: is 'test.accuracy', but test data is measured once at the end and decides nothing; use validation or train")]
     [InlineData("{ sampler: random, objectives: [{ metric: train.loss }, { metric: train.loss }] }",
         "study.objectives[1].metric: is 'train.loss', which is an objective already; remove one of them")]
-    [InlineData("{ objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }", "study.sampler: is tpe, which is for one objective, but the study has 2")]
+    [InlineData("{ sampler: tpe, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }", "study.sampler: is tpe, which is for one objective, but the study has 2")]
     [InlineData("{ sampler: random, stop: { target: 1, patience: {} }, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
         "study.stop.target: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds",
         "study.stop.patience: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds")]
@@ -89,13 +89,49 @@ public sealed class StudySpecErrorTests
         "study.enqueue[8].training.epochs: is '3', but must be a number")]
     [InlineData("{ constraints: [{ parameters: training.epochs, at_least: 3 }], enqueue: [{ training.epochs: 2 }] }",
         "study.enqueue[0]: breaks the constraint on 'training.epochs'; change the point or the constraint")]
-    [InlineData("3", "study: is 3, but must be a mapping of fields: metric, direction, objectives, sampler, trial_scheduler, pruner, trials, parallel, value, repeats, "
+    [InlineData("3", "study: is 3, but must be a mapping of fields: metric, direction, objectives, sampler, trial_scheduler, resource, pruner, trials, parallel, value, repeats, "
         + "deterministic, seed, stop, constraints, enqueue, isolation, max_attempts, trial_timeout")]
     public void The_section_of_the_study_is_checked(string study, params string[] errors)
     {
         string samplers = string.Join(", ", Binder.Catalogs.Samplers.Entries.Select(e => e.Name));
         Assert.Equal(errors.Select(e => e.Replace("{samplers}", samplers, StringComparison.Ordinal)).Order(StringComparer.Ordinal),
             Assert.Throws<SpecException>(() => Parse($"study: {study}{Space}")).Violations.Select(v => $"{v.Path}: {v.Message}").Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>Those that take the length of a trial from the training spec, and those that a deterministic study cannot have.</summary>
+    [Theory]
+    [InlineData("{ trial_scheduler: asha, pruner: median, deterministic: true, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
+        "study.trial_scheduler: is asha, which ranks trials by one objective, but the study has 2; use fifo",
+        "study.pruner: is median, which judges trials by one objective, but the study has 2; use none",
+        "study.pruner: is median, which depends on the order of reports, but the study is deterministic; use threshold or none")]
+    [InlineData("{ trial_scheduler: asha, resource: steps }", "study.trial_scheduler.max_resource: is auto, but the length of a trial is not known; give it")]
+    [InlineData("{ trial_scheduler: { kind: asha, min_resource: 9 } }", "study.trial_scheduler.min_resource: is 9, but trials end at 7; give at most that")]
+    [InlineData("{ trial_scheduler: { kind: asha, variant: stopping }, deterministic: true }",
+        "study.trial_scheduler.variant: is stopping, which depends on the order of reports, but the study is deterministic; use promotion")]
+    [InlineData("{ trial_scheduler: { kind: pbt, population: 30, perturbation_interval: 2 }, trials: 20 }",
+        "study.trial_scheduler.population: is 30, but the study has 20 trials; give at most that")]
+    [InlineData("{ pruner: { kind: patient, wrapped: median }, deterministic: true, sampler: tpe }",
+        "study.pruner: is median, which depends on the order of reports, but the study is deterministic; use threshold or none")]
+    public void Trial_schedulers_and_pruners_that_cannot_be_used_for_the_study_say_so_with_the_rest(string study, params string[] errors)
+    {
+        const string space = "space: { model.dropout: { float: [0, 0.5] } }";
+        string[] found = Errors($"training: {{ epochs: 7 }}\n{space}\nstudy: {study}\n");
+        Assert.Equal(errors, found.Select(e => Regex.Replace(e, @" \(line \d+\)", "")));
+    }
+
+    /// <summary>Epochs that are searched give trials of several lengths.</summary>
+    [Fact]
+    public void The_length_of_a_trial_is_that_of_its_training_where_that_is_fixed()
+    {
+        Assert.Equal(7, LengthOf("resource: epochs", "training: { epochs: 7 }"));
+        Assert.Equal(5, LengthOf("resource: epochs", "training: { epochs: 7 }", "training.epochs: 5"));
+        Assert.Null(LengthOf("resource: epochs", "", "training.epochs: { int: [1, 5] }"));
+        Assert.Equal(300, LengthOf("resource: steps", "stop: { max_steps: 300 }"));
+        Assert.Null(LengthOf("resource: samples", "training: { epochs: 7 }"));
+        Assert.Equal(2, LengthOf("resource: seconds", "stop: { max_seconds: 1.5 }"));
+
+        static long? LengthOf(string study, string fields, string space = "model.dropout: { float: [0, 0.5] }") =>
+            StudyContext.Of(Parse($"{fields}\nspace:\n  {space}\nstudy: {{ metric: validation.loss, {study} }}\n")).TrialLength;
     }
 
     [Fact]

@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using DistOpt.Core.Pruners;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs.Yaml;
 using DistOpt.Core.Studies;
+using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Specs.Binding;
 
@@ -52,7 +54,7 @@ internal sealed class StudyBinder(SpecBinder binder)
             Enqueued = enqueued,
         };
         var spec = Fix(draft);
-        CheckRules(spec ?? draft);
+        CheckRules(spec ?? draft, isDraft: spec is null);
         _violations.ThrowIfAny();
         return spec!;
     }
@@ -187,13 +189,38 @@ internal sealed class StudyBinder(SpecBinder binder)
             : (long)((NumericDomain)parameter.Domain).Last);
     }
 
-    private void CheckRules(StudySpec spec)
+    private void CheckRules(StudySpec spec, bool isDraft)
     {
         foreach (var rule in StudySpecRules.All.Where(r => !r.Reads.Any(_violations.Touches)).ToList())
             foreach (var (path, message, line) in rule.Check(spec)) _violations.Add(path, message, line);
-        if (_violations.Touches("study.sampler")) return;
-        var sampler = binder.Catalogs.Samplers.Get(spec.Study.Sampler.Kind)(spec.Study.Sampler.Options!);
-        foreach (var (path, message, line) in sampler.Check(spec.Space.Space, spec.Study.Objectives.Length)) _violations.Add(path, message, line);
+        if (!_violations.Touches("study.sampler"))
+        {
+            var sampler = binder.Catalogs.Samplers.Get(spec.Study.Sampler.Kind)(spec.Study.Sampler.Options!);
+            Add(sampler.Check(spec.Space.Space, spec.Study.Objectives.Length));
+        }
+        // without a training spec the length of a trial is not known
+        if (isDraft) return;
+        var context = StudyContext.Of(spec);
+        if (!_violations.Touches("study.trial_scheduler")) CheckTrialScheduler(spec.Study.TrialScheduler, context);
+        if (!_violations.Touches("study.pruner")) CheckPruner(spec.Study.Pruner, context);
+    }
+
+    private void CheckTrialScheduler(PluginSpec plugin, StudyContext context)
+    {
+        if (plugin.Options is TrialSchedulerOptions options) Add(options.Check(context));
+        // one of a program that says so only when it is made
+        else Try(() => binder.Catalogs.TrialSchedulers.Get(plugin.Kind)(plugin.Options!, context));
+    }
+
+    private void CheckPruner(PluginSpec plugin, StudyContext context)
+    {
+        if (plugin.Options is PrunerOptions options) Add(options.Check(context));
+        else Try(() => binder.Catalogs.Pruners.Get(plugin.Kind)(plugin.Options!, context));
+    }
+
+    private void Add(IEnumerable<SpecViolation> violations)
+    {
+        foreach (var (path, message, line) in violations) _violations.Add(path, message, line);
     }
 
     private void Try(Action action)

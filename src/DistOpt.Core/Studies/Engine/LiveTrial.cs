@@ -1,0 +1,92 @@
+using System.Collections.Immutable;
+using DistOpt.Core.TrialSchedulers;
+
+namespace DistOpt.Core.Studies.Engine;
+
+/// <summary>Where a trial stands that has not ended.</summary>
+internal enum TrialPhase
+{
+    /// <summary>An attempt at it is under way.</summary>
+    Running,
+
+    /// <summary>To go on as soon as there is a slot.</summary>
+    Ready,
+
+    /// <summary>At a rung or an interval, until it is promoted.</summary>
+    Paused,
+
+    /// <summary>Of a deterministic study: over, until its turn.</summary>
+    Finished,
+}
+
+/// <summary>A trial that has not ended. Changed by <see cref="StudyLedger.Apply"/> alone.</summary>
+internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
+{
+    public int Number => number;
+
+    /// <summary>In force: those that it was started with, or those of its last exploit.</summary>
+    public ImmutableArray<double> Parameters { get; set; } = parameters;
+
+    public TrialPhase Phase { get; set; }
+
+    public long Until { get; set; }
+
+    public int Bracket { get; init; }
+
+    /// <summary>The latest attempt.</summary>
+    public AttemptId Attempt { get; set; }
+
+    /// <summary>Attempts that were lost and count.</summary>
+    public int Losses { get; set; }
+
+    /// <summary>Before its next attempt.</summary>
+    public double DelaySeconds { get; set; }
+
+    /// <summary>Of the attempts before the latest one.</summary>
+    public double SecondsBefore { get; set; }
+
+    /// <summary>That the latest attempt is known to have computed.</summary>
+    public double AttemptSeconds { get; set; }
+
+    public double Seconds => SecondsBefore + AttemptSeconds;
+
+    /// <summary>Of the last report that counted, in this run of the configuration; -1 = none.</summary>
+    public long Step { get; set; } = -1;
+
+    /// <summary>The first objective's, with the last report of the first run.</summary>
+    public Report? Last { get; set; }
+
+    /// <summary>What was said to the last report.</summary>
+    public ReportAction Told { get; set; }
+
+    /// <summary>Its newest checkpoint.</summary>
+    public TrialCheckpoint? Checkpoint { get; set; }
+
+    /// <summary>Another trial's that it goes on from, until it has written one of its own after that.</summary>
+    public TrialCheckpoint? Source { get; set; }
+
+    /// <summary>Whether the latest attempt began when <see cref="Source"/> was there already.</summary>
+    public bool IsFromSource { get; set; }
+
+    /// <summary>The attempt under way has still the state and parameters of before an exploit: it is to give up its slot, and counts no more.</summary>
+    public bool IsOutdated => Phase == TrialPhase.Running && Source is not null && !IsFromSource;
+
+    public bool IsSuspended { get; set; }
+
+    /// <summary>By a command that asked for its end.</summary>
+    public bool IsCancelled { get; set; }
+
+    /// <summary>Runs of its configuration that are complete.</summary>
+    public int Repeat { get; set; }
+
+    /// <summary>Sums over those runs.</summary>
+    public double[]? RunValues { get; set; }
+
+    public double[]? RunConstraints { get; set; }
+
+    /// <summary>Of a deterministic study: what it ends as.</summary>
+    public StudyEvent.Ended? Outcome { get; set; }
+
+    /// <summary>Whether a deterministic study can count it.</summary>
+    public bool HasOutcome => Phase is TrialPhase.Finished or TrialPhase.Paused;
+}

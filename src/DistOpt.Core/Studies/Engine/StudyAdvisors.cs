@@ -1,0 +1,199 @@
+using System.Collections.Immutable;
+using System.Runtime.InteropServices;
+using DistOpt.Core.Pruners;
+using DistOpt.Core.Randomness;
+using DistOpt.Core.Samplers;
+using DistOpt.Core.Specs;
+using DistOpt.Core.TrialSchedulers;
+
+namespace DistOpt.Core.Studies.Engine;
+
+/// <summary>
+/// Sampler, trial scheduler and pruners of a study. A question that they are asked is part of what they know; so the events of a journal ask them again
+/// (<see cref="Repeat"/>), in its order, and must find the same answers.
+/// </summary>
+internal sealed class StudyAdvisors
+{
+    /// <summary>How often a point that leaves something out is filled in, until it keeps to the constraints.</summary>
+    private const int Drawn = 10_000;
+
+    private readonly StudySetup _setup;
+    private readonly StudyContext _context;
+    private readonly ISampler _sampler;
+    private readonly ITrialScheduler _scheduler;
+    private readonly ObjectivePruners _pruners;
+    private readonly StudyHistory _history;
+
+    /// <summary>Of a deterministic study: what the sampler is not to know yet, in the order in which it was counted.</summary>
+    private readonly List<StudyTrial> _deferred = [];
+
+    /// <exception cref="SpecException">One of them cannot be used for the study.</exception>
+    public StudyAdvisors(StudySetup setup)
+    {
+        (_setup, _context) = (setup, setup.Context);
+        (_sampler, _scheduler, _pruners) = (setup.Sampler(), setup.TrialScheduler(_context), setup.Pruners(_context));
+        _history = new StudyHistory(_context.Space, _context.Directions);
+        StudyContext.Demand([.. _sampler.Check(_context.Space, _context.Directions.Length), .. OrderViolations()]);
+    }
+
+    public StudyHistory History => _history;
+
+    /// <summary>Resource at which the trial scheduler completes a trial.</summary>
+    public long TrialEnd => _scheduler.TrialEnd;
+
+    public ImmutableArray<RungStatus> Rungs => _scheduler.Rungs;
+
+    public bool MayNeed(TrialCheckpoint checkpoint) =>
+        _scheduler.NeedsCheckpoints && checkpoint.Repeat == 0 && _scheduler.MayNeed(checkpoint.Trial, checkpoint.Resource);
+
+    /// <summary>What the next decision is: a new trial where one may be started, a promotion, or nothing.</summary>
+    public SlotDecision Next(StudyLedger ledger)
+    {
+        bool mayStart = !(ledger.Next >= _context.Trials) && (ledger.Points > 0 || _sampler.HasMore(_history));
+        return _scheduler.Next(mayStart ? ledger.Next : null);
+    }
+
+    /// <summary>In a deterministic study suggestion n knows what has become of the trials 0..n-K, and of no other: asked for
+    /// before a suggestion, and at no other time.</summary>
+    public void Admit(StudyLedger ledger)
+    {
+        if (_deferred.Count == 0) return;
+        int most = ledger.Next - ledger.Parallel;
+        foreach (var trial in _deferred)
+            if (trial.Number <= most) _history.Set(trial);
+        _deferred.RemoveAll(t => t.Number <= most);
+    }
+
+    /// <summary>Whether the sampler has a configuration left.</summary>
+    public bool HasMore => _sampler.HasMore(_history);
+
+    public ImmutableArray<double> Suggest(int number)
+    {
+        double[] values = new double[_context.Space.Count];
+        _sampler.Suggest(_history, _context.Seed, number, values);
+        return ImmutableCollectionsMarshal.AsImmutableArray(values);
+    }
+
+    /// <summary>A point to try with what it leaves out filled in by the sampler; null = nothing that was drawn keeps to the constraints.</summary>
+    public ImmutableArray<double>? Complete(int number, ReadOnlySpan<double> point)
+    {
+        double[] suggested = new double[_context.Space.Count];
+        for (int attempt = 0; attempt < Drawn; attempt++)
+        {
+            bool isFilled = false;
+            if (attempt == 0 && _sampler.HasMore(_history)) _sampler.Suggest(_history, _context.Seed, number, suggested);
+            else Array.Fill(suggested, double.NaN);
+            double[] values = _context.Space.Complete(point, suggested, i =>
+            {
+                isFilled = true;
+                return new CounterRandom(_context.Seed, RandomPurpose.Search, number, attempt, i).NextDouble();
+            });
+            if (ParameterConstraint.Hold(_setup.Constraints, values)) return ImmutableCollectionsMarshal.AsImmutableArray(values);
+            // nothing of it was drawn
+            if (attempt > 0 && !isFilled) return null;
+        }
+        return null;
+    }
+
+    /// <summary>What becomes of a trial by its report: of the trial scheduler and the pruner the one that ends it has its way.</summary>
+    public ReportAction Judge(LiveTrial trial, long step, ImmutableArray<double> values)
+    {
+        // those that follow the first run only make its values more exact
+        if (trial.Repeat > 0) return step >= TrialEnd ? ReportAction.Complete : ReportAction.Continue;
+        var action = _context.IsDeterministic ? AtOnce(trial, step) : _scheduler.Report(trial.Number, step, values[0]);
+        _pruners.Report(trial.Number, step, values.AsSpan());
+        return action is not (ReportAction.Prune or ReportAction.Complete) && _pruners.ShouldPrune(trial.Number) ? ReportAction.Prune : action;
+    }
+
+    /// <summary>Asks what a journal says was asked.</summary>
+    /// <exception cref="InvalidOperationException">The answer is another one.</exception>
+    public void Repeat(StudyEvent e, StudyLedger ledger)
+    {
+        switch (e)
+        {
+            case StudyEvent.Started started:
+                Admit(ledger);
+                var start = _scheduler.Next(started.Trial);
+                Demand(start.Action == SlotAction.Start && (start.Until, start.Bracket) == (started.Until, started.Bracket), e, start);
+                break;
+            case StudyEvent.Promoted promoted:
+                var decision = _scheduler.Next(null);
+                Demand(decision.Action == SlotAction.Promote && (decision.Trial, decision.Until) == (promoted.Trial, promoted.Until)
+                    && AreEqual(decision.Exploit, promoted.Exploit), e, decision);
+                break;
+            case StudyEvent.Reported reported when ledger.Find(reported.Trial) is { } trial:
+                var action = Judge(trial, reported.Step, reported.Values);
+                Demand(action == reported.Action, e, action);
+                break;
+        }
+    }
+
+    /// <summary>Tells them what an event says; before the ledger changes by it.</summary>
+    public void Follow(StudyEvent e, StudyLedger ledger)
+    {
+        switch (e)
+        {
+            case StudyEvent.Started started:
+                _history.Set(new StudyTrial { Number = started.Trial, State = TrialState.Running, Parameters = started.Parameters });
+                _scheduler.Begin(started.Trial, started.Parameters);
+                break;
+            case StudyEvent.Released released when !_context.IsDeterministic && ledger.Find(released.Trial) is { Told: ReportAction.Pause } trial:
+                Learn(trial, TrialState.Paused, [], []);
+                break;
+            case StudyEvent.Taken taken when ledger.Find(taken.Trial) is { Last: { } last } trial:
+                _scheduler.Report(trial.Number, last.Step, last.Value);
+                Learn(trial, TrialState.Paused, [], []);
+                break;
+            case StudyEvent.Ended ended when ledger.Find(ended.Trial) is { } trial:
+                End(ended, trial);
+                break;
+        }
+    }
+
+    private void End(StudyEvent.Ended ended, LiveTrial trial)
+    {
+        if (_context.IsDeterministic && ended.State == TrialState.Complete && trial.Last is { } last && last.Step >= TrialEnd)
+            _scheduler.Report(trial.Number, last.Step, last.Value);
+        // to them a trial that was cancelled is one without a value
+        var state = ended.State == TrialState.Cancelled ? TrialState.Failed : ended.State;
+        _scheduler.End(ended.Trial, state);
+        _pruners.End(ended.Trial, state, ended.Values.AsSpan());
+        Learn(trial, ended.State, ended.Values, ended.Constraints);
+    }
+
+    /// <summary>The sampler gets to know what has become of a trial, with the parameters that it had chosen; in a deterministic study later.</summary>
+    private void Learn(LiveTrial trial, TrialState state, ImmutableArray<double> values, ImmutableArray<double> constraints)
+    {
+        var learned = _history.Trials[trial.Number] with
+        {
+            State = state,
+            Values = values,
+            Constraints = constraints,
+            // of the others nothing is asked of their way
+            Reports = state is TrialState.Paused or TrialState.Pruned && trial.Last is { } last ? [last] : [],
+        };
+        if (_context.IsDeterministic) _deferred.Add(learned);
+        else _history.Set(learned);
+    }
+
+    /// <summary>What the trial scheduler will say when it is the trial's turn.</summary>
+    private ReportAction AtOnce(LiveTrial trial, long step) =>
+        step >= TrialEnd ? ReportAction.Complete : step >= trial.Until ? ReportAction.Pause : ReportAction.Continue;
+
+    private IEnumerable<SpecViolation> OrderViolations()
+    {
+        if (!_context.IsDeterministic) yield break;
+        const string but = "depends on the order of reports, but the study is deterministic";
+        if (!_scheduler.IsOrderIndependent) yield return new(TrialSchedulerOptions.Path, $"{but}; use fifo or asha");
+        if (!_pruners.IsOrderIndependent) yield return new(PrunerOptions.Path, $"{but}; use threshold or none");
+    }
+
+    private static bool AreEqual(Exploit? a, Exploit? b) =>
+        a is null || b is null ? a == b : (a.Donor, a.Resource) == (b.Donor, b.Resource) && a.Parameters.SequenceEqual(b.Parameters);
+
+    private static void Demand(bool isSame, StudyEvent e, object answer)
+    {
+        if (isSame) return;
+        throw new InvalidOperationException($"the journal has {e}, but the answer is now {answer}: it is of another trial scheduler, pruner or version");
+    }
+}

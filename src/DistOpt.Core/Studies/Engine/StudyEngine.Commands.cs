@@ -1,0 +1,91 @@
+using System.Collections.Immutable;
+
+namespace DistOpt.Core.Studies.Engine;
+
+/// <summary>What users ask for. A command whose idempotency key was used for the same before does nothing.</summary>
+public sealed partial class StudyEngine
+{
+    /// <summary>
+    /// Pauses the study, or a trial: no attempt begins, and those under way are told to write a checkpoint and end with their next report. A trial that
+    /// goes on later has lost nothing, and no attempt of its own.
+    /// </summary>
+    /// <param name="key">Idempotency key; null = none.</param>
+    /// <param name="trial">Its number; null = the study.</param>
+    public CommandAnswer Pause(string? key, int? trial = null) => Suspend(key, trial, true);
+
+    /// <summary>Goes on with what was paused.</summary>
+    /// <inheritdoc cref="Pause"/>
+    public CommandAnswer Resume(string? key, int? trial = null) => Suspend(key, trial, false);
+
+    /// <summary>Ends the study, or a trial. Attempts under way have nothing more to say.</summary>
+    /// <inheritdoc cref="Pause"/>
+    public CommandAnswer Cancel(string? key, int? trial = null)
+    {
+        var answer = Carry(new StudyEvent.CancelRequested(key, trial), Missing(trial));
+        if (answer is not { IsRepeat: false, Refusal: null }) return answer;
+        if (trial is not { } number) EndStudy(StudyStopReason.Cancelled);
+        else CancelTrial(number);
+        return answer;
+    }
+
+    /// <summary>A point to try before others are suggested, after those that were there.</summary>
+    /// <param name="key">Idempotency key; null = none.</param>
+    /// <param name="point">One for each parameter; NaN where it has no value or is left to the sampler.</param>
+    public CommandAnswer Enqueue(string? key, ImmutableArray<double> point) => Carry(new StudyEvent.Enqueued(key, point), Wrong(point));
+
+    /// <summary>How many trials run at a time; those that run are not ended for it.</summary>
+    /// <param name="key">Idempotency key; null = none.</param>
+    /// <param name="parallel">At least 1.</param>
+    /// <param name="fromTrial">Deterministic: the number of the next trial from which on it holds; null = of the one that is next now.</param>
+    public CommandAnswer SetParallel(string? key, int parallel, int? fromTrial = null)
+    {
+        int from = IsDeterministic ? Math.Max(_ledger.Next, fromTrial ?? 0) : _ledger.Next;
+        return Carry(new StudyEvent.ParallelSet(key, parallel, from), parallel < 1 ? $"parallel is {parallel}, but must be at least 1" : null);
+    }
+
+    /// <summary>So long has the study gone on: journaled at most once a second, and it may end by it.</summary>
+    /// <param name="seconds">Since the last call.</param>
+    public void Pass(double seconds)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(seconds);
+        _passed += seconds;
+        if (_ledger.End is not null || (_passed < 1 && !(_ledger.Seconds + _passed >= _setup.Stop.MaxSeconds))) return;
+        Commit(new StudyEvent.TimePassed(_ledger.Seconds + _passed));
+        _passed = 0;
+        if (DueStop() is { } due) EndStudy(due);
+    }
+
+    private CommandAnswer Suspend(string? key, int? trial, bool isSuspended) =>
+        Carry(new StudyEvent.SuspensionSet(key, trial, isSuspended), Missing(trial));
+
+    private CommandAnswer Carry(StudyEvent.Command command, string? refusal)
+    {
+        string name = CommandKeys.NameOf(command);
+        if (command.Key is { } key && _ledger.Keys.Find(key) is { } use)
+            return use == name ? new(IsRepeat: true) : new(Refusal: $"key '{key}' was used for another command, '{use}'");
+        if (refusal is null && _ledger.End is { } end) refusal = $"the study has ended ({end})";
+        if (refusal is not null) return new(Refusal: refusal);
+        Commit(command);
+        return new();
+    }
+
+    private string? Missing(int? trial) => trial is not { } number || _ledger.Find(number) is { Phase: not TrialPhase.Finished } ? null
+        : number >= 0 && number < _ledger.Next ? $"trial {number} has ended" : $"there is no trial {number}; there are {_ledger.Next}";
+
+    private string? Wrong(ImmutableArray<double> point)
+    {
+        var space = _setup.Context.Space;
+        if (point.Length != space.Count) return $"the point has {point.Length} values for {space.Count} parameters";
+        for (int i = 0; i < point.Length; i++)
+        {
+            if (double.IsNaN(point[i])) continue;
+            if (!space.IsActive(i, point.AsSpan())) return $"the point has a value of {space.Parameters[i].Name}, which has none beside the others";
+            if (!space.Parameters[i].Domain.Contains(point[i]))
+                return FormattableString.Invariant($"the point has {point[i]} as {space.Parameters[i].Name}, which is not in its domain");
+        }
+        return _setup.Constraints.FirstOrDefault(c => !c.Holds(point.AsSpan())) is { } broken ? $"the point breaks the constraint on '{broken.Text}'" : null;
+    }
+
+    private void CancelTrial(int number) => Finish(new StudyEvent.Ended(
+        number, TrialState.Cancelled, TrialEndCause.Cancelled, [], [], null, _ledger.Find(number)!.AttemptSeconds));
+}

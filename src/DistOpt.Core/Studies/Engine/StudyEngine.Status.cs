@@ -1,0 +1,70 @@
+namespace DistOpt.Core.Studies.Engine;
+
+/// <summary>What is to be seen and to be kept.</summary>
+public sealed partial class StudyEngine
+{
+    /// <summary>The trials that samplers know, with what they know of them.</summary>
+    public StudyHistory History => _advisors.History;
+
+    /// <summary>Checkpoints that are known to exist.</summary>
+    public IReadOnlyCollection<TrialCheckpoint> Checkpoints => _ledger.Checkpoints;
+
+    /// <summary>Where the study stands. O(trials that have not ended).</summary>
+    public StudyStatus Status()
+    {
+        var results = _ledger.Results;
+        int waiting = 0, running = 0, paused = 0;
+        foreach (var trial in _ledger.Live)
+        {
+            if (trial.Phase == TrialPhase.Ready) waiting++;
+            else if (trial.Phase == TrialPhase.Paused) paused++;
+            else running++;
+        }
+        return new StudyStatus
+        {
+            Counts = new(waiting, running, paused, results[TrialState.Complete], results[TrialState.Pruned], results[TrialState.Failed],
+                results[TrialState.Cancelled]),
+            Started = _ledger.Next,
+            Trials = _setup.Context.Trials,
+            Parallel = _ledger.Parallel,
+            Enqueued = _ledger.Points,
+            Refused = _ledger.Refused.Count,
+            RefusedLast = _ledger.Refused.Last,
+            Best = results.Best,
+            Front = results.Front,
+            Live = [.. _ledger.Live.Where(t => t.Phase != TrialPhase.Paused).Select(StatusOf)],
+            Rungs = _advisors.Rungs,
+            Wait = _ledger.End is null ? _waits?.Wait : null,
+            WaitsFor = _ledger.End is null ? _waits?.For : null,
+            IsSuspended = _ledger.IsSuspended,
+            Seconds = _ledger.Seconds + _passed,
+            Sessions = _ledger.Session,
+            End = _ledger.End,
+        };
+    }
+
+    /// <summary>
+    /// Checkpoints that nobody can go on from any more: neither their trial, nor one that has copied it, nor any that the trial scheduler may still send
+    /// on. To be deleted, and told with <see cref="Deleted"/>. O(checkpoints that there are).
+    /// </summary>
+    public IReadOnlyList<TrialCheckpoint> Superfluous()
+    {
+        var needed = new HashSet<TrialCheckpoint>();
+        foreach (var trial in _ledger.Live)
+        {
+            if (trial.Checkpoint is { } own) needed.Add(own);
+            if (trial.Source is { } source) needed.Add(source);
+        }
+        return [.. _ledger.Checkpoints.Where(c => !needed.Contains(c) && (_ledger.End is not null || !_advisors.MayNeed(c)))];
+    }
+
+    /// <summary>A checkpoint is gone from the disk.</summary>
+    public void Deleted(TrialCheckpoint checkpoint)
+    {
+        if (_ledger.Has(checkpoint)) Commit(new StudyEvent.CheckpointDeleted(checkpoint));
+    }
+
+    private static LiveTrialStatus StatusOf(LiveTrial trial) => new(trial.Number,
+        trial.Phase switch { TrialPhase.Ready => TrialState.Waiting, TrialPhase.Paused => TrialState.Paused, _ => TrialState.Running },
+        trial.Attempt.Attempt, trial.Losses, trial.Parameters, trial.Bracket, trial.Repeat, trial.Last, trial.Until, trial.Seconds, trial.IsSuspended);
+}

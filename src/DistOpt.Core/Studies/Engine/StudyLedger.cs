@@ -1,0 +1,291 @@
+using System.Collections.Immutable;
+using DistOpt.Core.TrialSchedulers;
+
+namespace DistOpt.Core.Studies.Engine;
+
+/// <summary>
+/// Where a study stands: what its events add up to. The same events give the same ledger, and nothing else changes it. What it keeps of a trial that has
+/// ended is in the samplers' history alone.
+/// </summary>
+internal sealed class StudyLedger
+{
+    private readonly StudySetup _setup;
+    private readonly SortedDictionary<int, LiveTrial> _live = [];
+    private readonly LinkedList<LiveTrial> _ready = new();
+    private readonly Queue<ImmutableArray<double>> _points;
+    private readonly List<(int FromTrial, int Parallel)> _parallel;
+    private readonly SortedSet<TrialCheckpoint> _checkpoints = [];
+
+    public StudyLedger(StudySetup setup)
+    {
+        _setup = setup;
+        _points = new(setup.Enqueued);
+        _parallel = [(0, setup.Parallel)];
+        Results = new StudyResults(setup.Context.Directions, setup.Stop);
+        Keys = new CommandKeys(setup.CommandKeysKept);
+        FollowParallel();
+    }
+
+    /// <summary>Trials that have not ended, by number.</summary>
+    public IReadOnlyCollection<LiveTrial> Live => _live.Values;
+
+    /// <summary>Those that wait for a slot, the first to get one first.</summary>
+    public IEnumerable<LiveTrial> Ready => _ready;
+
+    /// <summary>The point to try next.</summary>
+    public ImmutableArray<double>? NextPoint => _points.TryPeek(out var point) ? point : null;
+
+    public int Points => _points.Count;
+
+    /// <summary>Points that were left out, and why the last one.</summary>
+    public (int Count, string? Last) Refused { get; private set; }
+
+    public IReadOnlyCollection<TrialCheckpoint> Checkpoints => _checkpoints;
+
+    public StudyResults Results { get; }
+
+    public CommandKeys Keys { get; }
+
+    public TrialTurns Turns { get; } = new();
+
+    /// <summary>The number of the next trial.</summary>
+    public int Next { get; private set; }
+
+    /// <summary>Attempts under way.</summary>
+    public int Running { get; private set; }
+
+    /// <summary>Slots that are taken or spoken for.</summary>
+    public int Held => _ready.Count == 0 ? Running : Running + _ready.Count(t => !t.IsSuspended);
+
+    /// <summary>Trials that may run at a time; a deterministic study takes the next value up at a trial number.</summary>
+    public int Parallel { get; private set; }
+
+    public bool IsSuspended { get; private set; }
+
+    public bool IsCancelled { get; private set; }
+
+    public double Seconds { get; private set; }
+
+    public int Session { get; private set; }
+
+    public StudyStopReason? End { get; private set; }
+
+    /// <summary>A trial that has not ended.</summary>
+    public LiveTrial? Find(int trial) => _live.GetValueOrDefault(trial);
+
+    /// <summary>Whether there is this checkpoint.</summary>
+    public bool Has(TrialCheckpoint checkpoint) => _checkpoints.Contains(checkpoint);
+
+    /// <exception cref="ArgumentException">An event that does not follow from those before it.</exception>
+    public void Apply(StudyEvent e)
+    {
+        switch (e)
+        {
+            case StudyEvent.Started started:
+                Start(started);
+                break;
+            case StudyEvent.AttemptBegun begun:
+                Begin(Known(begun.Trial), begun.Attempt);
+                break;
+            case StudyEvent.Reported reported:
+                Report(Known(reported.Trial), reported);
+                break;
+            case StudyEvent.CheckpointWritten { Checkpoint: var written }:
+                Add(Known(written.Trial), written);
+                break;
+            case StudyEvent.CheckpointDeleted { Checkpoint: var deleted }:
+                _checkpoints.Remove(deleted);
+                break;
+            case StudyEvent.Released released:
+                Release(Known(released.Trial), released);
+                break;
+            case StudyEvent.Taken taken:
+                Turns.Take(taken.Trial);
+                break;
+            case StudyEvent.Promoted promoted:
+                Promote(Known(promoted.Trial), promoted);
+                break;
+            case StudyEvent.AttemptLost lost:
+                Lose(Known(lost.Trial), lost);
+                break;
+            case StudyEvent.RunCompleted completed:
+                CompleteRun(Known(completed.Trial), completed);
+                break;
+            case StudyEvent.Finished { Outcome: var outcome }:
+                Finish(Known(outcome.Trial), outcome);
+                break;
+            case StudyEvent.Ended ended:
+                EndTrial(Known(ended.Trial), ended);
+                break;
+            case StudyEvent.Command command:
+                Carry(command);
+                break;
+            case StudyEvent.PointRefused refused:
+                _points.Dequeue();
+                Refused = (Refused.Count + 1, refused.Error);
+                break;
+            case StudyEvent.TimePassed passed:
+                Seconds = Math.Max(Seconds, passed.Seconds);
+                break;
+            case StudyEvent.Reopened reopened:
+                Session = reopened.Session;
+                break;
+            case StudyEvent.StudyEnded ended:
+                End = ended.Reason;
+                break;
+            default:
+                throw new ArgumentException($"{e.GetType()} is no event of a study", nameof(e));
+        }
+    }
+
+    private LiveTrial Known(int trial) => Find(trial) ?? throw new ArgumentException($"trial {trial} is not among those that have not ended", nameof(trial));
+
+    private void Start(StudyEvent.Started started)
+    {
+        if (started.Trial != Next) throw new ArgumentException($"trial {started.Trial} is not the next one, {Next}", nameof(started));
+        var trial = new LiveTrial(started.Trial, started.Parameters) { Until = started.Until, Bracket = started.Bracket };
+        _live.Add(trial.Number, trial);
+        Next++;
+        if (started.IsEnqueued) _points.Dequeue();
+        trial.Attempt = new AttemptId(trial.Number, 1, Session);
+        Running++;
+        if (_setup.Context.IsDeterministic) Turns.Begin(trial.Number, Length(0, started.Until));
+        FollowParallel();
+    }
+
+    private void Begin(LiveTrial trial, int attempt)
+    {
+        _ready.Remove(trial);
+        (trial.Phase, trial.Attempt, trial.DelaySeconds) = (TrialPhase.Running, new AttemptId(trial.Number, attempt, Session), 0);
+        trial.IsFromSource = trial.Source is not null;
+        Running++;
+    }
+
+    private static void Report(LiveTrial trial, StudyEvent.Reported reported)
+    {
+        (trial.Step, trial.Told, trial.AttemptSeconds) = (reported.Step, reported.Action, Math.Max(trial.AttemptSeconds, reported.Seconds));
+        if (trial.Repeat == 0) trial.Last = new Report(reported.Step, reported.Values[0]);
+    }
+
+    private void Add(LiveTrial trial, TrialCheckpoint checkpoint)
+    {
+        _checkpoints.Add(checkpoint);
+        trial.Checkpoint = checkpoint;
+        if (trial.IsFromSource) (trial.Source, trial.IsFromSource) = (null, false);
+    }
+
+    private void Release(LiveTrial trial, StudyEvent.Released released)
+    {
+        Add(trial, new TrialCheckpoint(trial.Number, released.Resource, trial.Repeat));
+        StopAttempt(trial, released.Seconds);
+        if (trial.Told == ReportAction.Pause) trial.Phase = TrialPhase.Paused;
+        else MakeReady(trial);
+    }
+
+    private void Promote(LiveTrial trial, StudyEvent.Promoted promoted)
+    {
+        long from = trial.Step;
+        if (promoted.Exploit is { } exploit)
+        {
+            (trial.Parameters, trial.Step, from) = (exploit.Parameters, exploit.Resource, exploit.Resource);
+            (trial.Source, trial.IsFromSource) = (new TrialCheckpoint(exploit.Donor, exploit.Resource), false);
+        }
+        (trial.Until, trial.Told) = (promoted.Until, ReportAction.Continue);
+        if (trial.Phase == TrialPhase.Paused) MakeReady(trial);
+        if (_setup.Context.IsDeterministic) Turns.Begin(trial.Number, Length(from, promoted.Until));
+    }
+
+    private void Lose(LiveTrial trial, StudyEvent.AttemptLost lost)
+    {
+        StopAttempt(trial, lost.Seconds);
+        trial.DelaySeconds = lost.DelaySeconds;
+        if (lost.IsCounted) trial.Losses++;
+        MakeReady(trial);
+    }
+
+    private void CompleteRun(LiveTrial trial, StudyEvent.RunCompleted completed)
+    {
+        StopAttempt(trial, completed.Seconds);
+        trial.RunValues = Sum(trial.RunValues, completed.Values);
+        trial.RunConstraints = Sum(trial.RunConstraints, completed.Constraints);
+        (trial.Step, trial.Told, trial.Until, trial.Checkpoint, trial.Source) = (-1, ReportAction.Continue, long.MaxValue, null, null);
+        trial.Repeat++;
+        trial.Phase = TrialPhase.Ready;
+        // it has a slot already
+        _ready.AddFirst(trial);
+    }
+
+    private void Finish(LiveTrial trial, StudyEvent.Ended outcome)
+    {
+        StopAttempt(trial, outcome.Seconds);
+        _ready.Remove(trial);
+        (trial.Phase, trial.Outcome) = (TrialPhase.Finished, outcome);
+    }
+
+    private void EndTrial(LiveTrial trial, StudyEvent.Ended ended)
+    {
+        StopAttempt(trial, ended.Seconds);
+        _ready.Remove(trial);
+        Turns.Take(trial.Number);
+        _live.Remove(trial.Number);
+        Results.Add(ended, trial.Parameters);
+    }
+
+    private void Carry(StudyEvent.Command command)
+    {
+        Keys.Add(command);
+        switch (command)
+        {
+            case StudyEvent.Enqueued enqueued:
+                _points.Enqueue(enqueued.Point);
+                break;
+            case StudyEvent.ParallelSet set:
+                int place = _parallel.FindLastIndex(p => p.FromTrial <= set.FromTrial);
+                _parallel.Insert(place + 1, (set.FromTrial, set.Parallel));
+                FollowParallel();
+                break;
+            case StudyEvent.SuspensionSet { Trial: { } trial } set:
+                Known(trial).IsSuspended = set.IsSuspended;
+                break;
+            case StudyEvent.SuspensionSet set:
+                IsSuspended = set.IsSuspended;
+                break;
+            case StudyEvent.CancelRequested { Trial: { } trial }:
+                Known(trial).IsCancelled = true;
+                break;
+            case StudyEvent.CancelRequested:
+                IsCancelled = true;
+                break;
+        }
+    }
+
+    private void StopAttempt(LiveTrial trial, double seconds)
+    {
+        if (trial.Phase != TrialPhase.Running) return;
+        Running--;
+        trial.SecondsBefore += Math.Max(trial.AttemptSeconds, seconds);
+        trial.AttemptSeconds = 0;
+    }
+
+    private void MakeReady(LiveTrial trial)
+    {
+        trial.Phase = TrialPhase.Ready;
+        _ready.AddLast(trial);
+    }
+
+    /// <summary>The last value that holds for the next trial.</summary>
+    private void FollowParallel()
+    {
+        while (_parallel.Count > 1 && _parallel[1].FromTrial <= Next) _parallel.RemoveAt(0);
+        Parallel = _parallel[0].Parallel;
+    }
+
+    private static double Length(long from, long until) => until == long.MaxValue ? 1 : until - Math.Max(0, from);
+
+    private static double[] Sum(double[]? sums, ImmutableArray<double> values)
+    {
+        sums ??= new double[values.Length];
+        for (int i = 0; i < sums.Length; i++) sums[i] += values[i];
+        return sums;
+    }
+}

@@ -1,0 +1,62 @@
+using System.Collections.Immutable;
+using DistOpt.Core.MultiObjective;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Core.Studies.Engine;
+
+/// <summary>A complete trial.</summary>
+/// <param name="Number">Its number.</param>
+/// <param name="Parameters">With which it ended; NaN where one has no value.</param>
+/// <param name="Values">One for each objective.</param>
+public sealed record TrialResult(int Number, ImmutableArray<double> Parameters, ImmutableArray<double> Values);
+
+/// <summary>What the trials that have ended add up to. Of equal values that of the lowest number is the best, in whatever order they end.</summary>
+internal sealed class StudyResults(ImmutableArray<Direction> directions, StudyStopSection stop)
+{
+    private readonly int[] _counts = new int[Enum.GetValues<TrialState>().Length];
+    private readonly List<(TrialResult Result, double[] Losses)> _front = [];
+    private double _improvedTo = double.PositiveInfinity;
+    private int _withoutImprovement;
+
+    public int this[TrialState state] => _counts[(int)state];
+
+    /// <summary>The feasible trial with the best value; null while there is none, and with several objectives.</summary>
+    public TrialResult? Best => directions.Length == 1 && _front.Count > 0 ? _front[0].Result : null;
+
+    /// <summary>The feasible trials that no other one dominates, by number; with one objective the best one.</summary>
+    public ImmutableArray<TrialResult> Front => [.. _front.Select(f => f.Result).OrderBy(r => r.Number)];
+
+    /// <summary>What ends the study by its results.</summary>
+    public StudyStopReason? Stop { get; private set; }
+
+    public void Add(StudyEvent.Ended end, ImmutableArray<double> parameters)
+    {
+        _counts[(int)end.State]++;
+        bool isFeasible = end.State == TrialState.Complete && !end.Constraints.Any(c => c > 0);
+        if (isFeasible) Offer(new TrialResult(end.Trial, parameters, end.Values));
+        if (directions.Length > 1 || end.State is not (TrialState.Complete or TrialState.Pruned)) return;
+        double loss = isFeasible ? Loss(end.Values[0], 0) : double.PositiveInfinity;
+        if (stop.Target is { } target && isFeasible && loss <= Loss(target, 0)) Stop ??= StudyStopReason.Target;
+        if (stop.Patience is not { } patience) return;
+        if (loss < _improvedTo - patience.MinDelta) (_improvedTo, _withoutImprovement) = (loss, 0);
+        else _withoutImprovement++;
+        if (_withoutImprovement >= patience.Trials) Stop ??= StudyStopReason.Patience;
+    }
+
+    private double Loss(double value, int objective) => directions[objective] == Direction.Maximize ? -value : value;
+
+    private void Offer(TrialResult result)
+    {
+        if (directions.Length == 1 && _front.Count > 0)
+        {
+            double loss = Loss(result.Values[0], 0), best = _front[0].Losses[0];
+            if (loss < best || (loss == best && result.Number < _front[0].Result.Number)) _front[0] = (result, [loss]);
+            return;
+        }
+        double[] losses = [.. result.Values.Select(Loss)];
+        foreach (var (_, other) in _front)
+            if (Domination.Dominates(other, losses)) return;
+        _front.RemoveAll(f => Domination.Dominates(losses, f.Losses));
+        _front.Add((result, losses));
+    }
+}

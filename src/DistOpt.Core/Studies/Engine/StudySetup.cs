@@ -1,0 +1,85 @@
+using System.Collections.Immutable;
+using DistOpt.Core.Pruners;
+using DistOpt.Core.Samplers;
+using DistOpt.Core.Specs;
+using DistOpt.Core.TrialSchedulers;
+
+namespace DistOpt.Core.Studies.Engine;
+
+/// <summary>How long to wait before another attempt at a trial: twice as long each time. Of every trial by itself.</summary>
+/// <param name="FirstSeconds">After the first loss.</param>
+/// <param name="MostSeconds">At most.</param>
+public sealed record RetryBackoff(double FirstSeconds = 1, double MostSeconds = 60)
+{
+    /// <param name="losses">Attempts that were lost, at least 1.</param>
+    public double Seconds(int losses) => Math.Min(MostSeconds, FirstSeconds * Math.Pow(2, losses - 1));
+}
+
+/// <summary>What a <see cref="StudyEngine"/> is made of. Samplers, trial schedulers and pruners are made anew with every engine.</summary>
+public sealed record StudySetup
+{
+    /// <summary>Space, objectives, seed, number of trials, and whether the study is deterministic.</summary>
+    public required StudyContext Context { get; init; }
+
+    /// <summary>Makes the sampler, which keeps to <see cref="Constraints"/>.</summary>
+    public required Func<ISampler> Sampler { get; init; }
+
+    /// <summary>Makes the trial scheduler.</summary>
+    public Func<StudyContext, ITrialScheduler> TrialScheduler { get; init; } = _ => new Fifo();
+
+    /// <summary>Makes the pruners.</summary>
+    public Func<StudyContext, ObjectivePruners> Pruners { get; init; } = context => new((_, _) => new NoPruner(), new NoPrunerOptions(), context);
+
+    /// <summary>Constraints on parameters, which points to try first keep to as well.</summary>
+    public ImmutableArray<ParameterConstraint> Constraints { get; init; } = [];
+
+    /// <summary>Points to try first; NaN where a parameter has no value or is left to the sampler.</summary>
+    public ImmutableArray<ImmutableArray<double>> Enqueued { get; init; } = [];
+
+    /// <summary>Trials that run at a time.</summary>
+    public int Parallel { get; init; } = 1;
+
+    /// <summary>Runs of a configuration.</summary>
+    public int Repeats { get; init; } = 1;
+
+    /// <summary>What ends the study before its trials are done.</summary>
+    public StudyStopSection Stop { get; init; } = new();
+
+    /// <summary>Attempts of a trial that may be lost before it has failed.</summary>
+    public int MaxAttempts { get; init; } = 3;
+
+    /// <summary>Seconds that a trial may compute, over all its attempts; null = no limit.</summary>
+    public double? TrialTimeout { get; init; }
+
+    /// <summary>How long to wait before another attempt.</summary>
+    public RetryBackoff Backoff { get; init; } = new();
+
+    /// <summary>Idempotency keys of commands that are remembered, the latest ones.</summary>
+    public int CommandKeysKept { get; init; } = 10_000;
+
+    /// <summary>The setup of a study spec.</summary>
+    /// <param name="spec">What to search.</param>
+    /// <param name="catalogs">Those that it was bound with.</param>
+    public static StudySetup Of(StudySpec spec, SpecCatalogs catalogs)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(catalogs);
+        var section = spec.Study;
+        var scheduler = catalogs.TrialSchedulers.Get(section.TrialScheduler.Kind);
+        var pruner = catalogs.Pruners.Get(section.Pruner.Kind);
+        return new StudySetup
+        {
+            Context = StudyContext.Of(spec),
+            Sampler = () => spec.CreateSampler(catalogs.Samplers),
+            TrialScheduler = context => scheduler(section.TrialScheduler.Options!, context),
+            Pruners = context => new ObjectivePruners(pruner, section.Pruner.Options!, context),
+            Constraints = spec.Constraints,
+            Enqueued = spec.Enqueued,
+            Parallel = section.Parallel,
+            Repeats = section.Repeats,
+            Stop = section.Stop,
+            MaxAttempts = section.MaxAttempts,
+            TrialTimeout = section.TrialTimeout,
+        };
+    }
+}

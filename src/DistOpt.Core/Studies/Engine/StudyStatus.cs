@@ -1,0 +1,83 @@
+using System.Collections.Immutable;
+using DistOpt.Core.TrialSchedulers;
+
+namespace DistOpt.Core.Studies.Engine;
+
+/// <summary>How many trials there are of each kind.</summary>
+/// <param name="Waiting">To go on as soon as there is a slot.</param>
+/// <param name="Running">With an attempt under way; in a deterministic study also those that are over and wait for their turn.</param>
+/// <param name="Paused">At a rung or an interval.</param>
+/// <param name="Complete">Ended with values.</param>
+/// <param name="Pruned">Ended early.</param>
+/// <param name="Failed">Ended without values.</param>
+/// <param name="Cancelled">Ended by a command, or with the study.</param>
+public sealed record TrialCounts(int Waiting, int Running, int Paused, int Complete, int Pruned, int Failed, int Cancelled);
+
+/// <summary>A trial that has not ended.</summary>
+/// <param name="Number">Its number.</param>
+/// <param name="State">Waiting, running or paused.</param>
+/// <param name="Attempt">The latest one, from 1.</param>
+/// <param name="Losses">Attempts that were lost and count.</param>
+/// <param name="Parameters">In force.</param>
+/// <param name="Bracket">The trial scheduler's.</param>
+/// <param name="Repeat">Which run of its configuration, from 0.</param>
+/// <param name="Last">Its last report in the first run.</param>
+/// <param name="Until">Resource of the next report that may pause or end it.</param>
+/// <param name="Seconds">That its attempts have computed, as far as they told.</param>
+/// <param name="IsSuspended">Whether a user has paused it.</param>
+public sealed record LiveTrialStatus(int Number, TrialState State, int Attempt, int Losses, ImmutableArray<double> Parameters, int Bracket, int Repeat,
+    Report? Last, long Until, double Seconds, bool IsSuspended);
+
+/// <summary>Where a study stands: what <c>show</c> and <c>watch</c> tell of it.</summary>
+public sealed record StudyStatus
+{
+    public required TrialCounts Counts { get; init; }
+
+    /// <summary>Trials that have begun.</summary>
+    public required int Started { get; init; }
+
+    /// <summary>Trials in all; null = no bound.</summary>
+    public required int? Trials { get; init; }
+
+    /// <summary>Trials that may run at a time.</summary>
+    public required int Parallel { get; init; }
+
+    /// <summary>Points to try first that have not begun.</summary>
+    public required int Enqueued { get; init; }
+
+    /// <summary>How many of them were left out.</summary>
+    public required int Refused { get; init; }
+
+    /// <summary>Why the last one of them was.</summary>
+    public required string? RefusedLast { get; init; }
+
+    /// <summary>The best feasible trial; null while there is none, and with several objectives.</summary>
+    public required TrialResult? Best { get; init; }
+
+    /// <summary>Feasible trials that no other one dominates, by number.</summary>
+    public required ImmutableArray<TrialResult> Front { get; init; }
+
+    /// <summary>Trials that have not ended, by number; those that are paused only as counts.</summary>
+    public required ImmutableArray<LiveTrialStatus> Live { get; init; }
+
+    /// <summary>Rungs, bracket by bracket from the lowest.</summary>
+    public required ImmutableArray<RungStatus> Rungs { get; init; }
+
+    /// <summary>Why the last slot that asked got nothing; null = it got something, or the study is over.</summary>
+    public required StudyWait? Wait { get; init; }
+
+    /// <summary>The trial that it waits for, where it is a single one.</summary>
+    public required int? WaitsFor { get; init; }
+
+    /// <summary>Whether a user has paused the study.</summary>
+    public required bool IsSuspended { get; init; }
+
+    /// <summary>Seconds that the study has gone on.</summary>
+    public required double Seconds { get; init; }
+
+    /// <summary>How often it was interrupted.</summary>
+    public required int Sessions { get; init; }
+
+    /// <summary>Why it has ended; null = it has not.</summary>
+    public required StudyStopReason? End { get; init; }
+}
