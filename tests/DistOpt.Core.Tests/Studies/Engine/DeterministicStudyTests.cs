@@ -103,7 +103,8 @@ public sealed class DeterministicStudyTests
         study.Engine.Complete(orders[1].Id, [1], [9]);
         Assert.Equal(3, study.Order().Id.Trial);
         Assert.Equal(StudyStopReason.Patience, study.Engine.Decide().End);
-        Assert.Equal([TrialState.Pruned, TrialState.Complete, TrialState.Cancelled, TrialState.Cancelled], Enumerable.Range(0, 4).Select(t => study.End(t).State));
+        Assert.Equal([TrialState.Pruned, TrialState.Complete, TrialState.Cancelled, TrialState.Cancelled],
+            Enumerable.Range(0, 4).Select(t => study.End(t).State));
     }
 
     [Fact]
