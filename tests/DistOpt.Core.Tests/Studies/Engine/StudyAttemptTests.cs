@@ -86,8 +86,11 @@ public sealed class StudyAttemptTests
             (study.End(0).State, study.End(0).Cause, study.End(0).Error));
         Assert.Equal(1, study.Order().Id.Trial);
 
-        static (string, bool, double) Loss(EngineFixture study) =>
-            study.Last<StudyEvent.AttemptLost>() is var e ? (e.Reason, e.IsCounted, e.DelaySeconds) : default;
+        static (string, bool, double) Loss(EngineFixture study)
+        {
+            var lost = study.Last<StudyEvent.AttemptLost>();
+            return (lost.Reason, lost.IsCounted, lost.DelaySeconds);
+        }
     }
 
     [Fact]

@@ -137,7 +137,7 @@ public sealed class StudyDecisionTests
     public void A_copy_waits_for_the_donors_checkpoint_and_an_attempt_with_the_old_parameters_counts_no_more()
     {
         var scheduler = new Scripted();
-        var study = new EngineFixture(EngineFixture.Random(trials: 2) with { TrialScheduler = _ => scheduler });
+        var study = new EngineFixture(EngineFixture.Random(trials: 2, parallel: 3) with { TrialScheduler = _ => scheduler });
         var (donor, copy) = (study.Order(), study.Order());
         scheduler.Answers[0] = ReportAction.Checkpoint;
         Assert.Equal(TrialDirective.Checkpoint, study.Report(donor, 4, 1));
@@ -162,11 +162,11 @@ public sealed class StudyDecisionTests
         scheduler.Answers[1] = ReportAction.Pause;
         Assert.Equal(TrialDirective.Pause, study.Report(order, 8, 9));
         scheduler.Next = new(SlotAction.Promote, 1, 16, 0, new Exploit(0, 6, [0.25, 0.5]));
-        Assert.Equal(StudyWait.Slots, study.Wait());
+        Assert.Equal(StudyWait.Trials, study.Wait());
         study.Engine.Lose(donor.Id, "gone");
         Assert.Equal(0, study.Order().Id.Trial);
-        Assert.Equal(StudyWait.Slots, study.Wait());
-        Assert.Equal(StudyWait.Slots, study.Engine.Status().Wait);
+        Assert.Equal(StudyWait.Trials, study.Wait());
+        Assert.Equal(StudyWait.Trials, study.Engine.Status().Wait);
         int events = study.Journal.Count;
         Assert.Equal(TrialDirective.Pause, study.Report(order, 9, -50));
         Assert.Equal(events, study.Journal.Count);
