@@ -1,3 +1,4 @@
+using DistOpt.Core.Training;
 using MessagePack;
 
 namespace DistOpt.Protocol;
@@ -91,6 +92,19 @@ public sealed record PrepareJob([property: Key(0)] string SpecYaml, [property: K
     /// <summary>Of nodes that may hold servers: prove that this file of the coordinator is seen on shared storage; null where there is none.</summary>
     [Key(2)]
     public string? Proof { get; init; }
+
+    /// <summary>Where the run leaves off; null = nowhere.</summary>
+    [Key(3)]
+    public WirePause? Pause { get; init; }
+}
+
+/// <summary>A <see cref="RunPause"/>.</summary>
+[MessagePackObject]
+public sealed record WirePause([property: Key(0)] int Unit, [property: Key(1)] long At, [property: Key(2)] bool IsEnd)
+{
+    public static WirePause? From(RunPause? pause) => pause is null ? null : new WirePause((int)pause.Unit, pause.At, pause.IsEnd);
+
+    public RunPause ToPause() => new((RunUnit)Unit, At) { IsEnd = IsEnd };
 }
 
 /// <summary>

@@ -27,6 +27,7 @@ internal sealed class JobNodeActor : ReceiveActor
     private NodeId _coordinator;
     private JobPlacement? _placement;
     private StartJob? _pending;
+    private RunPause? _pause;
     private int _startEpoch;
     private bool _begun;
     private bool _spent;
@@ -104,6 +105,7 @@ internal sealed class JobNodeActor : ReceiveActor
         try
         {
             _spec ??= _services.Specs.Read(prepare.SpecYaml);
+            _pause = prepare.Pause?.ToPause();
             if (prepare.Proof is { } name) proof = Prove(_spec, name);
             _handle ??= _services.Runtimes.Acquire(_job, _spec);
         }
@@ -220,7 +222,7 @@ internal sealed class JobNodeActor : ReceiveActor
             // on one node for good, servers and workers share memory: an answer copies nothing
             var memory = placement.IsFixed ? initial.Slice(range) : Copy(initial.Slice(range));
             var buffers = !first ? Memory<float>.Empty : placement.IsFixed ? initialBuffers.Memory : Copy(initialBuffers.Memory);
-            var planner = first ? new StepPlanner(spec, _services.Schedule(spec), LearningRate(spec), batches, runtime.Data) : null;
+            var planner = first ? new StepPlanner(spec, _services.Schedule(spec), LearningRate(spec), batches, runtime.Data) { Pause = _pause } : null;
             var rule = new Core.Optimizers.UpdateRule(_services.Optimizer(spec), spec);
             var averages = average is null ? null : new ServerAverage(
                 placement.IsFixed ? average.Weights.Slice(range) : new FlatBuffer(range.Length).Memory,

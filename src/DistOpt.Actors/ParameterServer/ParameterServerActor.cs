@@ -321,7 +321,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             ToTraining(new StepProgress(next.Step, done.Epoch, loss, planner.Samples));
         }
         // a run that is interrupted is gone on with: its row is told when it is due
-        bool ends = next.Stop is not (null or StopReason.Interrupted or StopReason.Cancelled);
+        bool ends = next.Stop is { } stop && !stop.LeavesOff();
         bool isDue = _setup.Spec.Training.LogEverySteps is { } every && next.Step % every == 0;
         if (next.Evaluate || ends || isDue || next.Epoch != done.Epoch) ReportRow(planner, done, next);
     }

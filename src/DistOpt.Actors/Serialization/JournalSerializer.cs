@@ -2,11 +2,12 @@ using System.Runtime.Serialization;
 using Akka.Actor;
 using Akka.Serialization;
 using DistOpt.Core.Jobs;
+using DistOpt.Core.Studies.Engine;
 using DistOpt.Protocol.Journal;
 
 namespace DistOpt.Actors.Serialization;
 
-/// <summary>Akka's side of <see cref="JournalCodec"/>: events of the job coordinator's journal and its snapshots, and nothing else.</summary>
+/// <summary>Akka's side of <see cref="JournalCodec"/>: events of the job coordinator's journal and its snapshots, those of studies, and nothing else.</summary>
 public sealed class JournalSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
     /// <summary>Binds the serializer; every host with a journal includes it.</summary>
@@ -15,6 +16,7 @@ public sealed class JournalSerializer(ExtendedActorSystem system) : SerializerWi
           serializers.distopt-journal = "DistOpt.Actors.Serialization.JournalSerializer, DistOpt.Actors"
           serialization-bindings {
             "DistOpt.Core.Jobs.JobEvent, DistOpt.Core" = distopt-journal
+            "DistOpt.Core.Studies.Engine.StudyEvent, DistOpt.Core" = distopt-journal
             "DistOpt.Protocol.Journal.JobLedgerSnapshot, DistOpt.Protocol" = distopt-journal
           }
           serialization-identifiers {
@@ -28,6 +30,7 @@ public sealed class JournalSerializer(ExtendedActorSystem system) : SerializerWi
     public override string Manifest(object o) => o switch
     {
         JobEvent e => JournalCodec.Write(e).Manifest,
+        StudyEvent e => StudyJournalCodec.Write(e).Manifest,
         JobLedgerSnapshot => JournalCodec.SnapshotManifest,
         _ => throw NoEvent(o),
     };
@@ -35,6 +38,7 @@ public sealed class JournalSerializer(ExtendedActorSystem system) : SerializerWi
     public override byte[] ToBinary(object obj) => obj switch
     {
         JobEvent e => JournalCodec.Write(e).Body,
+        StudyEvent e => StudyJournalCodec.Write(e).Body,
         JobLedgerSnapshot snapshot => JournalCodec.WriteSnapshot(snapshot),
         _ => throw NoEvent(obj),
     };
@@ -43,8 +47,8 @@ public sealed class JournalSerializer(ExtendedActorSystem system) : SerializerWi
     {
         try
         {
-            return manifest.StartsWith("job-ledger.", StringComparison.Ordinal)
-                ? JournalCodec.ReadSnapshot(manifest, bytes) : JournalCodec.Read(manifest, bytes);
+            if (manifest.StartsWith("job-ledger.", StringComparison.Ordinal)) return JournalCodec.ReadSnapshot(manifest, bytes);
+            return StudyJournalCodec.Manifests.Contains(manifest) ? StudyJournalCodec.Read(manifest, bytes) : JournalCodec.Read(manifest, bytes);
         }
         catch (JournalException e)
         {

@@ -29,6 +29,9 @@ public sealed record SubmitJob(
     /// <summary>Whether the job was begun by a former coordinator.</summary>
     public bool Recovered => Recovery is not null;
 
+    /// <summary>Set where the job is an attempt at a trial of a study.</summary>
+    public TrialPart? Trial { get; init; }
+
     /// <summary>Whether the sink is disposed with the job's training coordinator.</summary>
     public bool OwnsSink { get; init; }
 }

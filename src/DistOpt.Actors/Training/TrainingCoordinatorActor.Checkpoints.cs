@@ -80,7 +80,7 @@ internal sealed partial class TrainingCoordinatorActor
     private void CheckFits(Checkpoint checkpoint, CheckpointManifest own)
     {
         var theirs = checkpoint.Manifest;
-        if (theirs.SpecIdentity != own.SpecIdentity)
+        if (theirs.SpecIdentity != own.SpecIdentity && _submission.Trial is not { IsOfAnother: true })
             throw new SpecException("--resume", $"{checkpoint.Path} belongs to another spec: only what does not change the bits (workers, servers, paths, limits) may differ when a run is resumed");
         try
         {

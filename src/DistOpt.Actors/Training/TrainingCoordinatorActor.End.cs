@@ -172,7 +172,7 @@ internal sealed partial class TrainingCoordinatorActor
         var data = _handle!.Runtime.Data;
         bool wantsMatrix = Spec.Evaluate.Metrics.Any(m => m.Kind == EvaluateSection.ConfusionMatrix);
         var split = data.Test == 0 && wantsMatrix ? DataSplit.Validation : DataSplit.Test;
-        if (reason is StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged || data.Of(split) == 0)
+        if (reason.LeavesOff() || reason == StopReason.Diverged || _submission.Trial is not null || data.Of(split) == 0)
         {
             EndTrained(training);
             return;
@@ -211,7 +211,7 @@ internal sealed partial class TrainingCoordinatorActor
         var reason = (StopReason)training.Reason;
         var status = reason switch
         {
-            StopReason.Interrupted => RunStatus.Interrupted,
+            StopReason.Interrupted or StopReason.Paused => RunStatus.Interrupted,
             StopReason.Cancelled => RunStatus.Cancelled,
             StopReason.Diverged => RunStatus.Failed,
             _ => RunStatus.Completed,

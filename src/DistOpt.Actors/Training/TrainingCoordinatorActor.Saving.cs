@@ -14,7 +14,7 @@ internal sealed partial class TrainingCoordinatorActor
     /// <summary>An interrupted run ends with a checkpoint of its last step, from which it can be resumed without any loss.</summary>
     private bool SaveAtEnd(TrainingEnded ended)
     {
-        if (_store is null || (StopReason)ended.Reason is not (StopReason.Interrupted or StopReason.Cancelled)) return false;
+        if (_store is null || !((StopReason)ended.Reason).LeavesOff()) return false;
         if (_latestCheckpoint == ended.Step) return false; // it has one
         Enter("saving");
         foreach (var server in _wirePlacement!.Servers) Send(server.Peer.Node, NodeActors.Server(server.Index), new SaveState(ended.Step));

@@ -195,7 +195,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
 
     private void PrepareNodes(IEnumerable<string> nodes)
     {
-        var prepare = new PrepareJob(_services.Specs.Write(Spec), _services.Channel.Self.ToWire());
+        var prepare = new PrepareJob(_services.Specs.Write(Spec), _services.Channel.Self.ToWire()) { Pause = WirePause.From(_submission.Trial?.Pause) };
         foreach (string id in nodes)
         {
             var node = new NodeId(id);

@@ -16,6 +16,15 @@ public enum StopReason
 
     /// <summary>The loss of a step was NaN, infinite or beyond reason (<see cref="Divergence"/>).</summary>
     Diverged,
+
+    /// <summary>The run has come to its <see cref="RunPause"/>.</summary>
+    Paused,
+}
+
+public static class StopReasons
+{
+    /// <summary>Whether the run can go on from where it has stopped as if it had not.</summary>
+    public static bool LeavesOff(this StopReason reason) => reason is StopReason.Interrupted or StopReason.Cancelled or StopReason.Paused;
 }
 
 /// <summary>

@@ -115,6 +115,9 @@ public sealed class StepPlanner
     /// </summary>
     public void RequestCheckpoint() => _checkpointRequested = true;
 
+    /// <summary>Where the run leaves off; null = nowhere. Set before the first step.</summary>
+    public RunPause? Pause { get; init; }
+
     /// <summary>While a checkpoint is being written no other is planned: one that would fall into that time is left out.</summary>
     public bool CheckpointUnderWay { get; set; }
 
@@ -183,7 +186,7 @@ public sealed class StepPlanner
         var next = PlanOf(Current.Step + 1);
         Current = WithBarriers(next with { Checkpoint = CheckpointAfter(next.Step) }, _requestedStop);
         // also where a run is interrupted: it goes on behind this decision
-        bool isMeasured = EvaluateAt(next.Step) || Current.Stop is not (null or StopReason.Interrupted or StopReason.Cancelled);
+        bool isMeasured = EvaluateAt(next.Step) || Current.Stop is { } stop && !stop.LeavesOff();
         return train is not null && isMeasured ? Current = Judged(Current, "train.", train) : Current;
     }
 
@@ -196,6 +199,8 @@ public sealed class StepPlanner
         else if (_length.HasEpochs(Samples, _batch.Progress)) next = next with { Stop = StopReason.Epochs };
         else if (done >= _spec.Stop.MaxSteps) next = next with { Stop = StopReason.MaxSteps };
         else if (Samples >= _spec.Stop.MaxSamples) next = next with { Stop = StopReason.MaxSamples };
+        else if (Pause is { } pause && pause.IsReached(done, Samples, _trainCount) && (pause.IsEnd || EvaluateAt(done)))
+            next = next with { Stop = pause.Reason };
         // a run that is interrupted or has diverged ends at once; every other end is measured first
         bool endsAtOnce = next.Stop is StopReason.Interrupted or StopReason.Cancelled or StopReason.Diverged;
         if (_hasValidation && !endsAtOnce && (next.Stop is not null || EvaluateAt(done)))

@@ -73,11 +73,11 @@ public static class JournalCodec
             ? As<JournalSnapshot, JobLedgerSnapshot>(bytes, s => new JobLedgerSnapshot([.. s.Events.Select(e => Read(e.Manifest, e.Body))]))
             : throw Unknown(manifest));
 
-    private static JournalEntry Entry<T>(string manifest, T record) => new(manifest, MessagePackSerializer.Serialize(record, Options));
+    internal static JournalEntry Entry<T>(string manifest, T record) => new(manifest, MessagePackSerializer.Serialize(record, Options));
 
     private static JobEvent As<T>(ReadOnlyMemory<byte> bytes, Func<T, JobEvent> convert) => As<T, JobEvent>(bytes, convert);
 
-    private static TResult As<T, TResult>(ReadOnlyMemory<byte> bytes, Func<T, TResult> convert) =>
+    internal static TResult As<T, TResult>(ReadOnlyMemory<byte> bytes, Func<T, TResult> convert) =>
         convert(MessagePackSerializer.Deserialize<T>(bytes, Options) ?? throw new MessagePackSerializationException("nil"));
 
     internal static T Guarded<T>(string manifest, ReadOnlyMemory<byte> bytes, Func<T> read)
@@ -93,13 +93,13 @@ public static class JournalCodec
         }
     }
 
-    private static JournalException Unknown(string manifest) => new(
+    internal static JournalException Unknown(string manifest) => new(
         $"the journal holds '{(manifest.Length <= 40 ? manifest : manifest[..40] + "...")}', which this build does not know: "
         + "it was written by a newer version; run that version or a later one");
 
     private static DateTimeOffset Time(long unixMilliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(unixMilliseconds);
 
-    private static T Named<T>(string name) where T : struct, Enum
+    internal static T Named<T>(string name) where T : struct, Enum
     {
         foreach (var value in Enum.GetValues<T>())
             if (RunJson.Name(value) == name) return value;

@@ -64,6 +64,9 @@ internal sealed class JobHarness : IAsyncDisposable
 
     public bool Resumes { get; set; }
 
+    /// <summary>Set where the next jobs are attempts at a trial.</summary>
+    public TrialPart? Trial { get; set; }
+
     /// <summary>How nodes see a path of shared storage, by node number and path.</summary>
     public Func<int, string, string> SharedFolder { get; set; } = (_, path) => path;
 
@@ -329,7 +332,7 @@ internal sealed class JobHarness : IAsyncDisposable
         sink ??= new RecordingSink();
         var ended = new TaskCompletionSource<JobEnded>(TaskCreationOptions.RunContinuationsAsynchronously);
         var submitter = _system.ActorOf(Props.Create(() => new Submitter(Coordinator, ended)));
-        submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink, CheckpointDirectory, Resumes));
+        submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink, CheckpointDirectory, Resumes) { Trial = Trial });
         return (await ended.Task.WaitAsync(TimeSpan.FromSeconds(60), cancellationToken), sink);
     }
 

@@ -150,6 +150,34 @@ public sealed class StepPlannerTests
         Assert.Equal((2, StopReason.Interrupted, false), (plan.Step, plan.Stop!.Value, plan.Evaluate));
     }
 
+    [Theory]
+    [InlineData(RunUnit.Epochs, 2, 20)]
+    [InlineData(RunUnit.Steps, 11, 20)]
+    [InlineData(RunUnit.Samples, 101, 20)]
+    [InlineData(RunUnit.Samples, 100, 10)]
+    public void A_pause_comes_with_the_first_weights_that_have_had_so_much_and_are_evaluated(RunUnit unit, long at, long step)
+    {
+        var planner = Planner(train: 100, batch: 10, epochs: 10, pause: new RunPause(unit, at));
+
+        Assert.Equal(step, Barriers(planner, _ => 1)[^1]);
+
+        Assert.Equal(StopReason.Paused, planner.Current.Stop);
+        // whoever goes on from its state is not asked to evaluate it again
+        var next = Planner(train: 100, batch: 10, epochs: 10);
+        next.Restore(planner.Save());
+        Assert.Equal((step, null, false), (next.Current.Step, next.Current.Stop, next.Current.Evaluate));
+        Assert.Equal([.. Enumerable.Range((int)step / 10 + 1, 10 - (int)step / 10).Select(e => e * 10L)], Barriers(next, _ => 1));
+    }
+
+    [Fact]
+    public void A_pause_where_the_run_ends_is_its_end()
+    {
+        var planner = Planner(train: 100, batch: 10, epochs: 3, pause: new RunPause(RunUnit.Epochs, 3));
+
+        Assert.Equal([10, 20, 30], Barriers(planner, _ => 1));
+        Assert.Equal(StopReason.Epochs, planner.Current.Stop);
+    }
+
     [Fact]
     public void A_time_limit_ends_at_the_next_step_with_an_evaluation()
     {
@@ -188,7 +216,7 @@ public sealed class StepPlannerTests
     }
 
     private static StepPlanner Planner(int train, int batch, int epochs, int validation = 5, int? everyEpochs = 1, long? everySteps = null,
-        StopSection? stop = null)
+        StopSection? stop = null, RunPause? pause = null)
     {
         var spec = new TrainingSpec
         {
@@ -196,7 +224,7 @@ public sealed class StepPlannerTests
             Evaluate = new EvaluateSection { EveryEpochs = everyEpochs, EverySteps = everySteps },
             Stop = stop ?? new StopSection(),
         };
-        return new StepPlanner(spec, new Flat(), 0.1, batch, new DataCounts(train, validation, 0));
+        return new StepPlanner(spec, new Flat(), 0.1, batch, new DataCounts(train, validation, 0)) { Pause = pause };
     }
 
     private sealed class Flat : ILearningRateSchedule

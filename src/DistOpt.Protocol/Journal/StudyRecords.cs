@@ -1,0 +1,75 @@
+using MessagePack;
+
+namespace DistOpt.Protocol.Journal;
+
+/// <summary>The events of a study's journal as they are stored; see <see cref="Core.Studies.Engine.StudyEvent"/> for their meaning.</summary>
+[MessagePackObject]
+public sealed record JournalTrialStarted(
+    [property: Key(0)] int Trial, [property: Key(1)] double[] Parameters, [property: Key(2)] long Until, [property: Key(3)] int Bracket,
+    [property: Key(4)] bool IsEnqueued);
+
+[MessagePackObject]
+public sealed record JournalAttemptBegun([property: Key(0)] int Trial, [property: Key(1)] int Attempt);
+
+/// <param name="Action">Name of the decision.</param>
+[MessagePackObject]
+public sealed record JournalTrialReported(
+    [property: Key(0)] int Trial, [property: Key(1)] long Step, [property: Key(2)] double[] Values, [property: Key(3)] string Action,
+    [property: Key(4)] double Seconds);
+
+[MessagePackObject]
+public sealed record JournalTrialCheckpoint([property: Key(0)] int Trial, [property: Key(1)] long Resource, [property: Key(2)] int Repeat);
+
+[MessagePackObject]
+public sealed record JournalTrialReleased([property: Key(0)] int Trial, [property: Key(1)] long Resource, [property: Key(2)] double Seconds);
+
+[MessagePackObject]
+public sealed record JournalTrialTaken([property: Key(0)] int Trial);
+
+/// <param name="Donor">Null where the trial goes on from its own checkpoint; else <paramref name="Parameters"/> are those it goes on with.</param>
+[MessagePackObject]
+public sealed record JournalTrialPromoted(
+    [property: Key(0)] int Trial, [property: Key(1)] long Until, [property: Key(2)] int? Donor, [property: Key(3)] long DonorResource,
+    [property: Key(4)] double[]? Parameters);
+
+[MessagePackObject]
+public sealed record JournalAttemptLost(
+    [property: Key(0)] int Trial, [property: Key(1)] string Reason, [property: Key(2)] bool IsCounted, [property: Key(3)] double DelaySeconds,
+    [property: Key(4)] double Seconds);
+
+[MessagePackObject]
+public sealed record JournalRunCompleted(
+    [property: Key(0)] int Trial, [property: Key(1)] double[] Values, [property: Key(2)] double[] Constraints, [property: Key(3)] double Seconds);
+
+/// <param name="State">Name of the state.</param>
+/// <param name="Cause">Name of the cause.</param>
+/// <param name="IsTaken">Whether the trial has ended; else a deterministic study counts it when it is its turn.</param>
+[MessagePackObject]
+public sealed record JournalTrialEnded(
+    [property: Key(0)] int Trial, [property: Key(1)] string State, [property: Key(2)] string Cause, [property: Key(3)] double[] Values,
+    [property: Key(4)] double[] Constraints, [property: Key(5)] string? Error, [property: Key(6)] double Seconds, [property: Key(7)] bool IsTaken);
+
+[MessagePackObject]
+public sealed record JournalEnqueued([property: Key(0)] string? IdempotencyKey, [property: Key(1)] double[] Point);
+
+[MessagePackObject]
+public sealed record JournalParallelSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Parallel, [property: Key(2)] int FromTrial);
+
+[MessagePackObject]
+public sealed record JournalSuspensionSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int? Trial, [property: Key(2)] bool IsSuspended);
+
+[MessagePackObject]
+public sealed record JournalCancelRequested([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int? Trial);
+
+[MessagePackObject]
+public sealed record JournalPointRefused([property: Key(0)] string Error);
+
+[MessagePackObject]
+public sealed record JournalTimePassed([property: Key(0)] double Seconds);
+
+[MessagePackObject]
+public sealed record JournalReopened([property: Key(0)] int Session);
+
+/// <param name="Reason">Name of the reason.</param>
+[MessagePackObject]
+public sealed record JournalStudyEnded([property: Key(0)] string Reason);

@@ -1,0 +1,87 @@
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.TrialSchedulers;
+using DistOpt.Protocol.Journal;
+
+namespace DistOpt.Protocol.Tests.Journal;
+
+public sealed class StudyJournalCodecTests
+{
+    private static readonly StudyEvent.Ended Complete = new(3, TrialState.Complete, TrialEndCause.Done, [0.25, double.NaN], [-1, 0], null, 12.5);
+
+    private static readonly StudyEvent[] Examples =
+    [
+        new StudyEvent.Started(3, [1e-4, double.NaN, 2], 9, 1, IsEnqueued: true),
+        new StudyEvent.AttemptBegun(3, 2),
+        new StudyEvent.Reported(3, 9, [0.5, double.PositiveInfinity], ReportAction.Checkpoint, 1.5),
+        new StudyEvent.CheckpointWritten(new TrialCheckpoint(3, 9, 1)),
+        new StudyEvent.CheckpointDeleted(new TrialCheckpoint(3, 1L << 40)),
+        new StudyEvent.Released(3, 9, 2.5),
+        new StudyEvent.Taken(3),
+        new StudyEvent.Promoted(3, 27, null),
+        new StudyEvent.Promoted(3, long.MaxValue, new Exploit(1, 27, [0.1, double.NaN])),
+        new StudyEvent.AttemptLost(3, "its node is gone", true, 4, 1),
+        new StudyEvent.RunCompleted(3, [0.5], [], 7),
+        new StudyEvent.Finished(Complete),
+        Complete,
+        new StudyEvent.Ended(4, TrialState.Failed, TrialEndCause.TimedOut, [], [], "late", 60),
+        new StudyEvent.Enqueued("key", [1, double.NaN]),
+        new StudyEvent.ParallelSet(null, 8, 40),
+        new StudyEvent.SuspensionSet("key", 3, true),
+        new StudyEvent.SuspensionSet(null, null, false),
+        new StudyEvent.CancelRequested("key", null),
+        new StudyEvent.PointRefused("it breaks a constraint"),
+        new StudyEvent.TimePassed(61.5),
+        new StudyEvent.Reopened(2),
+        new StudyEvent.StudyEnded(StudyStopReason.Patience),
+    ];
+
+    public static TheoryData<int> Indices() => [.. Enumerable.Range(0, Examples.Length)];
+
+    [Theory]
+    [MemberData(nameof(Indices))]
+    public void Every_event_survives_the_journal(int index)
+    {
+        var stored = StudyJournalCodec.Write(Examples[index]);
+        var read = StudyJournalCodec.Read(stored.Manifest, stored.Body);
+
+        Assert.Equal(Examples[index].GetType(), read.GetType());
+        // arrays are compared by what is in them
+        Assert.Equal(Text(Examples[index]), Text(read));
+    }
+
+    [Fact]
+    public void Every_kind_of_event_has_a_manifest_with_a_version_that_no_job_has()
+    {
+        var kinds = typeof(StudyEvent).GetNestedTypes().Where(t => t.IsAssignableTo(typeof(StudyEvent)) && !t.IsAbstract);
+
+        Assert.Equal(kinds.Select(t => t.Name).Order(), Examples.Select(e => e.GetType().Name).Distinct().Order());
+        Assert.Equal(StudyJournalCodec.Manifests.Order(), Examples.Select(e => StudyJournalCodec.Write(e).Manifest).Distinct().Order());
+        Assert.All(StudyJournalCodec.Manifests, name => Assert.Matches("^[a-z]+(-[a-z]+)*\\.[0-9]+$", name));
+        Assert.Empty(StudyJournalCodec.Manifests.Intersect(JournalCodec.Manifests));
+    }
+
+    [Fact]
+    public void What_is_not_known_or_damaged_is_refused_and_never_skipped()
+    {
+        var stored = StudyJournalCodec.Write(Examples[0]);
+
+        Assert.Contains("newer version", Assert.Throws<JournalException>(() => StudyJournalCodec.Read("trial-started.2", stored.Body)).Message);
+        Assert.Contains("damaged", Assert.Throws<JournalException>(() => StudyJournalCodec.Read(stored.Manifest, stored.Body.AsMemory(0, 2))).Message);
+        Assert.Throws<JournalException>(() => StudyJournalCodec.Read(stored.Manifest, StudyJournalCodec.Write(Examples[^1]).Body));
+    }
+
+    private static string Text(StudyEvent e)
+    {
+        var parts = e.GetType().GetProperties().Where(p => p.Name != "EqualityContract").Select(p => $"{p.Name}={Value(p.GetValue(e))}");
+        return $"{e.GetType().Name} {string.Join(" ", parts)}";
+
+        static string Value(object? value) => value switch
+        {
+            System.Collections.Immutable.ImmutableArray<double> values => $"[{string.Join(" ", values.Select(v => BitConverter.DoubleToInt64Bits(v)))}]",
+            StudyEvent inner => Text(inner),
+            Exploit exploit => $"{exploit.Donor} {exploit.Resource} {Value(exploit.Parameters)}",
+            _ => $"{value}",
+        };
+    }
+}
