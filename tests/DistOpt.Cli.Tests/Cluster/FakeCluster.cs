@@ -7,6 +7,7 @@ namespace DistOpt.Cli.Tests.Cluster;
 /// <summary>A tiny HTTP server on a free port of this machine: one answer for each path.</summary>
 internal sealed class FakeCluster : IDisposable
 {
+    private volatile bool _isStopped;
     private readonly HttpListener _listener = new();
     private readonly Func<HttpListenerRequest, string, (int Status, string Type, string Body)> _answer;
     private readonly Task _loop;
@@ -37,6 +38,8 @@ internal sealed class FakeCluster : IDisposable
 
     public void Dispose()
     {
+        // the listener itself may still say that it listens when its last wait has ended
+        _isStopped = true;
         _listener.Stop();
         _loop.GetAwaiter().GetResult();
     }
@@ -50,7 +53,7 @@ internal sealed class FakeCluster : IDisposable
             {
                 context = await _listener.GetContextAsync();
             }
-            catch (Exception e) when (!_listener.IsListening && e is HttpListenerException or ObjectDisposedException or InvalidOperationException)
+            catch (Exception e) when (_isStopped && e is HttpListenerException or ObjectDisposedException or InvalidOperationException)
             {
                 return; // stopped, perhaps between two requests
             }

@@ -137,7 +137,7 @@ public sealed partial class KillTests
         private readonly Random _random = new(1);
         private readonly Stopwatch _clock = Stopwatch.StartNew();
         private TimeSpan _nextWorker;
-        
+
         /// <summary>Steps that are to come first; 0 = none after the first ones.</summary>
         private long _step;
         private int _others;

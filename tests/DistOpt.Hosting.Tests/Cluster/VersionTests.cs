@@ -15,11 +15,16 @@ using Microsoft.Extensions.Logging;
 namespace DistOpt.Hosting.Tests.Cluster;
 
 /// <summary>Nodes of several builds, as far as one process can hold them; real second builds are in the end-to-end tests.</summary>
-public sealed class VersionTests
+public sealed class VersionTests : IDisposable
 {
     private readonly TestLog _log = new();
 
+    // a coordinator that finds the addresses of another test's nodes looks for those first
+    private readonly string _root = Directory.CreateTempSubdirectory("distopt-versions-").FullName;
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
 
     [Fact]
     public async Task A_job_over_nodes_one_minor_version_apart_has_the_bits_of_a_local_one()
@@ -146,6 +151,7 @@ public sealed class VersionTests
             TensorPort = 0,
             ApiPort = 0,
             WorkerSlots = 1,
+            DataRoot = _root,
             Join = join is null ? [] : [join.Endpoint],
             Build = new NodeBuild(ProtocolVersion.Parse(version), $"of {version}"),
         };
