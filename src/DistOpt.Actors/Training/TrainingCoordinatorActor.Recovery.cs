@@ -291,6 +291,8 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void PlaceAnew(JobTopology topology)
     {
+        // of the placement that is given up
+        Timers.Cancel(WorkersTimer);
         _nextReplica = topology.NextReplica;
         _topology = null;
         (_onceStored, _isStoreAwaited) = (null, false);

@@ -59,6 +59,26 @@ public sealed class LossOfAllWorkersTests
     }
 
     [Fact]
+    public async Task A_server_without_a_backup_goes_after_them_and_everyone_begins_anew()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 5, epochs: 4);
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(6, roles: [[], Worker, Worker, Server, Server, Server]);
+        var gate = new StepGate(step: 23);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await LoseAsync(harness, gate.Release, 1, 2);
+        await harness.Jobs.KillAsync(3);
+        harness.Jobs.Join(new LinearRuntime(buffers: true), Worker);
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal((2, 1, 1), (end.Summary.WorkerFailures, end.Summary.ServerFailures, end.Summary.Rollbacks));
+    }
+
+    [Fact]
     public async Task They_are_lost_while_they_evaluate()
     {
         var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 5, epochs: 4);
