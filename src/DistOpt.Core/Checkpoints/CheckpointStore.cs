@@ -83,7 +83,7 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
         if (!isShared) System.IO.Directory.CreateDirectory(Directory);
         CheckShared();
         string path = UnfinishedPathOf(jobEpoch, step);
-        RemoveLeftOvers(path, isShared ? jobEpoch : int.MaxValue);
+        RemoveLeftOvers(isShared ? (jobEpoch, step) : (int.MaxValue, 0), except: path);
         System.IO.Directory.CreateDirectory(path);
         return new CheckpointDraft(this, path, layout);
     }
@@ -100,7 +100,7 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
     }
 
     /// <summary>Removes what former writers left unfinished, where it is known that none of them writes any more.</summary>
-    public void RemoveLeftOvers() => RemoveLeftOvers(null, int.MaxValue);
+    public void RemoveLeftOvers() => RemoveLeftOvers((int.MaxValue, 0), except: null);
 
     /// <exception cref="DirectoryNotFoundException">It is to be shared and is not there.</exception>
     public void CheckShared()
@@ -166,25 +166,26 @@ public sealed class CheckpointStore(string directory, Action<string>? fault = nu
         System.IO.Directory.Delete(aside, recursive: true);
     }
 
-    /// <param name="latestEpoch">What belongs to later job epochs stays.</param>
-    private void RemoveLeftOvers(string? except, int latestEpoch)
+    /// <param name="before">Job epoch and step: what is not before them stays, since servers may write to it.</param>
+    private void RemoveLeftOvers((int Epoch, long Step) before, string? except)
     {
         foreach (string path in System.IO.Directory.EnumerateDirectories(Directory, ".*").ToList())
         {
             string name = Path.GetFileName(path);
             if (path == except || !(name.StartsWith(Unfinished, StringComparison.Ordinal) || name.StartsWith(Discarded, StringComparison.Ordinal))) continue;
-            if (EpochOf(name) > latestEpoch) continue;
+            if (PlaceOf(name).CompareTo(before) >= 0) continue;
             At("delete what was left over");
             System.IO.Directory.Delete(path, recursive: true);
         }
     }
 
-    /// <summary>Job epoch of an unfinished checkpoint; 0 where the name tells none.</summary>
-    private static int EpochOf(string name)
+    /// <summary>Job epoch and step of an unfinished checkpoint; 0 where the name tells none.</summary>
+    private static (int Epoch, long Step) PlaceOf(string name)
     {
-        if (!name.StartsWith(Unfinished, StringComparison.Ordinal)) return 0;
+        if (!name.StartsWith(Unfinished, StringComparison.Ordinal)) return default;
         var rest = name.AsSpan(Unfinished.Length);
         int end = rest.IndexOf('-');
-        return end > 0 && int.TryParse(rest[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int epoch) ? epoch : 0;
+        return end > 0 && int.TryParse(rest[..end], NumberStyles.None, CultureInfo.InvariantCulture, out int epoch)
+            && long.TryParse(rest[(end + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out long step) ? (epoch, step) : default;
     }
 }

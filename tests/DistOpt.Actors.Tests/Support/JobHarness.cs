@@ -26,6 +26,7 @@ internal sealed class JobHarness : IAsyncDisposable
     private readonly bool _isAlone;
     private readonly DurableSinks? _durable;
     private readonly HashSet<int> _dead = [];
+    private readonly TaskCompletionSource<NodeId> _stopIsSent = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Those who have begun to leave, and tell every coordinator so.</summary>
     private readonly System.Collections.Concurrent.ConcurrentDictionary<int, bool> _leaving = [];
@@ -234,6 +235,18 @@ internal sealed class JobHarness : IAsyncDisposable
         }
     }
 
+    /// <summary>Interrupts the job that is running, and waits until the server that plans steps has taken that in.</summary>
+    public async Task InterruptAsync(CancellationToken cancellationToken)
+    {
+        Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
+        var planner = await _stopIsSent.Task.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
+        // it takes messages in turn: what it is asked after the stop, it answers after the stop
+        bool IsAnswer(NodeDelivery w) => w.Body is Waiting && w.From == planner;
+        int answers = Wires.Count(IsAnswer);
+        _nodes[_coordinatorNode].Services.Router.Send(planner, new JobId("job-1"), NodeActors.Server(0), new AskWaiting());
+        await HeardAsync(IsAnswer, answers + 1, cancellationToken);
+    }
+
     /// <summary>Waits until so many messages of a kind have been delivered.</summary>
     public async Task HeardAsync(Func<NodeDelivery, bool> isMeant, int count, CancellationToken cancellationToken)
     {
@@ -343,8 +356,7 @@ internal sealed class JobHarness : IAsyncDisposable
         runtime.BeforeLeaf = gate.Pass;
         var run = RunAsync(spec, cancellationToken);
         await gate.Reached(cancellationToken);
-        Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
-        await HeardAsync(w => w.Body is RequestStop, 1, cancellationToken);
+        await InterruptAsync(cancellationToken);
         gate.Release();
         var (end, _) = await run;
         Assert.True(end.Summary.Status == RunStatus.Interrupted, $"{end.Summary.Status} {end.Summary.Error}");
@@ -393,6 +405,7 @@ internal sealed class JobHarness : IAsyncDisposable
         {
             if (owner.HoldsMessage?.Invoke(body) == true) owner._heldMessages.Enqueue(() => inner.Send(to, job, actor, body));
             else inner.Send(to, job, actor, body);
+            if (body is RequestStop) owner._stopIsSent.TrySetResult(to);
         }
     }
 

@@ -270,8 +270,7 @@ public sealed class CheckpointTests : IDisposable
         var run = harness.RunAsync(spec, Token);
         await evaluates.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
         await harness.HeardAsync(w => w.Body is CheckpointDone { Step: 11 }, 1, Token);
-        harness.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
-        await harness.HeardAsync(w => w.Body is RequestStop, 1, Token);
+        await harness.InterruptAsync(Token);
         released.Set();
         var (end, _) = await run;
 

@@ -98,8 +98,7 @@ public sealed class LastCheckpointTests : IDisposable
         _runtimes[0].BeforeLeaf = gate.Pass;
         var run = harness.RunAsync(Spec, Token);
         await gate.Reached(Token);
-        harness.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
-        await harness.HeardAsync(w => w.Body is RequestStop, 1, Token);
+        await harness.InterruptAsync(Token);
         gate.Release();
         await harness.StatusAsync(j => j.State == "saving", Token);
         return run;

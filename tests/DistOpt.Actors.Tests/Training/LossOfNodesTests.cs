@@ -199,8 +199,7 @@ public sealed class LossOfNodesTests : IDisposable
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
-        harness.Jobs.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), Akka.Actor.ActorRefs.NoSender);
-        await harness.Jobs.HeardAsync(w => w.Body is RequestStop, 1, Token);
+        await harness.Jobs.InterruptAsync(Token);
         // the plan to stop, which is nobody's but this server's, reaches a worker together with one half of the weights
         harness.Jobs.Holds = header => header.Kind == TensorKind.Answer && header.Step == step + 1 && header.Range.Begin > 0 && header.To.Index == 1;
         gate.Release();

@@ -63,8 +63,7 @@ public sealed class MaxSecondsTests : IDisposable
             var run = first.RunAsync(Spec(1), Token);
             await gate.Reached(Token);
             first.Time.Advance(TimeSpan.FromSeconds(Limit - 200));
-            first.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
-            await first.HeardAsync(w => w.Body is RequestStop, 1, Token);
+            await first.InterruptAsync(Token);
             gate.Release();
             Assert.Equal(RunStatus.Interrupted, (await run).End.Summary.Status);
         }

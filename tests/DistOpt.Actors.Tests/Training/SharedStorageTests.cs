@@ -67,8 +67,7 @@ public sealed class SharedStorageTests : IDisposable
             KeepPace(first, runtimes, gate);
             var begun = first.RunAsync(spec, Token);
             await gate.Reached(Token);
-            first.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
-            await first.HeardAsync(w => w.Body is RequestStop, 1, Token);
+            await first.InterruptAsync(Token);
             gate.Release();
             Assert.Equal(RunStatus.Interrupted, (await begun).End.Summary.Status);
         }

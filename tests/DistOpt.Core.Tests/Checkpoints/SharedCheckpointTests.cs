@@ -140,6 +140,26 @@ public sealed class SharedCheckpointTests : IDisposable
         Assert.False(Directory.Exists(successor.UnfinishedPathOf(2, 30)));
     }
 
+    /// <summary>What servers tell of a checkpoint may come late, when they write the state of an interrupted run already.</summary>
+    [Fact]
+    public void What_is_gathered_late_takes_nothing_from_a_later_step_that_is_being_written()
+    {
+        var store = Store();
+        var early = WriteSlices(store, 1, 18, s_ranges[1]);
+        WriteSlices(store, 1, 14, s_ranges[1]);
+
+        Write(store, 15);
+        using var draft = store.Begin(1, 18, CheckpointFixture.Vectors);
+        draft.Describe(CheckpointFixture.Template.With(CheckpointFixture.State(18)));
+        foreach (var slice in early.Concat(WriteSlices(store, 1, 18, s_ranges[2])).Concat(WriteSlices(store, 1, 18, s_ranges[0]))) draft.Written(slice);
+        draft.Commit(new ManifestRun { WallSeconds = 1.5, StepsComputed = 18 });
+
+        Assert.Equal([18, 15], store.Steps());
+        Assert.False(Directory.Exists(store.UnfinishedPathOf(1, 14)));
+        using var newest = store.OpenNewest([])!;
+        CheckpointFixture.AssertHolds(newest, 18);
+    }
+
     [Fact]
     public void A_later_one_that_is_not_sound_goes_on_shared_storage_too()
     {
