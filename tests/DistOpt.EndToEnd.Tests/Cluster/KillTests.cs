@@ -85,7 +85,8 @@ public sealed partial class KillTests
         TestContext.Current.TestOutputHelper?.WriteLine($"{plan}: {summary}");
         SameRun.Assert(calm, Path.Combine(cluster.Folder.In("coordinator"), ended.GetProperty("run").GetString()!));
         int coordinators = plan.Of(NodeKind.Coordinator), servers = plan.Of(NodeKind.Server);
-        Assert.Equal(coordinators, summary.GetProperty("coordinator_restarts").GetInt32());
+        // one that is killed before it has stored that it took the job up is none
+        Assert.InRange(summary.GetProperty("coordinator_restarts").GetInt32(), coordinators - plan.Successors, coordinators);
         Assert.True(summary.GetProperty("worker_failures").GetInt32() >= plan.Of(NodeKind.Worker), $"{plan}: {summary}");
         Assert.True(kills < Many || (Kinds.All(k => plan.Of(k) >= LeastOfAKind) && plan.InRecovery >= LeastInRecovery), $"{plan}");
         Assert.All(Kinds, k => Assert.True(plan.Of(k) > 0, $"no {k} was killed: {plan}"));
@@ -146,6 +147,9 @@ public sealed partial class KillTests
 
         public int InRecovery { get; private set; }
 
+        /// <summary>Coordinators that were killed while they took over from one that had been.</summary>
+        public int Successors { get; private set; }
+
         /// <summary>What is waited for; null = it is done.</summary>
         public string? Next => Killed >= kills && Kinds.All(k => Of(k) > 0) ? null : $"steps after {_step} or a worker to kill, after {this}";
 
@@ -190,6 +194,7 @@ public sealed partial class KillTests
             await cluster.KillAsync(second);
             Count(second.Kind);
             InRecovery++;
+            if (kind == NodeKind.Coordinator && second.Kind == NodeKind.Coordinator) Successors++;
         }
 
         public override string ToString() => $"{string.Join(", ", _done.Select(d => $"{d.Value} {d.Key}"))} killed, {InRecovery} of them during a recovery";
