@@ -11,6 +11,7 @@ internal static class CommandList
     public static readonly IReadOnlyList<Func<Bind, Command>> All =
     [
         TrainCommand.Create,
+        SweepCommand.Create,
         EvaluateCommand.Create,
         PredictCommand.Create,
         ShowCommand.Create,

@@ -32,6 +32,9 @@ public sealed record AppConsole
     /// <summary>The folder that holds run directories when <c>--out</c> is not given.</summary>
     public string RunsRoot { get; init; } = Core.Runs.RunDirectory.DefaultRoot;
 
+    /// <summary>The folder that holds study directories when <c>--out</c> is not given.</summary>
+    public string StudiesRoot { get; init; } = Core.Studies.StudyDirectory.DefaultRoot;
+
     /// <summary>Whether text that the program writes to <see cref="System.Console"/> during a run is put into the run's log.</summary>
     public bool CapturesSystemConsole { get; init; }
 

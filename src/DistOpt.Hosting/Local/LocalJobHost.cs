@@ -1,7 +1,4 @@
-using Akka.Actor;
-using Akka.Configuration;
 using DistOpt.Actors.Nodes;
-using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
@@ -68,19 +65,6 @@ public sealed class CheckpointRequests
 /// </summary>
 public static class LocalJobHost
 {
-    private const string Hocon = """
-        akka {
-          actor.provider = local
-          stdout-loglevel = OFF
-          loglevel = OFF
-          loggers = []
-          coordinated-shutdown {
-            run-by-clr-shutdown-hook = off
-            run-by-actor-system-terminate = off
-          }
-        }
-        """;
-
     /// <summary>Runs the job to its end.</summary>
     /// <param name="spec">The resolved spec.</param>
     /// <param name="storage">Of its checkpoints.</param>
@@ -90,37 +74,8 @@ public static class LocalJobHost
     public static async Task<RunSummary> RunAsync(JobId job, TrainingSpec spec, JobParts parts, IRunSink sink, JobStorage storage, TimeProvider time,
         params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
     {
-        var system = ActorSystem.Create("distopt", ConfigurationFactory.ParseString(Hocon + NodeServices.Hocon));
-        using var network = new LocalTensorNetwork();
-        try
-        {
-            var self = new NodeId("local");
-            var nodes = new LocalNodes();
-            var services = new NodeServices
-            {
-                Name = "local",
-                Router = new LocalNodeRouter(self, nodes),
-                Channel = network.Open(self),
-                Runtimes = new JobRuntimes(parts.Runtimes),
-                Specs = parts.Specs,
-                Optimizer = parts.Optimizer,
-                Schedule = parts.Schedule,
-                IsAlone = true,
-                Time = time,
-            };
-            var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
-            var coordinator = system.ActorOf(JobCoordinatorActor.Props(services), JobCoordinatorActor.Name);
-            nodes.Add(self, agent);
-            agent.Tell(new CoordinatorHere(coordinator));
-            var offer = new NodeOffer(new WirePeer(self, "", 0), "local", ["coordinator", "server", "worker"], int.MaxValue, ProtocolVersion.Current.ToString());
-            services.Router.Send(self, default, NodeActors.Jobs, offer);
-
-            return await JobSubmission.RunAsync(system, coordinator, new SubmitJob(job, spec, _ => sink, storage.CheckpointDirectory,
-                storage.Resumes), stops, storage.Requests).ConfigureAwait(false);
-        }
-        finally
-        {
-            await system.Terminate().ConfigureAwait(false);
-        }
+        await using var node = new LocalNode(parts, time);
+        return await JobSubmission.RunAsync(node.System, node.Coordinator, new SubmitJob(job, spec, _ => sink, storage.CheckpointDirectory,
+            storage.Resumes), stops, storage.Requests).ConfigureAwait(false);
     }
 }

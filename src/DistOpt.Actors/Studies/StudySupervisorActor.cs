@@ -1,0 +1,281 @@
+using Akka.Actor;
+using Akka.Event;
+using DistOpt.Actors.Trials;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt.Actors.Studies;
+
+/// <summary>
+/// Runs one study: asks its engine what each free slot is for, supervises an attempt at a trial for each answer, and stores what the engine decides. Nothing is
+/// shown or counted before it is stored; attempts begin before, since those whose beginning is lost with this process are known by their session.
+/// </summary>
+public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
+{
+    private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
+
+    private readonly StudyRun _run;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly Dictionary<AttemptId, IActorRef> _attempts = [];
+    private readonly Queue<StudyEvent> _unstored = new();
+    private readonly Queue<(int After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
+    private List<StudyEvent> _batch = [];
+    private StudyEngine? _engine;
+    private IActorRef? _journal;
+    private bool _isStoring;
+    private long _decided;
+    private long _stored;
+    private long _tickedAt;
+    private bool _mayDelete = true;
+    private bool _isInterrupted;
+    private bool _isOver;
+
+    public StudySupervisorActor(StudyRun run)
+    {
+        _run = run;
+        Receive<StudyRecovered>(recovered => Begin(recovered.Events));
+        Receive<StudyEventsStored>(stored =>
+        {
+            _isStoring = false;
+            Stored(stored.Count);
+            Store();
+        });
+        Receive<AttemptReported>(OnReported);
+        Receive<AttemptSaved>(saved => Step(() => _engine!.Checkpointed(saved.Id, saved.Resource)));
+        Receive<AttemptReleased>(released => End(released.Id, () => _engine!.Release(released.Id, released.Resource, released.Seconds)));
+        Receive<AttemptCompleted>(done => End(done.Id, () => _engine!.Complete(done.Id, done.Values, done.Constraints, done.Seconds)));
+        Receive<AttemptFailed>(failed => End(failed.Id, () => _engine!.Fail(failed.Id, failed.HasDiverged, failed.Error, failed.Seconds)));
+        Receive<AttemptTimedOut>(late => End(late.Id, () => _engine!.TimeOut(late.Id, late.Seconds)));
+        Receive<AttemptStopped>(stopped => End(stopped.Id, () => false));
+        Receive<ChildBroke>(OnBroke);
+        Receive<Terminated>(OnTerminated);
+        Receive<Ticked>(_ => Step(Pass));
+        Receive<InterruptStudy>(_ => Interrupt());
+        Receive<StudyCommand>(OnCommand);
+        Receive<AskStudy>(_ => Sender.Tell(_engine?.Status() ?? (object)new Status.Failure(new InvalidOperationException("the study has not begun"))));
+    }
+
+    private sealed record Ticked : INoSerializationVerificationNeeded;
+
+    private sealed record ChildBroke(IActorRef Child, Exception Why) : INoSerializationVerificationNeeded;
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    public static Props Props(StudyRun run) => Akka.Actor.Props.Create(() => new StudySupervisorActor(run));
+
+    protected override SupervisorStrategy SupervisorStrategy()
+    {
+        var self = Self;
+        return new OneForOneStrategy(error =>
+        {
+            self.Tell(new ChildBroke(Sender, error is ActorInitializationException { InnerException: { } inner } ? inner : error));
+            return Directive.Stop;
+        });
+    }
+
+    protected override void PreStart()
+    {
+        if (!_run.IsDurable)
+        {
+            Begin([]);
+            return;
+        }
+        string id = _run.Id;
+        _journal = Context.Watch(Context.ActorOf(Akka.Actor.Props.Create(() => new StudyJournalActor(id)), "journal"));
+    }
+
+    private void Begin(IReadOnlyList<StudyEvent> events)
+    {
+        Step(() =>
+        {
+            _engine = events.Count == 0 ? new StudyEngine(_run.Setup, Record) : StudyEngine.Restore(_run.Setup, events, Record);
+            _run.Sink.Began(events);
+            if (events.Count > 0) _engine.Reopen(_ => false);
+            _tickedAt = _run.Time.GetTimestamp();
+            Timers.StartPeriodicTimer("tick", new Ticked(), Tick);
+        });
+    }
+
+    private void Record(StudyEvent e)
+    {
+        _unstored.Enqueue(e);
+        _batch.Add(e);
+        _decided++;
+    }
+
+    /// <summary>Lets something happen to the study, and does what follows from it. What the engine throws breaks the study, not the process.</summary>
+    private void Step(Action act)
+    {
+        if (_isOver) return;
+        try
+        {
+            act();
+            Pump();
+        }
+        catch (Exception e)
+        {
+            Break(e);
+            return;
+        }
+        Store();
+        Look();
+    }
+
+    private void Pump()
+    {
+        while (!_isInterrupted && _engine!.Decide().Order is { } order) Start(order);
+        // trials that the study has ended have nothing more to say
+        if (_engine!.End is null) return;
+        foreach (var attempt in _attempts.Values) attempt.Tell(new StopAttempt(Leaves: false));
+    }
+
+    private void Start(TrialOrder order)
+    {
+        var (run, end) = (_run, _engine!.TrialEnd);
+        var attempt = Context.ActorOf(Akka.Actor.Props.Create(() => new TrialSupervisorActor(order, run.Spec.Study, end, run.Trials, run.Jobs, run.Time)),
+            FormattableString.Invariant($"trial-{order.Id.Trial}-attempt-{order.Id.Attempt}-{order.Id.Session}"));
+        _attempts[order.Id] = Context.Watch(attempt);
+    }
+
+    private void OnReported(AttemptReported reported)
+    {
+        var attempt = Sender;
+        Step(() =>
+        {
+            var directive = _isInterrupted ? TrialDirective.Continue : _engine!.Report(reported.Id, reported.Resource, reported.Values, reported.Seconds);
+            attempt.Tell(new AttemptTold(reported.Resource, directive));
+        });
+    }
+
+    /// <summary>An attempt is over: its slot is free.</summary>
+    private void End(AttemptId id, Func<bool> tell) => Step(() =>
+    {
+        // its actor stops by itself, which is no loss any more
+        if (_attempts.Remove(id, out var attempt)) Context.Unwatch(attempt);
+        tell();
+        _mayDelete = true;
+    });
+
+    private void OnBroke(ChildBroke broke)
+    {
+        if (broke.Child.Equals(_journal))
+        {
+            Break(broke.Why);
+            return;
+        }
+        if (_attempts.FirstOrDefault(a => a.Value.Equals(broke.Child)) is not { Value: not null } attempt) return;
+        _log.Error(broke.Why, "An attempt at trial {0} broke", attempt.Key.Trial);
+        End(attempt.Key, () => _engine!.Lose(attempt.Key, $"{broke.Why.GetType().FullName}: {broke.Why.Message}"));
+    }
+
+    private void OnTerminated(Terminated gone)
+    {
+        if (gone.ActorRef.Equals(_journal)) Break(new InvalidOperationException("the study's journal has stopped: the log says why"));
+        else if (_attempts.FirstOrDefault(a => a.Value.Equals(gone.ActorRef)) is { Value: not null } attempt)
+            End(attempt.Key, () => _engine!.Lose(attempt.Key, "its supervisor has stopped"));
+    }
+
+    private void Pass()
+    {
+        long now = _run.Time.GetTimestamp();
+        _engine!.Pass(_run.Time.GetElapsedTime(_tickedAt, now).TotalSeconds);
+        _tickedAt = now;
+    }
+
+    private void OnCommand(StudyCommand command)
+    {
+        var asker = Sender;
+        Step(() =>
+        {
+            var answer = command.Carry(_engine!);
+            _answers.Enqueue(((int)_decided, asker, answer));
+            Answer();
+        });
+    }
+
+    private void Interrupt()
+    {
+        if (_isInterrupted || _isOver) return;
+        _isInterrupted = true;
+        foreach (var attempt in _attempts.Values) attempt.Tell(new StopAttempt(Leaves: true));
+        Look();
+    }
+
+    private void Store()
+    {
+        while (!_isStoring && _batch.Count > 0)
+        {
+            var events = _batch;
+            _batch = [];
+            _isStoring = _journal is not null;
+            if (_journal is { } journal) journal.Tell(new StoreStudyEvents(events));
+            else Stored(events.Count);
+        }
+    }
+
+    private void Stored(int count)
+    {
+        _stored += count;
+        try
+        {
+            for (; count > 0; count--)
+            {
+                _run.Sink.Happened(_unstored.Dequeue());
+            }
+            DeleteUnneeded();
+        }
+        catch (Exception e)
+        {
+            Break(e);
+            return;
+        }
+        Answer();
+        Look();
+    }
+
+    /// <summary>Checkpoints that nobody can need any more, once that is certain.</summary>
+    private void DeleteUnneeded()
+    {
+        if (_isOver || _engine is null || !_mayDelete || _unstored.Count > 0) return;
+        _mayDelete = false;
+        foreach (var checkpoint in _engine.Superfluous())
+        {
+            _run.Trials.Delete(checkpoint);
+            _engine.Deleted(checkpoint);
+        }
+    }
+
+    private void Answer()
+    {
+        while (_answers.TryPeek(out var next) && next.After <= _stored)
+        {
+            _answers.Dequeue();
+            next.Asker.Tell(next.Answer);
+        }
+    }
+
+    /// <summary>Tells where the study stands, and ends where nothing is under way any more.</summary>
+    private void Look()
+    {
+        if (_isOver || _engine is null) return;
+        if (_unstored.Count == 0) _run.Sink.Stands(_engine.Status);
+        if (_attempts.Count > 0 || _unstored.Count > 0 || _batch.Count > 0) return;
+        if (_engine.End is not null) Leave(new StudyOver(_engine.Status()));
+        else if (_isInterrupted) Leave(new StudyLeft(_engine.Status()));
+    }
+
+    private void Break(Exception why)
+    {
+        if (_isOver) return;
+        _log.Error(why, "The study broke");
+        Leave(new StudyBroke(why));
+    }
+
+    private void Leave(object how)
+    {
+        _isOver = true;
+        Timers.CancelAll();
+        Context.Parent.Tell(how);
+        if (_journal is not null) Context.Unwatch(_journal);
+        Context.Stop(Self);
+    }
+}

@@ -1,0 +1,57 @@
+using Akka.Actor;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
+
+namespace DistOpt.Actors.Trials;
+
+/// <summary>Files and specs of a study's trials. Blocks; one call at a time for each trial.</summary>
+public interface ITrialRuns
+{
+    /// <summary>Makes everything ready for an attempt.</summary>
+    /// <exception cref="SpecException">The trial's parameters do not go together, or its files cannot be had.</exception>
+    TrialRun Open(TrialOrder order);
+
+    /// <summary>Keeps the newest checkpoint of an attempt that has ended, so that trials can go on from it.</summary>
+    void Keep(TrialOrder order, TrialCheckpoint checkpoint);
+
+    /// <summary>Deletes what was kept.</summary>
+    void Delete(TrialCheckpoint checkpoint);
+}
+
+/// <summary>An attempt's job.</summary>
+/// <param name="Job">Its id.</param>
+/// <param name="Spec">The trial's resolved spec.</param>
+/// <param name="Sink">Makes the writer of its run directory.</param>
+/// <param name="CheckpointDirectory">Of its run.</param>
+/// <param name="Resumes">Whether it goes on from the newest checkpoint there.</param>
+/// <param name="IsOfAnother">Whether that may be one of another spec.</param>
+/// <param name="Rows">What the run has measured before that checkpoint.</param>
+public sealed record TrialRun(string Job, TrainingSpec Spec, Func<IJobRuntime, IRunSink> Sink, string CheckpointDirectory, bool Resumes, bool IsOfAnother,
+    IReadOnlyList<MetricRow> Rows);
+
+/// <summary>Trial supervisor to study supervisor: the attempt has measured something. Answered by <see cref="AttemptTold"/>.</summary>
+internal sealed record AttemptReported(AttemptId Id, long Resource, double[] Values, double Seconds) : INoSerializationVerificationNeeded;
+
+/// <summary>What an attempt does after a report.</summary>
+internal sealed record AttemptTold(long Resource, TrialDirective Directive) : INoSerializationVerificationNeeded;
+
+/// <summary>The attempt has left its checkpoint, and goes on.</summary>
+internal sealed record AttemptSaved(AttemptId Id, long Resource) : INoSerializationVerificationNeeded;
+
+/// <summary>The attempt has left its checkpoint, and given up its slot.</summary>
+internal sealed record AttemptReleased(AttemptId Id, long Resource, double Seconds) : INoSerializationVerificationNeeded;
+
+internal sealed record AttemptCompleted(AttemptId Id, double[] Values, double[] Constraints, double Seconds) : INoSerializationVerificationNeeded;
+
+internal sealed record AttemptFailed(AttemptId Id, bool HasDiverged, string Error, double Seconds) : INoSerializationVerificationNeeded;
+
+internal sealed record AttemptTimedOut(AttemptId Id, double Seconds) : INoSerializationVerificationNeeded;
+
+/// <summary>The attempt was told to end, or the study is interrupted, and it has.</summary>
+internal sealed record AttemptStopped(AttemptId Id) : INoSerializationVerificationNeeded;
+
+/// <summary>Study supervisor to trial supervisor: end.</summary>
+/// <param name="Leaves">Whether the run writes a checkpoint, from which a later attempt at the same trial goes on.</param>
+internal sealed record StopAttempt(bool Leaves) : INoSerializationVerificationNeeded;

@@ -1,0 +1,251 @@
+using Akka.Actor;
+using DistOpt.Actors.Training;
+using DistOpt.Core.Batching;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Trials;
+
+/// <summary>
+/// One attempt at a trial: prepares its files, submits its job, hands what the job measures to the study, and does what the study says. The job leaves off by
+/// itself at the resource where the study may pause or end it, so that no step is computed in vain and a paused trial goes on to the same bits.
+/// </summary>
+internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
+{
+    private const string TimeoutTimer = "timeout";
+
+    private readonly TrialOrder _order;
+    private readonly StudySection _study;
+    private readonly long _trialEnd;
+    private readonly ITrialRuns _runs;
+    private readonly IActorRef _jobs;
+    private readonly TimeProvider _time;
+    private readonly Queue<long> _asked = new();
+    private TrialRun? _run;
+    private TrialSink? _sink;
+    private TrialMetrics? _metrics;
+    private long _begunAt;
+    private JobId _job;
+    private int _parts;
+
+    // resource at which the next part of the run leaves off; null = nowhere
+    private long? _until;
+
+    // what the study said that is still to be done, and for which report
+    private TrialDirective _told = TrialDirective.Continue;
+    private long _resource;
+    private JobEnded? _ended;
+    private bool _isRunning;
+    private bool _isStopping;
+    private bool _isTimedOut;
+
+    public TrialSupervisorActor(TrialOrder order, StudySection study, long trialEnd, ITrialRuns runs, IActorRef jobs, TimeProvider time)
+    {
+        (_order, _study, _trialEnd, _runs, _jobs, _time) = (order, study, trialEnd, runs, jobs, time);
+        // seconds are not those of the run alone: it cannot be told beforehand where to leave off
+        _until = order.Until < long.MaxValue && study.Resource != TrialResource.Seconds ? order.Until : null;
+        Receive<Begin>(_ => Open());
+        Receive<TrialOpened>(opened => _sink = opened.Sink);
+        Receive<TrialBegun>(OnBegun);
+        Receive<TrialRow>(row => OnRow(row.Row));
+        Receive<AttemptTold>(OnTold);
+        Receive<JobAccepted>(_ => { });
+        Receive<JobRejected>(rejected => Fail(false, rejected.Reason));
+        Receive<StopAnswer>(_ => { });
+        Receive<JobEnded>(OnEnded);
+        Receive<StopAttempt>(OnStop);
+        Receive<TimeIsUp>(_ =>
+        {
+            _isTimedOut = true;
+            StopJob(StopReason.Cancelled);
+        });
+    }
+
+    private sealed record Begin : INoSerializationVerificationNeeded;
+
+    private sealed record TimeIsUp : INoSerializationVerificationNeeded;
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    private double Seconds => _begunAt == 0 ? 0 : _time.GetElapsedTime(_begunAt).TotalSeconds;
+
+    protected override void PreStart()
+    {
+        if (_order.Delay > TimeSpan.Zero) Timers.StartSingleTimer("begin", new Begin(), _order.Delay);
+        else Self.Tell(new Begin());
+    }
+
+    protected override void PostStop() => _sink?.Dispose();
+
+    private void Open()
+    {
+        _begunAt = _time.GetTimestamp();
+        if (_order.SecondsLeft is { } seconds) Timers.StartSingleTimer(TimeoutTimer, new TimeIsUp(), TimeSpan.FromSeconds(Math.Min(seconds, 1e7)));
+        try
+        {
+            _run = _runs.Open(_order);
+        }
+        catch (SpecException e)
+        {
+            Fail(false, e.Message);
+            return;
+        }
+        Submit();
+    }
+
+    private void Submit()
+    {
+        var (self, run) = (Self, _run!);
+        _job = new JobId(_parts++ == 0 ? run.Job : FormattableString.Invariant($"{run.Job}-{_parts}"));
+        (_isRunning, _ended, _told) = (true, null, TrialDirective.Continue);
+        _jobs.Tell(new SubmitJob(_job, run.Spec, runtime => new TrialSink(run.Sink(runtime), self), run.CheckpointDirectory, run.Resumes || _parts > 1)
+        {
+            Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1),
+        });
+    }
+
+    private RunPause? Pause() => _until is not { } until ? null : new RunPause(_study.Resource switch
+    {
+        TrialResource.Epochs => RunUnit.Epochs,
+        TrialResource.Steps => RunUnit.Steps,
+        _ => RunUnit.Samples,
+    }, until) { IsEnd = until >= _trialEnd };
+
+    private void OnBegun(TrialBegun begun)
+    {
+        if (_metrics is not null) return;
+        var data = begun.Run.Data;
+        var length = new RunLength(_run!.Spec, BatchPlanner.Of(_run.Spec, data.Train), data.Train);
+        _metrics = new TrialMetrics(_study, _run.Spec, length.StepsPerEpoch, data.Train);
+        if (begun.Run.Resumed is not { } resumed) return;
+        // what the run told before it was interrupted, in case the study did not hear it
+        foreach (var row in _run.Rows.Where(r => r.Step <= (r.Split == DataSplit.Train ? resumed.TrainRows : resumed.ValidationRows))) OnRow(row);
+    }
+
+    private void OnRow(MetricRow row)
+    {
+        if (_metrics!.Add(row) is not { } report) return;
+        _asked.Enqueue(report.Resource);
+        Context.Parent.Tell(new AttemptReported(_order.Id, report.Resource, report.Values, Seconds));
+    }
+
+    private void OnTold(AttemptTold told)
+    {
+        _asked.Dequeue();
+        if (_isStopping) return;
+        switch (told.Directive)
+        {
+            case TrialDirective.Continue:
+                break;
+            case TrialDirective.Checkpoint or TrialDirective.Pause or TrialDirective.Complete:
+                (_told, _resource) = (told.Directive, told.Resource);
+                // most often it has left off by itself
+                StopJob(told.Directive == TrialDirective.Complete ? StopReason.Observer : StopReason.Interrupted);
+                break;
+            default:
+                OnStop(new StopAttempt(Leaves: false));
+                return;
+        }
+        Proceed();
+    }
+
+    private void OnStop(StopAttempt stop)
+    {
+        if (_isStopping) return;
+        _isStopping = true;
+        StopJob(stop.Leaves ? StopReason.Interrupted : StopReason.Cancelled);
+        if (!_isRunning) Finish();
+    }
+
+    private void StopJob(StopReason reason)
+    {
+        if (_isRunning) _jobs.Tell(new StopJob(_job, reason));
+    }
+
+    private void OnEnded(JobEnded ended)
+    {
+        if (ended.Job != _job) return;
+        (_isRunning, _ended) = (false, ended);
+        if (ended.BadInput is null) _sink?.Ended(ended.Summary);
+        _sink?.Dispose();
+        _sink = null;
+        if (_isStopping) Finish();
+        else if (_isTimedOut && ended.Summary.Status == RunStatus.Cancelled)
+        {
+            Context.Parent.Tell(new AttemptTimedOut(_order.Id, Seconds));
+            Context.Stop(Self);
+        }
+        else Proceed();
+    }
+
+    /// <summary>Once the job has ended and the study has answered all that it has measured.</summary>
+    private void Proceed()
+    {
+        if (_ended is not { } ended || _asked.Count > 0) return;
+        var summary = ended.Summary;
+        switch (summary.Status)
+        {
+            case RunStatus.Completed:
+                Complete(summary.Selected?.Step);
+                break;
+            case RunStatus.Failed:
+                Fail(summary.StopReason == StopReason.Diverged, ended.BadInput?.Message ?? summary.Error ?? "the run failed");
+                break;
+            case RunStatus.Interrupted:
+                LeftOff();
+                break;
+            default:
+                Fail(false, $"the run was {summary.Status.ToString().ToLowerInvariant()} by somebody else");
+                break;
+        }
+    }
+
+    /// <summary>The run has written a checkpoint: it is kept if the study wants it, and the run goes on if the study has nothing against it.</summary>
+    private void LeftOff()
+    {
+        bool isKept = _told is TrialDirective.Pause or TrialDirective.Checkpoint;
+        if (isKept) _runs.Keep(_order, new TrialCheckpoint(_order.Id.Trial, _resource, _order.Repeat));
+        if (_told == TrialDirective.Pause)
+        {
+            Context.Parent.Tell(new AttemptReleased(_order.Id, _resource, Seconds));
+            Context.Stop(Self);
+            return;
+        }
+        if (_told == TrialDirective.Complete)
+        {
+            // it was past the end already when it was interrupted
+            Complete(null);
+            return;
+        }
+        if (isKept) Context.Parent.Tell(new AttemptSaved(_order.Id, _resource));
+        // told anew where to end, which is certain; where else the study may end it is not
+        _until = _until < _trialEnd && _trialEnd < long.MaxValue ? _trialEnd : null;
+        Submit();
+    }
+
+    private void Complete(long? selected)
+    {
+        if (_metrics?.Values(selected) is not { } values)
+        {
+            Fail(false, $"the run has not measured {string.Join(", ", _study.Objectives.Select(o => o.Metric))}");
+            return;
+        }
+        Context.Parent.Tell(new AttemptCompleted(_order.Id, values, _metrics.Constraints(selected), Seconds));
+        Context.Stop(Self);
+    }
+
+    private void Fail(bool hasDiverged, string error)
+    {
+        Context.Parent.Tell(new AttemptFailed(_order.Id, hasDiverged, error, Seconds));
+        Context.Stop(Self);
+    }
+
+    private void Finish()
+    {
+        Context.Parent.Tell(new AttemptStopped(_order.Id));
+        Context.Stop(Self);
+    }
+}

@@ -1,0 +1,117 @@
+using System.CommandLine;
+using System.Globalization;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Training;
+
+namespace DistOpt;
+
+/// <summary><c>sweep [SPEC]</c>.</summary>
+internal sealed class SweepCommand
+{
+    private readonly Argument<string?> _spec = new("spec") { Description = "A study spec: a training spec with study: and space:", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Option<int?> _trials = new("--trials") { Description = "Trials in all (study.trials)", HelpName = "n" };
+    private readonly Option<int?> _parallel = new("--parallel") { Description = "Trials that run at a time (study.parallel)", HelpName = "n" };
+    private readonly Option<string> _out = new("--out") { Description = "Folder for the results; default: studies/<name>-<id>", HelpName = "folder" };
+    private readonly Option<string> _resume = new("--resume") { Description = "Goes on with a study that has not ended: its folder, or that folder's name", HelpName = "study" };
+    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Check everything, show the study and its parameters, run nothing" };
+    private readonly Option<string[]> _set = GlobalOptions.Set();
+    private readonly Option<string[]> _require = GlobalOptions.Require();
+
+    public static Command Create(Bind bind)
+    {
+        var sweep = new SweepCommand();
+        var command = new Command("sweep", "Searches settings of a training spec: a study of many trials")
+        {
+            sweep._spec, sweep._trials, sweep._parallel, sweep._out, sweep._resume, sweep._dryRun, sweep._set, sweep._require,
+        };
+        bind(command, sweep.RunAsync);
+        return command;
+    }
+
+    private async Task<int> RunAsync(CommandInvocation invocation)
+    {
+        var (parse, console, app) = (invocation.Parse, invocation.Console, invocation.App);
+        string id = Training.NewId(console.Time);
+        var violations = new ViolationCollector();
+        var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(_require) ?? []));
+        var (spec, directory) = parse.GetValue(_resume) is { } study
+            ? Resumed(study, parse, console, app, violations) : Begun(id, parse, console, app, violations);
+        violations.ThrowIfAny();
+        if (parse.GetValue(_dryRun))
+        {
+            invocation.Write(json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("spec", StudySpecWriter.Write(spec!));
+                json.WriteEndObject();
+            }, writer => writer.Write(StudySpecWriter.Write(spec!)));
+            return ExitCode.Done;
+        }
+        bool redraws = console.CanRedraw(onError: invocation.Json);
+        var display = redraws ? new LiveStudyDisplay(LiveRunDisplay.Terminal(invocation.Out, console.Width, !console.NoColor), console.Time) : new StudyDisplay(invocation.Out);
+        StudySummary summary;
+        try
+        {
+            summary = await StudyRunner.RunAsync(new StudyPlan
+            {
+                Id = Path.GetFileName(Path.GetFullPath(directory!.Path)),
+                Spec = spec!,
+                App = app,
+                Runtimes = Hosts.Runtimes(app, Hosts.Data(console.Environment)),
+                Directory = directory,
+                Parallel = parse.GetValue(_resume) is null ? null : parse.GetValue(_parallel),
+                Display = display,
+                Time = console.Time,
+            }, invocation.Interrupt).ConfigureAwait(false);
+        }
+        finally
+        {
+            (display as IDisposable)?.Dispose();
+        }
+        invocation.Write(json => StudyJson.WriteSummary(json, summary), writer => StudyText.Write(writer, summary));
+        if (summary.Status.End is null) return ExitCode.Interrupted;
+        return summary.Status.Counts.Complete > 0 && Met(requirements!, summary, console.Error) ? ExitCode.Done : ExitCode.Failed;
+    }
+
+    private (StudySpec? Spec, StudyDirectory? Directory) Begun(string id, ParseResult parse, AppConsole console, DistOptAppDefinition app, ViolationCollector violations)
+    {
+        if (parse.GetValue(_spec) is not { } file)
+        {
+            violations.Add("spec", "is missing: name a file with a training spec, study: and space:, or --resume a study");
+            return default;
+        }
+        List<string> settings = [.. parse.GetValue(_set) ?? []];
+        if (parse.GetValue(_trials) is { } trials) settings.Add(string.Create(CultureInfo.InvariantCulture, $"study.trials={trials}"));
+        if (parse.GetValue(_parallel) is { } parallel) settings.Add(string.Create(CultureInfo.InvariantCulture, $"study.parallel={parallel}"));
+        var spec = violations.Try(() => SpecFiles.Binder(app).ReadStudy(file, settings));
+        return (spec, violations.Try(() => StudyDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "study", id, console.StudiesRoot)));
+    }
+
+    private (StudySpec? Spec, StudyDirectory? Directory) Resumed(string study, ParseResult parse, AppConsole console, DistOptAppDefinition app, ViolationCollector violations)
+    {
+        if (parse.GetValue(_spec) is { } file) violations.Add("spec", $"'{file}' is given beside --resume: a study is gone on with its own spec; leave it away");
+        if (parse.GetValue(_out) is { } folder) violations.Add("--out", $"'{folder}' is given beside --resume: a study stays in its folder; leave it away");
+        if (parse.GetValue(_set) is { Length: > 0 }) violations.Add("--set", "is given beside --resume: what a study searches is fixed; begin a new one for it");
+        if (parse.GetValue(_trials) is not null) violations.Add("--trials", "is given beside --resume: how many trials a study has is fixed; begin a new one for it");
+        if (parse.GetValue(_parallel) is < 1 or > 100_000) violations.Add("--parallel", $"is {parse.GetValue(_parallel)}, but must be between 1 and 100000");
+        var directory = violations.Try(() => StudyDirectory.Find(study, console.StudiesRoot));
+        var spec = directory is null ? null : violations.Try(() => SpecFiles.Binder(app).ReadStudy(directory.SpecFile));
+        if (spec is { Study.Deterministic: true } && parse.GetValue(_parallel) is { } parallel && parallel != spec.Study.Parallel)
+            violations.Add("--parallel", $"is {parallel}, but the study is deterministic with study.parallel {spec.Study.Parallel}; leave it away");
+        return (spec, directory);
+    }
+
+    /// <summary>On the test metrics of the best trial, or on an objective of it.</summary>
+    private static bool Met(IReadOnlyList<Requirement> requirements, StudySummary summary, TextWriter error)
+    {
+        var metrics = summary.Spec.Study.Objectives.Select((o, i) => (Name: o.Metric, Value: summary.Status.Best?.Values[i]))
+            .Where(m => m.Value is not null).ToDictionary(m => m.Name, m => m.Value!.Value);
+        foreach (var (name, value) in summary.Test ?? new Dictionary<string, double>()) metrics[$"{RunJson.Name(DataSplit.Test)}.{name}"] = value;
+        string[] missed = [.. requirements.Select(r => r.Check(metrics.Where(m => m.Key.StartsWith(r.Split + ".", StringComparison.Ordinal))
+            .ToDictionary(m => m.Key[(r.Split.Length + 1)..], m => m.Value))).OfType<string>()];
+        foreach (string line in missed) error.WriteLine("error: " + line);
+        return missed.Length == 0;
+    }
+}

@@ -1,0 +1,119 @@
+using System.Globalization;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt;
+
+/// <summary>What a person sees of a study: one line for each trial that has ended, with a star where it is the best so far.</summary>
+internal class StudyDisplay(TextWriter writer) : IStudyDisplay
+{
+    private readonly Dictionary<int, double> _values = [];
+    private StudySpec _spec = null!;
+    private double _best = double.NaN;
+
+    public virtual void Began(StudyPlan plan, IReadOnlyList<TrialRecord> before)
+    {
+        _spec = plan.Spec;
+        var (study, space) = (plan.Spec.Study, plan.Spec.Space.Space);
+        WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{plan.Id}: {Format.Plural(space.Count, "parameter")}, {(study.Trials is { } most ? Format.Plural(most, "trial") : "trials without end")}, {plan.Parallel ?? study.Parallel} at a time, "
+            + $"sampler {study.Sampler.Kind}, trial scheduler {study.TrialScheduler.Kind}, pruner {study.Pruner.Kind}, seed {plan.Spec.Seed}"));
+        foreach (var objective in study.Objectives)
+            WriteLine($"objective: {RunJson.Name(objective.Direction ?? Direction.Minimize)} {objective.Metric}");
+        foreach (var trial in before) IsBest(trial);
+        if (before.Count > 0) WriteLine($"goes on after {Format.Plural(before.Count, "trial")} that had ended");
+    }
+
+    public virtual void Ended(TrialRecord trial)
+    {
+        string mark = IsBest(trial) ? "*" : " ";
+        WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"trial {trial.Number,4} {mark} {RunJson.Name(trial.State),-9} {Result(trial)}  {ParametersText.Line(_spec, trial.Parameters)}  {Format.Duration(trial.Seconds)}"));
+        if (trial.Error is { } error) WriteLine($"           {CommandLine.FirstLine(error)}");
+    }
+
+    public virtual void Stands(Func<StudyStatus> status) { }
+
+    protected virtual void WriteLine(string text) => writer.WriteLine(text);
+
+    private string Result(TrialRecord trial)
+    {
+        var objectives = _spec.Study.Objectives;
+        if (!trial.Values.IsEmpty) return string.Join("  ", objectives.Select((o, i) => $"{o.Metric} {Format.Metric(trial.Values[i])}"));
+        if (trial.Reports is [.., var last])
+            return string.Create(CultureInfo.InvariantCulture, $"{objectives[0].Metric} {Format.Metric(last.Value)} at {RunJson.Name(_spec.Study.Resource)[..^1]} {last.Step}");
+        return RunJson.Name(trial.Cause);
+    }
+
+    /// <summary>Of one objective; constraints are not looked at.</summary>
+    private bool IsBest(TrialRecord trial)
+    {
+        if (_spec.Study.Objectives.Length > 1 || trial.Values is not [var value] || trial.Constraints.Any(c => c > 0)) return false;
+        bool isBetter = double.IsNaN(_best) || (_spec.Directions[0] == Direction.Maximize ? value > _best : value < _best);
+        if (isBetter) _best = value;
+        return isBetter;
+    }
+}
+
+/// <summary>The parameters of a trial in a line.</summary>
+internal static class ParametersText
+{
+    public static string Line(StudySpec spec, ReadOnlySpan<double> parameters)
+    {
+        var parts = new List<string>();
+        for (int i = 0; i < parameters.Length; i++)
+            if (!double.IsNaN(parameters[i])) parts.Add($"{spec.Space.Space.Parameters[i].Name}={Short(spec, i, parameters[i])}");
+        return string.Join(" ", parts);
+    }
+
+    /// <summary>Four significant digits say enough to a person.</summary>
+    public static string Short(StudySpec spec, int index, double value) => spec.Space.Value(index, value) is double number
+        ? number.ToString("G4", CultureInfo.InvariantCulture) : spec.Space.Show(index, value);
+
+    public static string Line(StudySpec spec, System.Collections.Immutable.ImmutableArray<double> parameters) => Line(spec, parameters.AsSpan());
+}
+
+/// <summary>The end of a study as a person reads it.</summary>
+internal static class StudyText
+{
+    public static void Write(TextWriter writer, StudySummary summary)
+    {
+        var (spec, status) = (summary.Spec, summary.Status);
+        var counts = status.Counts;
+        var parts = new List<string>();
+        foreach (var (count, name) in ((int, string)[])[(counts.Complete, "complete"), (counts.Pruned, "pruned"), (counts.Failed, "failed"), (counts.Cancelled, "cancelled"),
+            (counts.Running + counts.Waiting, "to be gone on with"), (counts.Paused, "paused")])
+            if (count > 0) parts.Add($"{Format.Count(count)} {name}");
+        writer.WriteLine($"{(status.End is { } end ? $"ended ({RunJson.Name(end)})" : "interrupted")}: {Format.Plural(status.Started, "trial")} "
+            + $"({string.Join(", ", parts)}) in {Format.Duration(status.Seconds)}");
+        if (spec.Study.Objectives.Length > 1) WriteFront(writer, summary);
+        else if (status.Best is { } best) WriteBest(writer, summary, best);
+        else writer.WriteLine("no trial is complete");
+        writer.WriteLine($"results in {summary.Directory}");
+        if (status.End is null) writer.WriteLine($"go on with it: distopt sweep --resume {summary.Directory}");
+        else if (status.Best is not null) writer.WriteLine($"train the best: distopt train {new StudyDirectory(summary.Directory).BestSpecFile}");
+    }
+
+    private static void WriteBest(TextWriter writer, StudySummary summary, TrialResult best)
+    {
+        var spec = summary.Spec;
+        writer.WriteLine($"best: trial {best.Number}, {spec.Study.Objectives[0].Metric} {Format.Metric(best.Values[0])}");
+        var rows = new List<IReadOnlyList<string>>();
+        for (int i = 0; i < best.Parameters.Length; i++)
+            if (!double.IsNaN(best.Parameters[i])) rows.Add(["  " + spec.Space.Space.Parameters[i].Name, spec.Space.Show(i, best.Parameters[i])]);
+        foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+        if (summary.Test is { } test) writer.WriteLine($"its test: {Format.Metrics(test)}");
+    }
+
+    private static void WriteFront(TextWriter writer, StudySummary summary)
+    {
+        var objectives = summary.Spec.Study.Objectives;
+        writer.WriteLine($"front: {Format.Plural(summary.Status.Front.Length, "trial")} that no other one is better than in everything");
+        var rows = new List<IReadOnlyList<string>> { (string[])["trial", .. objectives.Select(o => o.Metric), "parameters"] };
+        foreach (var trial in summary.Status.Front)
+            rows.Add([trial.Number.ToString(CultureInfo.InvariantCulture), .. trial.Values.Select(v => Format.Metric(v)), ParametersText.Line(summary.Spec, trial.Parameters)]);
+        foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+    }
+}

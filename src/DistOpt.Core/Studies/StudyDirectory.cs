@@ -1,0 +1,81 @@
+using System.Globalization;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>The paths of one study's files (DESIGN section 7). Planning checks that the place is free and creates nothing.</summary>
+public sealed class StudyDirectory(string path)
+{
+    /// <summary>Folder that holds study directories unless <c>--out</c> says otherwise, below the current one.</summary>
+    public const string DefaultRoot = "studies";
+
+    public string Path { get; } = path;
+
+    /// <summary>The study spec, as it can be read again.</summary>
+    public string SpecFile => In("study.yaml");
+
+    /// <summary>One line for each trial that has ended, in the order in which they did.</summary>
+    public string TrialsFile => In("trials.jsonl");
+
+    public string SummaryFile => In("summary.json");
+
+    /// <summary>The training spec of the best trial.</summary>
+    public string BestSpecFile => In("best.yaml");
+
+    /// <summary>The run directory of the best trial, its selected weights measured on the test part.</summary>
+    public string BestFolder => In("best");
+
+    /// <summary>The study's events: what it goes on from.</summary>
+    public string JournalFile => In("journal.db");
+
+    /// <summary>Held open by the process that runs the study, so that no two do.</summary>
+    public string LockFile => In(".lock");
+
+    /// <summary>The run directory of one of a trial's runs.</summary>
+    /// <param name="trial">Its number.</param>
+    /// <param name="repeat">Which of <c>study.repeats</c>, from 0.</param>
+    public string RunFolder(int trial, int repeat = 0)
+    {
+        string folder = System.IO.Path.Combine(In("trials"), trial.ToString(CultureInfo.InvariantCulture));
+        return repeat == 0 ? folder : System.IO.Path.Combine(folder, FormattableString.Invariant($"repeat-{repeat}"));
+    }
+
+    /// <summary>Where the state of a trial is kept from which trials may go on.</summary>
+    public string StateFolder(Engine.TrialCheckpoint checkpoint) =>
+        System.IO.Path.Combine(In("states"), FormattableString.Invariant($"{checkpoint.Trial}-{checkpoint.Repeat}-{checkpoint.Resource}"));
+
+    /// <summary>The directory of a new study; checks that it can become one.</summary>
+    /// <exception cref="SpecException">The path is a file, or a directory that is not empty.</exception>
+    public static StudyDirectory Plan(string? outPath, string name, string id, string root = DefaultRoot) =>
+        new(RunDirectory.Plan(outPath, name, id, root).Path);
+
+    /// <summary>The directory of a study that is gone on with.</summary>
+    /// <param name="study">Its path, or its folder's name below <paramref name="root"/>.</param>
+    /// <param name="root">Where study directories are.</param>
+    /// <exception cref="SpecException">There is no study.</exception>
+    public static StudyDirectory Find(string study, string root = DefaultRoot)
+    {
+        foreach (string path in (string[])[study, System.IO.Path.Combine(root, study)])
+            if (File.Exists(new StudyDirectory(path).SpecFile)) return new StudyDirectory(path);
+        throw new SpecException("--resume", $"'{study}' is no study: there is no study.yaml in it, nor in {System.IO.Path.Combine(root, study)}; name the folder of a study");
+    }
+
+    public void Create() => Directory.CreateDirectory(Path);
+
+    /// <summary>Makes this process the one that runs the study, until the result is disposed. The directory exists.</summary>
+    /// <exception cref="SpecException">Another process runs it.</exception>
+    public IDisposable Lock()
+    {
+        try
+        {
+            return new FileStream(LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+        }
+        catch (IOException e) when (e is not (DirectoryNotFoundException or PathTooLongException))
+        {
+            throw new SpecException("--resume", $"'{Path}' is being run by another process; wait for its end, or stop it");
+        }
+    }
+
+    private string In(string file) => System.IO.Path.Combine(Path, file);
+}

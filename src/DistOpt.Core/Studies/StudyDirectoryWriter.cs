@@ -1,0 +1,75 @@
+using System.Text;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>
+/// Writes the files of a study's directory beside its trials' and its journal: what they say is what the journal says, and is made anew from it when the study
+/// is gone on with. One thread at a time.
+/// </summary>
+/// <param name="directory">The study's directory.</param>
+/// <param name="spec">The study.</param>
+/// <param name="specs">Makes the spec of the best trial.</param>
+/// <param name="node">Where trials run.</param>
+public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spec, TrialSpecs specs, string node = "local") : IDisposable
+{
+    private readonly TrialRecords _records = new();
+    private StreamWriter? _trials;
+    private TrialResult? _best;
+
+    /// <summary>The study begins, or goes on from these events.</summary>
+    /// <returns>The trials that had ended, in the order in which they did.</returns>
+    public IReadOnlyList<TrialRecord> Begin(IReadOnlyList<StudyEvent> before)
+    {
+        ArgumentNullException.ThrowIfNull(before);
+        directory.Create();
+        AtomicFile.Write(directory.SpecFile, Encoding.UTF8.GetBytes(StudySpecWriter.Write(spec)));
+        // how it stood when it was interrupted is no longer true
+        File.Delete(directory.SummaryFile);
+        var ended = before.Select(_records.Add).OfType<TrialRecord>().ToList();
+        AtomicFile.Write(directory.TrialsFile, Encoding.UTF8.GetBytes(string.Concat(ended.Select(Line))));
+        _trials = new StreamWriter(new FileStream(directory.TrialsFile, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
+        return ended;
+    }
+
+    /// <summary>Takes the next event, which is stored.</summary>
+    /// <returns>The trial that ends with it, if one does.</returns>
+    public TrialRecord? Add(StudyEvent e)
+    {
+        if (_records.Add(e) is not { } ended) return null;
+        (_trials ?? throw new InvalidOperationException("the study has not begun")).Write(Line(ended));
+        return ended;
+    }
+
+    /// <summary>Writes the spec of the best trial where it is another one than before.</summary>
+    public void Best(TrialResult? best)
+    {
+        if (best is null || best.Number == _best?.Number) return;
+        _best = best;
+        AtomicFile.Write(directory.BestSpecFile, Encoding.UTF8.GetBytes(specs.BestYaml(best.Number, best.Parameters.AsSpan(), best.Values.AsSpan())));
+    }
+
+    /// <summary>The study has ended, or was interrupted.</summary>
+    public void End(StudySummary summary)
+    {
+        ArgumentNullException.ThrowIfNull(summary);
+        Best(summary.Status.Best);
+        AtomicFile.Write(directory.SummaryFile, Encoding.UTF8.GetBytes(RunJson.Text(indented: true, json => StudyJson.WriteSummary(json, summary)) + "\n"));
+    }
+
+    /// <summary>Copies the run of the best trial, but for its checkpoints, to <see cref="StudyDirectory.BestFolder"/>.</summary>
+    public void KeepBest(int trial)
+    {
+        string from = directory.RunFolder(trial), unfinished = directory.BestFolder + ".tmp";
+        foreach (string folder in (string[])[unfinished, directory.BestFolder])
+            if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        Directory.CreateDirectory(unfinished);
+        foreach (string file in Directory.GetFiles(from)) File.Copy(file, Path.Combine(unfinished, Path.GetFileName(file)));
+        Directory.Move(unfinished, directory.BestFolder);
+    }
+
+    public void Dispose() => _trials?.Dispose();
+
+    private string Line(TrialRecord trial) => StudyJson.TrialLine(trial, spec, node) + "\n";
+}

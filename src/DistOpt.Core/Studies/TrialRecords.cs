@@ -1,0 +1,76 @@
+using System.Collections.Immutable;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>A trial that has ended: a line of <c>trials.jsonl</c>.</summary>
+/// <param name="Number">Its number.</param>
+/// <param name="State">How it has ended.</param>
+/// <param name="Cause">Why.</param>
+/// <param name="Parameters">With which it ended; NaN where one has no value.</param>
+/// <param name="Values">One for each objective where it is complete.</param>
+/// <param name="Constraints">At most 0 where it keeps to them.</param>
+/// <param name="Reports">What it has reported on its way: the first objective's values.</param>
+/// <param name="Attempts">How often it was begun or gone on with.</param>
+/// <param name="Losses">Attempts that were lost.</param>
+/// <param name="Seconds">That its attempts have computed, as far as they told.</param>
+/// <param name="Error">Why it has failed.</param>
+public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cause, ImmutableArray<double> Parameters, ImmutableArray<double> Values,
+    ImmutableArray<double> Constraints, ImmutableArray<Report> Reports, int Attempts, ImmutableArray<string> Losses, double Seconds, string? Error);
+
+/// <summary>What a study's events say of each trial, handed out when it has ended. Keeps nothing of those that have.</summary>
+public sealed class TrialRecords
+{
+    private readonly Dictionary<int, Live> _live = [];
+
+    private sealed class Live
+    {
+        public required ImmutableArray<double> Parameters { get; set; }
+
+        public List<Report> Reports { get; } = [];
+
+        public List<string> Losses { get; } = [];
+
+        public int Attempts { get; set; } = 1;
+
+        public double Before { get; set; }
+
+        public double Latest { get; set; }
+    }
+
+    /// <summary>Takes the next event; gives the record of the trial that ends with it, if one does.</summary>
+    public TrialRecord? Add(StudyEvent e)
+    {
+        switch (e)
+        {
+            case StudyEvent.Started started:
+                _live[started.Trial] = new Live { Parameters = started.Parameters };
+                break;
+            case StudyEvent.AttemptBegun begun when _live.TryGetValue(begun.Trial, out var live):
+                live.Attempts++;
+                (live.Before, live.Latest) = (live.Before + live.Latest, 0);
+                break;
+            case StudyEvent.Reported reported when _live.TryGetValue(reported.Trial, out var live):
+                live.Reports.Add(new Report(reported.Step, reported.Values[0]));
+                live.Latest = Math.Max(live.Latest, reported.Seconds);
+                break;
+            case StudyEvent.Released released when _live.TryGetValue(released.Trial, out var live):
+                live.Latest = Math.Max(live.Latest, released.Seconds);
+                break;
+            case StudyEvent.RunCompleted completed when _live.TryGetValue(completed.Trial, out var live):
+                live.Latest = Math.Max(live.Latest, completed.Seconds);
+                break;
+            case StudyEvent.AttemptLost lost when _live.TryGetValue(lost.Trial, out var live):
+                live.Losses.Add(lost.Reason);
+                live.Latest = Math.Max(live.Latest, lost.Seconds);
+                break;
+            case StudyEvent.Promoted { Exploit: { } exploit } promoted when _live.TryGetValue(promoted.Trial, out var live):
+                live.Parameters = exploit.Parameters;
+                break;
+            case StudyEvent.Ended ended when _live.Remove(ended.Trial, out var live):
+                return new TrialRecord(ended.Trial, ended.State, ended.Cause, live.Parameters, ended.Values, ended.Constraints, [.. live.Reports], live.Attempts,
+                    [.. live.Losses], live.Before + Math.Max(live.Latest, ended.Seconds), ended.Error);
+        }
+        return null;
+    }
+}
