@@ -24,7 +24,8 @@ public sealed class ExampleTests : IDisposable
     public async Task Every_spec_file_opens_its_model_and_data(string file)
     {
         Assert.SkipWhen(file.StartsWith("mnist", StringComparison.Ordinal) && !HasMnist(), "MNIST is not on this machine (distopt data get mnist)");
-        var result = await RunAsync(["train", Spec(file), "--dry-run", .. Here(file)]);
+        string command = file.EndsWith("-sweep.yaml", StringComparison.Ordinal) ? "sweep" : "train";
+        var result = await RunAsync([command, Spec(file), "--dry-run", .. Here(file)]);
 
         Assert.True(result.Code == 0, result.Error);
         Assert.Contains("parameters", result.Out);
@@ -42,6 +43,18 @@ public sealed class ExampleTests : IDisposable
 
         Assert.True(four.Test["accuracy"] > 0.9, $"test accuracy is {four.Test["accuracy"]}");
         Assert.Equal(one.WeightsSha256, four.WeightsSha256);
+    }
+
+    [Fact]
+    public async Task A_sweep_over_an_option_of_the_users_own_model_finds_one_that_learns_the_spirals()
+    {
+        var result = await RunAsync(["sweep", Spec("spirals-sweep.yaml"), "--out", Path.Combine(_folder, "study"), "--format", "json"]);
+
+        Assert.True(result.Code == 0, result.Error);
+        var json = System.Text.Json.JsonDocument.Parse(result.Out).RootElement;
+        Assert.InRange(json.GetProperty("best").GetProperty("params").GetProperty("model.width").GetInt32(), 4, 128);
+        double test = json.GetProperty("test").GetProperty("accuracy").GetDouble();
+        Assert.True(test > 0.9, $"test accuracy is {test}");
     }
 
     [Fact]

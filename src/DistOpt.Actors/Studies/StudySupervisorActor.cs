@@ -48,7 +48,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<AttemptStopped>(stopped => End(stopped.Id, () => false));
         Receive<ChildBroke>(OnBroke);
         Receive<Terminated>(OnTerminated);
-        Receive<Ticked>(_ => Step(Pass));
+        Receive<Ticked>(_ => Step(() => { }));
         Receive<InterruptStudy>(_ => Interrupt());
         Receive<StudyCommand>(OnCommand);
         Receive<AskStudy>(_ => Sender.Tell(_engine?.Status() ?? (object)new Status.Failure(new InvalidOperationException("the study has not begun"))));
@@ -109,6 +109,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         try
         {
             act();
+            Pass();
             Pump();
         }
         catch (Exception e)

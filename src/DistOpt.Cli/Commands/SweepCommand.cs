@@ -39,14 +39,10 @@ internal sealed class SweepCommand
         var (spec, directory) = parse.GetValue(_resume) is { } study
             ? Resumed(study, parse, console, app, violations) : Begun(id, parse, console, app, violations);
         violations.ThrowIfAny();
+        var runtimes = Hosts.Runtimes(app, Hosts.Data(console.Environment));
         if (parse.GetValue(_dryRun))
         {
-            invocation.Write(json =>
-            {
-                json.WriteStartObject();
-                json.WriteString("spec", StudySpecWriter.Write(spec!));
-                json.WriteEndObject();
-            }, writer => writer.Write(StudySpecWriter.Write(spec!)));
+            WriteDryRun(invocation, spec!, runtimes);
             return ExitCode.Done;
         }
         bool redraws = console.CanRedraw(onError: invocation.Json);
@@ -56,10 +52,10 @@ internal sealed class SweepCommand
         {
             summary = await StudyRunner.RunAsync(new StudyPlan
             {
-                Id = Path.GetFileName(Path.GetFullPath(directory!.Path)),
+                Id = directory!.Name,
                 Spec = spec!,
                 App = app,
-                Runtimes = Hosts.Runtimes(app, Hosts.Data(console.Environment)),
+                Runtimes = runtimes,
                 Directory = directory,
                 Parallel = parse.GetValue(_resume) is null ? null : parse.GetValue(_parallel),
                 Display = display,
@@ -101,6 +97,33 @@ internal sealed class SweepCommand
         if (spec is { Study.Deterministic: true } && parse.GetValue(_parallel) is { } parallel && parallel != spec.Study.Parallel)
             violations.Add("--parallel", $"is {parallel}, but the study is deterministic with study.parallel {spec.Study.Parallel}; leave it away");
         return (spec, directory);
+    }
+
+    /// <summary>The study as it would be kept, and below it, as comments, what a configuration in the middle of the space has.</summary>
+    private static void WriteDryRun(CommandInvocation invocation, StudySpec spec, IJobRuntimeFactory runtimes)
+    {
+        using var runtime = runtimes.Open(spec.Training);
+        var (data, parameters) = (runtime.Data, runtime.Layout.ParameterCount);
+        string yaml = StudySpecWriter.Write(spec);
+        invocation.Write(
+            json =>
+            {
+                json.WriteStartObject();
+                json.WriteString("spec", yaml);
+                json.WriteStartObject("data");
+                json.WriteNumber("train", data.Train);
+                json.WriteNumber("validation", data.Validation);
+                json.WriteNumber("test", data.Test);
+                json.WriteEndObject();
+                json.WriteNumber("parameters", parameters);
+                json.WriteEndObject();
+            },
+            writer =>
+            {
+                writer.Write(yaml);
+                writer.WriteLine($"# data: {Format.Count(data.Train)} train, {Format.Count(data.Validation)} validation, {Format.Count(data.Test)} test");
+                writer.WriteLine($"# a configuration in the middle of the space has {Format.Plural(parameters, "parameter")}");
+            });
     }
 
     /// <summary>On the test metrics of the best trial, or on an objective of it.</summary>

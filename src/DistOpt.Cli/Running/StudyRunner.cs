@@ -52,10 +52,10 @@ internal static class StudyRunner
     public static async Task<StudySummary> RunAsync(StudyPlan plan, CancellationToken interrupt)
     {
         var specs = new TrialSpecs(SpecFiles.Binder(plan.App), plan.Spec);
-        plan.Directory.Create();
+        // before anything else, so that a study which dies at whatever moment can be gone on with
+        plan.Directory.Create(plan.Spec);
         using var only = plan.Directory.Lock();
         using var writer = new StudyDirectoryWriter(plan.Directory, plan.Spec, specs);
-        var commands = new StudyCommands();
         var run = new StudyRun
         {
             Id = plan.Id,
@@ -65,9 +65,8 @@ internal static class StudyRunner
             Sink = new StudySink(plan, writer),
             Time = plan.Time,
         };
-        // before the first suggestion, since it is asked before anything else reaches the study
         if (plan.Parallel is { } parallel) run = run with { Setup = run.Setup with { Parallel = parallel } };
-        var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, Hosts.Parts(plan.App, plan.Runtimes), commands, interrupt).ConfigureAwait(false);
+        var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, Hosts.Parts(plan.App, plan.Runtimes), commands: null, interrupt).ConfigureAwait(false);
         IReadOnlyDictionary<string, double>? test = null;
         if (status.End is not null && status.Best is { } best)
         {

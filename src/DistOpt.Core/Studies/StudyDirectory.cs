@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 
@@ -11,6 +12,9 @@ public sealed class StudyDirectory(string path)
     public const string DefaultRoot = "studies";
 
     public string Path { get; } = path;
+
+    /// <summary>Its last part, by which the study is known: <c>name-id</c> unless the user named another folder.</summary>
+    public string Name => System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path)));
 
     /// <summary>The study spec, as it can be read again.</summary>
     public string SpecFile => In("study.yaml");
@@ -61,7 +65,13 @@ public sealed class StudyDirectory(string path)
         throw new SpecException("--resume", $"'{study}' is no study: there is no study.yaml in it, nor in {System.IO.Path.Combine(root, study)}; name the folder of a study");
     }
 
-    public void Create() => Directory.CreateDirectory(Path);
+    /// <summary>Makes it the directory of a study, which can be gone on with from then on.</summary>
+    /// <param name="spec">The study; a directory that has one keeps it.</param>
+    public void Create(StudySpec spec)
+    {
+        Directory.CreateDirectory(Path);
+        if (!File.Exists(SpecFile)) AtomicFile.Write(SpecFile, Encoding.UTF8.GetBytes(StudySpecWriter.Write(spec)));
+    }
 
     /// <summary>Makes this process the one that runs the study, until the result is disposed. The directory exists.</summary>
     /// <exception cref="SpecException">Another process runs it.</exception>

@@ -23,8 +23,7 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
     public IReadOnlyList<TrialRecord> Begin(IReadOnlyList<StudyEvent> before)
     {
         ArgumentNullException.ThrowIfNull(before);
-        directory.Create();
-        AtomicFile.Write(directory.SpecFile, Encoding.UTF8.GetBytes(StudySpecWriter.Write(spec)));
+        directory.Create(spec);
         // how it stood when it was interrupted is no longer true
         File.Delete(directory.SummaryFile);
         var ended = before.Select(_records.Add).OfType<TrialRecord>().ToList();

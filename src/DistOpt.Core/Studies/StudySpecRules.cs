@@ -39,7 +39,8 @@ public static class StudySpecRules
 
     private static IEnumerable<SpecViolation> End(StudySpec spec)
     {
-        if (spec.Study is { Trials: null, Stop: { Target: null, MaxSeconds: null, Patience: null } })
+        // a grid comes to its end by itself
+        if (spec.Study is { Trials: null, Sampler.Kind: not "grid", Stop: { Target: null, MaxSeconds: null, Patience: null } })
             yield return new("study.trials", "is null, and stop has no target, max_seconds or patience: the study would never end; set one of them");
     }
 

@@ -60,6 +60,7 @@ internal sealed class CliRun : IDisposable
             IsOutputTerminal = IsTerminal,
             Environment = name => Environment.GetValueOrDefault(name),
             RunsRoot = Runs,
+            StudiesRoot = In("studies"),
             CapturesSystemConsole = CapturesSystemConsole,
         }, Interrupt);
         (Out, Error) = (output.ToString(), error.ToString());

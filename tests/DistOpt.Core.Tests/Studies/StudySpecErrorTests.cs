@@ -12,6 +12,13 @@ public sealed class StudySpecErrorTests
         + "model.activation: { choices: [relu, gelu] } }\n";
 
     [Fact]
+    public void A_grid_ends_by_itself_and_needs_no_number_of_trials() =>
+        Assert.Null(StudyFixture.Binder.ParseStudy("""
+            study: { metric: validation.loss, sampler: grid, trials: null }
+            space: { model.activation: { choices: [relu, tanh] } }
+            """).Study.Trials);
+
+    [Fact]
     public void All_parts_of_a_spec_report_at_once() => Assert.Equal(
         [
             "epochs (line 1): unknown field 'epochs': did you mean 'training.epochs'?",

@@ -40,6 +40,7 @@ internal sealed class TestFolder : IDisposable
             Error = error,
             Environment = name => Environment.GetValueOrDefault(name),
             RunsRoot = Runs,
+            StudiesRoot = In("studies"),
         }, limit.Token);
         return new CommandResult(string.Join(' ', args), code, output.ToString(), error.ToString());
     }

@@ -43,16 +43,21 @@ public sealed partial class StudyEngine
         return Carry(new StudyEvent.ParallelSet(key, parallel, from), parallel < 1 ? $"parallel is {parallel}, but must be at least 1" : null);
     }
 
-    /// <summary>So long has the study gone on: journaled at most once a second, and it may end by it.</summary>
+    /// <summary>So long has the study gone on: journaled at most once a second and at its end, and it may end by it.</summary>
     /// <param name="seconds">Since the last call.</param>
     public void Pass(double seconds)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(seconds);
         _passed += seconds;
         if (_ledger.End is not null || (_passed < 1 && !(_ledger.Seconds + _passed >= _setup.Stop.MaxSeconds))) return;
+        CountTime();
+        if (DueStop() is { } due) EndStudy(due);
+    }
+
+    private void CountTime()
+    {
         Commit(new StudyEvent.TimePassed(_ledger.Seconds + _passed));
         _passed = 0;
-        if (DueStop() is { } due) EndStudy(due);
     }
 
     private CommandAnswer Suspend(string? key, int? trial, bool isSuspended) =>

@@ -151,6 +151,7 @@ public sealed partial class StudyEngine
             Commit(counts ? trial.Outcome! : isLoser ? new StudyEvent.Ended(trial.Number, TrialState.Pruned, TrialEndCause.NotPromoted, [], [], null, 0)
                 : new StudyEvent.Ended(trial.Number, TrialState.Cancelled, TrialEndCause.StudyEnded, [], [], null, trial.AttemptSeconds));
         }
+        if (_passed > 0) CountTime();
         Commit(new StudyEvent.StudyEnded(reason));
     }
 

@@ -1,0 +1,84 @@
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt;
+
+/// <summary>How a study in code is set up.</summary>
+public sealed record TuningOptions
+{
+    /// <summary>The study's directory; null = <c>studies/&lt;name&gt;-&lt;id&gt;</c>.</summary>
+    public string? Out { get; init; }
+
+    /// <summary>Told of each trial that has ended, in that order, on a thread of the study. Must not block.</summary>
+    public Action<TrialRecord>? TrialEnded { get; init; }
+
+    /// <summary>Told where the study stands, many times a second, on a thread of the study. Must not block.</summary>
+    public IProgress<StudyStatus>? Progress { get; init; }
+
+    public TimeProvider Time { get; init; } = TimeProvider.System;
+}
+
+/// <summary>
+/// Studies over training specs from code, as <c>sweep</c> runs them: in this process, with a directory from which they can be gone on with. Nothing here writes
+/// to the console, hooks Ctrl-C or exits the process, and no thread outlives the returned task. A study over any other function is a
+/// <see cref="Core.Studies.Functions.FunctionStudy"/>.
+/// </summary>
+public static class Tuning
+{
+    /// <summary>Runs a study and waits for its end.</summary>
+    /// <param name="training">What is not searched; defaults are filled in.</param>
+    /// <param name="study">What is looked for, by whom and how long.</param>
+    /// <param name="space">Parameters by their paths in the training spec, such as <c>optimizer.learning_rate</c>.</param>
+    /// <param name="app">Catalogue; null = the built-in one.</param>
+    /// <param name="options">Directory and the like.</param>
+    /// <param name="cancellationToken">Ends running trials with a checkpoint: the result has no <see cref="StudyStatus.End"/>, and <see cref="ResumeAsync"/> goes on.</param>
+    /// <exception cref="SpecException">Bad input, all violations at once; nothing has been written.</exception>
+    public static Task<StudySummary> RunAsync(TrainingSpec training, StudySection study, IEnumerable<KeyValuePair<string, ParameterSpec>> space,
+        DistOptAppDefinition? app = null, TuningOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        var (definition, given) = (app ?? DistOptApp.Define(), options ?? new TuningOptions());
+        var spec = SpecFiles.Binder(definition).CheckStudy(training, study, space);
+        var directory = StudyDirectory.Plan(given.Out, spec.Name, Training.NewId(given.Time));
+        return RunAsync(spec, directory, definition, given, cancellationToken);
+    }
+
+    /// <summary>Goes on with a study that was interrupted, by whatever; one that has ended is told once more.</summary>
+    /// <param name="study">Its directory, or that one's name below <c>studies</c>.</param>
+    /// <param name="app">Catalogue; the one that it was begun with.</param>
+    /// <param name="options">Of these, <see cref="TuningOptions.Out"/> has no meaning here.</param>
+    /// <param name="cancellationToken">Ends running trials with a checkpoint.</param>
+    /// <exception cref="SpecException">There is no such study, or another process runs it.</exception>
+    public static Task<StudySummary> ResumeAsync(string study, DistOptAppDefinition? app = null, TuningOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        var definition = app ?? DistOptApp.Define();
+        var directory = StudyDirectory.Find(study);
+        return RunAsync(SpecFiles.Binder(definition).ReadStudy(directory.SpecFile), directory, definition, options ?? new TuningOptions(), cancellationToken);
+    }
+
+    private static Task<StudySummary> RunAsync(StudySpec spec, StudyDirectory directory, DistOptAppDefinition app, TuningOptions options,
+        CancellationToken cancellationToken) => StudyRunner.RunAsync(new StudyPlan
+        {
+            Id = directory.Name,
+            Spec = spec,
+            App = app,
+            Runtimes = Hosts.Runtimes(app, Hosts.Data()),
+            Directory = directory,
+            Display = new Told(options),
+            Time = options.Time,
+        }, cancellationToken);
+
+    private sealed class Told(TuningOptions options) : IStudyDisplay
+    {
+        public void Began(StudyPlan plan, IReadOnlyList<TrialRecord> before) { }
+
+        public void Ended(TrialRecord trial) => options.TrialEnded?.Invoke(trial);
+
+        public void Stands(Func<StudyStatus> status)
+        {
+            if (options.Progress is { } progress) progress.Report(status());
+        }
+    }
+}

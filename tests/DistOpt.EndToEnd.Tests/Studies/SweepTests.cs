@@ -1,0 +1,214 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using DistOpt.EndToEnd.Tests.Support;
+
+namespace DistOpt.EndToEnd.Tests.Studies;
+
+/// <summary>Studies in one process: killed, interrupted, with trials that fail.</summary>
+public sealed class SweepTests : IDisposable
+{
+    private const string Digits = """
+        name: small
+        data: { name: digits, validation_fraction: 0.15, test_fraction: 0.15 }
+        model: { kind: mlp, hidden: [16] }
+        batch: { kind: fixed, size: 64 }
+        training: { epochs: 9, workers: 1, servers: 1 }
+        checkpoint: { every_steps: 20 }
+
+        """;
+
+    private const string Asha = """
+        study:
+          metric: validation.accuracy
+          sampler: { kind: tpe, startup_trials: 4 }
+          trial_scheduler: { kind: asha, min_resource: 1, max_resource: 9, reduction_factor: 3 }
+          trials: 18
+          parallel: 2
+          deterministic: true
+        space:
+          optimizer.learning_rate: { float: [1e-4, 3e-2], log: true }
+          model.hidden: { list: { length: { int: [1, 2] }, each: { int: [8, 64], log: true } } }
+        """;
+
+    private readonly TestFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    /// <summary>With more kills by <c>DISTOPT_SWEEP_KILLS</c>.</summary>
+    [Fact]
+    public async Task A_deterministic_study_that_is_killed_again_and_again_is_the_undisturbed_one()
+    {
+        int kills = int.Parse(Environment.GetEnvironmentVariable("DISTOPT_SWEEP_KILLS") ?? "5", CultureInfo.InvariantCulture);
+        _folder.Write("study.yaml", Digits + Asha);
+        await EndAsync(0, "sweep", "study.yaml", "--out", "calm");
+        var random = new Random(1);
+
+        for (int kill = 0; kill < kills; kill++)
+        {
+            await using var sweep = Begin("killed");
+            int begun = Math.Min(18, Begun("killed") + random.Next(4));
+            await UntilAsync(sweep, () => sweep.Out.Contains("objective: ", StringComparison.Ordinal) && Begun("killed") >= begun);
+            // one is interrupted in good order, the others are not
+            if (kill == 2) sweep.Interrupt();
+            else sweep.KillHard();
+            await sweep.WaitForExitAsync();
+            if (kill == 2) Assert.True(sweep.ExitCode == 130, sweep.Describe());
+        }
+        await EndAsync(0, "sweep", "--resume", "killed");
+
+        var (calm, killed) = (Trials("calm"), Trials("killed"));
+        Assert.Equal(18, calm.Count);
+        Assert.Equal(calm, killed);
+        Assert.Equal(File.ReadAllText(_folder.In("calm/best.yaml")), File.ReadAllText(_folder.In("killed/best.yaml")));
+        var (expected, summary) = (Summary("calm"), Summary("killed"));
+        // one that had stored nothing yet is none
+        Assert.InRange(summary.GetProperty("interruptions").GetInt32(), 2, kills);
+        Assert.Equal(expected.GetProperty("test").ToString(), summary.GetProperty("test").ToString());
+        Assert.Equal(expected.GetProperty("trials").ToString(), summary.GetProperty("trials").ToString());
+        // what was killed has left nothing behind that nobody needs
+        Assert.Empty(Directory.GetDirectories(_folder.In("killed/states")));
+    }
+
+    [Fact]
+    public async Task What_is_interrupted_goes_on_from_where_it_was()
+    {
+        _folder.Write("study.yaml", Digits.Replace("epochs: 9", "epochs: 400", StringComparison.Ordinal) + """
+            study: { metric: validation.accuracy, trials: 2, parallel: 2 }
+            space: { optimizer.learning_rate: { float: [1e-4, 3e-2], log: true } }
+            """);
+        await EndAsync(0, "sweep", "study.yaml", "--out", "calm");
+        await using (var sweep = Begin("parts"))
+        {
+            await sweep.LineAsync(l => l.StartsWith("objective: ", StringComparison.Ordinal), "beginning");
+            await UntilAsync(sweep, () => Enumerable.Range(0, 2).All(t => new FileInfo(_folder.In($"parts/trials/{t}/metrics.jsonl")) is { Exists: true, Length: > 0 }));
+            sweep.Interrupt();
+            Assert.True(await sweep.WaitForExitAsync() == 130, sweep.Describe());
+            Assert.Contains("distopt sweep --resume parts", sweep.Out);
+        }
+        Assert.Equal("interrupted", Summary("parts").GetProperty("status").GetString());
+        Assert.InRange(Summary("parts").GetProperty("trials").GetProperty("running").GetInt32(), 1, 2);
+
+        await EndAsync(0, "sweep", "--resume", "parts");
+
+        Assert.Equal(Trials("calm"), Trials("parts"));
+        for (int trial = 0; trial < 2; trial++)
+        {
+            var (calm, parts) = (Run($"calm/trials/{trial}"), Run($"parts/trials/{trial}"));
+            Assert.Equal(calm.GetProperty("weights_sha256").GetString(), parts.GetProperty("weights_sha256").GetString());
+            // nothing was computed twice
+            Assert.Equal(parts.GetProperty("steps").GetInt64(), parts.GetProperty("steps_computed").GetInt64());
+        }
+    }
+
+    [Fact]
+    public async Task A_trial_that_throws_fails_with_its_reason_and_the_others_go_on()
+    {
+        _folder.Write("study.yaml", """
+            name: crash
+            data: { name: digits }
+            model: { kind: crasher, how: throw }
+            training: { epochs: 2, workers: 1, servers: 1 }
+            study: { metric: validation.accuracy, sampler: grid, trials: null }
+            space: { model.at_position: { choices: [640, 1000000] } }
+            """);
+
+        var result = await _folder.RunAsync("sweep", _folder.In("study.yaml"), "--out", _folder.In("out"), "--format", "json");
+
+        Assert.True(result.ExitCode == 0, result.ToString());
+        var (failed, complete) = (Lines("out")[0], Lines("out")[1]);
+        Assert.Equal(("failed", "threw"), (failed["state"]!.GetValue<string>(), failed["cause"]!.GetValue<string>()));
+        Assert.Contains("the crasher has had enough", failed["error"]!.GetValue<string>());
+        Assert.Equal("complete", complete["state"]!.GetValue<string>());
+        Assert.Equal(1_000_000, result.Json.GetProperty("best").GetProperty("params").GetProperty("model.at_position").GetInt32());
+    }
+
+    [Fact]
+    public async Task A_trial_that_diverges_fails_and_where_all_do_there_is_no_best()
+    {
+        _folder.Write("study.yaml", Digits.Replace("[16]", "[16, 16]", StringComparison.Ordinal) + """
+            optimizer: { kind: sgd, learning_rate: 0.1 }
+            study: { metric: validation.accuracy, sampler: grid, trials: null }
+            space: { optimizer.learning_rate: { choices: [1e8, 1e9] } }
+            """);
+
+        var result = await _folder.RunAsync("sweep", _folder.In("study.yaml"), "--out", _folder.In("out"));
+
+        Assert.True(result.ExitCode == 1, result.ToString());
+        Assert.All(Lines("out"), t => Assert.Equal(("failed", "diverged"), (t["state"]!.GetValue<string>(), t["cause"]!.GetValue<string>())));
+        Assert.Contains("2 trials (2 failed)", result.Out);
+        Assert.Contains("no trial is complete", result.Out);
+        Assert.False(File.Exists(_folder.In("out/best.yaml")));
+    }
+
+    /// <summary>The example as it stands, at three seeds of the study.</summary>
+    [Fact]
+    [Trait("Category", "Long")]
+    public async Task The_trial_that_is_chosen_by_validation_is_good_on_the_test_part_too()
+    {
+        string spec = Path.Combine(ProgramProcess.Root, "src/DistOpt.Examples/specs/digits-sweep.yaml");
+        double sum = 0;
+        for (int seed = 1; seed <= 3; seed++)
+        {
+            var result = await ProgramProcess.JsonAsync(ProgramProcess.Cli, _folder.Path, "sweep", spec, "--set", $"study.seed={seed}", "--out", $"seed-{seed}");
+            sum += result.Number("test", "accuracy");
+        }
+
+        Assert.True(sum / 3 >= 0.97, $"mean test accuracy {sum / 3}");
+    }
+
+    [Fact]
+    public async Task A_study_that_runs_is_not_run_by_a_second_process()
+    {
+        _folder.Write("study.yaml", Digits.Replace("epochs: 9", "epochs: 100000", StringComparison.Ordinal) + """
+            study: { metric: validation.accuracy, trials: 1 }
+            space: { optimizer.learning_rate: { float: [1e-4, 3e-2], log: true } }
+            """);
+        await using var sweep = Begin("out");
+        await sweep.LineAsync(l => l.StartsWith("objective: ", StringComparison.Ordinal), "beginning");
+
+        var second = await EndAsync(2, "sweep", "--resume", "out");
+
+        Assert.Contains("is being run by another process", second.Error);
+        sweep.Interrupt();
+        Assert.True(await sweep.WaitForExitAsync() == 130, sweep.Describe());
+    }
+
+    private ProgramProcess Begin(string name) => File.Exists(_folder.In($"{name}/study.yaml"))
+        ? ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null, "sweep", "--resume", name)
+        : ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null, "sweep", "study.yaml", "--out", name);
+
+    private async Task<ProgramProcess> EndAsync(int code, params string[] args)
+    {
+        await using var process = await ProgramProcess.RunAsync(ProgramProcess.Cli, _folder.Path, null, args);
+        Assert.True(process.ExitCode == code, process.Describe());
+        return process;
+    }
+
+    private int Begun(string name) => Directory.Exists(_folder.In($"{name}/trials")) ? Directory.GetDirectories(_folder.In($"{name}/trials")).Length : 0;
+
+    private static async Task UntilAsync(ProgramProcess sweep, Func<bool> isThere)
+    {
+        using var look = new PeriodicTimer(TimeSpan.FromMilliseconds(20));
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(ProgramProcess.Patience);
+        while (!isThere())
+        {
+            Assert.False(sweep.HasExited, sweep.Describe());
+            await look.WaitForNextTickAsync(limit.Token);
+        }
+    }
+
+    private List<JsonNode> Lines(string name) => [.. File.ReadAllLines(_folder.In($"{name}/trials.jsonl")).Select(l => JsonNode.Parse(l)!)];
+
+    /// <summary>What has become of each trial, by number, without what differs from run to run.</summary>
+    private List<string> Trials(string name) => [.. Lines(name).OrderBy(t => t["number"]!.GetValue<int>()).Select(t =>
+    {
+        foreach (string field in (string[])["attempts", "seconds", "lost"]) t.AsObject().Remove(field);
+        return t.ToJsonString();
+    })];
+
+    private JsonElement Summary(string name) => Run(name);
+
+    private JsonElement Run(string name) => JsonDocument.Parse(File.ReadAllText(_folder.In($"{name}/summary.json"))).RootElement;
+}
