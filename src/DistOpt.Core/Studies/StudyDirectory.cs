@@ -11,6 +11,9 @@ public sealed class StudyDirectory(string path)
     /// <summary>Folder that holds study directories unless <c>--out</c> says otherwise, below the current one.</summary>
     public const string DefaultRoot = "studies";
 
+    /// <summary>Begins the names of the folders of a trial's runs but the first, which holds them.</summary>
+    internal const string RepeatPrefix = "repeat-";
+
     public string Path { get; } = path;
 
     /// <summary>Its last part, by which the study is known: <c>name-id</c> unless the user named another folder.</summary>
@@ -42,7 +45,7 @@ public sealed class StudyDirectory(string path)
     public string RunFolder(int trial, int repeat = 0)
     {
         string folder = System.IO.Path.Combine(In("trials"), trial.ToString(CultureInfo.InvariantCulture));
-        return repeat == 0 ? folder : System.IO.Path.Combine(folder, FormattableString.Invariant($"repeat-{repeat}"));
+        return repeat == 0 ? folder : System.IO.Path.Combine(folder, FormattableString.Invariant($"{RepeatPrefix}{repeat}"));
     }
 
     /// <summary>Where the state of a trial is kept from which trials may go on.</summary>
@@ -51,8 +54,12 @@ public sealed class StudyDirectory(string path)
 
     /// <summary>The directory of a new study; checks that it can become one.</summary>
     /// <exception cref="SpecException">The path is a file, or a directory that is not empty.</exception>
-    public static StudyDirectory Plan(string? outPath, string name, string id, string root = DefaultRoot) =>
-        new(RunDirectory.Plan(outPath, name, id, root).Path);
+    public static StudyDirectory Plan(string? outPath, string name, string id, string root = DefaultRoot)
+    {
+        if (outPath is not null && string.IsNullOrWhiteSpace(outPath))
+            throw new SpecException("--out", "the path is empty; name a folder, or leave --out away for studies/<name>-<id>");
+        return new(RunDirectory.Plan(outPath, name, id, root).Path);
+    }
 
     /// <summary>The directory of a study that is gone on with.</summary>
     /// <param name="study">Its path, or its folder's name below <paramref name="root"/>.</param>
@@ -60,9 +67,11 @@ public sealed class StudyDirectory(string path)
     /// <exception cref="SpecException">There is no study.</exception>
     public static StudyDirectory Find(string study, string root = DefaultRoot)
     {
-        foreach (string path in (string[])[study, System.IO.Path.Combine(root, study)])
+        if (string.IsNullOrWhiteSpace(study)) throw new SpecException("--resume", "the path is empty; name the folder of a study");
+        string below = System.IO.Path.Combine(root, study);
+        foreach (string path in (string[])[study, below])
             if (File.Exists(new StudyDirectory(path).SpecFile)) return new StudyDirectory(path);
-        throw new SpecException("--resume", $"'{study}' is no study: there is no study.yaml in it, nor in {System.IO.Path.Combine(root, study)}; name the folder of a study");
+        throw new SpecException("--resume", $"'{study}' is no study: there is no study.yaml in it, nor in {below}; name the folder of a study");
     }
 
     /// <summary>Makes it the directory of a study, which can be gone on with from then on.</summary>

@@ -61,10 +61,10 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
     public void KeepBest(int trial)
     {
         string from = directory.RunFolder(trial), unfinished = directory.BestFolder + ".tmp";
-        foreach (string folder in (string[])[unfinished, directory.BestFolder])
-            if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
         Directory.CreateDirectory(unfinished);
         foreach (string file in Directory.GetFiles(from)) File.Copy(file, Path.Combine(unfinished, Path.GetFileName(file)));
+        if (Directory.Exists(directory.BestFolder)) Directory.Delete(directory.BestFolder, recursive: true);
         Directory.Move(unfinished, directory.BestFolder);
     }
 

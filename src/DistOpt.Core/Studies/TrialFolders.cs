@@ -18,12 +18,16 @@ namespace DistOpt.Core.Studies;
 public sealed record TrialStart(TrainingSpec Spec, RunDirectory Directory, bool Resumes, bool IsOfAnother, IReadOnlyList<MetricRow> Rows);
 
 /// <summary>
-/// The files of a study's trials: run directories, and states from which trials go on. An attempt whose like was interrupted goes on from the newest checkpoint
-/// that one has left in the run directory; every other one from the state that the study names, or from nothing.
+/// The files of a study's trials: run directories, and states from which trials go on. An attempt whose like was interrupted goes on from the newest sound
+/// checkpoint that one has left in the run directory; every other one from the state that the study names, or from nothing. A state is a checkpoint with
+/// the rows that led to it, which a run directory takes over with it, so that its rows are those of the weights that it has. Whenever the process
+/// is killed, nothing that is half done is taken for whole.
 /// </summary>
 public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
 {
     private const string OriginFile = "attempt.txt";
+    private const string Unfinished = ".tmp";
+    private const string Replaced = ".old";
 
     /// <exception cref="SpecException">The parameters do not go together, or a state cannot be read.</exception>
     public TrialStart Open(TrialOrder order)
@@ -34,33 +38,50 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         var directory = new RunDirectory(study.RunFolder(number, order.Repeat));
         var store = new CheckpointStore(directory.CheckpointFolder);
         string origin = Origin(order, spec), originFile = Path.Combine(directory.Path, OriginFile);
-        bool goesOn = File.Exists(originFile) && File.ReadAllText(originFile) == origin && HasSound(store);
-        if (!goesOn) Prepare(order, directory, store);
         Directory.CreateDirectory(directory.Path);
-        AtomicFile.Write(originFile, Encoding.UTF8.GetBytes(origin));
+        bool goesOn = File.Exists(originFile) && File.ReadAllText(originFile) == origin && HasSound(store);
+        if (!goesOn)
+        {
+            // first of all, so that what is prepared half is nobody's
+            File.Delete(originFile);
+            Prepare(order, directory, store);
+            AtomicFile.Write(directory.SpecFile, Encoding.UTF8.GetBytes(SpecWriter.Write(spec)));
+            AtomicFile.Write(originFile, Encoding.UTF8.GetBytes(origin));
+        }
         bool resumes = goesOn || order.From is not null;
-        var rows = resumes && File.Exists(directory.SpecFile) ? new List<MetricRow>(RunDirectoryReader.Open(directory.Path).Rows()) : [];
-        return new TrialStart(spec, directory, resumes, order.From is { } from && (from.Trial != number || !goesOn), rows);
+        // also its own state may be one of another spec: its parameters change with the state of another trial, which may be gone by the time that it goes on
+        return new TrialStart(spec, directory, resumes, order.From is not null, resumes ? Rows(directory, spec) : []);
     }
 
-    /// <summary>Keeps the newest checkpoint of a run that has ended, for trials that may go on from it.</summary>
-    /// <exception cref="SpecException">The run has left none.</exception>
+    /// <summary>Keeps the newest checkpoint of a run that has ended, for trials that may go on from it, in place of what was kept by that name.</summary>
+    /// <exception cref="SpecException">The run has left none that is sound.</exception>
     public void Keep(TrialOrder order, TrialCheckpoint checkpoint)
     {
         ArgumentNullException.ThrowIfNull(order);
-        var store = new CheckpointStore(new RunDirectory(study.RunFolder(order.Id.Trial, order.Repeat)).CheckpointFolder);
-        long step = store.Steps().FirstOrDefault(-1);
-        if (step < 0) throw new SpecException("study", $"trial {order.Id.Trial} was to be paused, but has left no checkpoint in '{store.Directory}'");
-        string folder = study.StateFolder(checkpoint);
-        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
-        Copy(store.PathOf(step), Path.Combine(folder, Path.GetFileName(store.PathOf(step))));
+        var directory = new RunDirectory(study.RunFolder(order.Id.Trial, order.Repeat));
+        var store = new CheckpointStore(directory.CheckpointFolder);
+        var skipped = new List<SkippedCheckpoint>();
+        using var newest = store.OpenNewest(skipped);
+        if (newest is null)
+            throw new SpecException("study", $"trial {order.Id.Trial} was to be paused, but has left no checkpoint in '{store.Directory}'{Why(skipped)}");
+        string folder = study.StateFolder(checkpoint), unfinished = folder + Unfinished, replaced = folder + Replaced;
+        Remove(unfinished);
+        Copy(newest.Path, new CheckpointStore(unfinished).PathOf(newest.Step));
+        if (File.Exists(directory.MetricsFile)) File.Copy(directory.MetricsFile, new RunDirectory(unfinished).MetricsFile);
+        if (Directory.Exists(folder))
+        {
+            Remove(replaced);
+            Directory.Move(folder, replaced);
+        }
+        Directory.Move(unfinished, folder);
+        Remove(replaced);
     }
 
     /// <summary>Deletes a state that nobody needs.</summary>
     public void Delete(TrialCheckpoint checkpoint)
     {
         string folder = study.StateFolder(checkpoint);
-        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        foreach (string path in (string[])[folder, folder + Unfinished, folder + Replaced]) Remove(path);
     }
 
     private void Prepare(TrialOrder order, RunDirectory directory, CheckpointStore store)
@@ -70,20 +91,36 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
             Clear(directory.Path);
             return;
         }
-        var kept = new CheckpointStore(study.StateFolder(from));
-        long step = kept.Steps().FirstOrDefault(-1);
-        if (step < 0) throw new SpecException("study", $"the state of trial {from.Trial} at {from.Resource} is not in '{kept.Directory}': bring it back, or cancel trial {order.Id.Trial}");
-        if (Directory.Exists(store.Directory)) Directory.Delete(store.Directory, recursive: true);
-        Copy(kept.PathOf(step), store.PathOf(step));
+        string folder = study.StateFolder(from);
+        // killed while it was replaced: the study has not heard of the new one
+        if (!Directory.Exists(folder) && Directory.Exists(folder + Replaced)) Directory.Move(folder + Replaced, folder);
+        var skipped = new List<SkippedCheckpoint>();
+        using var kept = new CheckpointStore(folder).OpenNewest(skipped);
+        if (kept is null)
+        {
+            throw new SpecException("study",
+                $"the state of trial {from.Trial} at {from.Resource} is not in '{folder}'{Why(skipped)}: bring it back, or cancel trial {order.Id.Trial}");
+        }
+        Remove(store.Directory);
+        Copy(kept.Path, store.PathOf(kept.Step));
+        File.Delete(directory.MetricsFile);
+        string rows = new RunDirectory(folder).MetricsFile;
+        if (File.Exists(rows)) File.Copy(rows, directory.MetricsFile);
     }
 
     /// <summary>Of a trial with several runs, the first one's folder holds the others'.</summary>
     private static void Clear(string folder)
     {
-        if (!Directory.Exists(folder)) return;
         foreach (string file in Directory.GetFiles(folder)) File.Delete(file);
         foreach (string inner in Directory.GetDirectories(folder))
-            if (!Path.GetFileName(inner).StartsWith("repeat-", StringComparison.Ordinal)) Directory.Delete(inner, recursive: true);
+            if (!Path.GetFileName(inner).StartsWith(StudyDirectory.RepeatPrefix, StringComparison.Ordinal)) Directory.Delete(inner, recursive: true);
+    }
+
+    private static List<MetricRow> Rows(RunDirectory directory, TrainingSpec spec)
+    {
+        // without it the directory would be none of a run
+        if (!File.Exists(directory.SpecFile)) AtomicFile.Write(directory.SpecFile, Encoding.UTF8.GetBytes(SpecWriter.Write(spec)));
+        return [.. RunDirectoryReader.Open(directory.Path).Rows()];
     }
 
     private static bool HasSound(CheckpointStore store)
@@ -91,6 +128,8 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         using var newest = store.OpenNewest([]);
         return newest is not null;
     }
+
+    private static string Why(List<SkippedCheckpoint> skipped) => skipped.Count == 0 ? "" : $" ({string.Join("; ", skipped)})";
 
     /// <summary>Attempts with the same one lead over the same states.</summary>
     private static string Origin(TrialOrder order, TrainingSpec spec)
@@ -101,10 +140,15 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
 
     private static void Copy(string from, string to)
     {
-        string unfinished = to + ".tmp";
-        if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
+        string unfinished = to + Unfinished;
+        Remove(unfinished);
         Directory.CreateDirectory(unfinished);
         foreach (string file in Directory.GetFiles(from)) File.Copy(file, Path.Combine(unfinished, Path.GetFileName(file)));
         Directory.Move(unfinished, to);
+    }
+
+    private static void Remove(string folder)
+    {
+        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
     }
 }

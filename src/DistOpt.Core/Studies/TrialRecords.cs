@@ -10,7 +10,8 @@ namespace DistOpt.Core.Studies;
 /// <param name="Parameters">With which it ended; NaN where one has no value.</param>
 /// <param name="Values">One for each objective where it is complete.</param>
 /// <param name="Constraints">At most 0 where it keeps to them.</param>
-/// <param name="Reports">What it has reported on its way: the first objective's values.</param>
+/// <param name="Reports">What its first run has reported on its way, in the order of the steps: the first objective's values. Where it went on from a state of
+/// another trial, without its own from beyond that state.</param>
 /// <param name="Attempts">How often it was begun or gone on with.</param>
 /// <param name="Losses">Attempts that were lost.</param>
 /// <param name="Seconds">That its attempts have computed, as far as they told.</param>
@@ -28,6 +29,9 @@ public sealed class TrialRecords
         public required ImmutableArray<double> Parameters { get; set; }
 
         public List<Report> Reports { get; } = [];
+
+        /// <summary>Runs of its configuration that are complete.</summary>
+        public int Repeat { get; set; }
 
         public List<string> Losses { get; } = [];
 
@@ -51,7 +55,8 @@ public sealed class TrialRecords
                 (live.Before, live.Latest) = (live.Before + live.Latest, 0);
                 break;
             case StudyEvent.Reported reported when _live.TryGetValue(reported.Trial, out var live):
-                live.Reports.Add(new Report(reported.Step, reported.Values[0]));
+                // those that follow only make its values more exact
+                if (live.Repeat == 0) live.Reports.Add(new Report(reported.Step, reported.Values[0]));
                 live.Latest = Math.Max(live.Latest, reported.Seconds);
                 break;
             case StudyEvent.Released released when _live.TryGetValue(released.Trial, out var live):
@@ -59,6 +64,10 @@ public sealed class TrialRecords
                 break;
             case StudyEvent.RunCompleted completed when _live.TryGetValue(completed.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, completed.Seconds);
+                live.Repeat++;
+                break;
+            case StudyEvent.Finished { Outcome: var outcome } when _live.TryGetValue(outcome.Trial, out var live):
+                live.Latest = Math.Max(live.Latest, outcome.Seconds);
                 break;
             case StudyEvent.AttemptLost lost when _live.TryGetValue(lost.Trial, out var live):
                 live.Losses.Add(lost.Reason);
@@ -66,10 +75,11 @@ public sealed class TrialRecords
                 break;
             case StudyEvent.Promoted { Exploit: { } exploit } promoted when _live.TryGetValue(promoted.Trial, out var live):
                 live.Parameters = exploit.Parameters;
+                live.Reports.RemoveAll(r => r.Step > exploit.Resource);
                 break;
             case StudyEvent.Ended ended when _live.Remove(ended.Trial, out var live):
-                return new TrialRecord(ended.Trial, ended.State, ended.Cause, live.Parameters, ended.Values, ended.Constraints, [.. live.Reports], live.Attempts,
-                    [.. live.Losses], live.Before + Math.Max(live.Latest, ended.Seconds), ended.Error);
+                return new TrialRecord(ended.Trial, ended.State, ended.Cause, live.Parameters, ended.Values, ended.Constraints, [.. live.Reports],
+                    live.Attempts, [.. live.Losses], live.Before + Math.Max(live.Latest, ended.Seconds), ended.Error);
         }
         return null;
     }
