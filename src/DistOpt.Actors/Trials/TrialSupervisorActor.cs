@@ -107,12 +107,17 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         });
     }
 
-    private RunPause? Pause() => _until is not { } until ? null : new RunPause(_study.Resource switch
+    private RunPause? Pause()
     {
-        TrialResource.Epochs => RunUnit.Epochs,
-        TrialResource.Steps => RunUnit.Steps,
-        _ => RunUnit.Samples,
-    }, until) { IsEnd = until >= _trialEnd };
+        if (_until is not { } until) return null;
+        var unit = _study.Resource switch
+        {
+            TrialResource.Epochs => RunUnit.Epochs,
+            TrialResource.Steps => RunUnit.Steps,
+            _ => RunUnit.Samples,
+        };
+        return new RunPause(unit, until) { IsEnd = until >= _trialEnd };
+    }
 
     private void OnBegun(TrialBegun begun)
     {
@@ -217,7 +222,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         if (_told == TrialDirective.Complete)
         {
             // it was past the end already when it was interrupted
-            Complete(null);
+            Complete(_ended!.Summary.Selected?.Step);
             return;
         }
         if (isKept) Context.Parent.Tell(new AttemptSaved(_order.Id, _resource));
@@ -228,9 +233,11 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
 
     private void Complete(long? selected)
     {
-        if (_metrics?.Values(selected) is not { } values)
+        if (_metrics?.Values(selected) is not { } values || _metrics.Missing.Count > 0)
         {
-            Fail(false, $"the run has not measured {string.Join(", ", _study.Objectives.Select(o => o.Metric))}");
+            var missing = _metrics?.Missing ?? [.. _study.Objectives.Select(o => o.Metric)];
+            string known = _metrics is { Measured.Count: > 0 } ? $" (it measures {string.Join(", ", _metrics.Measured)})" : "";
+            Fail(false, $"the run has not measured {string.Join(", ", missing)}{known}; name another objective, or add the metric to evaluate.metrics");
             return;
         }
         Context.Parent.Tell(new AttemptCompleted(_order.Id, values, _metrics.Constraints(selected), Seconds));

@@ -67,7 +67,7 @@ public sealed class RunDirectory
         if (Directory.Exists(path) && Directory.EnumerateFileSystemEntries(path).Any())
         {
             throw new SpecException("--out",
-                $"'{path}' is not empty; name another folder (to go on with an interrupted run, use --resume instead of --out)");
+                $"'{path}' is not empty; name another folder (to go on with what was interrupted there, use --resume instead of --out)");
         }
         return new RunDirectory(path);
     }

@@ -14,6 +14,7 @@ public static class StudySpecRules
         new(["study.stop", "study.objectives"], OneObjective),
         new(["study.trials", "study.enqueue"], Enqueued),
         new(["study.repeats"], Repeats),
+        new(["storage.kind"], Storage),
     ];
 
     private static IEnumerable<SpecViolation> Objectives(StudySpec spec)
@@ -35,6 +36,12 @@ public static class StudySpecRules
             if (spec.Study.Constraints[i].Metric is not { } metric) continue;
             foreach (var violation in TrainingSpecRules.Metric($"study.constraints[{i}].metric", metric, spec.Training)) yield return violation;
         }
+    }
+
+    private static IEnumerable<SpecViolation> Storage(StudySpec spec)
+    {
+        if (spec.Training.Storage.Kind == StorageSection.Shared)
+            yield return new("storage.kind", "is shared, but the states of trials are kept in the study's folder; leave it away");
     }
 
     private static IEnumerable<SpecViolation> End(StudySpec spec)

@@ -29,7 +29,14 @@ public sealed class TrialMetrics(StudySection study, TrainingSpec spec, long ste
     private readonly TrialSamples _samples = new(spec, stepsPerEpoch, trainCount);
     private readonly Dictionary<(DataSplit Split, long Step), MetricRow> _rows = [];
     private readonly List<TrialReport> _reports = [];
+    private readonly SortedSet<string> _measured = new(StringComparer.Ordinal);
     private long? _lastTrain;
+
+    /// <summary>Metrics that were measured so far, as split.name.</summary>
+    public IReadOnlyCollection<string> Measured => _measured;
+
+    /// <summary>Objectives that were not.</summary>
+    public IReadOnlyList<string> Missing => [.. study.Objectives.Select(o => o.Metric).Where(m => !_measured.Contains(m))];
 
     /// <summary>Reports so far, in the order of their steps.</summary>
     public IReadOnlyList<TrialReport> Reports => _reports;
@@ -41,6 +48,7 @@ public sealed class TrialMetrics(StudySection study, TrainingSpec spec, long ste
     {
         ArgumentNullException.ThrowIfNull(row);
         if (row.Split == DataSplit.Test) return null;
+        foreach (var (name, _) in row.Metrics) _measured.Add($"{RunJson.Name(row.Split)}.{name}");
         if (row.Split == DataSplit.Train) Follow(row.Step);
         _rows[(row.Split, row.Step)] = row;
         if (row.Split != _told || _reports.LastOrDefault()?.Step >= row.Step || !IsEvaluation(row)) return null;

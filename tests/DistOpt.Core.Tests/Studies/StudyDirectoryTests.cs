@@ -46,8 +46,7 @@ public sealed class StudyDirectoryTests : IDisposable
     public void A_study_is_found_by_its_path_and_by_its_name()
     {
         var study = new StudyDirectory(_folder.In("a-1"));
-        study.Create();
-        File.WriteAllText(study.SpecFile, "");
+        study.Create(StudyFixture.Binder.ParseStudy(StudyFixture.Digits));
         Assert.Equal(study.Path, StudyDirectory.Find(study.Path).Path);
         Assert.Equal(study.Path, StudyDirectory.Find("a-1", _folder.Path).Path);
     }
@@ -78,7 +77,7 @@ public sealed class StudyDirectoryTests : IDisposable
     {
         var study = new StudyDirectory(_folder.In("s"));
         Assert.Throws<DirectoryNotFoundException>(study.Lock);
-        study.Create();
+        Directory.CreateDirectory(study.Path);
         using (study.Lock())
         {
             var violation = Assert.Single(Assert.Throws<SpecException>(new StudyDirectory(study.Path).Lock).Violations);

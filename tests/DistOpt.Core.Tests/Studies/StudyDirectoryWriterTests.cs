@@ -81,7 +81,7 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         var study = new StudyDirectory(_folder.In("resumed"));
         for (int cut = 0; cut <= journal.Count; cut += 1 + journal.Count / 30)
         {
-            study.Create();
+            study.Create(s_spec);
             File.WriteAllText(study.TrialsFile, expected[..(expected.Length * cut / journal.Count)] + "{\"number\":1,\"sta");
             Assert.Equal(expected, Write(study, journal[..cut], journal[cut..]));
         }
@@ -92,7 +92,7 @@ public sealed class StudyDirectoryWriterTests : IDisposable
     {
         var journal = Simulated();
         var study = new StudyDirectory(_folder.In("s"));
-        study.Create();
+        study.Create(s_spec);
         File.WriteAllText(study.SummaryFile, "{}");
         int half = journal.Count / 2;
         using var writer = new StudyDirectoryWriter(study, s_spec, s_specs, node: "n7");

@@ -12,10 +12,15 @@ public sealed class StudySpecErrorTests
         + "model.activation: { choices: [relu, gelu] } }\n";
 
     [Fact]
+    public void Trials_keep_their_states_in_the_studys_folder_and_not_on_shared_storage() => Assert.Equal(
+        ["storage.kind (line 1): is shared, but the states of trials are kept in the study's folder; leave it away"],
+        Errors("storage: { kind: shared, path: /mnt/x }\nstudy: { metric: validation.loss, sampler: random }" + Space));
+
+    [Fact]
     public void A_grid_ends_by_itself_and_needs_no_number_of_trials() =>
         Assert.Null(StudyFixture.Binder.ParseStudy("""
             study: { metric: validation.loss, sampler: grid, trials: null }
-            space: { model.activation: { choices: [relu, tanh] } }
+            space: { model.activation: { choices: [relu, gelu] } }
             """).Study.Trials);
 
     [Fact]

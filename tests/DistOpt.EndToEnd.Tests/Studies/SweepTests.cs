@@ -126,6 +126,24 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
+    public async Task An_objective_that_the_model_does_not_measure_is_named_with_those_that_it_does()
+    {
+        _folder.Write("study.yaml", """
+            name: crash
+            data: { name: digits }
+            model: { kind: crasher, at_position: 1000000 }
+            training: { epochs: 1, workers: 1, servers: 1 }
+            study: { metric: validation.accuracy, trials: 1 }
+            space: { optimizer.learning_rate: { float: [1e-4, 3e-2] } }
+            """);
+
+        var result = await _folder.RunAsync("sweep", _folder.In("study.yaml"), "--out", _folder.In("out"));
+
+        Assert.True(result.ExitCode == 1, result.ToString());
+        Assert.Contains("the run has not measured validation.accuracy (it measures train.loss, validation.loss)", result.Out);
+    }
+
+    [Fact]
     public async Task A_trial_that_diverges_fails_and_where_all_do_there_is_no_best()
     {
         _folder.Write("study.yaml", Digits.Replace("[16]", "[16, 16]", StringComparison.Ordinal) + """
