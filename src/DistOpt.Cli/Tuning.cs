@@ -33,7 +33,8 @@ public static class Tuning
     /// <param name="space">Parameters by their paths in the training spec, such as <c>optimizer.learning_rate</c>.</param>
     /// <param name="app">Catalogue; null = the built-in one.</param>
     /// <param name="options">Directory and the like.</param>
-    /// <param name="cancellationToken">Ends running trials with a checkpoint: the result has no <see cref="StudyStatus.End"/>, and <see cref="ResumeAsync"/> goes on.</param>
+    /// <param name="cancellationToken">Ends running trials with a checkpoint: the result has no <see cref="StudyStatus.End"/>, and
+    /// <see cref="ResumeAsync"/> goes on.</param>
     /// <exception cref="SpecException">Bad input, all violations at once; nothing has been written.</exception>
     public static Task<StudySummary> RunAsync(TrainingSpec training, StudySection study, IEnumerable<KeyValuePair<string, ParameterSpec>> space,
         DistOptAppDefinition? app = null, TuningOptions? options = null, CancellationToken cancellationToken = default)

@@ -61,8 +61,8 @@ public sealed class TuningTests : IDisposable
     public async Task Bad_input_is_told_before_anything_is_written()
     {
         var study = new StudySection { Metric = "test.accuracy", Trials = 0 };
-        var error = await Assert.ThrowsAsync<SpecException>(() => Tuning.RunAsync(Small, study, Space, options: new TuningOptions { Out = Path.Combine(_folder, "study") },
-            cancellationToken: Token));
+        var options = new TuningOptions { Out = Path.Combine(_folder, "study") };
+        var error = await Assert.ThrowsAsync<SpecException>(() => Tuning.RunAsync(Small, study, Space, options: options, cancellationToken: Token));
         Assert.Equal(2, error.Violations.Count());
         await Assert.ThrowsAsync<SpecException>(() => Tuning.ResumeAsync(Path.Combine(_folder, "nowhere"), cancellationToken: Token));
         Assert.Empty(Directory.GetFileSystemEntries(_folder));

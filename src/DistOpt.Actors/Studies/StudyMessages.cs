@@ -11,8 +11,8 @@ public sealed record StudyRun
     /// <summary>Names its events in the journal.</summary>
     public required string Id { get; init; }
 
-    /// <summary>The study's spec.</summary>
-    public required StudySpec Spec { get; init; }
+    /// <summary>What its trials' runs are asked for.</summary>
+    public required StudySection Study { get; init; }
 
     /// <summary>What its engine is made of.</summary>
     public required StudySetup Setup { get; init; }

@@ -17,7 +17,10 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<AttemptId, IActorRef> _attempts = [];
     private readonly Queue<StudyEvent> _unstored = new();
-    private readonly Queue<(int After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
+    private readonly Queue<(long After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
+
+    // that came before it was known what the journal holds
+    private readonly Queue<(StudyCommand Command, IActorRef Asker)> _early = new();
     private List<StudyEvent> _batch = [];
     private StudyEngine? _engine;
     private IActorRef? _journal;
@@ -26,6 +29,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private long _stored;
     private long _tickedAt;
     private bool _mayDelete = true;
+    private bool _isReopening;
     private bool _isInterrupted;
     private bool _isOver;
 
@@ -50,7 +54,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<Terminated>(OnTerminated);
         Receive<Ticked>(_ => Step(() => { }));
         Receive<InterruptStudy>(_ => Interrupt());
-        Receive<StudyCommand>(OnCommand);
+        Receive<StudyCommand>(command => OnCommand(command, Sender));
         Receive<AskStudy>(_ => Sender.Tell(_engine?.Status() ?? (object)new Status.Failure(new InvalidOperationException("the study has not begun"))));
     }
 
@@ -89,10 +93,13 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         {
             _engine = events.Count == 0 ? new StudyEngine(_run.Setup, Record) : StudyEngine.Restore(_run.Setup, events, Record);
             _run.Sink.Began(events);
+            // attempts of this session have names of their own only once it is stored that it has begun
             if (events.Count > 0) _engine.Reopen(_ => false);
+            _isReopening = _decided > 0;
             _tickedAt = _run.Time.GetTimestamp();
             Timers.StartPeriodicTimer("tick", new Ticked(), Tick);
         });
+        while (!_isOver && _early.TryDequeue(out var early)) OnCommand(early.Command, early.Asker);
     }
 
     private void Record(StudyEvent e)
@@ -123,6 +130,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
 
     private void Pump()
     {
+        if (_isReopening) return;
         while (!_isInterrupted && _engine!.Decide().Order is { } order) Start(order);
         // trials that the study has ended have nothing more to say
         if (_engine!.End is null) return;
@@ -132,7 +140,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void Start(TrialOrder order)
     {
         var (run, end) = (_run, _engine!.TrialEnd);
-        var attempt = Context.ActorOf(Akka.Actor.Props.Create(() => new TrialSupervisorActor(order, run.Spec.Study, end, run.Trials, run.Jobs, run.Time)),
+        var attempt = Context.ActorOf(Akka.Actor.Props.Create(() => new TrialSupervisorActor(order, run.Study, end, run.Trials, run.Jobs, run.Time)),
             FormattableString.Invariant($"trial-{order.Id.Trial}-attempt-{order.Id.Attempt}-{order.Id.Session}"));
         _attempts[order.Id] = Context.Watch(attempt);
     }
@@ -182,13 +190,17 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         _tickedAt = now;
     }
 
-    private void OnCommand(StudyCommand command)
+    private void OnCommand(StudyCommand command, IActorRef asker)
     {
-        var asker = Sender;
+        if (_engine is null)
+        {
+            _early.Enqueue((command, asker));
+            return;
+        }
         Step(() =>
         {
-            var answer = command.Carry(_engine!);
-            _answers.Enqueue(((int)_decided, asker, answer));
+            var answer = command.Carry(_engine);
+            _answers.Enqueue((_decided, asker, answer));
             Answer();
         });
     }
@@ -230,6 +242,12 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             return;
         }
         Answer();
+        if (_isReopening && _unstored.Count == 0)
+        {
+            _isReopening = false;
+            Step(() => { });
+            return;
+        }
         Look();
     }
 

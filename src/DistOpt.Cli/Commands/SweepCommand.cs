@@ -46,7 +46,8 @@ internal sealed class SweepCommand
             return ExitCode.Done;
         }
         bool redraws = console.CanRedraw(onError: invocation.Json);
-        var display = redraws ? new LiveStudyDisplay(LiveRunDisplay.Terminal(invocation.Out, console.Width, !console.NoColor), console.Time) : new StudyDisplay(invocation.Out);
+        var display = redraws
+            ? new LiveStudyDisplay(LiveRunDisplay.Terminal(invocation.Out, console.Width, !console.NoColor), console.Time) : new StudyDisplay(invocation.Out);
         StudySummary summary;
         try
         {
@@ -71,7 +72,8 @@ internal sealed class SweepCommand
         return summary.Status.Counts.Complete > 0 && Met(requirements!, summary, console.Error) ? ExitCode.Done : ExitCode.Failed;
     }
 
-    private (StudySpec? Spec, StudyDirectory? Directory) Begun(string id, ParseResult parse, AppConsole console, DistOptAppDefinition app, ViolationCollector violations)
+    private (StudySpec? Spec, StudyDirectory? Directory) Begun(string id, ParseResult parse, AppConsole console, DistOptAppDefinition app,
+        ViolationCollector violations)
     {
         if (parse.GetValue(_spec) is not { } file)
         {
@@ -85,7 +87,8 @@ internal sealed class SweepCommand
         return (spec, violations.Try(() => StudyDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "study", id, console.StudiesRoot)));
     }
 
-    private (StudySpec? Spec, StudyDirectory? Directory) Resumed(string study, ParseResult parse, AppConsole console, DistOptAppDefinition app, ViolationCollector violations)
+    private (StudySpec? Spec, StudyDirectory? Directory) Resumed(string study, ParseResult parse, AppConsole console, DistOptAppDefinition app,
+        ViolationCollector violations)
     {
         if (parse.GetValue(_spec) is { } file) violations.Add("spec", $"'{file}' is given beside --resume: a study is gone on with its own spec; leave it away");
         if (parse.GetValue(_out) is { } folder) violations.Add("--out", $"'{folder}' is given beside --resume: a study stays in its folder; leave it away");

@@ -113,7 +113,10 @@ internal static class StudyText
         writer.WriteLine($"front: {Format.Plural(summary.Status.Front.Length, "trial")} that no other one is better than in everything");
         var rows = new List<IReadOnlyList<string>> { (string[])["trial", .. objectives.Select(o => o.Metric), "parameters"] };
         foreach (var trial in summary.Status.Front)
-            rows.Add([trial.Number.ToString(CultureInfo.InvariantCulture), .. trial.Values.Select(v => Format.Metric(v)), ParametersText.Line(summary.Spec, trial.Parameters)]);
+        {
+            string number = trial.Number.ToString(CultureInfo.InvariantCulture);
+            rows.Add([number, .. trial.Values.Select(v => Format.Metric(v)), ParametersText.Line(summary.Spec, trial.Parameters)]);
+        }
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
     }
 }

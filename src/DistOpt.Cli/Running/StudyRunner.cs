@@ -59,14 +59,15 @@ internal static class StudyRunner
         var run = new StudyRun
         {
             Id = plan.Id,
-            Spec = plan.Spec,
+            Study = plan.Spec.Study,
             Setup = StudySetup.Of(plan.Spec, SpecFiles.Catalogs(plan.App)),
             Trials = new StudyTrials(plan, new TrialFolders(plan.Directory, specs)),
             Sink = new StudySink(plan, writer),
             Time = plan.Time,
         };
         if (plan.Parallel is { } parallel) run = run with { Setup = run.Setup with { Parallel = parallel } };
-        var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, Hosts.Parts(plan.App, plan.Runtimes), commands: null, interrupt).ConfigureAwait(false);
+        var parts = Hosts.Parts(plan.App, plan.Runtimes);
+        var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, parts, commands: null, interrupt).ConfigureAwait(false);
         IReadOnlyDictionary<string, double>? test = null;
         if (status.End is not null && status.Best is { } best)
         {
@@ -108,7 +109,8 @@ internal static class StudyRunner
         public TrialRun Open(TrialOrder order)
         {
             var start = folders.Open(order);
-            string job = FormattableString.Invariant($"{plan.Id}-trial-{order.Id.Trial}-{order.Repeat}-{order.Id.Attempt}-{order.Id.Session}");
+            var (trial, attempt, session) = order.Id;
+            string job = FormattableString.Invariant($"{plan.Id}-trial-{trial}-{order.Repeat}-{attempt}-{session}");
             return new TrialRun(job, start.Spec, runtime => new RunDirectoryWriter(start.Directory,
                 new RunFiles(SpecFiles.Write, runtime.SaveModel, runtime.SaveInference), plan.Time), start.Directory.CheckpointFolder, start.Resumes,
                 start.IsOfAnother, start.Rows);

@@ -22,7 +22,7 @@ internal sealed class SwitchJournal : MemoryJournal
         }
         """;
 
-    /// <summary>Set by the one test class that uses the journal; its tests run one after the other.</summary>
+    /// <summary>Set by the test classes that use the journal; they are one collection, whose tests run one after the other.</summary>
     public static volatile JournalSwitch Switch = new();
 
     protected override async Task<IImmutableList<Exception?>> WriteMessagesAsync(IEnumerable<AtomicWrite> messages, CancellationToken cancellationToken)

@@ -8,6 +8,7 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Tests.Training;
 
+[Collection(nameof(SwitchJournal))]
 public sealed class JournaledCoordinatorTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;

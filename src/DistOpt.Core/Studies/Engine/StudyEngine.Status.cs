@@ -6,7 +6,7 @@ public sealed partial class StudyEngine
     /// <summary>The trials that samplers know, with what they know of them.</summary>
     public StudyHistory History => _advisors.History;
 
-    /// <summary>Resource at which every trial is complete, whatever the report says; <see cref="long.MaxValue"/> = the trial scheduler has no such bound.</summary>
+    /// <summary>Resource at which every trial is complete, whatever it reports; <see cref="long.MaxValue"/> = the trial scheduler has no such bound.</summary>
     public long TrialEnd => _advisors.TrialEnd;
 
     /// <summary>Checkpoints that are known to exist.</summary>

@@ -16,6 +16,7 @@ public sealed class FunctionStudy
     private readonly Dictionary<int, FunctionTrial> _trials = [];
     private readonly SemaphoreSlim _changed = new(0);
     private bool _isInterrupted;
+    private CancellationToken _interruption;
 
     /// <param name="setup">What to search and how.</param>
     /// <param name="events">Of a study that was interrupted: it goes on, with the trials that ran from their beginning; null = a new one.</param>
@@ -85,6 +86,7 @@ public sealed class FunctionStudy
     {
         ArgumentNullException.ThrowIfNull(objective);
         var running = new List<Task>();
+        lock (_lock) _interruption = cancellationToken;
         try
         {
             while (true)
@@ -121,7 +123,8 @@ public sealed class FunctionStudy
         Task<bool> sentOn;
         lock (_lock)
         {
-            if (_isInterrupted)
+            // whoever reports may be faster than whoever is to end this
+            if (_isInterrupted || _interruption.IsCancellationRequested)
             {
                 Abandon(trial);
                 return false;

@@ -1,0 +1,217 @@
+using Akka.Actor;
+using DistOpt.Actors.Studies;
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
+using DistOpt.Core.TrialSchedulers;
+
+namespace DistOpt.Actors.Tests.Studies;
+
+/// <summary>Supervisors of a study and of its trials, over jobs that the test plays.</summary>
+[Collection(nameof(SwitchJournal))]
+public sealed class StudySupervisorTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    private static StudySetup Asha(int trials, int parallel = 1) => StudyHarness.Setup(trials, parallel) with
+    {
+        TrialScheduler = context => new AshaOptions { MinResource = 1, MaxResource = 9, ReductionFactor = 3 }.Create(context),
+    };
+
+    [Fact]
+    public async Task Trials_run_to_their_end_and_have_the_value_of_the_selected_weights()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2));
+        harness.Begin();
+
+        var first = (await harness.JobAsync()).Start();
+        Assert.False(harness.HasJob); // one at a time
+        Assert.Null(first.Pause);
+        first.Epoch(1, 0.5).Epoch(2, 0.8).Epoch(3, 0.7).End(RunStatus.Completed, StopReason.Epochs, selected: 2);
+        (await harness.JobAsync()).Start().Epoch(1, 0.6).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        var over = await harness.EndAsync<StudyOver>();
+
+        Assert.Equal(StudyStopReason.Trials, over.Status.End);
+        Assert.Equal((0, 0.8), (over.Status.Best!.Number, over.Status.Best.Values[0]));
+        Assert.Equal([0.5, 0.8, 0.7, 0.6], harness.Happened.OfType<StudyEvent.Reported>().Select(r => r.Values[0]));
+    }
+
+    [Fact]
+    public async Task A_trial_that_leaves_off_at_a_rung_keeps_its_state_before_the_slot_is_given_up_and_goes_on_from_it()
+    {
+        await using var harness = new StudyHarness(Asha(trials: 3));
+        harness.Begin();
+        for (int trial = 0; trial < 3; trial++)
+        {
+            var job = (await harness.JobAsync()).Start();
+            Assert.Equal(new RunPause(RunUnit.Epochs, 1), job.Pause);
+            job.Epoch(1, 0.1 * (trial + 1)).End(RunStatus.Interrupted, StopReason.Paused);
+        }
+
+        var promoted = await harness.JobAsync();
+
+        Assert.StartsWith("trial-2-2-", promoted.Id);
+        Assert.True(promoted.Resumes);
+        Assert.Equal(new RunPause(RunUnit.Epochs, 3), promoted.Pause);
+        Assert.Equal(["open 0 from ", "keep 0 at 1", "open 1 from ", "keep 1 at 1", "open 2 from ", "keep 2 at 1", "open 2 from 1"], harness.Files);
+        promoted.Start(resumed: 1).Epoch(2, 0.4).Epoch(3, 0.5).End(RunStatus.Interrupted, StopReason.Paused);
+        var over = await harness.EndAsync<StudyOver>();
+        Assert.Equal(3, over.Status.Counts.Pruned);
+        // nobody can go on from them any more
+        var deleted = harness.Files.Where(f => f.StartsWith("delete", StringComparison.Ordinal)).Order();
+        Assert.Equal(["delete 0 at 1", "delete 1 at 1", "delete 2 at 1", "delete 2 at 3"], deleted);
+    }
+
+    /// <summary>The job has measured, and its end is known before the study has said what the report leads to, or after.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_report_is_answered_before_the_end_of_its_run_counts(bool endsAtOnce)
+    {
+        await using var harness = new StudyHarness(Asha(trials: 1));
+        harness.Begin();
+        var job = (await harness.JobAsync()).Start().Epoch(1, 0.3);
+        if (!endsAtOnce) Assert.Equal(StopReason.Interrupted, await job.Stopped);
+        job.End(RunStatus.Interrupted, StopReason.Paused);
+        await harness.EndAsync<StudyOver>();
+
+        Assert.Equal("keep 0 at 1", harness.Files.ElementAt(1));
+        Assert.Single(harness.Happened.OfType<StudyEvent.Released>());
+        Assert.Equal((TrialState.Pruned, TrialEndCause.NotPromoted), harness.Happened.OfType<StudyEvent.Ended>().Select(e => (e.State, e.Cause)).Single());
+    }
+
+    [Fact]
+    public async Task A_job_that_fails_or_diverges_is_a_failed_trial_with_its_error_and_the_next_one_begins()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 3));
+        harness.Begin();
+        (await harness.JobAsync()).Start().End(RunStatus.Failed, StopReason.Failed, error: "the code threw");
+        (await harness.JobAsync()).Start().Epoch(1, 0.1).End(RunStatus.Failed, StopReason.Diverged, error: "NaN in w");
+        // what was measured has another name than what is looked for
+        (await harness.JobAsync()).Start().End(RunStatus.Completed, StopReason.Epochs);
+        var over = await harness.EndAsync<StudyOver>();
+
+        Assert.Equal(3, over.Status.Counts.Failed);
+        var ends = harness.Happened.OfType<StudyEvent.Ended>().ToList();
+        Assert.Equal([TrialEndCause.Threw, TrialEndCause.Diverged, TrialEndCause.Threw], ends.Select(e => e.Cause));
+        Assert.Equal(["the code threw", "NaN in w"], ends.Take(2).Select(e => e.Error));
+        Assert.Contains("has not measured validation.accuracy", ends[2].Error);
+    }
+
+    [Fact]
+    public async Task An_attempt_that_breaks_is_tried_again_and_in_the_end_the_trial_has_failed()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2)) { Fails = order => order.Id.Trial == 0 ? new IOException("no space") : null };
+        harness.Begin();
+        (await harness.JobAsync()).Start().Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        var over = await harness.EndAsync<StudyOver>();
+
+        Assert.Equal((1, 1), (over.Status.Counts.Failed, over.Status.Counts.Complete));
+        var lost = harness.Happened.OfType<StudyEvent.AttemptLost>().ToList();
+        Assert.Equal(2, lost.Count);
+        Assert.All(lost, l => Assert.Equal("System.IO.IOException: no space", l.Reason));
+        Assert.Contains("attempt 3 of at most 3 was lost", harness.Happened.OfType<StudyEvent.Ended>().Single(e => e.Trial == 0).Error);
+    }
+
+    [Fact]
+    public async Task An_interrupted_study_leaves_when_all_jobs_have_left_off_and_goes_on_with_the_rows_that_they_told()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2, parallel: 2), new JournalSwitch());
+        var supervisor = harness.Begin();
+        var (one, two) = ((await harness.JobAsync()).Start(), (await harness.JobAsync()).Start());
+        supervisor.Tell(new InterruptStudy());
+        Assert.Equal((StopReason.Interrupted, StopReason.Interrupted), (await one.Stopped, await two.Stopped));
+        // told while it leaves off: the study does not hear it
+        one.Epoch(1, 0.5).End(RunStatus.Interrupted, StopReason.Interrupted);
+        two.End(RunStatus.Interrupted, StopReason.Interrupted);
+        var left = await harness.EndAsync<StudyLeft>();
+        Assert.Equal((2, null), (left.Status.Counts.Running, left.Status.End));
+        Assert.Empty(harness.Happened.OfType<StudyEvent.Reported>());
+
+        harness.Rows.AddRange([PlayedJob.Row(1, 0.5), PlayedJob.Row(2, 0.9)]);
+        harness.Begin();
+        var jobs = new[] { await harness.JobAsync(), await harness.JobAsync() }.OrderBy(j => j.Id).ToList();
+        Assert.Equal(["trial-0-2-1", "trial-1-2-1"], jobs.Select(j => j.Id));
+        // of the second row the checkpoint knows nothing: it is told again
+        jobs[0].Start(resumed: 1).Epoch(2, 0.6).End(RunStatus.Completed, StopReason.Epochs, selected: 2);
+        jobs[1].Start().Epoch(1, 0.1).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        var over = await harness.EndAsync<StudyOver>();
+
+        Assert.Equal([0.5, 0.6], harness.Happened.OfType<StudyEvent.Reported>().Where(r => r.Trial == 0).Select(r => r.Values[0]));
+        Assert.Equal((0, 0.6), (over.Status.Best!.Number, over.Status.Best.Values[0]));
+        // that the coordinator was gone costs no attempt
+        Assert.All(harness.Happened.OfType<StudyEvent.AttemptLost>(), l => Assert.False(l.IsCounted));
+    }
+
+    [Fact]
+    public async Task After_a_restart_nothing_begins_before_it_is_stored_that_it_goes_on()
+    {
+        var journal = new JournalSwitch();
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 1), journal);
+        var supervisor = harness.Begin();
+        var job = (await harness.JobAsync()).Start();
+        supervisor.Tell(new InterruptStudy());
+        await job.Stopped;
+        job.End(RunStatus.Interrupted, StopReason.Interrupted);
+        await harness.EndAsync<StudyLeft>();
+
+        int writes = journal.Writes.Count;
+        var release = journal.Hold();
+        var second = harness.Begin();
+        await Eventually.Until(() => journal.Writes.Count > writes);
+        await second.Ask<StudyStatus>(new AskStudy(), TimeSpan.FromSeconds(10), Token);
+        Assert.False(harness.HasJob);
+        release();
+
+        Assert.Equal("trial-0-2-1", (await harness.JobAsync()).Id);
+    }
+
+    [Fact]
+    public async Task A_command_is_answered_and_events_are_shown_once_they_are_stored_though_attempts_begin_before()
+    {
+        var journal = new JournalSwitch();
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 3), journal);
+        var release = journal.Hold();
+        var supervisor = harness.Begin();
+        // a command that comes before the journal has been read waits for that
+        var answer = supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.SetParallel("k", 2)), Token);
+        await harness.JobAsync();
+        await harness.JobAsync();
+        await supervisor.Ask<StudyStatus>(new AskStudy(), TimeSpan.FromSeconds(10), Token);
+        Assert.False(answer.IsCompleted);
+        Assert.Empty(harness.Happened);
+
+        release();
+        Assert.Equal(new CommandAnswer(), await answer.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.Contains(harness.Happened, e => e is StudyEvent.ParallelSet);
+        Assert.True((await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.SetParallel("k", 2)), Token)).IsRepeat);
+    }
+
+    [Fact]
+    public async Task A_study_that_is_cancelled_ends_once_its_jobs_have_ended()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 3));
+        var supervisor = harness.Begin();
+        var job = (await harness.JobAsync()).Start().Epoch(1, 0.5);
+        await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.Cancel(null)), Token);
+        Assert.Equal(StopReason.Cancelled, await job.Stopped);
+        job.End(RunStatus.Cancelled, StopReason.Cancelled);
+        var over = await harness.EndAsync<StudyOver>();
+
+        Assert.Equal((StudyStopReason.Cancelled, 1), (over.Status.End, over.Status.Counts.Cancelled));
+        Assert.False(harness.HasJob);
+    }
+
+    [Fact]
+    public async Task A_journal_that_cannot_be_written_breaks_the_study()
+    {
+        var journal = new JournalSwitch { Failure = new IOException("the disk is full") };
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 1), journal);
+        harness.Begin();
+        var broke = await harness.EndAsync<StudyBroke>();
+
+        Assert.Contains("journal has stopped", broke.Why.Message);
+    }
+}

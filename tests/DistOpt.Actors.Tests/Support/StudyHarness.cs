@@ -1,0 +1,188 @@
+using System.Collections.Concurrent;
+using System.Threading.Channels;
+using Akka.Actor;
+using Akka.Configuration;
+using DistOpt.Actors.Studies;
+using DistOpt.Actors.Training;
+using DistOpt.Actors.Trials;
+using DistOpt.Core.Parameters;
+using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
+
+namespace DistOpt.Actors.Tests.Support;
+
+/// <summary>A study's supervisors over jobs that the test itself plays: an epoch has one step.</summary>
+internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
+{
+    private readonly ActorSystem _system;
+    private readonly Channel<PlayedJob> _jobs = Channel.CreateUnbounded<PlayedJob>();
+    private readonly Channel<object> _ends = Channel.CreateUnbounded<object>();
+    private readonly StudyRun _run;
+
+    public StudyHarness(StudySetup setup, JournalSwitch? journal = null)
+    {
+        if (journal is not null) SwitchJournal.Switch = journal;
+        _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(SwitchJournal.Hocon + """
+
+            akka {
+              stdout-loglevel = OFF
+              loglevel = OFF
+              loggers = []
+            }
+            """));
+        var jobs = _system.ActorOf(Props.Create(() => new Jobs(_jobs.Writer)));
+        _run = new StudyRun
+        {
+            Id = "s",
+            Study = new StudySection { Objectives = [new ObjectiveSection { Metric = "validation.accuracy", Direction = Direction.Maximize }] },
+            Setup = setup,
+            Trials = this,
+            Sink = this,
+            Jobs = jobs,
+            IsDurable = journal is not null,
+        };
+    }
+
+    public static StudySetup Setup(int trials = 4, int parallel = 1) => new()
+    {
+        Context = new StudyContext
+        {
+            Space = new SearchSpace([new("x", new FloatDomain(0, 1))]),
+            Directions = [Direction.Maximize],
+            Seed = 3,
+            Trials = trials,
+            TrialLength = 9,
+        },
+        Sampler = () => new RandomSampler(),
+        Parallel = parallel,
+        Backoff = new RetryBackoff(0.001, 0.001),
+    };
+
+    /// <summary>Events that the sink was told of.</summary>
+    public ConcurrentQueue<StudyEvent> Happened { get; } = new();
+
+    public ConcurrentQueue<string> Files { get; } = new();
+
+    /// <summary>Rows that a run has measured before.</summary>
+    public List<MetricRow> Rows { get; } = [];
+
+    /// <summary>Thrown when the files of an attempt are made ready.</summary>
+    public Func<TrialOrder, Exception?> Fails { get; set; } = _ => null;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    /// <summary>Begins the study, or goes on with it.</summary>
+    /// <returns>Passes messages on to its supervisor.</returns>
+    public IActorRef Begin()
+    {
+        var (run, ends) = (_run, _ends.Writer);
+        return _system.ActorOf(Props.Create(() => new Host(run, ends)));
+    }
+
+    public async Task<PlayedJob> JobAsync() => await _jobs.Reader.ReadAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Token);
+
+    public bool HasJob => _jobs.Reader.TryPeek(out _);
+
+    public async Task<T> EndAsync<T>() => Assert.IsType<T>(await _ends.Reader.ReadAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Token));
+
+    public TrialRun Open(TrialOrder order)
+    {
+        if (Fails(order) is { } failure) throw failure;
+        Files.Enqueue($"open {order.Id.Trial} from {order.From?.Resource}");
+        var spec = JobHarness.SpecOf(workers: 1, epochs: 9);
+        string job = FormattableString.Invariant($"trial-{order.Id.Trial}-{order.Id.Attempt}-{order.Id.Session}");
+        return new TrialRun(job, spec, _ => new RecordingSink(), "", order.From is not null, false, Rows);
+    }
+
+    public void Keep(TrialOrder order, TrialCheckpoint checkpoint) => Files.Enqueue($"keep {checkpoint.Trial} at {checkpoint.Resource}");
+
+    public void Delete(TrialCheckpoint checkpoint) => Files.Enqueue($"delete {checkpoint.Trial} at {checkpoint.Resource}");
+
+    public void Began(IReadOnlyList<StudyEvent> before) { }
+
+    void IStudySink.Happened(StudyEvent e) => Happened.Enqueue(e);
+
+    public void Stands(Func<StudyStatus> status) { }
+
+    public async ValueTask DisposeAsync() => await _system.Terminate();
+
+    private sealed class Host : ReceiveActor
+    {
+        public Host(StudyRun run, ChannelWriter<object> ends)
+        {
+            var supervisor = Context.ActorOf(StudySupervisorActor.Props(run), "supervisor");
+            ReceiveAny(message =>
+            {
+                if (message is StudyOver or StudyLeft or StudyBroke) ends.TryWrite(message);
+                else supervisor.Forward(message);
+            });
+        }
+    }
+
+    private sealed class Jobs : ReceiveActor
+    {
+        private readonly Dictionary<string, PlayedJob> _all = [];
+
+        public Jobs(ChannelWriter<PlayedJob> jobs)
+        {
+            Receive<SubmitJob>(submit =>
+            {
+                var job = _all[submit.Job.Value] = new PlayedJob(submit, Sender);
+                jobs.TryWrite(job);
+            });
+            Receive<StopJob>(stop => _all[stop.Job.Value].Stop(stop.Reason));
+        }
+    }
+}
+
+/// <summary>A trial's job, played by a test.</summary>
+internal sealed class PlayedJob(SubmitJob submit, IActorRef submitter)
+{
+    private readonly TaskCompletionSource<StopReason> _stop = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private IRunSink? _sink;
+
+    public string Id => submit.Job.Value;
+
+    public bool Resumes => submit.Resumes;
+
+    public RunPause? Pause => submit.Trial!.Pause;
+
+    /// <summary>Asked to end, and why.</summary>
+    public Task<StopReason> Stopped => _stop.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+
+    public bool IsStopped => _stop.Task.IsCompleted;
+
+    public void Stop(StopReason reason) => _stop.TrySetResult(reason);
+
+    /// <param name="resumed">Step of the checkpoint that it goes on from.</param>
+    public PlayedJob Start(long? resumed = null)
+    {
+        _sink = submit.Sink(null!);
+        _sink.Started(new RunStarted(Id, submit.Spec, new DataCounts(10, 10, 0), 9, new ParameterLayout([new TensorSlot("w", [1], 0, 1)], []), ["node"], [])
+        {
+            Resumed = resumed is { } step ? new RunResumed(step, step, step) : null,
+        });
+        return this;
+    }
+
+    public PlayedJob Epoch(int epoch, double accuracy)
+    {
+        _sink!.Row(Row(epoch, accuracy));
+        return this;
+    }
+
+    public static MetricRow Row(int epoch, double accuracy) => new(epoch, epoch - 1, DataSplit.Validation, [new("accuracy", accuracy)], null, null, null, epoch);
+
+    public void End(RunStatus status, StopReason reason, int? selected = null, string? error = null) => submitter.Tell(new JobEnded(submit.Job, new RunSummary
+    {
+        Job = Id,
+        Status = status,
+        StopReason = reason,
+        Error = error,
+        Selected = selected is { } step ? new SelectedWeights(step, "validation.accuracy", 0) : null,
+    }, null));
+}
