@@ -22,7 +22,8 @@ public sealed class TcpLifetimeTests
         int before = Sockets();
         var channels = new List<WeakReference>();
         for (int i = 0; i < 10; i++) channels.AddRange(await UseAsync(midway: i % 2 == 1));
-        Assert.Equal(before, Sockets());
+        // one that a test before this has left may close meanwhile; each use that leaks would leave one more
+        Assert.InRange(Sockets(), 0, before);
         GC.Collect();
         GC.WaitForPendingFinalizers();
         GC.Collect();
