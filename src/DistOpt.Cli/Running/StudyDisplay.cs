@@ -9,7 +9,6 @@ namespace DistOpt;
 /// <summary>What a person sees of a study: one line for each trial that has ended, with a star where it is the best so far.</summary>
 internal class StudyDisplay(TextWriter writer) : IStudyDisplay
 {
-    private readonly Dictionary<int, double> _values = [];
     private StudySpec _spec = null!;
     private double _best = double.NaN;
 
