@@ -76,6 +76,14 @@ public sealed record NodeOffer(
 [MessagePackObject]
 public sealed record DrainNode : IWireMessage;
 
+/// <summary>
+/// Job coordinator to a node of which it hears for the first time: these are the jobs that there are. What the node has of others for a coordinator before
+/// this one ends, since nobody waits for it any more.
+/// </summary>
+/// <param name="Jobs">Their ids.</param>
+[MessagePackObject]
+public sealed record LiveJobs([property: Key(0)] string[] Jobs) : IWireMessage;
+
 /// <summary>Job coordinator to a node that leaves: no job needs it any more. Said again with each of its offers.</summary>
 [MessagePackObject]
 public sealed record NodeReleased : IWireMessage;

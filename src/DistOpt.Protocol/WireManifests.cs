@@ -47,6 +47,7 @@ public static class WireManifests
         ["job-running.1"] = typeof(JobRunning),
         ["drain-node.1"] = typeof(DrainNode),
         ["node-released.1"] = typeof(NodeReleased),
+        ["live-jobs.1"] = typeof(LiveJobs),
         ["state-written.1"] = typeof(StateWritten),
         ["try-work.1"] = typeof(TryWork),
         ["lines-seen.1"] = typeof(LinesSeen),

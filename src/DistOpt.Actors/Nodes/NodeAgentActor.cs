@@ -33,6 +33,9 @@ public sealed class NodeAgentActor : ReceiveActor
 
     private readonly NodeServices _services;
     private readonly Dictionary<JobId, IActorRef> _jobs = [];
+
+    // who had each of them begin here
+    private readonly Dictionary<JobId, NodeId> _beganBy = [];
     private readonly Dictionary<IActorRef, JobId> _names = [];
 
     // latest epochs of which this node has heard: what a coordinator of a lower one says counts no more
@@ -60,7 +63,7 @@ public sealed class NodeAgentActor : ReceiveActor
         });
         Receive<Terminated>(gone =>
         {
-            foreach (var job in _jobs.Where(j => j.Value.Equals(gone.ActorRef)).Select(j => j.Key).ToList()) _jobs.Remove(job);
+            foreach (var job in _jobs.Where(j => j.Value.Equals(gone.ActorRef)).Select(j => j.Key).ToList()) End(job);
             if (!_names.Remove(gone.ActorRef, out var ended)) return;
             if (!_jobs.ContainsKey(ended))
             {
@@ -127,6 +130,7 @@ public sealed class NodeAgentActor : ReceiveActor
                 var actor = Context.ActorOf(JobNodeActor.Props(delivery.Job, _services, ++_spawned), $"job-{_spawned}");
                 Context.Watch(actor);
                 _jobs[delivery.Job] = actor;
+                _beganBy[delivery.Job] = delivery.From;
                 _names[actor] = delivery.Job;
                 _services.Meter.JobBegan();
                 _log.Of(delivery.Job).Info("job begins on this node");
@@ -134,7 +138,14 @@ public sealed class NodeAgentActor : ReceiveActor
                 break;
             case NodeActors.Agent when delivery.Body is EndJob end:
                 if (end.JobEpoch < _epochs.GetValueOrDefault(delivery.Job)) break;
-                if (_jobs.Remove(delivery.Job, out var ended)) Context.Stop(ended);
+                if (End(delivery.Job) is { } ended) Context.Stop(ended);
+                break;
+            case NodeActors.Agent when delivery.Body is LiveJobs live:
+                foreach (var orphan in _beganBy.Where(b => b.Value != delivery.From && !live.Jobs.Contains(b.Key.Value)).Select(b => b.Key).ToList())
+                {
+                    _log.Of(orphan).Info("the job coordinator knows nothing of the job any more: it ends on this node");
+                    Context.Stop(End(orphan)!);
+                }
                 break;
             case NodeActors.Agent when delivery.Body is AskRunning && !_jobs.ContainsKey(delivery.Job):
                 _services.Router.Send(delivery.From, delivery.Job, NodeActors.Training, new JobRunning(_services.Name, 0, false, false));
@@ -149,5 +160,11 @@ public sealed class NodeAgentActor : ReceiveActor
                 job.Tell(delivery);
                 break;
         }
+    }
+
+    private IActorRef? End(JobId job)
+    {
+        _beganBy.Remove(job);
+        return _jobs.Remove(job, out var actor) ? actor : null;
     }
 }

@@ -1,7 +1,9 @@
 using Akka.Actor;
 using DistOpt.Actors.Trials;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Studies;
 
@@ -64,3 +66,52 @@ public sealed record StudyCommand(Func<StudyEngine, CommandAnswer> Carry) : INoS
 
 /// <summary>To the study's supervisor: answered by <see cref="StudyStatus"/>.</summary>
 public sealed record AskStudy : INoSerializationVerificationNeeded;
+
+/// <summary>
+/// To the job coordinator: run this study, whatever becomes of this process; its results go to a study directory. Answered by
+/// <see cref="Training.JobAccepted"/> once it is stored, or by <see cref="Training.JobRejected"/>.
+/// </summary>
+/// <param name="Study">Its id, of the same kind as a job's.</param>
+/// <param name="Name">The spec's name.</param>
+/// <param name="SpecYaml">The study spec, resolved.</param>
+/// <param name="Directory">Its study directory.</param>
+/// <param name="Key">Idempotency key: a repeat is answered with the study that the first one made.</param>
+public sealed record SubmitDurableStudy(JobId Study, string Name, string SpecYaml, string Directory, string? Key) : INoSerializationVerificationNeeded;
+
+/// <summary>To the job coordinator: a command of a user to a study. Answered by <see cref="StudyAnswer"/> once it is stored.</summary>
+/// <param name="Carry">Gives it to the study.</param>
+public sealed record CommandStudy(JobId Study, Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded;
+
+/// <param name="Known">Whether there is such a study.</param>
+/// <param name="Answer">What it says.</param>
+public sealed record StudyAnswer(bool Known, CommandAnswer Answer) : INoSerializationVerificationNeeded;
+
+/// <summary>To the job coordinator: answered by <see cref="StudyFound"/>.</summary>
+public sealed record FindStudy(JobId Study) : INoSerializationVerificationNeeded;
+
+/// <param name="Spec">What it searches; null where no such study is live, or it has not been opened yet.</param>
+/// <param name="Status">Where it stands; null where it does not stand anywhere yet.</param>
+public sealed record StudyFound(StudySpec? Spec, StudyStatus? Status) : INoSerializationVerificationNeeded;
+
+/// <summary>Makes what durable studies are run from; see <see cref="SubmitDurableStudy"/>.</summary>
+public interface IStudySessions
+{
+    /// <summary>Opens a study's files. Blocks.</summary>
+    /// <exception cref="SpecException">The spec is none for this build, or the files cannot be had.</exception>
+    IStudySession Open(string study, string specYaml, string directory);
+}
+
+/// <summary>A study's files while it is run, and what it is run from.</summary>
+public interface IStudySession : IDisposable
+{
+    StudySpec Spec { get; }
+
+    /// <summary>Without job coordinator and journal, which are its host's.</summary>
+    StudyRun Run { get; }
+
+    /// <summary>Measures what the study has chosen on the test part, and writes its summary. Blocks.</summary>
+    /// <param name="status">The study's last.</param>
+    /// <param name="stop">The process ends: so does this, with an <see cref="OperationCanceledException"/>.</param>
+    /// <returns>Text of <c>summary.json</c>.</returns>
+    string End(StudyStatus status, CancellationToken stop);
+}

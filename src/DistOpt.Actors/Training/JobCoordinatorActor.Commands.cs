@@ -15,6 +15,9 @@ public sealed partial class JobCoordinatorActor
     /// <summary>Submissions that are being stored, by idempotency key: a repeat waits with the first.</summary>
     private readonly Dictionary<string, Submission> _storing = new(StringComparer.Ordinal);
 
+    /// <summary>What is to outlive this process.</summary>
+    private sealed record Durable(JobId Job, string? Key, string Name, string SpecYaml, string Directory, JobKind Kind);
+
     private sealed record Submission(JobId Job, string Name, string SpecHash, List<IActorRef> Waiting);
 
     private void Submit(SubmitJob submit)
@@ -24,51 +27,60 @@ public sealed partial class JobCoordinatorActor
             Sender.Tell(new JobAccepted(submit.Job, submit.Spec.Name));
             return;
         }
-        if (RejectedForRoom(submit.Job)) return;
-        var job = new Job(submit.Job, submit.Spec.Name, Sender);
+        // a study has as many trials at a time as it was allowed to
+        var kind = submit.Trial is null ? JobKind.Job : JobKind.Trial;
+        if (kind != JobKind.Trial && RejectedForRoom(submit.Job)) return;
+        var job = new Job(submit.Job, submit.Spec.Name, kind, Sender);
         _jobs[submit.Job] = job;
-        _ledger.Apply(new JobEvent.Submitted(submit.Job.Value, null, submit.Spec.Name, "", "", null, _services.Time.GetUtcNow()));
+        _ledger.Apply(new JobEvent.Submitted(submit.Job.Value, null, submit.Spec.Name, "", "", null, _services.Time.GetUtcNow()) { Kind = kind });
         Sender.Tell(new JobAccepted(submit.Job, submit.Spec.Name));
         Start(job, submit);
     }
 
-    private void Submit(SubmitDurableJob submit)
+    private void Submit(SubmitDurableJob submit) => Accept(new Durable(submit.Job, submit.Key, submit.Spec.Name, _services.Specs.Write(submit.Spec),
+        submit.Directory, JobKind.Job), job => Start(job, OfDirectory(submit.Job, submit.Spec, submit.Directory, null)));
+
+    /// <summary>Stores what was submitted under an idempotency key, answers, and starts it; a repeat is answered with what the first one made.</summary>
+    private void Accept(Durable submit, Action<Job> start)
     {
-        string yaml = _services.Specs.Write(submit.Spec);
-        string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(yaml)));
-        if (submit.Key is { } key && WasUsed(submit, key, hash)) return;
+        string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(submit.SpecYaml)));
+        if (submit.Key is { } key && WasUsed(submit.Job, key, hash)) return;
         if (_jobs.ContainsKey(submit.Job) || _ledger.Find(submit.Job.Value) is not null)
         {
             Sender.Tell(new JobRejected(submit.Job, $"there is a job '{submit.Job}' already"));
             return;
         }
         if (RejectedForRoom(submit.Job)) return;
-        var job = new Job(submit.Job, submit.Spec.Name, null);
+        var job = new Job(submit.Job, submit.Name, submit.Kind, null);
         _jobs[submit.Job] = job;
-        var storing = new Submission(submit.Job, submit.Spec.Name, hash, [Sender]);
+        var storing = new Submission(submit.Job, submit.Name, hash, [Sender]);
         if (submit.Key is not null) _storing[submit.Key] = storing;
-        Store(true, [new JobEvent.Submitted(submit.Job.Value, submit.Key, submit.Spec.Name, yaml, hash, submit.Directory, _services.Time.GetUtcNow())], () =>
+        var submitted = new JobEvent.Submitted(submit.Job.Value, submit.Key, submit.Name, submit.SpecYaml, hash, submit.Directory, _services.Time.GetUtcNow())
+        {
+            Kind = submit.Kind,
+        };
+        Store(true, [submitted], () =>
         {
             if (submit.Key is not null) _storing.Remove(submit.Key);
-            foreach (var waiting in storing.Waiting) waiting.Tell(new JobAccepted(submit.Job, submit.Spec.Name));
-            Start(job, Durable(submit.Job, submit.Spec, submit.Directory, null));
+            foreach (var waiting in storing.Waiting) waiting.Tell(new JobAccepted(submit.Job, submit.Name));
+            start(job);
         });
     }
 
     /// <summary>Answers a repeat of an idempotency key, now or with the first one.</summary>
-    private bool WasUsed(SubmitDurableJob submit, string key, string hash)
+    private bool WasUsed(JobId job, string key, string hash)
     {
         if (_storing.TryGetValue(key, out var storing))
         {
             if (storing.SpecHash == hash) storing.Waiting.Add(Sender);
-            else Sender.Tell(Reused(submit.Job, key, $"job {storing.Job}"));
+            else Sender.Tell(Reused(job, key, $"job {storing.Job}"));
             return true;
         }
         if (_ledger.FindKey(key) is not { } use) return false;
         var entry = _ledger.Find(use.Job);
         Sender.Tell(use.Command == KeyUse.Submit && entry is not null && entry.Submission.SpecHash == hash
             ? new JobAccepted(new JobId(use.Job), entry.Name)
-            : Reused(submit.Job, key, use.Command == KeyUse.Submit ? $"job {use.Job}, which has another spec" : $"the command {use.Command} of job {use.Job}"));
+            : Reused(job, key, use.Command == KeyUse.Submit ? $"job {use.Job}, which has another spec" : $"the command {use.Command} of job {use.Job}"));
         return true;
     }
 
@@ -77,12 +89,13 @@ public sealed partial class JobCoordinatorActor
 
     private bool RejectedForRoom(JobId id)
     {
-        if (_jobs.Count < _limits.JobsMax) return false;
-        Sender.Tell(new JobRejected(id, $"{_jobs.Count} jobs are running or waiting, and the limit is {_limits.JobsMax}: cancel some or try later"));
+        int count = _jobs.Values.Count(j => j.Kind != JobKind.Trial);
+        if (count < _limits.JobsMax) return false;
+        Sender.Tell(new JobRejected(id, $"{count} jobs are running or waiting, and the limit is {_limits.JobsMax}: cancel some or try later"));
         return true;
     }
 
-    private SubmitJob Durable(JobId id, TrainingSpec spec, string directory, JobRecovery? recovery)
+    private SubmitJob OfDirectory(JobId id, TrainingSpec spec, string directory, JobRecovery? recovery)
     {
         var sinks = _setup.Sinks ?? throw new InvalidOperationException("durable jobs need a place for their results");
         string checkpoints = Path.Combine(directory, CheckpointStore.FolderName);

@@ -106,6 +106,14 @@ public sealed partial class JobCoordinatorActor
     private void StartAgain(JobEntry entry)
     {
         var id = new JobId(entry.Job);
+        if (entry.Kind == JobKind.Study)
+        {
+            var study = new Job(id, entry.Name, JobKind.Study, null);
+            _jobs[id] = study;
+            StartStudy(study, entry.Submission.SpecYaml, entry.Directory!);
+            if (entry.Stop is { } stop) study.Actor!.Tell(new StopJob(id, stop));
+            return;
+        }
         var recovery = new JobRecovery(entry.Restarts, entry.Placement, entry.Checkpoint);
         TrainingSpec spec;
         try
@@ -115,14 +123,14 @@ public sealed partial class JobCoordinatorActor
         catch (SpecException e)
         {
             // another build than the one that accepted it: the job fails, the others go on
-            _jobs[id] = new Job(id, entry.Name, null);
+            _jobs[id] = new Job(id, entry.Name, JobKind.Job, null);
             var summary = new RunSummary { Job = entry.Job, Status = RunStatus.Failed, Error = e.Message, CoordinatorRestarts = entry.Restarts };
             OnEnded(new JobEnded(id, summary, e));
             return;
         }
-        var job = new Job(id, entry.Name, null);
+        var job = new Job(id, entry.Name, JobKind.Job, null);
         _jobs[id] = job;
-        Start(job, Durable(id, spec, entry.Directory!, recovery));
+        Start(job, OfDirectory(id, spec, entry.Directory!, recovery));
         if (entry.Stop is { } reason) job.Actor!.Tell(new StopJob(id, reason));
     }
 

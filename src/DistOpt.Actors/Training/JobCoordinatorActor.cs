@@ -2,6 +2,7 @@ using System.Globalization;
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Studies;
 using DistOpt.Core.Jobs;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Training;
@@ -25,6 +26,9 @@ public sealed record JobCoordinatorSetup
 
     /// <summary>Where durable jobs' results go; needed for those.</summary>
     public IJobSinks? Sinks { get; init; }
+
+    /// <summary>What durable studies are run from; needed for those.</summary>
+    public IStudySessions? Studies { get; init; }
 
     /// <summary>Is told by <see cref="CoordinatorReady"/> when the coordinator has read its journal.</summary>
     public IActorRef? Relay { get; init; }
@@ -69,8 +73,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Akka.Actor.Props.Create(() => new JobCoordinatorActor(services, limits ?? new JobCoordinatorLimits(), setup ?? new JobCoordinatorSetup()));
 
     /// <param name="Submitter">Waits for the job's end; null where nobody does.</param>
-    private sealed record Job(JobId Id, string Name, IActorRef? Submitter)
+    private sealed record Job(JobId Id, string Name, JobKind Kind, IActorRef? Submitter)
     {
+        /// <summary>What runs it: its training coordinator, or the host of its study.</summary>
         public IActorRef? Actor { get; set; }
 
         public bool Opened { get; set; }
@@ -92,6 +97,10 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         Receive<SubmitJob>(Submit);
         Receive<SubmitDurableJob>(Submit);
+        Receive<SubmitDurableStudy>(Submit);
+        Receive<CommandStudy>(OnCommandStudy);
+        Receive<FindStudy>(find => ToStudy(find.Study, find));
+        Receive<StudyHostActor.Finished>(OnStudyFinished);
         Receive<TrainingCoordinatorActor.JobOpened>(opened => OnOpened(opened.Job));
         Receive<OpeningTimeIsUp>(OnOpeningTimeIsUp);
         Receive<OfferAnswered>(OnAnswered);
@@ -113,7 +122,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<StorePlacement>(OnStorePlacement);
         Receive<StoreCheckpoint>(OnStoreCheckpoint);
         Receive<FindJob>(OnFindJob);
-        Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _ledger.Jobs.Select(StatusOf)])));
+        Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _ledger.Jobs.Where(j => j.Kind != JobKind.Trial).Select(StatusOf)])));
         Receive<DrainNodeNamed>(OnDrain);
         Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Select(Status)])));
         Receive<EventsStored>(OnStored);
@@ -232,6 +241,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
             case NodeOffer offer:
                 bool isNew = !_nodes.TryGetValue(offer.Peer.Node.Value, out var before) || before.Leaving != offer.Leaving;
                 _nodes[offer.Peer.Node.Value] = offer;
+                if (before is null) SendLive(offer.Peer.Node);
                 if (isNew) OfferNodes();
                 if (offer.Leaving) ReleaseLeaving();
                 break;
@@ -240,6 +250,10 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
                 break;
         }
     }
+
+    /// <summary>So that it ends what it has of a coordinator before this one and nobody goes on with.</summary>
+    private void SendLive(NodeId node) => _services.Router.Send(node, default, NodeActors.Agent,
+        new LiveJobs([.. _jobs.Values.Where(j => j.Kind != JobKind.Study).Select(j => j.Id.Value)]));
 
     private void OnNodeGone(NodeGone gone)
     {
@@ -254,8 +268,15 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     private JobStatus StatusOf(JobEntry entry)
     {
         var id = new JobId(entry.Job);
-        if (entry.End is { } end) return new JobStatus(id, entry.Name, RunJson.Name(end.Status), end.Steps, end.Steps, null, null, [], end.SummaryJson);
+        if (entry.End is { } end)
+        {
+            return new JobStatus(id, entry.Name, RunJson.Name(end.Status), end.Steps, end.Steps, null, null, [], end.SummaryJson)
+            {
+                Kind = entry.Kind,
+            };
+        }
         var job = Find(id);
+        if (entry.Kind == JobKind.Study) return new JobStatus(id, entry.Name, "running", 0, 0, null, null, [], null) { Kind = entry.Kind };
         var status = job?.Latest ?? new JobStatus(id, entry.Name, "opening", 0, 0, null, null, [], null);
         var (whom, since) = (status.Waiting, status.WaitingSince ?? entry.Submission.At);
         // nothing is offered to it before the one in front of it has room
@@ -280,7 +301,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     private void Count()
     {
         int running = _jobs.Values.Count(j => j is { Workers: not null });
-        _services.Meter.Jobs(_jobs.Values.Count(j => !j.Ending) - running, running);
+        _services.Meter.Jobs(_jobs.Values.Count(j => !j.Ending && j.Kind != JobKind.Study) - running, running);
     }
 
     private Job? Find(JobId id) => _jobs.GetValueOrDefault(id);

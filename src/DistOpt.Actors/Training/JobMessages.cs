@@ -114,6 +114,8 @@ public sealed record ListJobs : INoSerializationVerificationNeeded;
 public sealed record JobStatus(JobId Job, string Name, string State, long Step, long TotalSteps, double? Loss, string? Waiting,
     IReadOnlyList<string> Nodes, string? SummaryJson) : INoSerializationVerificationNeeded
 {
+    public JobKind Kind { get; init; }
+
     /// <summary>From training coordinator to job coordinator: since when it waits, which is said in words to whoever asks.</summary>
     internal DateTimeOffset? WaitingSince { get; init; }
 

@@ -69,7 +69,9 @@ internal sealed partial class TrainingCoordinatorActor
             if (_return is { } back && back.To != from)
             {
                 _return = back with { To = from };
-                Note("warning", $"server state was lost: the job goes back to {(start.RestoreStep >= 0 ? $"the checkpoint of step {from}" : "its beginning")}");
+                string where = start.RestoreStep >= 0 ? $"the checkpoint of step {from}" : "its beginning";
+                // before steps went on from the first one
+                Note("warning", back.To < 0 ? $"server state was lost: the job goes back to {where}" : $"another node was lost meanwhile: instead the job goes back to {where}");
             }
             // also to nodes that have no part in it: they end what they had in the epoch before
             foreach (var node in _asked) Send(node, NodeActors.Agent, start);

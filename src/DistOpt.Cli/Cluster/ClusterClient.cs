@@ -96,11 +96,24 @@ internal sealed class ClusterClient : IDisposable
     /// <summary>Whether the node reaches a port of this machine, by the name or address under which this machine is to be reached.</summary>
     public Task<JsonDocument> ReachAsync(string host, int port, CancellationToken ct) => GetAsync($"/api/v1/node/reach?host={Uri.EscapeDataString(host)}&port={port}", ct);
 
-    /// <summary>Asks for a job's end at its next step.</summary>
-    public async Task CancelAsync(string id, string idempotencyKey, CancellationToken ct)
+    /// <summary>Gives a command to a study; <c>cancel</c> also to a job. Returns once it is stored.</summary>
+    /// <param name="body">What goes with it, as JSON or YAML; may be empty.</param>
+    public async Task CommandAsync(string id, string command, string idempotencyKey, string body, CancellationToken ct)
     {
-        string path = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/cancel";
-        using var response = await SendAsync(path, address => Post(address, idempotencyKey, null), ct).ConfigureAwait(false);
+        string path = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/{command}";
+        using var response = await SendAsync(path, address =>
+            Post(address, idempotencyKey, body.Length == 0 ? null : new StringContent(body, Encoding.UTF8, "application/yaml")), ct).ConfigureAwait(false);
+    }
+
+    /// <summary>Trials of a study that have ended, as they do, until the study has (or <paramref name="follow"/> is false).</summary>
+    /// <param name="onStudy">Sees how the study stands, whenever it is asked.</param>
+    public IAsyncEnumerable<JsonElement> TrialsAsync(string id, bool follow, CancellationToken ct, Action<JsonElement>? onStudy = null) =>
+        LinesAsync(id, "rows", ParseTrial, follow, onStudy, ct);
+
+    private static JsonElement ParseTrial(string line)
+    {
+        using var json = JsonDocument.Parse(line);
+        return json.RootElement.Clone();
     }
 
     /// <summary>The files of a job's run directory.</summary>

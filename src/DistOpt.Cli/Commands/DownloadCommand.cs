@@ -4,32 +4,38 @@ using DistOpt.Core.Specs;
 
 namespace DistOpt;
 
-/// <summary><c>download ID</c>: the run directory of a job on the cluster.</summary>
+/// <summary><c>download ID</c>: the directory of a job or study on the cluster.</summary>
 internal static class DownloadCommand
 {
+    private const string BestFolder = "best/";
+
     public static Command Create(Bind bind)
     {
-        var id = new Argument<string>("id") { Description = "Id of the job" };
+        var id = new Argument<string>("id") { Description = "Id of the job or study" };
         var best = new Option<bool>("--best") { Description = "Only the selected weights and what a prediction needs beside them" };
-        var output = new Option<string>("--out") { Description = "Folder to write to (default: runs/<id>)", HelpName = "dir" };
+        var output = new Option<string>("--out") { Description = "Folder to write to (default: runs/<id>, studies/<id>)", HelpName = "dir" };
         var cluster = GlobalOptions.Cluster();
-        var command = new Command("download", "Copies a job's run directory from the cluster: weights, metrics, logs, spec; checkpoints stay there")
+        var command = new Command("download", "Copies the directory of a job or study from the cluster: weights, metrics, logs, spec; checkpoints stay there")
         {
             id, best, output, cluster,
         };
         bind(command, async invocation =>
         {
             string job = invocation.Parse.GetRequiredValue(id);
-            string folder = invocation.Parse.GetValue(output) ?? Path.Combine(invocation.Console.RunsRoot, job);
+            using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console);
+            bool isStudy;
+            using (var found = await client.JobAsync(job, invocation.Interrupt).ConfigureAwait(false)) isStudy = StudyStatusText.IsStudy(found.RootElement);
+            string folder = invocation.Parse.GetValue(output) ?? Path.Combine(isStudy ? invocation.Console.StudiesRoot : invocation.Console.RunsRoot, job);
             if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
                 throw new SpecException("--out", $"'{folder}' is not empty: give another folder");
-            using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console);
             bool onlyBest = invocation.Parse.GetValue(best);
+            // the run of a study's best trial is a folder of it
+            string prefix = isStudy && onlyBest ? BestFolder : "";
             var files = (await client.FilesAsync(job, invocation.Interrupt).ConfigureAwait(false))
-                .Where(f => !onlyBest || RunFileList.IsOfBest(f.Path)).ToList();
-            if (files.Count == 0 || (onlyBest && files.All(f => f.Path != "model.safetensors")))
+                .Where(f => !onlyBest || (f.Path.StartsWith(prefix, StringComparison.Ordinal) && RunFileList.IsOfBest(f.Path[prefix.Length..]))).ToList();
+            if (files.Count == 0 || (onlyBest && files.All(f => f.Path != prefix + RunFileList.Model)))
                 throw new SpecException("id", $"job '{job}' has no {(onlyBest ? "selected weights" : "files")} yet: watch it to its end first");
-            foreach (var file in files) await FetchAsync(client, job, file, folder, invocation.Interrupt).ConfigureAwait(false);
+            foreach (var file in files) await FetchAsync(client, job, file, prefix, folder, invocation.Interrupt).ConfigureAwait(false);
             invocation.Write(
                 json =>
                 {
@@ -46,12 +52,13 @@ internal static class DownloadCommand
     }
 
     /// <summary>Under a temporary name until it is whole: what is there under its own name can be used.</summary>
-    private static async Task FetchAsync(ClusterClient client, string job, RunFile file, string folder, CancellationToken ct)
+    private static async Task FetchAsync(ClusterClient client, string job, RunFile file, string prefix, string folder, CancellationToken ct)
     {
         // a name from another machine: it may not lead out of the folder
-        if (Path.GetFileName(file.Path) != file.Path || file.Path is "" or "." or "..") throw new SpecException("id", $"the cluster names a file '{file.Path}', which is no file name");
-        Directory.CreateDirectory(folder);
-        string path = Path.Combine(folder, file.Path), partial = path + ".part";
+        if (file.Path.Split('/').Any(part => Path.GetFileName(part) != part || part is "" or "." or ".."))
+            throw new SpecException("id", $"the cluster names a file '{file.Path}', which is no file name");
+        string path = Path.Combine(folder, file.Path[prefix.Length..]), partial = path + ".part";
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         await using (var stream = new FileStream(partial, FileMode.Create, FileAccess.Write))
             await client.FileAsync(job, file.Path, stream, ct).ConfigureAwait(false);
         File.Move(partial, path, overwrite: true);

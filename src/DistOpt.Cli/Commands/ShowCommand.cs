@@ -3,7 +3,9 @@ using System.Globalization;
 using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Studies;
 
 namespace DistOpt;
 
@@ -12,15 +14,18 @@ internal static class ShowCommand
 {
     public static Command Create(Bind bind)
     {
-        var run = new Argument<string>("run") { Description = "A run directory, the id of a run below runs/, or the id of a job on the cluster" };
+        var run = new Argument<string>("run") { Description = "A run or study directory, the id of one below runs/ or studies/, or the id of a job or study on the cluster" };
         var cluster = GlobalOptions.Cluster();
-        var command = new Command("show", "Shows how a run stands: status, metrics, where its results are") { run, cluster };
+        var command = new Command("show", "Shows how a run or study stands: status, metrics, where its results are") { run, cluster };
         bind(command, async invocation =>
         {
             string name = invocation.Parse.GetRequiredValue(run);
             bool asksCluster = invocation.Parse.GetValue(cluster) is not null
-                || (invocation.Console.Environment(ClusterClient.UrlVariable) is not null && !IsLocal(name, invocation.Console.RunsRoot));
-            if (asksCluster) await ShowJobAsync(invocation, name, invocation.Parse.GetValue(cluster)).ConfigureAwait(false);
+                || (invocation.Console.Environment(ClusterClient.UrlVariable) is not null && !IsLocal(name, invocation.Console.RunsRoot)
+                    && StudyText.FindHere(name, invocation.Console) is null);
+            var study = asksCluster || IsLocal(name, invocation.Console.RunsRoot) ? null : StudyText.FindHere(name, invocation.Console);
+            if (study is not null) await ShowStudyAsync(invocation, study).ConfigureAwait(false);
+            else if (asksCluster) await ShowJobAsync(invocation, name, invocation.Parse.GetValue(cluster)).ConfigureAwait(false);
             else ShowRun(invocation, RunDirectoryReader.Open(name, invocation.Console.RunsRoot));
             return ExitCode.Done;
         });
@@ -71,7 +76,26 @@ internal static class ShowCommand
     {
         using var client = ClusterClient.Open(cluster, invocation.Console);
         using var job = await client.JobAsync(id, invocation.Interrupt).ConfigureAwait(false);
-        invocation.Write(job, writer => WriteJob(writer, job.RootElement));
+        invocation.Write(job, writer =>
+        {
+            if (StudyStatusText.IsStudy(job.RootElement)) StudyStatusText.Write(writer, job.RootElement);
+            else WriteJob(writer, job.RootElement);
+        });
+    }
+
+    /// <summary>A study of this machine: from the process that runs it, or from what it has left.</summary>
+    private static async Task ShowStudyAsync(CommandInvocation invocation, StudyDirectory study)
+    {
+        if (File.Exists(study.ControlFile))
+        {
+            using var status = await StudyControlClient.ShowAsync(study, invocation.Interrupt).ConfigureAwait(false);
+            invocation.Write(status, writer => StudyStatusText.Write(writer, status.RootElement));
+            return;
+        }
+        if (!File.Exists(study.SummaryFile))
+            throw new SpecException("run", $"the study '{study.Path}' was killed before it could say how it stands; 'distopt sweep --resume {study.Path}' goes on with it");
+        using var summary = JsonDocument.Parse(await File.ReadAllTextAsync(study.SummaryFile, invocation.Interrupt).ConfigureAwait(false));
+        invocation.Write(summary, writer => StudyStatusText.Write(writer, summary.RootElement));
     }
 
     private static void ShowRun(CommandInvocation invocation, RunDirectoryReader reader)

@@ -135,9 +135,6 @@ internal sealed class SweepCommand
         var metrics = summary.Spec.Study.Objectives.Select((o, i) => (Name: o.Metric, Value: summary.Status.Best?.Values[i]))
             .Where(m => m.Value is not null).ToDictionary(m => m.Name, m => m.Value!.Value);
         foreach (var (name, value) in summary.Test ?? new Dictionary<string, double>()) metrics[$"{RunJson.Name(DataSplit.Test)}.{name}"] = value;
-        string[] missed = [.. requirements.Select(r => r.Check(metrics.Where(m => m.Key.StartsWith(r.Split + ".", StringComparison.Ordinal))
-            .ToDictionary(m => m.Key[(r.Split.Length + 1)..], m => m.Value))).OfType<string>()];
-        foreach (string line in missed) error.WriteLine("error: " + line);
-        return missed.Length == 0;
+        return Requirement.Met(requirements, metrics, error);
     }
 }

@@ -1,11 +1,15 @@
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Functions;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Processes;
+using DistOpt.Hosting.Studies;
 using DistOpt.Protocol;
+using DistOpt.Torch;
 using DistOpt.Torch.Engine;
 using DistOpt.Torch.Images;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -38,7 +42,22 @@ internal static class Hosts
         runtimes,
         new AppSpecReader(app),
         spec => app.Optimizers.Get(spec.Optimizer.Kind)(spec.Optimizer.OptionsAs<object>()),
-        spec => app.Schedules.Get(spec.Schedule.Kind)(spec.Schedule.OptionsAs<object>()));
+        spec => app.Schedules.Get(spec.Schedule.Kind)(spec.Schedule.OptionsAs<object>()))
+    {
+        Studies = new StudyParts(
+            yaml => SpecFiles.Binder(app).ParseStudy(yaml),
+            spec => StudySetup.Of(spec, SpecFiles.Catalogs(app)),
+            spec => new TrialSpecs(SpecFiles.Binder(app), spec),
+            SpecFiles.Write,
+            (spec, model, stop) => Test(runtimes, spec, model, stop)),
+    };
+
+    private static Dictionary<string, double>? Test(IJobRuntimeFactory runtimes, TrainingSpec spec, string model, CancellationToken stop)
+    {
+        using (var runtime = runtimes.Open(spec))
+            if (runtime.Data.Test == 0) return null;
+        return Evaluator.Measure(runtimes, spec, model, DataSplit.Test, stop).Metrics.ToDictionary(m => m.Key, m => m.Value.Value);
+    }
 
     private static JobStorage Storage(TrainingRequest request) => new(request.CheckpointDirectory, request.Resumes) { Requests = request.Checkpoints };
 

@@ -1,5 +1,7 @@
 using System.Globalization;
+using System.Text.Json;
 using System.Text.RegularExpressions;
+using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 
@@ -27,6 +29,36 @@ internal sealed partial record Requirement(string Text, string Split, string Met
         string[] missed = [.. requirements.Select(r => r.Check(summary)).OfType<string>()];
         foreach (string line in missed) error.WriteLine("error: " + line);
         return missed.Length == 0;
+    }
+
+    /// <summary>Whether all are met by metrics as <c>split.name</c>; writes one line for each that is not.</summary>
+    public static bool Met(IReadOnlyList<Requirement> requirements, IReadOnlyDictionary<string, double> metrics, TextWriter error)
+    {
+        string[] missed = [.. requirements.Select(r => r.Check(metrics.Where(m => m.Key.StartsWith(r.Split + ".", StringComparison.Ordinal))
+            .ToDictionary(m => m.Key[(r.Split.Length + 1)..], m => m.Value))).OfType<string>()];
+        foreach (string line in missed) error.WriteLine("error: " + line);
+        return missed.Length == 0;
+    }
+
+    /// <summary>Whether all are met by the best trial of a study: its objectives, and its metrics on the test part.</summary>
+    /// <param name="summary">The study's, as <c>summary.json</c> has it.</param>
+    public static bool MetByStudy(IReadOnlyList<Requirement> requirements, JsonElement summary, TextWriter error)
+    {
+        var metrics = new Dictionary<string, double>();
+        if (summary.TryGetProperty("best", out var best) && best.ValueKind == JsonValueKind.Object)
+        {
+            var objectives = summary.GetProperty("objectives");
+            for (int i = 0; i < objectives.GetArrayLength(); i++)
+                Add(objectives[i].GetProperty("metric").GetString()!, best.TryGetProperty("values", out var values) ? values[i] : best.GetProperty("value"));
+        }
+        if (summary.TryGetProperty("test", out var test))
+            foreach (var metric in test.EnumerateObject()) Add($"{RunJson.Name(DataSplit.Test)}.{metric.Name}", metric.Value);
+        return Met(requirements, metrics, error);
+
+        void Add(string name, JsonElement value)
+        {
+            if (value.ValueKind == JsonValueKind.Number) metrics[name] = value.GetDouble();
+        }
     }
 
     /// <summary>Null if it is met, else one line that says what it is instead.</summary>

@@ -16,6 +16,10 @@ internal static class SpecFiles
     public static TrainingSpec Read(string? path, IReadOnlyList<string> settings, DistOptAppDefinition app) =>
         (path is null ? Binder(app).Default(settings) : Binder(app).ReadTraining(path, settings)).Resolve();
 
+    /// <summary>Whether a file is the spec of a study.</summary>
+    /// <exception cref="SpecException">It cannot be read, or is no YAML.</exception>
+    public static bool IsStudy(string path) => SpecBinder.IsStudy(SpecFile.Read(path), path);
+
     /// <summary>The resolved spec of a text.</summary>
     /// <param name="yaml">The text.</param>
     /// <param name="fileName">What errors of the whole text call it.</param>

@@ -1,12 +1,9 @@
-using DistOpt.Actors.Studies;
-using DistOpt.Actors.Trials;
-using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Local;
-using DistOpt.Torch;
+using DistOpt.Hosting.Studies;
 
 namespace DistOpt;
 
@@ -51,73 +48,23 @@ internal static class StudyRunner
     /// <exception cref="SpecException">Bad input.</exception>
     public static async Task<StudySummary> RunAsync(StudyPlan plan, CancellationToken interrupt)
     {
-        var specs = new TrialSpecs(SpecFiles.Binder(plan.App), plan.Spec);
-        // before anything else, so that a study which dies at whatever moment can be gone on with
-        plan.Directory.Create(plan.Spec);
-        using var only = plan.Directory.Lock();
-        using var writer = new StudyDirectoryWriter(plan.Directory, plan.Spec, specs);
-        var run = new StudyRun
-        {
-            Id = plan.Id,
-            Study = plan.Spec.Study,
-            Setup = StudySetup.Of(plan.Spec, SpecFiles.Catalogs(plan.App)),
-            Trials = new StudyTrials(plan, new TrialFolders(plan.Directory, specs)),
-            Sink = new StudySink(plan, writer),
-            Time = plan.Time,
-        };
-        if (plan.Parallel is { } parallel) run = run with { Setup = run.Setup with { Parallel = parallel } };
         var parts = Hosts.Parts(plan.App, plan.Runtimes);
-        var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, parts, commands: null, interrupt).ConfigureAwait(false);
-        IReadOnlyDictionary<string, double>? test = null;
-        if (status.End is not null && status.Best is { } best)
-        {
-            writer.KeepBest(best.Number);
-            test = Test(plan, specs.Of(best.Number, best.Parameters.AsSpan()), interrupt);
-        }
-        var summary = new StudySummary(plan.Spec, plan.Directory.Path, status, test);
-        writer.End(summary);
-        return summary;
+        // before anything else, so that a study which dies at whatever moment can be gone on with
+        using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, plan.Display is { } display ? new Shown(plan, display) : null);
+        var run = session.Run;
+        if (plan.Parallel is { } parallel) run = run with { Setup = run.Setup with { Parallel = parallel } };
+        var commands = new StudyCommands();
+        await using var control = StudyControlServer.Start(plan.Directory, plan.Spec, commands);
+        var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, parts, commands, interrupt).ConfigureAwait(false);
+        return session.Summarize(status, interrupt);
     }
 
-    /// <summary>The chosen trial's weights on the test part, which no trial has seen; null where there is none.</summary>
-    private static Dictionary<string, double>? Test(StudyPlan plan, TrainingSpec spec, CancellationToken interrupt)
+    private sealed class Shown(StudyPlan plan, IStudyDisplay display) : IStudyWatch
     {
-        string model = new RunDirectory(plan.Directory.BestFolder).ModelFile;
-        using (var runtime = plan.Runtimes.Open(spec))
-            if (runtime.Data.Test == 0) return null;
-        return Evaluator.Measure(plan.Runtimes, spec, model, DataSplit.Test, interrupt).Metrics.ToDictionary(m => m.Key, m => m.Value.Value);
-    }
+        public void Began(IReadOnlyList<TrialRecord> before) => display.Began(plan, before);
 
-    private sealed class StudySink(StudyPlan plan, StudyDirectoryWriter writer) : IStudySink
-    {
-        public void Began(IReadOnlyList<StudyEvent> before)
-        {
-            var ended = writer.Begin(before);
-            plan.Display?.Began(plan, ended);
-        }
+        public void Ended(TrialRecord trial) => display.Ended(trial);
 
-        public void Happened(StudyEvent e)
-        {
-            if (writer.Add(e) is { } ended) plan.Display?.Ended(ended);
-        }
-
-        public void Stands(Func<StudyStatus> status) => plan.Display?.Stands(status);
-    }
-
-    private sealed class StudyTrials(StudyPlan plan, TrialFolders folders) : ITrialRuns
-    {
-        public TrialRun Open(TrialOrder order)
-        {
-            var start = folders.Open(order);
-            var (trial, attempt, session) = order.Id;
-            string job = FormattableString.Invariant($"{plan.Id}-trial-{trial}-{order.Repeat}-{attempt}-{session}");
-            return new TrialRun(job, start.Spec, runtime => new RunDirectoryWriter(start.Directory,
-                new RunFiles(SpecFiles.Write, runtime.SaveModel, runtime.SaveInference), plan.Time), start.Directory.CheckpointFolder, start.Resumes,
-                start.IsOfAnother, start.Rows);
-        }
-
-        public void Keep(TrialOrder order, TrialCheckpoint checkpoint) => folders.Keep(order, checkpoint);
-
-        public void Delete(TrialCheckpoint checkpoint) => folders.Delete(checkpoint);
+        public void Stands(Func<StudyStatus> status) => display.Stands(status);
     }
 }

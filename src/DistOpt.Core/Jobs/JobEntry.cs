@@ -16,6 +16,8 @@ public sealed record JobEntry(JobEvent.Submitted Submission)
 
     public string Name => Submission.Name;
 
+    public JobKind Kind => Submission.Kind;
+
     public string? Directory => Submission.Directory;
 
     /// <summary>Whether another process could go on with it: its results have a place that does not depend on the submitter.</summary>

@@ -4,6 +4,19 @@ using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Jobs;
 
+/// <summary>What an entry of a <see cref="JobLedger"/> is.</summary>
+public enum JobKind
+{
+    /// <summary>One run of a training spec, which a user has submitted.</summary>
+    Job,
+
+    /// <summary>A study, whose own journal holds what happens in it.</summary>
+    Study,
+
+    /// <summary>An attempt at a trial of a study: forgotten as soon as it has ended, since the study remembers it.</summary>
+    Trial,
+}
+
 /// <summary>
 /// What the journal of a job coordinator holds: facts about jobs, in the order in which they were decided. A <see cref="JobLedger"/> is what
 /// they add up to.
@@ -16,10 +29,13 @@ public abstract record JobEvent(string Job)
     /// <param name="Name">The spec's name.</param>
     /// <param name="SpecYaml">The resolved spec; empty once the job has ended.</param>
     /// <param name="SpecHash">Tells whether a repeat of the key means the same job.</param>
-    /// <param name="Directory">Run directory; null where the submitter receives the results itself, so that the job ends with its process.</param>
+    /// <param name="Directory">Run or study directory; null where the submitter receives the results itself, so that the job ends with its process.</param>
     /// <param name="At">When, UTC.</param>
     public sealed record Submitted(string Job, string? Key, string Name, string SpecYaml, string SpecHash, string? Directory, DateTimeOffset At)
-        : JobEvent(Job);
+        : JobEvent(Job)
+    {
+        public JobKind Kind { get; init; }
+    }
 
     /// <summary>Servers and workers were given to nodes.</summary>
     /// <param name="Epoch">Job epoch of the placement: frames of lower ones are refused from now on.</param>

@@ -122,14 +122,24 @@ public sealed class JobLedger(JobLedgerLimits? limits = null)
         if (!_jobs.TryGetValue(ended.Job, out var node) || node.Value.End is not null) return;
         // the longest text of a job is needed no more
         node.Value = node.Value with { End = ended, Submission = node.Value.Submission with { SpecYaml = "" } };
+        if (node.Value.Kind == JobKind.Trial)
+        {
+            Remove(node);
+            return;
+        }
         _ended.Enqueue(ended.Job);
         if (_ended.Count > _limits.EndedJobsKept) Forget(_ended.Dequeue());
     }
 
     private void Forget(string job)
     {
-        if (!_jobs.Remove(job, out var node)) return;
+        if (_jobs.TryGetValue(job, out var node)) Remove(node);
+    }
+
+    private void Remove(LinkedListNode<JobEntry> node)
+    {
+        _jobs.Remove(node.Value.Job);
         _order.Remove(node);
-        if (node.Value.Submission.Key is { } key && _submissions.GetValueOrDefault(key) == job) _submissions.Remove(key);
+        if (node.Value.Submission.Key is { } key && _submissions.GetValueOrDefault(key) == node.Value.Job) _submissions.Remove(key);
     }
 }

@@ -1,3 +1,5 @@
+using DistOpt.Core.Studies;
+
 namespace DistOpt.Core.Runs;
 
 /// <summary>A file of a run directory.</summary>
@@ -7,8 +9,32 @@ public sealed record RunFile(string Path, long Bytes);
 /// <summary>What of a run directory can be handed on: all of it but the checkpoints, which only a run that goes on needs.</summary>
 public static class RunFileList
 {
+    /// <summary>The selected weights.</summary>
+    public const string Model = "model.safetensors";
+
     /// <summary>The files that a prediction or another training needs: the selected weights and what they mean.</summary>
-    public static bool IsOfBest(string path) => path is "model.safetensors" or "inference.json" or "spec.yaml" or "summary.json";
+    public static bool IsOfBest(string path) => path is Model or "inference.json" or "spec.yaml" or "summary.json";
+
+    /// <summary>The files of a study: its own, those of its best trial, and those of all trials' runs.</summary>
+    /// <param name="directory">A study directory; one that does not exist yet has no files.</param>
+    public static IReadOnlyList<RunFile> OfStudy(string directory)
+    {
+        var study = new StudyDirectory(directory);
+        var files = new List<RunFile>(Of(directory));
+        AddBelow(study.BestFolder, "best");
+        string trials = Path.Combine(directory, StudyDirectory.TrialsFolder);
+        if (!Directory.Exists(trials)) return files;
+        foreach (string trial in Directory.GetDirectories(trials).OrderBy(t => t, StringComparer.Ordinal))
+        {
+            string name = $"{StudyDirectory.TrialsFolder}/{Path.GetFileName(trial)}";
+            AddBelow(trial, name);
+            foreach (string repeat in Directory.GetDirectories(trial, StudyDirectory.RepeatPrefix + "*").OrderBy(r => r, StringComparer.Ordinal))
+                AddBelow(repeat, $"{name}/{Path.GetFileName(repeat)}");
+        }
+        return files;
+
+        void AddBelow(string folder, string name) => files.AddRange(Of(folder).Select(f => f with { Path = $"{name}/{f.Path}" }));
+    }
 
     /// <param name="directory">A run directory; one that does not exist yet has no files.</param>
     public static IReadOnlyList<RunFile> Of(string directory)

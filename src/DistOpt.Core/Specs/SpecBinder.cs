@@ -79,6 +79,14 @@ public sealed class SpecBinder
     /// <exception cref="SpecException">All violations; also a file that does not exist or cannot be read.</exception>
     public StudySpec ReadStudy(string path, IReadOnlyList<string>? overrides = null) => ParseStudy(SpecFile.Read(path), path, overrides);
 
+    /// <summary>Whether a text is the spec of a study, sound or not: it has <c>study:</c> or <c>space:</c>.</summary>
+    /// <exception cref="SpecException">The text is no YAML.</exception>
+    public static bool IsStudy(string yaml, string? fileName = null)
+    {
+        ArgumentNullException.ThrowIfNull(yaml);
+        return SpecYaml.Parse(yaml, fileName ?? "") is MappingNode root && root.Entries.Any(e => e.Key is StudyBinder.Study or StudyBinder.Space);
+    }
+
     /// <summary>A study spec that is made in code, checked as if it came from a file.</summary>
     /// <param name="training">What is not searched.</param>
     /// <param name="study">What is looked for.</param>

@@ -11,6 +11,9 @@ public sealed class StudyDirectory(string path)
     /// <summary>Folder that holds study directories unless <c>--out</c> says otherwise, below the current one.</summary>
     public const string DefaultRoot = "studies";
 
+    /// <summary>Folder of the trials' runs.</summary>
+    internal const string TrialsFolder = "trials";
+
     /// <summary>Begins the names of the folders of a trial's runs but the first, which holds them.</summary>
     internal const string RepeatPrefix = "repeat-";
 
@@ -39,12 +42,15 @@ public sealed class StudyDirectory(string path)
     /// <summary>Held open by the process that runs the study, so that no two do.</summary>
     public string LockFile => In(".lock");
 
+    /// <summary>Says where the process that runs the study takes commands, while it does.</summary>
+    public string ControlFile => In(".control");
+
     /// <summary>The run directory of one of a trial's runs.</summary>
     /// <param name="trial">Its number.</param>
     /// <param name="repeat">Which of <c>study.repeats</c>, from 0.</param>
     public string RunFolder(int trial, int repeat = 0)
     {
-        string folder = System.IO.Path.Combine(In("trials"), trial.ToString(CultureInfo.InvariantCulture));
+        string folder = System.IO.Path.Combine(In(TrialsFolder), trial.ToString(CultureInfo.InvariantCulture));
         return repeat == 0 ? folder : System.IO.Path.Combine(folder, FormattableString.Invariant($"{RepeatPrefix}{repeat}"));
     }
 

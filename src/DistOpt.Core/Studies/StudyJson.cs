@@ -60,12 +60,8 @@ public static class StudyJson
         json.WriteString("name", study.Name);
         json.WriteString("status", status.End is null ? "interrupted" : status.End == StudyStopReason.Cancelled ? "cancelled" : "completed");
         json.WriteString("stop_reason", status.End is { } end ? RunJson.Name(end) : null);
-        json.WriteStartObject("trials");
-        var counts = status.Counts;
-        foreach (var (name, count) in (ReadOnlySpan<(string, int)>)[("complete", counts.Complete), ("pruned", counts.Pruned), ("failed", counts.Failed),
-            ("cancelled", counts.Cancelled), ("running", counts.Running), ("paused", counts.Paused), ("waiting", counts.Waiting)])
-            json.WriteNumber(name, count);
-        json.WriteEndObject();
+        WriteObjectives(json, study);
+        WriteCounts(json, status.Counts);
         json.WritePropertyName("best");
         if (status.Best is { } best) WriteResult(json, summary, best);
         else json.WriteNullValue();
@@ -90,6 +86,28 @@ public static class StudyJson
         json.WriteEndObject();
     }
 
+    internal static void WriteObjectives(Utf8JsonWriter json, StudySpec study)
+    {
+        json.WriteStartArray("objectives");
+        for (int i = 0; i < study.Study.Objectives.Length; i++)
+        {
+            json.WriteStartObject();
+            json.WriteString("metric", study.Study.Objectives[i].Metric);
+            json.WriteString("direction", RunJson.Name(study.Directions[i]));
+            json.WriteEndObject();
+        }
+        json.WriteEndArray();
+    }
+
+    internal static void WriteCounts(Utf8JsonWriter json, TrialCounts counts)
+    {
+        json.WriteStartObject("trials");
+        foreach (var (name, count) in (ReadOnlySpan<(string, int)>)[("complete", counts.Complete), ("pruned", counts.Pruned), ("failed", counts.Failed),
+            ("cancelled", counts.Cancelled), ("running", counts.Running), ("paused", counts.Paused), ("waiting", counts.Waiting)])
+            json.WriteNumber(name, count);
+        json.WriteEndObject();
+    }
+
     private static void WriteResult(Utf8JsonWriter json, StudySummary summary, TrialResult result)
     {
         json.WriteStartObject();
@@ -102,7 +120,7 @@ public static class StudyJson
     }
 
     /// <summary><c>"value"</c> for one objective, <c>"values"</c> for several.</summary>
-    private static void WriteValues(Utf8JsonWriter json, StudySpec study, ImmutableArray<double> values)
+    internal static void WriteValues(Utf8JsonWriter json, StudySpec study, ImmutableArray<double> values)
     {
         if (study.Study.Objectives.Length == 1)
         {
@@ -116,7 +134,7 @@ public static class StudyJson
         json.WriteEndArray();
     }
 
-    private static void WriteParameters(Utf8JsonWriter json, StudySpec study, ImmutableArray<double> parameters)
+    internal static void WriteParameters(Utf8JsonWriter json, StudySpec study, ImmutableArray<double> parameters)
     {
         json.WriteStartObject("params");
         for (int i = 0; i < parameters.Length; i++)
@@ -137,7 +155,7 @@ public static class StudyJson
         json.WriteEndObject();
     }
 
-    private static void Number(Utf8JsonWriter json, double value)
+    internal static void Number(Utf8JsonWriter json, double value)
     {
         if (double.IsFinite(value)) json.WriteNumberValue(value);
         else json.WriteNullValue();

@@ -1,8 +1,12 @@
 using System.Security.Cryptography;
 using Akka.Actor;
+using DistOpt.Actors.Studies;
 using DistOpt.Actors.Training;
+using DistOpt.Core.Jobs;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Protocol;
@@ -19,17 +23,32 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     private static readonly TimeSpan AskTime = TimeSpan.FromSeconds(10);
 
     // absolute: the journal outlives this process and its current directory
-    private string Root => Path.GetFullPath(Path.Combine(node.Options.DataRoot ?? ".", RunDirectory.DefaultRoot));
+    private string Root(string folder) => Path.GetFullPath(Path.Combine(node.Options.DataRoot ?? ".", folder));
 
-    /// <summary>Submits a job; a repeat of the idempotency key gives the job that the first one made, whatever happened in between.</summary>
+    /// <summary>Submits a job or a study; a repeat of the idempotency key gives the job that the first one made, whatever happened in between.</summary>
     /// <returns><see cref="JobAccepted"/> once the job is stored, or <see cref="JobRejected"/>.</returns>
     /// <exception cref="SpecException">The text is no valid spec.</exception>
     public Task<object> SubmitAsync(string specYaml, string? idempotencyKey)
     {
-        var spec = specs.Read(specYaml);
         string id = RunDirectory.NewId(time.GetUtcNow(), BitConverter.ToUInt16(RandomNumberGenerator.GetBytes(2)));
-        var directory = RunDirectory.Plan(Path.Combine(Root, $"{spec.Name}-{id}"), spec.Name, id);
+        if (SpecBinder.IsStudy(specYaml)) return SubmitStudyAsync(id, specYaml, idempotencyKey);
+        var spec = specs.Read(specYaml);
+        var directory = RunDirectory.Plan(Path.Combine(Root(RunDirectory.DefaultRoot), $"{spec.Name}-{id}"), spec.Name, id);
         return AskAsync<object>(new SubmitDurableJob(new JobId(id), spec, directory.Path, idempotencyKey));
+    }
+
+    /// <summary>Where a live study stands; nothing where it has ended or is not known.</summary>
+    public Task<StudyFound> StudyAsync(string id) => AskAsync<StudyFound>(new FindStudy(new JobId(id)));
+
+    /// <summary>Gives a command to a study; answered when it is stored.</summary>
+    public Task<StudyAnswer> CommandAsync(string id, Func<StudyEngine, CommandAnswer> carry) => AskAsync<StudyAnswer>(new CommandStudy(new JobId(id), carry));
+
+    private Task<object> SubmitStudyAsync(string id, string specYaml, string? idempotencyKey)
+    {
+        var parts = node.Studies ?? throw new SpecException("study", "this cluster's program runs no studies");
+        var spec = parts.Read(specYaml);
+        var directory = StudyDirectory.Plan(Path.Combine(Root(StudyDirectory.DefaultRoot), $"{spec.Name}-{id}"), spec.Name, id);
+        return AskAsync<object>(new SubmitDurableStudy(new JobId(id), spec.Name, StudySpecWriter.Write(spec), directory.Path, idempotencyKey));
     }
 
     public Task<JobFound> FindAsync(string id) => AskAsync<JobFound>(new FindJob(new JobId(id)));
@@ -47,15 +66,24 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     public Task<StopAnswer> CancelAsync(string id, string? idempotencyKey) =>
         AskAsync<StopAnswer>(new StopJob(new JobId(id), StopReason.Cancelled) { Key = idempotencyKey });
 
-    /// <summary>Lines of a file of the job's run directory from line <paramref name="after"/> on (0 = the first).</summary>
+    /// <summary>Lines of a file of the job's directory from line <paramref name="after"/> on (0 = the first).</summary>
     /// <param name="wait">How long to wait for new ones where there are none and the job has not ended.</param>
     /// <returns>The job as it is after that; <see cref="JobFound.Status"/> is null where there is none.</returns>
-    public async Task<(JobFound Job, IReadOnlyList<string> Lines)> LinesAsync(string id, Func<RunDirectory, string> file, long after, TimeSpan wait,
+    public async Task<(JobFound Job, IReadOnlyList<string> Lines)> LinesAsync(string id, JobLines what, long after, TimeSpan wait,
         CancellationToken cancellationToken)
     {
         var job = await FindAsync(id).ConfigureAwait(false);
         if (job.Directory is not { } path) return (job, []);
-        string name = file(new RunDirectory(path));
+        bool isStudy = job.Status?.Kind == JobKind.Study;
+        string? name = (what, isStudy) switch
+        {
+            (JobLines.Rows, false) => new RunDirectory(path).MetricsFile,
+            (JobLines.Rows, true) => new StudyDirectory(path).TrialsFile,
+            (JobLines.Logs, false) => new RunDirectory(path).LogFile,
+            // its trials' runs have logs of their own
+            _ => null,
+        };
+        if (name is null) return (job, []);
         if (wait > TimeSpan.Zero && job.Status?.SummaryJson is null)
         {
             // armed before file and job are looked at, so that nothing that is written in between is slept over
@@ -85,6 +113,16 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
 
     private Task<T> AskAsync<T>(object message) =>
         (node.Coordinator ?? throw new InvalidOperationException("jobs are known to nodes with the coordinator role")).Ask<T>(message, AskTime);
+}
+
+/// <summary>A file of which lines are asked for.</summary>
+public enum JobLines
+{
+    /// <summary>Rows of metrics of a job, trials of a study that have ended.</summary>
+    Rows,
+
+    /// <summary>What user code and the job wrote.</summary>
+    Logs,
 }
 
 /// <summary>Reads specs as users write them: parsed, checked and resolved.</summary>

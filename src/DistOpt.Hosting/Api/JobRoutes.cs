@@ -1,7 +1,9 @@
 using System.Text;
 using System.Text.Json;
 using Akka.Actor;
+using DistOpt.Actors.Studies;
 using DistOpt.Actors.Training;
+using DistOpt.Core.Jobs;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Hosting.Cluster;
@@ -44,17 +46,20 @@ internal static class JobRoutes
         {
             var job = await jobs.FindAsync(id).ConfigureAwait(false);
             if (job.Status is null) return NotFound(id);
-            return job.BadInput.Count > 0 ? Invalid(job.BadInput) : Json(job, WriteJob);
+            if (job.BadInput.Count > 0) return Invalid(job.BadInput);
+            if (job.Status is not { Kind: JobKind.Study, SummaryJson: null }) return Json(job, WriteJob);
+            var study = await jobs.StudyAsync(id).ConfigureAwait(false);
+            return Json((job, study), WriteStudy);
         });
         group.MapGet("/jobs/{id}/rows", (string id, long? after, double? wait, CancellationToken ct) =>
-            LinesAsync(jobs, id, directory => directory.MetricsFile, after ?? 0, wait ?? 0, ct));
+            LinesAsync(jobs, id, JobLines.Rows, after ?? 0, wait ?? 0, ct));
         group.MapGet("/jobs/{id}/logs", (string id, long? after, double? wait, CancellationToken ct) =>
-            LinesAsync(jobs, id, directory => directory.LogFile, after ?? 0, wait ?? 0, ct));
+            LinesAsync(jobs, id, JobLines.Logs, after ?? 0, wait ?? 0, ct));
         group.MapGet("/jobs/{id}/files", async (string id) =>
         {
             var job = await jobs.FindAsync(id).ConfigureAwait(false);
             if (job.Status is null) return NotFound(id);
-            return job.Directory is { } run ? Json(RunFileList.Of(run), WriteFiles) : NoRun(id);
+            return job.Directory is { } run ? Json(FilesOf(job, run), WriteFiles) : NoRun(id);
         });
         group.MapGet("/jobs/{id}/files/{**path}", async (string id, string path) =>
         {
@@ -62,11 +67,14 @@ internal static class JobRoutes
             if (job.Status is null) return NotFound(id);
             if (job.Directory is not { } run) return NoRun(id);
             // only what the list names: no path leads anywhere else
-            return RunFileList.Of(run).Any(f => f.Path == path) ? Results.File(System.IO.Path.Combine(run, path), "application/octet-stream")
+            return FilesOf(job, run).Any(f => f.Path == path) ? Results.File(System.IO.Path.Combine(run, path), "application/octet-stream")
                 : Results.Problem($"job '{id}' has no file '{path}'", statusCode: StatusCodes.Status404NotFound);
         });
+        StudyRoutes.Map(group, jobs);
         group.MapPost("/jobs/{id}/cancel", async (HttpContext context, string id) =>
         {
+            // of a trial
+            if (context.Request.ContentLength > 0) return await StudyRoutes.CommandAsync(context, jobs, id, "cancel").ConfigureAwait(false);
             if (KeyOf(context, out string? key) is { } wrong) return wrong;
             var answer = await jobs.CancelAsync(id, key).ConfigureAwait(false);
             return !answer.Known ? NotFound(id) : answer.KeyReused is { } why ? Refused(why) : Results.Accepted();
@@ -100,7 +108,7 @@ internal static class JobRoutes
         }
     }
 
-    private static IResult? KeyOf(HttpContext context, out string? key)
+    internal static IResult? KeyOf(HttpContext context, out string? key)
     {
         key = context.Request.Headers.TryGetValue(KeyHeader, out var value) ? value.ToString() : null;
         return key is null || key.Length is > 0 and <= KeyMax ? null
@@ -115,10 +123,10 @@ internal static class JobRoutes
         return Results.Problem("the job coordinator is not there at the moment; try again", statusCode: StatusCodes.Status503ServiceUnavailable);
     }
 
-    private static async Task<IResult> LinesAsync(ClusterJobs jobs, string id, Func<RunDirectory, string> file, long after, double wait, CancellationToken ct)
+    private static async Task<IResult> LinesAsync(ClusterJobs jobs, string id, JobLines what, long after, double wait, CancellationToken ct)
     {
         var limit = TimeSpan.FromSeconds(Math.Clamp(wait, 0, LongestWait.TotalSeconds));
-        var (job, lines) = await jobs.LinesAsync(id, file, after, limit, ct).ConfigureAwait(false);
+        var (job, lines) = await jobs.LinesAsync(id, what, after, limit, ct).ConfigureAwait(false);
         if (job.Status is null) return NotFound(id);
         return job.BadInput.Count > 0 ? Invalid(job.BadInput) : Results.Text(string.Concat(lines.Select(line => line + "\n")), "application/jsonl");
     }
@@ -150,7 +158,23 @@ internal static class JobRoutes
         json.WriteEndObject();
     }
 
+    private static IReadOnlyList<RunFile> FilesOf(JobFound job, string directory) =>
+        job.Status!.Kind == JobKind.Study ? RunFileList.OfStudy(directory) : RunFileList.Of(directory);
+
     private static void WriteJob(Utf8JsonWriter json, JobFound job) => WriteJob(json, job, withSummary: true);
+
+    private static void WriteStudy(Utf8JsonWriter json, (JobFound Job, StudyFound Study) found)
+    {
+        json.WriteStartObject();
+        var status = found.Job.Status!;
+        json.WriteString("id", status.Job.Value);
+        json.WriteString("name", status.Name);
+        json.WriteString("kind", RunJson.Name(status.Kind));
+        json.WriteString("status", found.Study.Status is null ? "opening" : found.Study.Status.IsSuspended ? "paused" : status.State);
+        if (found.Job.Directory is { } run) json.WriteString("run", run);
+        StudyRoutes.Write(json, found.Study);
+        json.WriteEndObject();
+    }
 
     private static void WriteJob(Utf8JsonWriter json, JobFound job, bool withSummary)
     {
@@ -158,15 +182,22 @@ internal static class JobRoutes
         json.WriteStartObject();
         json.WriteString("id", status.Job.Value);
         json.WriteString("name", status.Name);
+        json.WriteString("kind", RunJson.Name(status.Kind));
         json.WriteString("status", status.State);
-        json.WriteNumber("step", status.Step);
-        json.WriteNumber("total_steps", status.TotalSteps);
+        if (status.Kind != JobKind.Study)
+        {
+            json.WriteNumber("step", status.Step);
+            json.WriteNumber("total_steps", status.TotalSteps);
+        }
         if (status.Loss is { } loss && double.IsFinite(loss)) json.WriteNumber("loss", loss);
         if (status.Waiting is { } waiting) json.WriteString("waiting_for", waiting);
-        json.WriteStartArray("nodes");
-        foreach (string node in status.Nodes) json.WriteStringValue(node);
-        json.WriteEndArray();
-        if (status.SummaryJson is null) WriteLive(json, status);
+        if (status.Kind != JobKind.Study)
+        {
+            json.WriteStartArray("nodes");
+            foreach (string node in status.Nodes) json.WriteStringValue(node);
+            json.WriteEndArray();
+        }
+        if (status is { SummaryJson: null, Kind: not JobKind.Study }) WriteLive(json, status);
         if (job.Directory is { } run) json.WriteString("run", run);
         // one that has ended has them in its summary
         if (withSummary && status.SummaryJson is null) FailureJson.Write(json, status.Failures);
@@ -224,11 +255,11 @@ internal static class JobRoutes
         json.WriteEndObject();
     }
 
-    private static IResult NotFound(string id) => Results.Problem($"there is no job '{id}'", statusCode: StatusCodes.Status404NotFound);
+    internal static IResult NotFound(string id) => Results.Problem($"there is no job '{id}'", statusCode: StatusCodes.Status404NotFound);
 
-    private static IResult Refused(string why) => Results.Problem(why, statusCode: StatusCodes.Status422UnprocessableEntity);
+    internal static IResult Refused(string why) => Results.Problem(why, statusCode: StatusCodes.Status422UnprocessableEntity);
 
-    private static IResult Invalid(IEnumerable<SpecViolation> violations) => Results.Problem("the job cannot run as its spec says",
+    internal static IResult Invalid(IEnumerable<SpecViolation> violations) => Results.Problem("the job cannot run as its spec says",
         statusCode: StatusCodes.Status422UnprocessableEntity,
         extensions: new Dictionary<string, object?>
         {

@@ -16,6 +16,7 @@ using DistOpt.Hosting.Control;
 using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Security;
+using DistOpt.Hosting.Studies;
 using DistOpt.Hosting.Telemetry;
 using DistOpt.Hosting.Tensors;
 using DistOpt.Protocol;
@@ -94,6 +95,9 @@ public sealed class ClusterNode : IAsyncDisposable
 
     internal NodeTelemetry Telemetry { get; }
 
+    /// <summary>Null where the program runs no studies.</summary>
+    internal StudyParts? Studies { get; private init; }
+
     /// <summary>The node's certificate and the cluster's CA; null where the node runs without.</summary>
     internal NodeTls? Tls { get; }
 
@@ -170,12 +174,16 @@ public sealed class ClusterNode : IAsyncDisposable
             // whoever has it has taken this node for dead
             if (journal is not null) journal.OnLost = () => cluster.Down(cluster.SelfAddress);
             if (coordinates)
-                CoordinatorSingleton.Start(system, services, options, new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Relay = coordinator });
+            {
+                var studies = parts.Studies is null ? null : new ClusterStudySessions(parts.Studies, sinks, time);
+                CoordinatorSingleton.Start(system, services, options,
+                    new JobCoordinatorSetup { Journal = journal, Sinks = sinks, Studies = studies, Relay = coordinator });
+            }
             await JoinAsync(cluster, options, peers?.Load() ?? [], signals.Joined.Task, versions, time, cancellationToken).ConfigureAwait(false);
             await MemberVersions.CheckAsync(cluster, versions.Own).ConfigureAwait(false);
             if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal).ConfigureAwait(false);
             return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place, signals)
-            { Time = time };
+            { Time = time, Studies = parts.Studies };
         }
         catch
         {

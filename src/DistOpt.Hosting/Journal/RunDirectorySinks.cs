@@ -37,7 +37,8 @@ internal sealed class RunDirectorySinks(Func<TrainingSpec, string> specText, Tim
     /// <summary>Completes when something new was written for a job that has not ended.</summary>
     public Task News(JobId job) => _news.GetOrAdd(job, _ => new(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
-    private void Signal(JobId job)
+    /// <summary>Wakes whoever waits for news.</summary>
+    public void Signal(JobId job)
     {
         if (_news.TryRemove(job, out var waiting)) waiting.TrySetResult();
     }

@@ -4,6 +4,7 @@ using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Studies;
 using DistOpt.Protocol;
 
 namespace DistOpt.Hosting.Local;
@@ -15,7 +16,11 @@ public sealed record JobParts(
     IJobRuntimeFactory Runtimes,
     ISpecCodec Specs,
     Func<TrainingSpec, IOptimizer> Optimizer,
-    Func<TrainingSpec, ILearningRateSchedule> Schedule);
+    Func<TrainingSpec, ILearningRateSchedule> Schedule)
+{
+    /// <summary>For hosts of studies; null = there are none.</summary>
+    public StudyParts? Studies { get; init; }
+}
 
 /// <summary>Where a job's checkpoints are, and whether it goes on from one.</summary>
 /// <param name="CheckpointDirectory">Folder of the job's checkpoints; null = none are written.</param>

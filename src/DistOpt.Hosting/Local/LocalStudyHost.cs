@@ -18,6 +18,13 @@ public sealed class StudyCommands
         return await supervisor.Ask<CommandAnswer>(new StudyCommand(carry), Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
     }
 
+    /// <summary>Where the study stands.</summary>
+    public async Task<StudyStatus> StatusAsync(CancellationToken cancellationToken = default)
+    {
+        var supervisor = await _supervisor.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        return await supervisor.Ask<StudyStatus>(new AskStudy(), Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
+    }
+
     internal void Reach(IActorRef supervisor) => _supervisor.TrySetResult(supervisor);
 }
 

@@ -32,8 +32,9 @@ public static class JournalCodec
 
     private static readonly Dictionary<string, Func<ReadOnlyMemory<byte>, JobEvent>> Readers = new(StringComparer.Ordinal)
     {
-        ["job-submitted.1"] = bytes => As<JournalSubmitted>(bytes, r =>
-            new JobEvent.Submitted(r.Job, r.IdempotencyKey, r.Name, r.SpecYaml, r.SpecHash, r.Directory, Time(r.UnixMilliseconds))),
+        ["job-submitted.1"] = bytes => As<JournalSubmitted>(bytes, r => Of(r, JobKind.Job)),
+        // apart, so that a build that knows no studies does not take one for a job
+        ["study-submitted.1"] = bytes => As<JournalSubmitted>(bytes, r => Of(r, JobKind.Study)),
         ["job-placed.1"] = bytes => As<JournalPlaced>(bytes, r => new JobEvent.Placed(r.Job, r.Epoch, [.. r.Placement])),
         ["job-checkpoint.1"] = bytes => As<JournalCheckpoint>(bytes, r => new JobEvent.CheckpointWritten(r.Job, r.Step, r.Path)),
         ["command-applied.1"] = bytes => As<JournalCommand>(bytes, r => new JobEvent.CommandApplied(r.Job, r.IdempotencyKey, r.Command)),
@@ -48,7 +49,7 @@ public static class JournalCodec
 
     public static JournalEntry Write(JobEvent e) => e switch
     {
-        JobEvent.Submitted s => Entry("job-submitted.1",
+        JobEvent.Submitted s => Entry(s.Kind == JobKind.Study ? "study-submitted.1" : "job-submitted.1",
             new JournalSubmitted(s.Job, s.Key, s.Name, s.SpecYaml, s.SpecHash, s.Directory, s.At.ToUnixTimeMilliseconds())),
         JobEvent.Placed p => Entry("job-placed.1", new JournalPlaced(p.Job, p.Epoch, ImmutableCollectionsMarshal.AsArray(p.Placement) ?? [])),
         JobEvent.CheckpointWritten c => Entry("job-checkpoint.1", new JournalCheckpoint(c.Job, c.Step, c.Path)),
@@ -96,6 +97,9 @@ public static class JournalCodec
     internal static JournalException Unknown(string manifest) => new(
         $"the journal holds '{(manifest.Length <= 40 ? manifest : manifest[..40] + "...")}', which this build does not know: "
         + "it was written by a newer version; run that version or a later one");
+
+    private static JobEvent.Submitted Of(JournalSubmitted r, JobKind kind) =>
+        new(r.Job, r.IdempotencyKey, r.Name, r.SpecYaml, r.SpecHash, r.Directory, Time(r.UnixMilliseconds)) { Kind = kind };
 
     private static DateTimeOffset Time(long unixMilliseconds) => DateTimeOffset.FromUnixTimeMilliseconds(unixMilliseconds);
 

@@ -125,7 +125,7 @@ public sealed partial class KillTests
         return told;
     }
 
-    [GeneratedRegex("goes back to (?:the checkpoint of step ([0-9]+)|its beginning)")]
+    [GeneratedRegex("state was lost: the job goes back to (?:the checkpoint of step ([0-9]+)|its beginning)")]
     private static partial Regex BackTo();
 
     /// <summary>Whom to kill when.</summary>

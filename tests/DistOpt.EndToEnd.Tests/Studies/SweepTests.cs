@@ -219,14 +219,9 @@ public sealed class SweepTests : IDisposable
         }
     }
 
-    private List<JsonNode> Lines(string name) => [.. File.ReadAllLines(_folder.In($"{name}/trials.jsonl")).Select(l => JsonNode.Parse(l)!)];
+    private List<JsonNode> Lines(string name) => StudyFiles.Lines(_folder.In(name));
 
-    /// <summary>What has become of each trial, by number, without what differs from run to run.</summary>
-    private List<string> Trials(string name) => [.. Lines(name).OrderBy(t => t["number"]!.GetValue<int>()).Select(t =>
-    {
-        foreach (string field in (string[])["attempts", "seconds", "lost"]) t.AsObject().Remove(field);
-        return t.ToJsonString();
-    })];
+    private List<string> Trials(string name) => StudyFiles.Trials(_folder.In(name));
 
     private JsonElement Summary(string name) => Run(name);
 

@@ -42,13 +42,17 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     private readonly List<ClusterProcess> _processes = [];
     private readonly HttpClient _http;
     private readonly bool _isSupervised;
+    private readonly string _workerRoles;
+    private readonly int _slots;
     private int _started;
 
     /// <param name="program">What the nodes run; null = the tool.</param>
     /// <param name="isSupervised">Whether nodes that end by themselves, thrown out or never let in, are started anew too.</param>
-    public KillableCluster(int workers, int servers, string? program = null, bool isSupervised = false)
+    /// <param name="workersServe">Whether workers hold servers too.</param>
+    /// <param name="slots">Of a worker.</param>
+    public KillableCluster(int workers, int servers, string? program = null, bool isSupervised = false, bool workersServe = false, int slots = 1)
     {
-        _isSupervised = isSupervised;
+        (_isSupervised, _workerRoles, _slots) = (isSupervised, workersServe ? "worker,server" : "worker", slots);
         if (program is not null) Program = program;
         _http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_ports[2]}"), Timeout = TimeSpan.FromSeconds(5) };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
@@ -139,6 +143,25 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     /// <summary>Waits until so many nodes are there.</summary>
     public Task JoinedAsync(int nodes) => UntilAsync("/api/v1/nodes", json => json.GetProperty("nodes").GetArrayLength() >= nodes, $"{nodes} nodes");
 
+    /// <summary>A study once it has ended by itself and completed; it may take as long as it likes while its trials move.</summary>
+    public async Task<JsonElement> StudyEndAsync(string id)
+    {
+        string last = "";
+        while (true)
+        {
+            string before = last;
+            var study = await JobAsync(id, s => Stands(s) != before, $"end of the study or anything new after {before}");
+            if (study.TryGetProperty("summary", out _))
+            {
+                Assert.True(study.GetProperty("status").GetString() == "completed", $"{study}\n{Describe()}");
+                return study;
+            }
+            last = Stands(study);
+        }
+
+        static string Stands(JsonElement study) => study.TryGetProperty("trials", out var trials) ? $"{trials} {study.GetProperty("live")}" : "nothing yet";
+    }
+
     public async Task<string> SubmitAsync(string spec)
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/jobs") { Content = new StringContent(spec, Encoding.UTF8, "application/yaml") };
@@ -193,7 +216,7 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         {
             NodeKind.Coordinator => ["--roles", "coordinator", "--port", $"{_ports[0]}", "--tensor-port", $"{_ports[1]}", "--api-port", $"{_ports[2]}"],
             NodeKind.Server => ["--roles", "server", .. Joins()],
-            _ => ["--roles", "worker", "--worker-slots", "1", .. Joins()],
+            _ => ["--roles", _workerRoles, "--worker-slots", $"{_slots}", .. Joins()],
         };
         var environment = new Dictionary<string, string> { ["DISTOPT_TOKEN"] = Token, ["DISTOPT_SECRET"] = "the secret of the tests" };
         _processes.Add(new ClusterProcess(kind, number, ProgramProcess.Start(Program, folder, environment, ["node", .. args, "--data-root", folder])));

@@ -12,7 +12,8 @@ internal static class UserApp
         .AddModel<NormNetOptions>("norm-net", (options, data) => new NormNet(options, data.Classes.Length))
         .AddModel<TalkerOptions, Talker, SupervisedBatch>("talker", (_, data) => new Talker(data.InputLength, data.Classes.Length), Talker.Step)
         .AddModel<CrasherOptions, Crasher, SupervisedBatch>("crasher", (options, data) => new Crasher(options, data.InputLength, data.Classes.Length),
-            Crasher.Step);
+            Crasher.Step)
+        .AddModel<CountedOptions, Counted, SupervisedBatch>("counted", (options, data) => new Counted(options, data.InputLength, data.Classes.Length), Counted.Step);
 }
 
 /// <summary>Options of <see cref="NormNet"/>.</summary>
@@ -124,5 +125,44 @@ public sealed class Crasher : nn.Module<Tensor, Tensor>
         {
             return false; // another one was first
         }
+    }
+}
+
+/// <summary>Options of <see cref="Counted"/>.</summary>
+public sealed record CountedOptions
+{
+    [Range(1, 1024)]
+    public int Hidden { get; init; } = 16;
+
+    /// <summary>A file that gets a byte longer with every step that is computed.</summary>
+    [Required]
+    public string File { get; init; } = "";
+}
+
+/// <summary>A model that counts how often its training step is computed, in whatever process and whatever becomes of it.</summary>
+public sealed class Counted : nn.Module<Tensor, Tensor>
+{
+    private readonly nn.Module<Tensor, Tensor> layers;
+    private readonly string _file;
+
+    public Counted(CountedOptions options, int inputs, int classes) : base(nameof(Counted))
+    {
+        _file = options.File;
+        layers = nn.Sequential(nn.Linear(inputs, options.Hidden), nn.ReLU(), nn.Linear(options.Hidden, classes));
+        RegisterComponents();
+    }
+
+    public override Tensor forward(Tensor input) => layers.forward(input.flatten(1));
+
+    public static StepResult Step(Counted module, SupervisedBatch batch, StepContext context)
+    {
+        if (context is { Training: true, Rows: > 0 })
+        {
+            using var count = new FileStream(module._file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1);
+            count.WriteByte(1);
+        }
+        var output = module.forward(batch.Input);
+        context.Log("correct", output.argmax(1).eq(batch.Target).sum(), context.Rows);
+        return new StepResult(nn.functional.cross_entropy(output, batch.Target, reduction: nn.Reduction.Sum), context.Rows);
     }
 }

@@ -1,0 +1,173 @@
+using Akka.Actor;
+using Akka.Event;
+using DistOpt.Actors.Training;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Studies;
+
+/// <summary>
+/// A study on a cluster, from the moment at which it is known to its end: opens its files, has it supervised, and measures what it has chosen. On a thread of
+/// its own, since opening blocks.
+/// </summary>
+internal sealed class StudyHostActor : ReceiveActor
+{
+    private readonly JobId _study;
+    private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly string _specYaml;
+    private readonly string _directory;
+    private readonly IStudySessions _sessions;
+    private readonly IActorRef _jobs;
+    private readonly TimeProvider _time;
+    private readonly bool _isDurable;
+    private readonly CancellationTokenSource _stopped = new();
+    private IStudySession? _session;
+    private IActorRef? _supervisor;
+    private StudyStatus? _last;
+    private bool _isCancelled;
+    private bool _isOver;
+
+    public StudyHostActor(JobId study, string specYaml, string directory, IStudySessions sessions, IActorRef jobs, TimeProvider time, bool isDurable)
+    {
+        (_study, _specYaml, _directory, _sessions, _jobs, _time, _isDurable) = (study, specYaml, directory, sessions, jobs, time, isDurable);
+        Receive<Begin>(_ => Open());
+        Receive<CommandStudy>(OnCommand);
+        Receive<StopJob>(_ =>
+        {
+            _isCancelled = true;
+            Cancel();
+        });
+        Receive<FindStudy>(_ => Find());
+        Receive<StudyOver>(over => OnOver(over.Status));
+        Receive<StudyLeft>(left => Finish(RunStatus.Failed, left.Status, "the study was interrupted, and nobody asked for it"));
+        Receive<StudyBroke>(broke => Fail(broke.Why));
+        Receive<Measured>(measured => Finish(measured));
+        Receive<Terminated>(_ => Fail(new InvalidOperationException("the study's supervisor has stopped: the log says why")));
+        // what every job is told of nodes and lines is for the trials' jobs
+        ReceiveAny(_ => { });
+    }
+
+    /// <summary>To the job coordinator: the study has ended.</summary>
+    /// <param name="Trials">That have begun.</param>
+    internal sealed record Finished(JobId Study, RunStatus Status, long Trials, string SummaryJson, SpecException? BadInput) : INoSerializationVerificationNeeded;
+
+    private sealed record Begin : INoSerializationVerificationNeeded;
+
+    private sealed record Measured(StudyStatus Status, string? SummaryJson, Exception? Error) : INoSerializationVerificationNeeded;
+
+    protected override SupervisorStrategy SupervisorStrategy()
+    {
+        var self = Self;
+        return new OneForOneStrategy(error =>
+        {
+            self.Tell(new StudyBroke(error is ActorInitializationException { InnerException: { } inner } ? inner : error));
+            return Directive.Stop;
+        });
+    }
+
+    protected override void PreStart() => Self.Tell(new Begin());
+
+    protected override void PostStop()
+    {
+        _stopped.Cancel();
+        _session?.Dispose();
+        _stopped.Dispose();
+    }
+
+    private void Open()
+    {
+        try
+        {
+            _session = _sessions.Open(_study.Value, _specYaml, _directory);
+        }
+        catch (SpecException e)
+        {
+            // another build than the one that accepted it, or its files cannot be had: the study fails, everything else goes on
+            Fail(e);
+            return;
+        }
+        var run = _session.Run with { Jobs = _jobs, IsDurable = _isDurable, Time = _time };
+        _supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
+        Cancel();
+    }
+
+    private void Cancel()
+    {
+        if (_isCancelled) _supervisor?.Tell(new StudyCommand(engine => engine.Cancel(null)), ActorRefs.Nobody);
+    }
+
+    private void OnCommand(CommandStudy command)
+    {
+        if (_supervisor is null || _isOver)
+        {
+            Sender.Tell(new StudyAnswer(true, new(Refusal: _isOver ? "the study is ending" : "the study has not been opened yet; try again")));
+            return;
+        }
+        _supervisor.Ask<CommandAnswer>(new StudyCommand(command.Carry), Timeout.InfiniteTimeSpan, _stopped.Token)
+            .PipeTo(Sender, success: answer => new StudyAnswer(true, answer));
+    }
+
+    private void Find()
+    {
+        if (_session is not { } session) Sender.Tell(new StudyFound(null, null));
+        else if (_last is { } last) Sender.Tell(new StudyFound(session.Spec, last));
+        else
+        {
+            _supervisor!.Ask<StudyStatus>(new AskStudy(), Timeout.InfiniteTimeSpan, _stopped.Token)
+                .PipeTo(Sender, success: status => new StudyFound(session.Spec, status), failure: _ => new StudyFound(session.Spec, null));
+        }
+    }
+
+    private void OnOver(StudyStatus status)
+    {
+        Leave(status);
+        var session = _session!;
+        var token = _stopped.Token;
+        Task.Run(() => session.End(status, token), token)
+            .PipeTo(Self, success: summary => new Measured(status, summary, null), failure: e => new Measured(status, null, e));
+    }
+
+    private void Finish(Measured measured)
+    {
+        // it ends with its process: whoever takes it up measures again
+        if (measured.Error is OperationCanceledException) return;
+        if (measured.SummaryJson is { } summary)
+            Tell(measured.Status.End == StudyStopReason.Cancelled ? RunStatus.Cancelled : RunStatus.Completed, measured.Status.Started, summary, null);
+        else Finish(RunStatus.Failed, measured.Status, $"what the study has chosen could not be measured: {measured.Error!.GetBaseException().Message}");
+    }
+
+    private void Fail(Exception why)
+    {
+        if (_isOver) return;
+        _log.Error(why, "Study {0} cannot go on", _study);
+        Leave(null);
+        Tell(RunStatus.Failed, 0, Summary(why.Message), why as SpecException);
+    }
+
+    private void Finish(RunStatus status, StudyStatus where, string error)
+    {
+        Leave(where);
+        Tell(status, where.Started, Summary(error), null);
+    }
+
+    private void Leave(StudyStatus? last)
+    {
+        (_isOver, _last) = (true, last);
+        if (_supervisor is not null) Context.Unwatch(_supervisor);
+    }
+
+    private void Tell(RunStatus status, long trials, string summary, SpecException? badInput) =>
+        Context.Parent.Tell(new Finished(_study, status, trials, summary, badInput));
+
+    private string Summary(string error) => RunJson.Text(false, json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("study", _directory);
+        json.WriteString("status", "failed");
+        json.WriteString("error", error);
+        json.WriteEndObject();
+    });
+}

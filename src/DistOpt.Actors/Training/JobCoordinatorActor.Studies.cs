@@ -1,0 +1,64 @@
+using Akka.Actor;
+using Akka.Event;
+using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Studies;
+using DistOpt.Core.Jobs;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>
+/// Studies: each has a host, which is to a study what a training coordinator is to a job. That a study was submitted, and how it has ended, is stored with the
+/// jobs; what happens in it in a journal of its own. Its trials' jobs come back here as any other submission.
+/// </summary>
+public sealed partial class JobCoordinatorActor
+{
+    private void Submit(SubmitDurableStudy submit) => Accept(
+        new Durable(submit.Study, submit.Key, submit.Name, submit.SpecYaml, submit.Directory, JobKind.Study),
+        job => StartStudy(job, submit.SpecYaml, submit.Directory));
+
+    private void StartStudy(Job job, string specYaml, string directory)
+    {
+        var sessions = _setup.Studies ?? throw new InvalidOperationException("durable studies need to know what they are run from");
+        var (id, jobs, time, isDurable) = (job.Id, Self, _services.Time, _setup.Journal is not null);
+        // no node is kept from leaving by a study, only by its trials' jobs
+        job.Holding = new HashSet<NodeId>();
+        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new StudyHostActor(id, specYaml, directory, sessions, jobs, time, isDurable))
+            .WithDispatcher(_services.ComputeDispatcher), $"study-{++_started}-{Uri.EscapeDataString(id.Value)}");
+    }
+
+    private void OnCommandStudy(CommandStudy command)
+    {
+        if (_ledger.Find(command.Study.Value) is { Kind: JobKind.Study, End: { } end })
+            Sender.Tell(new StudyAnswer(true, new(Refusal: $"the study has ended ({RunJson.Name(end.Status)})")));
+        else ToStudy(command.Study, command);
+    }
+
+    /// <summary>Hands a question on to the study's host, which answers the asker.</summary>
+    private void ToStudy(JobId study, object message)
+    {
+        if (Find(study) is { Kind: JobKind.Study, Ending: false, Actor: { } host }) host.Forward(message);
+        else if (message is FindStudy) Sender.Tell(new StudyFound(null, null));
+        else Sender.Tell(new StudyAnswer(false, new()));
+    }
+
+    private void OnStudyFinished(StudyHostActor.Finished finished)
+    {
+        if (Find(finished.Study) is not { Ending: false } job) return;
+        job.Ending = true;
+        if (finished.Status == RunStatus.Failed) _services.Meter.Failure(FailureKind.Job);
+        _log.Of(finished.Study).Info("study ended: {State}", RunJson.Name(finished.Status));
+        if (job.Actor is not null) Context.Stop(job.Actor);
+        job.Actor = null;
+        var ended = new JobEvent.Ended(finished.Study.Value, finished.Status, finished.Trials, finished.SummaryJson, [.. finished.BadInput?.Violations ?? []],
+            _services.Time.GetUtcNow());
+        Store(true, [ended], () =>
+        {
+            _jobs.Remove(finished.Study);
+            _setup.Sinks?.Ended(finished.Study);
+        });
+        OfferNodes();
+    }
+}

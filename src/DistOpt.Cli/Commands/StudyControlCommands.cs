@@ -1,0 +1,121 @@
+using System.CommandLine;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Specs.Yaml;
+using DistOpt.Core.Studies;
+using DistOpt.Hosting.Studies;
+
+namespace DistOpt;
+
+/// <summary>
+/// <c>pause</c>, <c>resume</c>, <c>cancel</c>, <c>set</c> and <c>enqueue</c>: commands to a study that goes on, on a cluster or in a process of this machine; and
+/// <c>cancel</c> also to a job of a cluster.
+/// </summary>
+internal static class StudyControlCommands
+{
+    public static Command Pause(Bind bind) =>
+        OfTrial(bind, "pause", "Pauses a study, or one trial: attempts end with a checkpoint at their next report", "paused", "Only this trial");
+
+    public static Command Resume(Bind bind) => OfTrial(bind, "resume", "Goes on with a study, or one trial, that 'pause' has paused", "goes on", "Only this trial");
+
+    public static Command Cancel(Bind bind) => OfTrial(bind, "cancel", "Ends a job, a study, or one trial of a study", "cancelled", "Only this trial of the study");
+
+    public static Command Set(Bind bind)
+    {
+        var parallel = new Option<int?>("--parallel") { Description = "Trials that run at a time from now on", HelpName = "n", Required = true };
+        var from = new Option<int?>("--from-trial") { Description = "Of a deterministic study: number of the trial from which on it holds; default: the next one", HelpName = "n" };
+        return Create(bind, "set", "Changes how many trials of a study run at a time", "set", [parallel, from], parse =>
+        {
+            var violations = new ViolationCollector();
+            if (parse.GetValue(parallel) is not { } n || n is < 1 or > 100_000) violations.Add("--parallel", $"is {parse.GetValue(parallel)}, but must be between 1 and 100000");
+            if (parse.GetValue(from) is < 0) violations.Add("--from-trial", $"is {parse.GetValue(from)}, but must be at least 0");
+            violations.ThrowIfAny();
+            return Body(json =>
+            {
+                json.WriteNumber("parallel", parse.GetValue(parallel)!.Value);
+                if (parse.GetValue(from) is { } trial) json.WriteNumber("from_trial", trial);
+            });
+        });
+    }
+
+    public static Command Enqueue(Bind bind)
+    {
+        var point = new Argument<string[]>("parameters")
+        {
+            Description = "Values by the names of parameters, such as optimizer.learning_rate=0.01; the sampler chooses those that are left out",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        return Create(bind, "enqueue", "Has a study try a point before others that it suggests", "enqueued", [point], parse =>
+        {
+            var (violations, entries) = (new ViolationCollector(), new List<MappingEntry>());
+            foreach (string text in parse.GetValue(point)!)
+            {
+                int equals = text.IndexOf('=');
+                if (equals < 1) violations.Add(text, "is no value of a parameter; write name=value, such as optimizer.learning_rate=0.01");
+                else violations.Try(() =>
+                {
+                    entries.Add(new MappingEntry(text[..equals], SpecYaml.Parse(text[(equals + 1)..], text)));
+                    return true;
+                });
+            }
+            violations.ThrowIfAny();
+            // YAML of one line, which a study reads as its file
+            return $"point: {SpecYamlText.Inline(new MappingNode([.. entries]))}";
+        });
+    }
+
+    private static Command OfTrial(Bind bind, string name, string description, string done, string only)
+    {
+        var trial = new Option<int?>("--trial") { Description = only, HelpName = "n" };
+        return Create(bind, name, description, done, [trial], parse =>
+        {
+            if (parse.GetValue(trial) is < 0) throw new SpecException("--trial", $"is {parse.GetValue(trial)}, but must be at least 0");
+            return parse.GetValue(trial) is { } number ? Body(json => json.WriteNumber("trial", number)) : "";
+        });
+    }
+
+    private static Command Create(Bind bind, string name, string description, string done, IReadOnlyList<Symbol> symbols, Func<ParseResult, string> body)
+    {
+        var id = new Argument<string>("id") { Description = name == "cancel" ? "Id of a job or study on the cluster, or the folder of a study here" : "Id of a study on the cluster, or its folder here" };
+        var key = new Option<string>("--key") { Description = "Idempotency key: a repeat with the same key does nothing more", HelpName = "text" };
+        var cluster = GlobalOptions.Cluster();
+        var command = new Command(name, description) { id };
+        foreach (var symbol in symbols)
+        {
+            if (symbol is Argument argument) command.Add(argument);
+            else command.Add((Option)symbol);
+        }
+        command.Add(key);
+        command.Add(cluster);
+        bind(command, async invocation =>
+        {
+            var (parse, console) = (invocation.Parse, invocation.Console);
+            string target = parse.GetRequiredValue(id), text = body(parse), once = parse.GetValue(key) ?? Guid.NewGuid().ToString("n");
+            if (parse.GetValue(cluster) is null && StudyText.FindHere(target, console) is { } study)
+                await StudyControlClient.CommandAsync(study, name, once, text, invocation.Interrupt).ConfigureAwait(false);
+            else
+            {
+                using var client = ClusterClient.Open(parse.GetValue(cluster), console);
+                await client.CommandAsync(target, name, once, text, invocation.Interrupt).ConfigureAwait(false);
+            }
+            invocation.Write(
+                json =>
+                {
+                    json.WriteStartObject();
+                    json.WriteString("id", target);
+                    json.WriteString("command", name);
+                    json.WriteEndObject();
+                },
+                writer => writer.WriteLine($"{target}: {done}"));
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    private static string Body(Action<System.Text.Json.Utf8JsonWriter> fields) => RunJson.Text(false, json =>
+    {
+        json.WriteStartObject();
+        fields(json);
+        json.WriteEndObject();
+    });
+}

@@ -1,0 +1,98 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace DistOpt;
+
+/// <summary>A study as the HTTP API tells it, while it goes on and after its end, for people.</summary>
+internal static class StudyStatusText
+{
+    /// <summary>Whether the API tells of a study.</summary>
+    public static bool IsStudy(JsonElement job) => job.TryGetProperty("kind", out var kind) && kind.GetString() == "study";
+
+    /// <summary>Everything there is to know.</summary>
+    public static void Write(TextWriter writer, JsonElement study)
+    {
+        var summary = study.TryGetProperty("summary", out var end) && end.ValueKind == JsonValueKind.Object ? end : study;
+        var rows = new List<IReadOnlyList<string>>();
+        foreach (var (name, label) in ((string, string)[])[("id", "id"), ("name", "name"), ("status", "status"), ("stop_reason", "stop reason"), ("waiting_for", "waits for"),
+            ("parallel", "trials at a time"), ("enqueued", "points to try first"), ("refused", "left out"), ("interruptions", "interruptions"), ("run", "results in")])
+        {
+            string? text = Text(study, name) ?? Text(summary, name);
+            if (!string.IsNullOrEmpty(text) && !(name == "interruptions" && text == "0")) rows.Add([label, text]);
+        }
+        rows.Add(["trials", Counts(summary, study)]);
+        if (Text(summary, "seconds") is { } seconds) rows.Add(["time", Format.Duration(double.Parse(seconds, CultureInfo.InvariantCulture))]);
+        if (summary.TryGetProperty("best", out var best) && best.ValueKind == JsonValueKind.Object) rows.Add(["best", Trial(best)]);
+        if (summary.TryGetProperty("test", out var test)) rows.Add(["its test", Fields(test)]);
+        foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+        if (Text(summary, "error") is { } error) writer.WriteLine(error);
+        WriteLive(writer, study);
+        WriteRungs(writer, study);
+    }
+
+    /// <summary>Where it stands, in a line.</summary>
+    public static string Line(JsonElement study)
+    {
+        string best = study.TryGetProperty("best", out var found) && found.ValueKind == JsonValueKind.Object ? $"; best: {Trial(found)}" : "";
+        string waits = Text(study, "waiting_for") is { } wait ? $"; waits for {wait}" : "";
+        return $"{Text(study, "status")}: {Counts(study, study)}{best}{waits}";
+    }
+
+    /// <summary>A line of <c>trials.jsonl</c>.</summary>
+    public static string Ended(JsonElement trial)
+    {
+        string result = Values(trial) is { Length: > 0 } values ? values
+            : trial.TryGetProperty("intermediate", out var reports) && reports.GetArrayLength() > 0
+                ? $"{reports[reports.GetArrayLength() - 1][1]} at {reports[reports.GetArrayLength() - 1][0]}" : Text(trial, "cause") ?? "";
+        string error = Text(trial, "error") is { } text ? Environment.NewLine + "           " + CommandLine.FirstLine(text) : "";
+        return string.Create(CultureInfo.InvariantCulture,
+            $"trial {trial.GetProperty("number").GetInt32(),4} {Text(trial, "state"),-9} {result}  {Fields(trial.GetProperty("params"))}{error}");
+    }
+
+    private static void WriteLive(TextWriter writer, JsonElement study)
+    {
+        if (!study.TryGetProperty("live", out var live) || live.GetArrayLength() == 0) return;
+        var rows = new List<IReadOnlyList<string>> { (string[])["trial", "state", "attempt", "at", "value", "until", "time", "parameters"] };
+        foreach (var trial in live.EnumerateArray())
+        {
+            rows.Add([Text(trial, "number")!, Text(trial, "state")!, Text(trial, "attempt")!, Text(trial, "at") ?? "-", Number(trial, "value"), Text(trial, "until") ?? "-",
+                Format.Duration(trial.GetProperty("seconds").GetDouble()), Fields(trial.GetProperty("params"))]);
+        }
+        foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+    }
+
+    private static void WriteRungs(TextWriter writer, JsonElement study)
+    {
+        if (!study.TryGetProperty("rungs", out var rungs) || rungs.GetArrayLength() == 0) return;
+        var rows = new List<IReadOnlyList<string>> { (string[])["bracket", "rung", "at", "reached", "sent on"] };
+        foreach (var rung in rungs.EnumerateArray())
+            rows.Add([Text(rung, "bracket")!, Text(rung, "rung")!, Text(rung, "resource")!, Text(rung, "entered")!, Text(rung, "promoted")!]);
+        foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+    }
+
+    private static string Counts(JsonElement summary, JsonElement study)
+    {
+        if (!summary.TryGetProperty("trials", out var trials)) return "none yet";
+        var parts = trials.EnumerateObject().Where(p => p.Value.GetInt32() > 0).Select(p => $"{p.Value} {p.Name}").ToList();
+        string most = Text(study, "trials_max") is { } all ? $" of {all}" : "";
+        return parts.Count == 0 ? $"none yet{most}" : string.Join(", ", parts) + most;
+    }
+
+    private static string Trial(JsonElement trial) => $"trial {Text(trial, "number")}, {Values(trial)}  {Fields(trial.GetProperty("params"))}";
+
+    private static string Values(JsonElement trial) => trial.TryGetProperty("value", out var value) && value.ValueKind == JsonValueKind.Number ? Format.Metric(value.GetDouble())
+        : trial.TryGetProperty("values", out var values) ? string.Join("  ", values.EnumerateArray().Select(v => v.ValueKind == JsonValueKind.Number ? Format.Metric(v.GetDouble()) : "-"))
+        : "";
+
+    private static string Number(JsonElement trial, string name) =>
+        trial.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number ? Format.Metric(value.GetDouble()) : "-";
+
+    /// <summary>Four significant digits say enough to a person.</summary>
+    private static string Fields(JsonElement values) => string.Join(" ", values.EnumerateObject().Select(p => $"{p.Name}={Short(p.Value)}"));
+
+    private static string Short(JsonElement value) => value.ValueKind == JsonValueKind.Number && !value.TryGetInt64(out _)
+        ? value.GetDouble().ToString("G4", CultureInfo.InvariantCulture) : value.ValueKind == JsonValueKind.Null ? "null" : value.ToString();
+
+    private static string? Text(JsonElement json, string name) =>
+        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.ToString() : null;
+}

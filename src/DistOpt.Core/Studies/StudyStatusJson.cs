@@ -1,0 +1,97 @@
+using System.Text.Json;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>The JSON of where a study stands while it goes on: what <c>show</c> and <c>watch</c> are told.</summary>
+public static class StudyStatusJson
+{
+    /// <summary>Fields of an object that is open.</summary>
+    public static void WriteFields(Utf8JsonWriter json, StudySpec study, StudyStatus status)
+    {
+        ArgumentNullException.ThrowIfNull(json);
+        ArgumentNullException.ThrowIfNull(study);
+        ArgumentNullException.ThrowIfNull(status);
+        if (status.Trials is { } most) json.WriteNumber("trials_max", most);
+        json.WriteNumber("started", status.Started);
+        json.WriteNumber("parallel", status.Parallel);
+        if (status.Enqueued > 0) json.WriteNumber("enqueued", status.Enqueued);
+        if (status.Refused > 0) json.WriteString("refused", $"{status.Refused} of the points to try first, the last one since {status.RefusedLast}");
+        json.WriteNumber("seconds", Math.Round(status.Seconds, 3));
+        json.WriteNumber("interruptions", status.Sessions);
+        if (Waiting(status) is { } waiting) json.WriteString("waiting_for", waiting);
+        StudyJson.WriteObjectives(json, study);
+        StudyJson.WriteCounts(json, status.Counts);
+        if (status.Best is { } best)
+        {
+            json.WritePropertyName("best");
+            WriteResult(json, study, best);
+        }
+        if (study.Study.Objectives.Length > 1)
+        {
+            json.WriteStartArray("front");
+            foreach (var result in status.Front) WriteResult(json, study, result);
+            json.WriteEndArray();
+        }
+        json.WriteStartArray("live");
+        foreach (var trial in status.Live) WriteLive(json, study, trial);
+        json.WriteEndArray();
+        json.WriteStartArray("rungs");
+        foreach (var rung in status.Rungs) WriteRung(json, rung);
+        json.WriteEndArray();
+    }
+
+    /// <summary>Why a free slot has nothing to do; null where that is no news.</summary>
+    private static string? Waiting(StudyStatus status) => status.Wait switch
+    {
+        _ when status.IsSuspended => "a user, who has paused the study",
+        StudyWait.Trials => "trials that run: what comes next depends on them",
+        StudyWait.Turn when status.WaitsFor is { } trial => FormattableString.Invariant($"trial {trial}, whose turn it is in a deterministic study"),
+        StudyWait.Turn => "the trial whose turn it is in a deterministic study",
+        StudyWait.Checkpoint => "a checkpoint to go on from",
+        StudyWait.Suspended => "a user, who has paused all trials that are left",
+        _ => null,
+    };
+
+    private static void WriteResult(Utf8JsonWriter json, StudySpec study, TrialResult result)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("number", result.Number);
+        StudyJson.WriteValues(json, study, result.Values);
+        StudyJson.WriteParameters(json, study, result.Parameters);
+        json.WriteEndObject();
+    }
+
+    private static void WriteLive(Utf8JsonWriter json, StudySpec study, LiveTrialStatus trial)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("number", trial.Number);
+        json.WriteString("state", trial.IsSuspended ? "suspended" : RunJson.Name(trial.State));
+        json.WriteNumber("attempt", trial.Attempt);
+        if (trial.Losses > 0) json.WriteNumber("lost", trial.Losses);
+        if (study.Study.Repeats > 1) json.WriteNumber("repeat", trial.Repeat);
+        json.WriteNumber("bracket", trial.Bracket);
+        if (trial.Last is { } last)
+        {
+            json.WriteNumber("at", last.Step);
+            json.WritePropertyName("value");
+            StudyJson.Number(json, last.Value);
+        }
+        if (trial.Until < long.MaxValue) json.WriteNumber("until", trial.Until);
+        json.WriteNumber("seconds", Math.Round(trial.Seconds, 3));
+        StudyJson.WriteParameters(json, study, trial.Parameters);
+        json.WriteEndObject();
+    }
+
+    private static void WriteRung(Utf8JsonWriter json, TrialSchedulers.RungStatus rung)
+    {
+        json.WriteStartObject();
+        json.WriteNumber("bracket", rung.Bracket);
+        json.WriteNumber("rung", rung.Index);
+        json.WriteNumber("resource", rung.Resource);
+        json.WriteNumber("entered", rung.Entered);
+        json.WriteNumber("promoted", rung.Promoted);
+        json.WriteEndObject();
+    }
+}

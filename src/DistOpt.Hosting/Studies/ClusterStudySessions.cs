@@ -1,0 +1,23 @@
+using DistOpt.Actors.Studies;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Hosting.Journal;
+using DistOpt.Protocol;
+
+namespace DistOpt.Hosting.Studies;
+
+/// <summary>The studies of a cluster, in directories of the node that coordinates; wakes whoever waits for news of them.</summary>
+internal sealed class ClusterStudySessions(StudyParts parts, RunDirectorySinks sinks, TimeProvider time) : IStudySessions
+{
+    public IStudySession Open(string study, string specYaml, string directory) =>
+        new StudySession(study, parts.Read(specYaml), new StudyDirectory(directory), parts, time, new Watch(sinks, new JobId(study)));
+
+    private sealed class Watch(RunDirectorySinks sinks, JobId study) : IStudyWatch
+    {
+        public void Began(IReadOnlyList<TrialRecord> before) => sinks.Signal(study);
+
+        public void Ended(TrialRecord trial) => sinks.Signal(study);
+
+        public void Stands(Func<StudyStatus> status) { }
+    }
+}

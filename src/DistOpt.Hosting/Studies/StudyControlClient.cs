@@ -1,0 +1,61 @@
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+
+namespace DistOpt.Hosting.Studies;
+
+/// <summary>Talks to the process that runs a study on this machine; see <see cref="StudyControlServer"/>.</summary>
+public static class StudyControlClient
+{
+    /// <summary>Gives a command to a study; returns once it is stored.</summary>
+    /// <param name="body">What goes with it, as JSON; may be empty.</param>
+    /// <exception cref="SpecException">No process runs the study, or it refuses the command.</exception>
+    public static async Task CommandAsync(StudyDirectory study, string command, string key, string body, CancellationToken cancellationToken)
+    {
+        using var answer = await AskAsync(study, command, key, body, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Where the study stands, as the HTTP API of a cluster tells it.</summary>
+    /// <exception cref="SpecException">No process runs the study.</exception>
+    public static Task<JsonDocument> ShowAsync(StudyDirectory study, CancellationToken cancellationToken) => AskAsync(study, "show", "", "", cancellationToken);
+
+    private static async Task<JsonDocument> AskAsync(StudyDirectory study, string command, string key, string body, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(study);
+        string request = RunJson.Text(false, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("command", command);
+            json.WriteString("key", key);
+            json.WriteString("body", body);
+            json.WriteEndObject();
+        });
+        string? line = null;
+        try
+        {
+            using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            string path = await File.ReadAllTextAsync(study.ControlFile, cancellationToken).ConfigureAwait(false);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+            using var stream = new NetworkStream(socket);
+            await stream.WriteAsync(Encoding.UTF8.GetBytes(request + "\n"), cancellationToken).ConfigureAwait(false);
+            using var reader = new StreamReader(stream, Encoding.UTF8);
+            line = await reader.ReadLineAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or SocketException or UnauthorizedAccessException or ArgumentException)
+        {
+            // none is there, or it has just ended: said below
+        }
+        if (line is null)
+            throw new SpecException("", $"no process of yours on this machine runs the study '{study.Path}'; 'distopt sweep --resume {study.Path}' goes on with it");
+        var answer = JsonDocument.Parse(line);
+        if (!answer.RootElement.TryGetProperty("violations", out var violations)) return answer;
+        using (answer)
+        {
+            throw new SpecException([.. violations.EnumerateArray()
+                .Select(v => new SpecViolation(v.GetProperty("path").GetString()!, v.GetProperty("message").GetString()!))]);
+        }
+    }
+}

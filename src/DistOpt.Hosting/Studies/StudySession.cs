@@ -1,0 +1,133 @@
+using DistOpt.Actors.Studies;
+using DistOpt.Actors.Trials;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
+
+namespace DistOpt.Hosting.Studies;
+
+/// <summary>What any host of studies needs to know of the build.</summary>
+/// <param name="Read">A resolved study spec from its text; throws <see cref="Core.Specs.SpecException"/>.</param>
+/// <param name="Setup">What its engine is made of.</param>
+/// <param name="Trials">Makes the specs of its trials.</param>
+/// <param name="SpecText">A training spec as text.</param>
+/// <param name="Test">Metrics of a model file's weights on the test part, which no trial has seen; null where there is none.</param>
+public sealed record StudyParts(
+    Func<string, StudySpec> Read,
+    Func<StudySpec, StudySetup> Setup,
+    Func<StudySpec, TrialSpecs> Trials,
+    Func<TrainingSpec, string> SpecText,
+    Func<TrainingSpec, string, CancellationToken, IReadOnlyDictionary<string, double>?> Test);
+
+/// <summary>A study's directory while the study is run: its files, those of its trials, and the test of the best one.</summary>
+public sealed class StudySession : IStudySession
+{
+    private readonly string _study;
+    private readonly StudyDirectory _directory;
+    private readonly StudyParts _parts;
+    private readonly TrialSpecs _specs;
+    private readonly IDisposable _only;
+    private readonly StudyDirectoryWriter _writer;
+
+    /// <summary>Makes the directory one of the study, which can be gone on with from then on, and this process the one that runs it.</summary>
+    /// <param name="study">Names its trials' jobs, and its events in the journal.</param>
+    /// <param name="watch">Is told what is stored, beside the study's files; null = nobody is.</param>
+    /// <exception cref="Core.Specs.SpecException">Another process runs it.</exception>
+    public StudySession(string study, StudySpec spec, StudyDirectory directory, StudyParts parts, TimeProvider time, IStudyWatch? watch = null)
+    {
+        ArgumentNullException.ThrowIfNull(directory);
+        ArgumentNullException.ThrowIfNull(parts);
+        (_study, Spec, _directory, _parts, _specs) = (study, spec, directory, parts, parts.Trials(spec));
+        directory.Create(spec);
+        _only = directory.Lock();
+        _writer = new StudyDirectoryWriter(directory, spec, _specs);
+        Run = new StudyRun
+        {
+            Id = study,
+            Study = spec.Study,
+            Setup = parts.Setup(spec),
+            Trials = new Runs(this, new TrialFolders(directory, _specs), time),
+            Sink = new Sink(_writer, watch),
+            Time = time,
+        };
+    }
+
+    public StudySpec Spec { get; }
+
+    public StudyRun Run { get; }
+
+    /// <summary>How the study stands at its end, or where it was interrupted, with the best trial kept and measured; written to its directory.</summary>
+    public StudySummary Summarize(StudyStatus status, CancellationToken stop)
+    {
+        ArgumentNullException.ThrowIfNull(status);
+        IReadOnlyDictionary<string, double>? test = null;
+        if (status.End is not null && status.Best is { } best)
+        {
+            _writer.KeepBest(best.Number);
+            test = _parts.Test(_specs.Of(best.Number, best.Parameters.AsSpan()), new RunDirectory(_directory.BestFolder).ModelFile, stop);
+        }
+        var summary = new StudySummary(Spec, _directory.Path, status, test);
+        _writer.End(summary);
+        return summary;
+    }
+
+    public string End(StudyStatus status, CancellationToken stop)
+    {
+        var summary = Summarize(status, stop);
+        return RunJson.Text(false, json => StudyJson.WriteSummary(json, summary));
+    }
+
+    public void Dispose()
+    {
+        _writer.Dispose();
+        _only.Dispose();
+    }
+
+    private sealed class Sink(StudyDirectoryWriter writer, IStudyWatch? watch) : IStudySink
+    {
+        public void Began(IReadOnlyList<StudyEvent> before)
+        {
+            var ended = writer.Begin(before);
+            watch?.Began(ended);
+        }
+
+        public void Happened(StudyEvent e)
+        {
+            if (writer.Add(e) is { } ended) watch?.Ended(ended);
+        }
+
+        public void Stands(Func<StudyStatus> status) => watch?.Stands(status);
+    }
+
+    private sealed class Runs(StudySession session, TrialFolders folders, TimeProvider time) : ITrialRuns
+    {
+        public TrialRun Open(TrialOrder order)
+        {
+            var start = folders.Open(order);
+            var (trial, attempt, number) = order.Id;
+            string job = FormattableString.Invariant($"{session._study}-trial-{trial}-{order.Repeat}-{attempt}-{number}");
+            return new TrialRun(job, start.Spec, runtime => new RunDirectoryWriter(start.Directory,
+                new RunFiles(session._parts.SpecText, runtime.SaveModel, runtime.SaveInference), time), start.Directory.CheckpointFolder, start.Resumes,
+                start.IsOfAnother, start.Rows);
+        }
+
+        public void Keep(TrialOrder order, TrialCheckpoint checkpoint) => folders.Keep(order, checkpoint);
+
+        public void Delete(TrialCheckpoint checkpoint) => folders.Delete(checkpoint);
+    }
+}
+
+/// <summary>Sees what happens in a study once it is stored. Called from one thread at a time; must not block.</summary>
+public interface IStudyWatch
+{
+    /// <param name="before">Trials that had ended before it was gone on with.</param>
+    void Began(IReadOnlyList<TrialRecord> before);
+
+    void Ended(TrialRecord trial);
+
+    /// <summary>Where it stands may have changed: many times a second.</summary>
+    /// <param name="status">Tells where; costs what the study's live trials are.</param>
+    void Stands(Func<StudyStatus> status);
+}

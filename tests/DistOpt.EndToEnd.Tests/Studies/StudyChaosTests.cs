@@ -1,0 +1,87 @@
+using System.Globalization;
+using System.Text.Json;
+using DistOpt.EndToEnd.Tests.Support;
+
+namespace DistOpt.EndToEnd.Tests.Studies;
+
+/// <summary>
+/// A study on a cluster whose nodes are killed (SIGKILL) at random, the coordinator among them: every trial ends once, with what it has in the undisturbed
+/// study. The long form: <c>DISTOPT_STUDY_KILLS=30</c>, 300 trials, and the trait <c>Category=Long</c>.
+/// </summary>
+public sealed class StudyChaosTests
+{
+    private const int ManyTrials = 300;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public Task A_study_whose_nodes_are_killed_is_the_undisturbed_one() => RunAsync(trials: 18, kills: 4);
+
+    [Fact]
+    [Trait("Category", "Long")]
+    public Task A_study_is_the_undisturbed_one_however_often_its_nodes_are_killed() =>
+        RunAsync(ManyTrials, int.Parse(Environment.GetEnvironmentVariable("DISTOPT_STUDY_KILLS") ?? "30", CultureInfo.InvariantCulture));
+
+    private static async Task RunAsync(int trials, int kills)
+    {
+        await using var cluster = new KillableCluster(workers: 3, servers: 0, ProgramProcess.Fixture, isSupervised: true, workersServe: true, slots: 2);
+        string Spec(string count) => string.Create(CultureInfo.InvariantCulture, $$"""
+            name: chaos
+            data: { name: digits, validation_fraction: 0.15 }
+            model: { kind: counted, file: '{{cluster.Folder.In(count)}}' }
+            batch: { kind: fixed, size: 64 }
+            training: { epochs: 9, workers: 1, servers: 1 }
+            checkpoint: { every_steps: 20 }
+            study:
+              metric: validation.loss
+              sampler: { kind: tpe, startup_trials: 4 }
+              trial_scheduler: { kind: asha, min_resource: 1, max_resource: 9, reduction_factor: 3 }
+              trials: {{trials}}
+              parallel: 4
+              max_attempts: 10
+              deterministic: true
+            space:
+              optimizer.learning_rate: { float: [1e-4, 3e-2], log: true }
+              model.hidden: { int: [8, 64], log: true }
+            """);
+        await using var calm = await ProgramProcess.RunAsync(ProgramProcess.Fixture, cluster.Folder.Path, null,
+            "sweep", cluster.Folder.Write("calm.yaml", Spec("calm.count")), "--out", "calm");
+        Assert.True(calm.ExitCode == 0, calm.Describe());
+        await cluster.JoinedAsync(cluster.Processes.Count);
+
+        string id = await cluster.SubmitAsync(Spec("killed.count"));
+        var random = new Random(1);
+        var killed = new Dictionary<NodeKind, int>();
+        for (int kill = 0; kill < kills; kill++)
+        {
+            // spread over the study, and never at the same place of a trial
+            int begun = 1 + ((trials - 2) * kill / kills);
+            var study = await cluster.JobAsync(id, s => s.TryGetProperty("started", out var n) && n.GetInt32() >= begun, $"trial {begun}");
+            Assert.False(study.TryGetProperty("summary", out _), $"it ended after {kill} of {kills} kills: {study}");
+            await Task.Delay(random.Next(400), Token);
+            var kind = kill % 2 == 0 ? NodeKind.Worker : NodeKind.Coordinator;
+            var victims = cluster.Processes.Where(p => p.Kind == kind).ToList();
+            await cluster.KillAsync(victims[random.Next(victims.Count)]);
+            killed[kind] = killed.GetValueOrDefault(kind) + 1;
+        }
+        var ended = await cluster.StudyEndAsync(id);
+
+        string directory = Path.Combine(cluster.Folder.In("coordinator"), ended.GetProperty("run").GetString()!), undisturbed = cluster.Folder.In("calm");
+        var lines = StudyFiles.Lines(directory);
+        // each of them ended, and once
+        Assert.Equal(Enumerable.Range(0, trials), lines.Select(t => t["number"]!.GetValue<int>()).Order());
+        Assert.Equal(StudyFiles.Trials(undisturbed), StudyFiles.Trials(directory));
+        Assert.Equal(Best(undisturbed), Best(directory));
+        long needed = new FileInfo(cluster.Folder.In("calm.count")).Length, computed = new FileInfo(cluster.Folder.In("killed.count")).Length;
+        TestContext.Current.TestOutputHelper?.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{string.Join(", ", killed.Select(k => $"{k.Value} {k.Key}"))} killed; {needed} steps needed, {computed} computed: waste {(double)computed / needed:0.000}; {ended.GetProperty("summary")}"));
+        Assert.Equal(kills / 2, ended.GetProperty("summary").GetProperty("interruptions").GetInt32());
+        Assert.InRange(computed, needed, 2 * needed);
+    }
+
+    private static string Best(string study)
+    {
+        var best = JsonDocument.Parse(File.ReadAllText(Path.Combine(study, "summary.json"))).RootElement.GetProperty("best");
+        return $"{best.GetProperty("number")} {best.GetProperty("value")} {best.GetProperty("params")}";
+    }
+}
