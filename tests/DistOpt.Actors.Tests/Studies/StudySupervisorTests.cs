@@ -161,7 +161,7 @@ public sealed class StudySupervisorTests
         var release = journal.Hold();
         var second = harness.Begin();
         await Eventually.Until(() => journal.Writes.Count > writes);
-        await second.Ask<StudyStatus>(new AskStudy(), TimeSpan.FromSeconds(10), Token);
+        await second.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
         Assert.False(harness.HasJob);
         release();
 
@@ -179,12 +179,12 @@ public sealed class StudySupervisorTests
         var answer = supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.SetParallel("k", 2)), Token);
         await harness.JobAsync();
         await harness.JobAsync();
-        await supervisor.Ask<StudyStatus>(new AskStudy(), TimeSpan.FromSeconds(10), Token);
+        await supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
         Assert.False(answer.IsCompleted);
         Assert.Empty(harness.Happened);
 
         release();
-        Assert.Equal(new CommandAnswer(), await answer.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.Equal(new CommandAnswer(), await answer.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken));
         Assert.Contains(harness.Happened, e => e is StudyEvent.ParallelSet);
         Assert.True((await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.SetParallel("k", 2)), Token)).IsRepeat);
     }

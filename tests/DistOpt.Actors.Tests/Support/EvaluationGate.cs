@@ -6,7 +6,7 @@ internal sealed class EvaluationGate
     private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ManualResetEventSlim _released = new();
 
-    public Task Reached => _reached.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+    public Task Reached => _reached.Task.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
 
     public void Release() => _released.Set();
 
@@ -14,6 +14,6 @@ internal sealed class EvaluationGate
     {
         if (_released.IsSet) return;
         _reached.TrySetResult();
-        _released.Wait(TimeSpan.FromSeconds(30));
+        _released.Wait(Eventually.Patience);
     }
 }

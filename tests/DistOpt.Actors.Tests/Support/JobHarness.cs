@@ -1,3 +1,4 @@
+using System.Globalization;
 using Akka.Actor;
 using Akka.Configuration;
 using DistOpt.Actors.Nodes;
@@ -25,13 +26,24 @@ internal sealed class JobHarness : IAsyncDisposable
     private readonly int _slots;
     private readonly bool _isAlone;
     private readonly DurableSinks? _durable;
-    private readonly HashSet<int> _dead = [];
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<int, bool> _dead = [];
     private readonly TaskCompletionSource<NodeId> _stopIsSent = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Those who have begun to leave, and tell every coordinator so.</summary>
     private readonly System.Collections.Concurrent.ConcurrentDictionary<int, bool> _leaving = [];
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _coordinatorNode;
+
+    // by node and actor: questions that were delivered, and answers that were given
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<(NodeId Node, string Actor), int> _asked = [];
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<(NodeId Node, string Actor), int> _answered = [];
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<NodeId, long> _linesSeen = [];
+    private int _probes;
+
+    /// <summary>Environment variable by which the turns of all actors come late at random: see <see cref="DelayingExecutorConfigurator"/>.</summary>
+    private const string DelaysVariable = "DISTOPT_TEST_DELAYS";
+
+    private static TimeSpan Patience => Eventually.Patience;
 
     /// <param name="roles">Roles of each node; null = worker and server for all.</param>
     /// <param name="isJournaled">Whether the coordinator remembers its jobs in a journal (in memory), so that another can go on with them.</param>
@@ -40,6 +52,7 @@ internal sealed class JobHarness : IAsyncDisposable
     {
         (_slots, _isAlone) = (slots, isAlone);
         if (isJournaled) _durable = new DurableSinks();
+        if (Environment.GetEnvironmentVariable(DelaysVariable) == "1") hocon = DelayingExecutorConfigurator.Hocon + "\n" + hocon;
         _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(
             "akka { stdout-loglevel = OFF\n loglevel = OFF\n loggers = []\n persistence { journal.plugin = akka.persistence.journal.inmem\n "
             + "snapshot-store.plugin = akka.persistence.snapshot-store.inmem } }\n" + hocon).WithFallback(NodeServices.Hocon));
@@ -48,8 +61,10 @@ internal sealed class JobHarness : IAsyncDisposable
             OnDelivery = (to, delivery) =>
             {
                 Wires.Add(delivery);
+                if (delivery.Body is AskWaiting) _asked.AddOrUpdate((to, delivery.Actor), 1, (_, n) => n + 1);
+                if (delivery.Body is LinesSeen seen) _linesSeen.AddOrUpdate(to, seen.Last, (_, last) => Math.Max(last, seen.Last));
                 Trace.Enqueue($"{delivery.From}->{to} {delivery.Actor} {delivery.Body}");
-                Interlocked.Exchange(ref _news, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
+                Tell();
             },
         };
         for (int i = 0; i < runtimes.Count; i++) Add(runtimes[i], roles?[i]);
@@ -95,13 +110,28 @@ internal sealed class JobHarness : IAsyncDisposable
         node.Agent.Tell(new HostHere(_system.ActorOf(Props.Create(() => new Host(released)))), ActorRefs.NoSender);
         _leaving[index] = true;
         Offer(index);
-        await released.Task.WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+        await released.Task.WaitAsync(Patience, cancellationToken);
         await StopAsync(index);
         Coordinator.Tell(new NodeGone(node.Id, "it left"), ActorRefs.NoSender);
     }
 
     /// <summary>The coordinator takes a node for dead that is not: it goes on and reaches everybody.</summary>
     public void Suspect(int index) => Coordinator.Tell(new NodeGone(_nodes[index].Id, "it was thought dead"), ActorRefs.NoSender);
+
+    /// <summary>What servers and replicas have said of whom they wait for, also what reached nobody.</summary>
+    public System.Collections.Concurrent.ConcurrentQueue<(NodeId From, Waiting What)> Said { get; } = new();
+
+    private void OnAnswer(NodeId from, Waiting waiting)
+    {
+        Said.Enqueue((from, waiting));
+        // "server 0 on name-1", also as a backup, or "replica 2 on name-1"
+        string[] words = waiting.Actor.Split(" on ")[0].Split(' ');
+        string actor = words[^2] == "server" ? NodeActors.Server(int.Parse(words[^1], CultureInfo.InvariantCulture)) : NodeActors.Replica;
+        _answered.AddOrUpdate((from, actor), 1, (_, n) => n + 1);
+        Tell();
+    }
+
+    private void Tell() => Interlocked.Exchange(ref _news, new(TaskCreationOptions.RunContinuationsAsynchronously)).TrySetResult();
 
     public NodeId IdOf(int index) => _nodes[index].Id;
 
@@ -121,18 +151,24 @@ internal sealed class JobHarness : IAsyncDisposable
 
     private readonly System.Collections.Concurrent.ConcurrentQueue<Action> _heldMessages = new();
 
+    // whoever is about to hold something has either done so before it is let go, or sees that nothing is held any more
+    private readonly Lock _holding = new();
+
     /// <summary>Sends all control messages that were held, and holds no more.</summary>
     public void LetGoMessages()
     {
-        HoldsMessage = null;
+        lock (_holding) HoldsMessage = null;
         while (_heldMessages.TryDequeue(out var send)) send();
     }
 
     /// <summary>Sends what was held, of the frames that are meant; others stay.</summary>
     public void LetGo(Func<TensorHeader, bool> isMeant)
     {
-        var holds = Holds;
-        Holds = h => holds?.Invoke(h) == true && !isMeant(h);
+        lock (_holding)
+        {
+            var holds = Holds;
+            Holds = h => holds?.Invoke(h) == true && !isMeant(h);
+        }
         for (int i = _held.Count; i > 0 && _held.TryDequeue(out var held); i--)
         {
             if (isMeant(held.Header)) held.Send();
@@ -150,7 +186,7 @@ internal sealed class JobHarness : IAsyncDisposable
     public async Task<JobStatus> WaitingAsync(Func<string, bool> isAsWanted, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        limit.CancelAfter(Patience);
         using var now = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
         await _ready.Task.WaitAsync(limit.Token);
         string? latest = null;
@@ -172,21 +208,26 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>Settings with which no timer goes off by itself.</summary>
     public const string VirtualTimers = "akka.scheduler.implementation = \"Akka.TestKit.TestScheduler, Akka.TestKit\"\n";
 
+    /// <summary>From now on nothing that it sends goes out and nothing reaches it, however long its actors take to stop.</summary>
+    private void Die(int index)
+    {
+        _dead[index] = true;
+        _local.Remove(_nodes[index].Id);
+    }
+
     private async Task StopAsync(int index)
     {
         var node = _nodes[index];
-        _dead.Add(index);
-        _local.Remove(node.Id);
+        Die(index);
         Trace.Enqueue($"KILL {node.Id}");
-        await node.Agent.GracefulStop(TimeSpan.FromSeconds(10));
+        await node.Agent.GracefulStop(Patience);
     }
 
     /// <summary>The coordinator's node dies at once; what it had sent and not stored is lost.</summary>
     public async Task KillCoordinatorAsync()
     {
-        var node = _nodes[_coordinatorNode];
-        _local.Remove(node.Id);
-        await Coordinator.GracefulStop(TimeSpan.FromSeconds(10));
+        Die(_coordinatorNode);
+        await Coordinator.GracefulStop(Patience);
         await StopAsync(_coordinatorNode);
     }
 
@@ -216,7 +257,7 @@ internal sealed class JobHarness : IAsyncDisposable
         void Ready(IActorRef coordinator)
         {
             node.Agent.Tell(new CoordinatorHere(coordinator));
-            var alive = Enumerable.Range(0, _nodes.Count).Where(i => !_dead.Contains(i)).ToList();
+            var alive = Enumerable.Range(0, _nodes.Count).Where(i => !_dead.ContainsKey(i)).ToList();
             coordinator.Tell(new NodesPresent(alive.Select(i => _nodes[i].Id).ToHashSet()), ActorRefs.NoSender);
             foreach (int i in alive) Offer(i);
             _ready.TrySetResult();
@@ -231,7 +272,7 @@ internal sealed class JobHarness : IAsyncDisposable
             var news = Volatile.Read(ref _news).Task;
             var list = await Coordinator.Ask<JobList>(new ListJobs(), cancellationToken);
             if (list.Jobs.All(j => j is { State: "training", Unprotected: null, Step: > 0 } or { SummaryJson: not null })) return;
-            await news.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
+            await news.WaitAsync(Patience, cancellationToken);
         }
     }
 
@@ -239,22 +280,73 @@ internal sealed class JobHarness : IAsyncDisposable
     public async Task InterruptAsync(CancellationToken cancellationToken)
     {
         Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Interrupted), ActorRefs.NoSender);
-        var planner = await _stopIsSent.Task.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
-        // it takes messages in turn: what it is asked after the stop, it answers after the stop
-        bool IsAnswer(NodeDelivery w) => w.Body is Waiting && w.From == planner;
-        int answers = Wires.Count(IsAnswer);
-        _nodes[_coordinatorNode].Services.Router.Send(planner, new JobId("job-1"), NodeActors.Server(0), new AskWaiting());
-        await HeardAsync(IsAnswer, answers + 1, cancellationToken);
+        await StopIsKnownAsync(cancellationToken);
+    }
+
+    /// <summary>Waits until the server that plans steps has taken in that the run is to stop, whoever decided it.</summary>
+    public async Task StopIsKnownAsync(CancellationToken cancellationToken)
+    {
+        var planner = await _stopIsSent.Task.WaitAsync(Patience, cancellationToken);
+        await TakenInAsync(_nodes.FindIndex(n => n.Id == planner), NodeActors.Server(0), cancellationToken);
+    }
+
+    /// <summary>
+    /// Waits until a server, or the replica of a node, has taken in everything that was delivered to it before: it takes messages in turn, and what it
+    /// is asked now it answers after them.
+    /// </summary>
+    public async Task TakenInAsync(int node, string actor, CancellationToken cancellationToken)
+    {
+        var key = (IdOf(node), actor);
+        SendAs(_coordinatorNode, node, actor, new AskWaiting());
+        int asked = _asked[key];
+        await UntilAsync(() => _answered.GetValueOrDefault(key) >= asked, cancellationToken);
+    }
+
+    /// <summary>Asks a server, or the replica of a node, whom it waits for, until it says what is wanted.</summary>
+    public async Task<Waiting> SaysAsync(int node, string actor, Func<Waiting, bool> isWanted, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            int said = Said.Count;
+            await TakenInAsync(node, actor, cancellationToken);
+            if (Said.Skip(said).Where(s => s.From == IdOf(node) && isWanted(s.What)).Select(s => s.What).FirstOrDefault() is { } found) return found;
+        }
+    }
+
+    /// <summary>Waits until the coordinator of the job, whose training has begun, has taken in everything that was told to it before.</summary>
+    public async Task CoordinatorIsDoneAsync(CancellationToken cancellationToken)
+    {
+        // lines are no progress of the job; that they are logged is told to whoever wrote them
+        int probe = Interlocked.Increment(ref _probes);
+        var line = new LogLines([new WireLogLine("test", "test", "information", "a question of the test")]) { First = probe, Stream = ProbeStream };
+        SendAs(_coordinatorNode, _coordinatorNode, NodeActors.Training, line);
+        await HeardAsync(w => w.Body is LinesSeen { Stream: ProbeStream } seen && seen.Last >= probe, 1, cancellationToken);
+    }
+
+    private const long ProbeStream = 999_999;
+
+    /// <summary>Waits until so many lines that a node wrote are in the job's log.</summary>
+    public Task LoggedAsync(int node, long lines, CancellationToken cancellationToken) =>
+        UntilAsync(() => _linesSeen.GetValueOrDefault(IdOf(node)) >= lines, cancellationToken);
+
+    /// <summary>Waits until all nodes that are alive are known to the coordinator: what it would do with some of them is not what it does with all.</summary>
+    private async Task PresentAsync(CancellationToken cancellationToken)
+    {
+        while ((await Coordinator.Ask<NodeList>(new ListNodes(), cancellationToken)).Nodes.Count < _nodes.Count - _dead.Count) await Task.Yield();
     }
 
     /// <summary>Waits until so many messages of a kind have been delivered.</summary>
-    public async Task HeardAsync(Func<NodeDelivery, bool> isMeant, int count, CancellationToken cancellationToken)
+    public Task HeardAsync(Func<NodeDelivery, bool> isMeant, int count, CancellationToken cancellationToken) =>
+        UntilAsync(() => Wires.Count(isMeant) >= count, cancellationToken);
+
+    /// <summary>Looks again with every message that is delivered or answered.</summary>
+    private async Task UntilAsync(Func<bool> holds, CancellationToken cancellationToken)
     {
         while (true)
         {
             var news = Volatile.Read(ref _news).Task;
-            if (Wires.Count(isMeant) >= count) return;
-            await news.WaitAsync(TimeSpan.FromSeconds(20), cancellationToken);
+            if (holds()) return;
+            await news.WaitAsync(Patience, cancellationToken);
         }
     }
 
@@ -266,7 +358,7 @@ internal sealed class JobHarness : IAsyncDisposable
     public async Task<JobStatus> StatusAsync(Func<JobStatus, bool> isAsWanted, CancellationToken cancellationToken)
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        limit.CancelAfter(Patience);
         while (true)
         {
             var list = await Coordinator.Ask<JobList>(new ListJobs(), limit.Token);
@@ -279,19 +371,21 @@ internal sealed class JobHarness : IAsyncDisposable
 
     /// <summary>A message that a node, dead or alive, has sent.</summary>
     public void SendAs(int from, int to, string actor, IWireMessage body, string job = "job-1") =>
-        _nodes[from].Services.Router.Send(_nodes[to].Id, new JobId(job), actor, body);
+        _nodes[from].Line.Send(_nodes[to].Id, new JobId(job), actor, body);
 
-    private sealed record Node(NodeId Id, NodeServices Services, IActorRef Agent, string[] Roles);
+    /// <param name="Line">Sends for it whether it is dead or alive, and nothing is held.</param>
+    private sealed record Node(NodeId Id, NodeServices Services, INodeRouter Line, IActorRef Agent, string[] Roles);
 
     private int Add(LinearRuntime runtime, string[]? roles)
     {
         int i = _nodes.Count;
         var id = new NodeId($"node-{i}");
+        var line = new LocalNodeRouter(id, _local);
         var services = new NodeServices
         {
             Name = $"name-{i}",
-            Router = new WatchedRouter(new LocalNodeRouter(id, _local), this),
-            Channel = new WatchedChannel(_network.Open(id), this),
+            Router = new WatchedRouter(line, this, i),
+            Channel = new WatchedChannel(_network.Open(id), this, i),
             SharedFolder = path => SharedFolder(i, path),
             IsAlone = _isAlone,
             Time = Time,
@@ -302,7 +396,7 @@ internal sealed class JobHarness : IAsyncDisposable
         };
         var agent = _system.ActorOf(NodeAgentActor.Props(services), $"agent-{i}");
         _local.Add(id, agent);
-        _nodes.Add(new Node(id, services, agent, roles ?? ["worker", "server"]));
+        _nodes.Add(new Node(id, services, line, agent, roles ?? ["worker", "server"]));
         return i;
     }
 
@@ -343,10 +437,11 @@ internal sealed class JobHarness : IAsyncDisposable
     {
         Spec = spec;
         sink ??= new RecordingSink();
+        await PresentAsync(cancellationToken);
         var ended = new TaskCompletionSource<JobEnded>(TaskCreationOptions.RunContinuationsAsynchronously);
         var submitter = _system.ActorOf(Props.Create(() => new Submitter(Coordinator, ended)));
         submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink, CheckpointDirectory, Resumes) { Trial = Trial });
-        return (await ended.Task.WaitAsync(TimeSpan.FromSeconds(60), cancellationToken), sink);
+        return (await ended.Task.WaitAsync(2 * Patience, cancellationToken), sink);
     }
 
     /// <summary>Runs a job until one of its runtimes is about to compute the step, and interrupts it there.</summary>
@@ -369,9 +464,10 @@ internal sealed class JobHarness : IAsyncDisposable
     {
         Spec = spec;
         var id = new JobId(job);
-        await _ready.Task.WaitAsync(TimeSpan.FromSeconds(10), cancellationToken);
-        await Coordinator.Ask<JobAccepted>(new SubmitDurableJob(id, spec, directory, null), TimeSpan.FromSeconds(10), cancellationToken);
-        await _durable!.EndOf(id).WaitAsync(TimeSpan.FromSeconds(60), cancellationToken);
+        await _ready.Task.WaitAsync(Patience, cancellationToken);
+        await PresentAsync(cancellationToken);
+        await Coordinator.Ask<JobAccepted>(new SubmitDurableJob(id, spec, directory, null), Patience, cancellationToken);
+        await _durable!.EndOf(id).WaitAsync(2 * Patience, cancellationToken);
         return (_durable.Sink.Summary!, _durable.Sink);
     }
 
@@ -397,19 +493,28 @@ internal sealed class JobHarness : IAsyncDisposable
         }
     }
 
-    private sealed class WatchedRouter(INodeRouter inner, JobHarness owner) : INodeRouter
+    private sealed class WatchedRouter(INodeRouter inner, JobHarness owner, int index) : INodeRouter
     {
         public NodeId Self => inner.Self;
 
         public void Send(NodeId to, JobId job, string actor, IWireMessage body)
         {
-            if (owner.HoldsMessage?.Invoke(body) == true) owner._heldMessages.Enqueue(() => inner.Send(to, job, actor, body));
-            else inner.Send(to, job, actor, body);
+            if (body is Waiting waiting) owner.OnAnswer(Self, waiting);
+            if (owner._dead.ContainsKey(index)) return;
+            lock (owner._holding)
+            {
+                if (owner.HoldsMessage?.Invoke(body) == true)
+                {
+                    owner._heldMessages.Enqueue(() => inner.Send(to, job, actor, body));
+                    return;
+                }
+            }
+            inner.Send(to, job, actor, body);
             if (body is RequestStop) owner._stopIsSent.TrySetResult(to);
         }
     }
 
-    private sealed class WatchedChannel(ITensorChannel inner, JobHarness owner) : ITensorChannel
+    private sealed class WatchedChannel(ITensorChannel inner, JobHarness owner, int index) : ITensorChannel
     {
         public TensorPeer Self => inner.Self;
 
@@ -417,17 +522,25 @@ internal sealed class JobHarness : IAsyncDisposable
 
         public void Send(TensorPeer to, in TensorHeader header, IWireMessage? meta, TensorLease payload)
         {
+            if (owner._dead.ContainsKey(index))
+            {
+                payload.Dispose();
+                return;
+            }
             owner.OnFrame?.Invoke(inner, to, header, meta, payload);
             if (owner.Loses?.Invoke(inner.Self.Node, header) == true)
             {
                 payload.Dispose();
                 return;
             }
-            if (owner.Holds?.Invoke(header) == true)
+            var sent = header;
+            lock (owner._holding)
             {
-                var held = header;
-                owner._held.Enqueue((held, () => inner.Send(to, held, meta, payload)));
-                return;
+                if (owner.Holds?.Invoke(sent) == true)
+                {
+                    owner._held.Enqueue((sent, () => inner.Send(to, sent, meta, payload)));
+                    return;
+                }
             }
             inner.Send(to, header, meta, payload);
         }

@@ -89,25 +89,25 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
     public async Task<IActorRef> ReadyAsync()
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        limit.CancelAfter(TimeSpan.FromSeconds(30));
+        limit.CancelAfter(Eventually.Patience);
         return await _ready.Reader.ReadAsync(limit.Token);
     }
 
     public Task<object> SubmitAsync(IActorRef coordinator, string job, string? key = null, int workers = 2, int epochs = 2, string? name = null)
     {
         var spec = JobHarness.SpecOf(workers, epochs: epochs, shards: Math.Max(4, workers)) with { Name = name ?? job };
-        return coordinator.Ask<object>(new SubmitDurableJob(new JobId(job), spec, DirectoryOf(job), key), TimeSpan.FromSeconds(30), Token);
+        return coordinator.Ask<object>(new SubmitDurableJob(new JobId(job), spec, DirectoryOf(job), key), Eventually.Patience, Token);
     }
 
     public static async Task<IReadOnlyList<JobStatus>> JobsAsync(IActorRef coordinator) =>
-        (await coordinator.Ask<JobList>(new ListJobs(), TimeSpan.FromSeconds(30), Token)).Jobs;
+        (await coordinator.Ask<JobList>(new ListJobs(), Eventually.Patience, Token)).Jobs;
 
     /// <summary>The status of a job once it has ended.</summary>
     public static async Task<JobStatus> EndedAsync(IActorRef coordinator, string job)
     {
         while (true)
         {
-            var found = await coordinator.Ask<JobFound>(new FindJob(new JobId(job)), TimeSpan.FromSeconds(30), Token);
+            var found = await coordinator.Ask<JobFound>(new FindJob(new JobId(job)), Eventually.Patience, Token);
             if (found.Status!.SummaryJson is not null) return found.Status;
         }
     }
@@ -145,7 +145,7 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
         var done = new TaskCompletionSource();
         var writer = _system.ActorOf(Props.Create(() => new Writer(events, done)));
         await done.Task;
-        await writer.GracefulStop(TimeSpan.FromSeconds(30));
+        await writer.GracefulStop(Eventually.Patience);
     }
 
     Task<bool> IJobJournal.IsHeldAsync() => Task.FromResult(true);

@@ -8,7 +8,7 @@ internal sealed class StepGate(long step)
     private readonly TaskCompletionSource _reached = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ManualResetEventSlim _released = new();
 
-    public Task Reached(CancellationToken cancellationToken) => _reached.Task.WaitAsync(TimeSpan.FromSeconds(30), cancellationToken);
+    public Task Reached(CancellationToken cancellationToken) => _reached.Task.WaitAsync(Eventually.Patience, cancellationToken);
 
     public void Release() => _released.Set();
 
@@ -16,6 +16,6 @@ internal sealed class StepGate(long step)
     {
         if (plan.Step < step || _released.IsSet) return;
         _reached.TrySetResult();
-        _released.Wait(TimeSpan.FromSeconds(30));
+        _released.Wait(Eventually.Patience);
     }
 }

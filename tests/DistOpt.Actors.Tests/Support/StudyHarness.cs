@@ -83,11 +83,11 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
         return _system.ActorOf(Props.Create(() => new Host(run, ends)));
     }
 
-    public async Task<PlayedJob> JobAsync() => await _jobs.Reader.ReadAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Token);
+    public async Task<PlayedJob> JobAsync() => await _jobs.Reader.ReadAsync(Token).AsTask().WaitAsync(Eventually.Patience, Token);
 
     public bool HasJob => _jobs.Reader.TryPeek(out _);
 
-    public async Task<T> EndAsync<T>() => Assert.IsType<T>(await _ends.Reader.ReadAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Token));
+    public async Task<T> EndAsync<T>() => Assert.IsType<T>(await _ends.Reader.ReadAsync(Token).AsTask().WaitAsync(Eventually.Patience, Token));
 
     public TrialRun Open(TrialOrder order)
     {
@@ -152,7 +152,7 @@ internal sealed class PlayedJob(SubmitJob submit, IActorRef submitter)
     public RunPause? Pause => submit.Trial!.Pause;
 
     /// <summary>Asked to end, and why.</summary>
-    public Task<StopReason> Stopped => _stop.Task.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+    public Task<StopReason> Stopped => _stop.Task.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken);
 
     public bool IsStopped => _stop.Task.IsCompleted;
 

@@ -39,8 +39,13 @@ internal sealed class JournalSwitch
     private readonly List<int> _writes = [];
     private volatile TaskCompletionSource _open = Opened();
 
-    /// <summary>Thrown by the next writes.</summary>
-    public Exception? Failure { get; set; }
+    private Exception? _next;
+
+    /// <summary>Thrown by all writes.</summary>
+    public Exception? Failure { get; init; }
+
+    /// <summary>The next write fails, and those after it do not: whoever begins anew has a sound journal at once.</summary>
+    public void FailNext(Exception failure) => Volatile.Write(ref _next, failure);
 
     /// <summary>How many events each write so far had.</summary>
     public IReadOnlyList<int> Writes
@@ -63,6 +68,7 @@ internal sealed class JournalSwitch
     {
         lock (_writes) _writes.Add(events);
         await _open.Task;
+        if (Interlocked.Exchange(ref _next, null) is { } next) throw next;
         if (Failure is { } failure) throw failure;
     }
 

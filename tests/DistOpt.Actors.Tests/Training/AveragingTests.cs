@@ -171,7 +171,7 @@ public sealed class AveragingTests : IDisposable
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await early.Reached(Token);
-        await Eventually.Until(() => new CheckpointStore(_folder).Steps().Count > 0);
+        await harness.Jobs.StatusAsync(j => j.Checkpoint is not null, Token);
         early.Release();
         await gate.Reached(Token);
         await harness.Jobs.KillAsync(3);

@@ -90,7 +90,7 @@ public sealed class BatchTests : IDisposable
     {
         var spec = Spec(name, LearningRateScaling.Adascale, shards);
         var (expected, _, _) = await RunOf(spec);
-        spec = spec with { Training = spec.Training with { Servers = 2, Workers = Math.Min(2, shards), Replicas = 1, WorkerTimeout = 20 } };
+        spec = spec with { Training = spec.Training with { Servers = 2, Workers = Math.Min(2, shards), Replicas = 1, WorkerTimeout = 120 } };
         await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
         var gate = new StepGate(expected.Steps / 2);
         harness.Runtimes[0].BeforeLeaf = harness.Runtimes[1].BeforeLeaf = gate.Pass;
@@ -119,7 +119,7 @@ public sealed class BatchTests : IDisposable
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
-        await Eventually.Until(() => new Core.Checkpoints.CheckpointStore(_folder).Steps().Count > 0);
+        await harness.Jobs.StatusAsync(j => j.Checkpoint is not null, Token);
         await harness.Jobs.KillAsync(3);
         gate.Release();
         var (end, _) = await run;

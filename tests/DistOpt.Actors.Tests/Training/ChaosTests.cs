@@ -30,7 +30,7 @@ public sealed class ChaosTests
         var spec = JobHarness.SpecOf(workers, servers, shards, epochs: 8);
         spec = spec with
         {
-            Training = spec.Training with { Replicas = hasBackups ? 1 : 0, WorkerTimeout = 15 },
+            Training = spec.Training with { Replicas = hasBackups ? 1 : 0, WorkerTimeout = 60 },
             Checkpoint = new CheckpointSection { EverySteps = 1 + Next(15), Keep = 1 + Next(3) },
             Evaluate = evaluatesOften ? new EvaluateSection { EveryEpochs = null, EverySteps = 1 + Next(5), BatchSize = 3 } : spec.Evaluate,
         };
@@ -122,7 +122,7 @@ public sealed class ChaosTests
             {
                 try
                 {
-                    await what.WaitAsync(TimeSpan.FromSeconds(35), Token);
+                    await what.WaitAsync(Eventually.Patience, Token);
                 }
                 catch (TimeoutException)
                 {

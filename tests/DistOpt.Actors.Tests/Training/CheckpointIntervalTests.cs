@@ -52,12 +52,12 @@ public sealed class CheckpointIntervalTests : IDisposable
         gate.Release();
         await harness.HeardAsync(w => w.Body is CheckpointDone, 1, Token);
         await later.Reached(Token);
-        await HandledAsync(0.25);
+        await harness.CoordinatorIsDoneAsync(Token);
 
         double expected = CheckpointInterval.Daly(cost, CheckpointInterval.AssumedMeanTimeBetweenFailures / (1 + failures));
         Assert.InRange(expected, CheckpointInterval.Shortest + 1, 60);
         harness.Scheduler.Advance(TimeSpan.FromSeconds(0.9 * expected));
-        await HandledAsync(0.5);
+        await harness.CoordinatorIsDoneAsync(Token);
         Assert.Equal(1, harness.Wires.Count(w => w.Body is RequestCheckpoint));
         harness.Scheduler.Advance(TimeSpan.FromSeconds(0.2 * expected));
         await harness.HeardAsync(w => w.Body is RequestCheckpoint, 2, Token);
@@ -66,12 +66,5 @@ public sealed class CheckpointIntervalTests : IDisposable
 
         Assert.True(end.Summary.Status == RunStatus.Completed, end.Summary.Error);
         Assert.Equal(failures, end.Summary.WorkerFailures);
-
-        // the coordinator is done with what came before this
-        async Task HandledAsync(double loss)
-        {
-            harness.SendAs(0, 0, NodeActors.Training, new StepProgress(15, 1, loss, 150));
-            await harness.StatusAsync(j => j.Loss == loss, Token);
-        }
     }
 }

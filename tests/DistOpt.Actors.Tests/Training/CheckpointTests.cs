@@ -37,6 +37,8 @@ public sealed class CheckpointTests : IDisposable
         harness.Coordinator.Tell(new AskCheckpoint(new JobId("job-1")), ActorRefs.NoSender);
         harness.Coordinator.Tell(new AskCheckpoint(new JobId("job-1")), ActorRefs.NoSender);
         await harness.HeardAsync(w => w.Body is RequestCheckpoint, 2, Token);
+        // both, or the second one would be for a checkpoint after the first
+        await harness.TakenInAsync(0, NodeActors.Server(0), Token);
         gate.Release();
         await harness.HeardAsync(w => w.Body is CheckpointDone, 1, Token);
         later.Release();
@@ -124,24 +126,17 @@ public sealed class CheckpointTests : IDisposable
         var expected = await SameSummary.Undisturbed(spec);
         var runtimes = new[] { new LinearRuntime(buffers: true), new LinearRuntime(buffers: true), new LinearRuntime(buffers: true) };
         await using var harness = new JobHarness(runtimes, roles: [["worker"], ["server"], ["server"]]) { CheckpointDirectory = _folder };
-        StepGate first = new(step: 12), second = new(step: 23);
-        runtimes[0].BeforeLeaf = (plan, shard) =>
-        {
-            first.Pass(plan, shard);
-            second.Pass(plan, shard);
-        };
+        var gate = new StepGate(step: 23);
+        // none is under way when the newest one is damaged
+        Pace.Keep(harness, runtimes, gate);
 
         var run = harness.RunAsync(spec, Token);
-        await first.Reached(Token);
-        // steps are faster than the disk
-        await harness.StatusAsync(j => j.Checkpoint is not null, Token);
-        first.Release();
-        await second.Reached(Token);
-        await harness.StatusAsync(j => j.Checkpoint >= 15, Token);
+        await gate.Reached(Token);
         long[] steps = [.. store.Steps().Order()];
+        Assert.Equal([5, 10, 15, 20], steps);
         Damage(store, steps[^1]);
         await harness.KillAsync(1);
-        second.Release();
+        gate.Release();
         var (end, sink) = await run;
 
         SameSummary.AssertSame(expected, end.Summary);
@@ -214,6 +209,7 @@ public sealed class CheckpointTests : IDisposable
         var run = harness.RunAsync(JobHarness.SpecOf(), Token);
         await gate.Reached(Token);
         harness.Coordinator.Tell(new AskCheckpoint(new JobId("job-1")), ActorRefs.NoSender);
+        await harness.CoordinatorIsDoneAsync(Token);
         gate.Release();
         var (end, sink) = await run;
 
@@ -256,7 +252,7 @@ public sealed class CheckpointTests : IDisposable
     public async Task A_run_that_is_interrupted_at_the_step_of_a_checkpoint_ends_with_that_one(bool isShared)
     {
         var (spec, store) = Spec(isShared, new CheckpointSection { EverySteps = 11 });
-        spec = spec with { Training = spec.Training with { WorkerTimeout = 10 } };
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 60 } };
         var runtime = new LinearRuntime(buffers: true);
         await using var harness = new JobHarness([runtime]) { CheckpointDirectory = isShared ? null : _folder };
         var evaluates = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -264,11 +260,11 @@ public sealed class CheckpointTests : IDisposable
         runtime.BeforeEvaluation = () =>
         {
             evaluates.TrySetResult();
-            released.Wait(TimeSpan.FromSeconds(30));
+            released.Wait(Eventually.Patience);
         };
 
         var run = harness.RunAsync(spec, Token);
-        await evaluates.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await evaluates.Task.WaitAsync(Eventually.Patience, Token);
         await harness.HeardAsync(w => w.Body is CheckpointDone { Step: 11 }, 1, Token);
         await harness.InterruptAsync(Token);
         released.Set();

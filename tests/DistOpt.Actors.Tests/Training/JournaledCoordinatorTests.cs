@@ -25,7 +25,7 @@ public sealed class JournaledCoordinatorTests : IDisposable
     public async Task A_journal_that_is_slow_to_store_a_placement_is_named_and_no_node_is_blamed()
     {
         var spec = JobHarness.SpecOf(workers: 2, shards: 4, epochs: 4);
-        spec = spec with { Training = spec.Training with { WorkerTimeout = 3600 } };
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 36_000 } };
         var expected = await SameSummary.Undisturbed(spec);
         await using var harness = Harness(out var journal, out var runtimes);
         Action? release = null;
@@ -37,7 +37,7 @@ public sealed class JournaledCoordinatorTests : IDisposable
         var run = harness.RunDurableAsync(spec, _folder, Token);
         var starting = await harness.WaitingAsync(whom => whom.Contains("journal"), Token);
         // what it takes now is nobody's fault
-        harness.Time.Advance(TimeSpan.FromSeconds(3500));
+        harness.Time.Advance(TimeSpan.FromSeconds(30_000));
         release!();
         await gate.Reached(Token);
         release = journal.Hold();
@@ -111,10 +111,9 @@ public sealed class JournaledCoordinatorTests : IDisposable
         await using var harness = new JournalHarness(journal);
         var first = await harness.ReadyAsync();
         Assert.IsType<JobAccepted>(await harness.SubmitAsync(first, "kept", workers: TooMany));
-        journal.Failure = new IOException("the disk is full");
+        journal.FailNext(new IOException("the disk is full"));
 
         await Assert.ThrowsAsync<CoordinatorGoneException>(() => harness.SubmitAsync(first, "lost", "key"));
-        journal.Failure = null;
         var second = await harness.ReadyAsync();
 
         Assert.Equal(["kept"], (await JournalHarness.JobsAsync(second)).Select(j => j.Job.Value));
@@ -141,7 +140,7 @@ public sealed class JournaledCoordinatorTests : IDisposable
         foreach (var (key, job, workers, epochs) in new[] { ("k1", "done", 2, 2), ("k2", "live", 2, 1_000_000), ("k3", "waits", TooMany, 2) })
             Assert.Equal(job, Assert.IsType<JobAccepted>(await harness.SubmitAsync(second, "new", key, workers, epochs, job)).Job.Value);
         await Eventually.Until(() => harness.Opened.Count(o => o.Job.Value == "live") == 2);
-        Assert.True((await second.Ask<StopAnswer>(new StopJob(new JobId("live"), StopReason.Cancelled), TimeSpan.FromSeconds(30), Token)).Known);
+        Assert.True((await second.Ask<StopAnswer>(new StopJob(new JobId("live"), StopReason.Cancelled), Eventually.Patience, Token)).Known);
         var ended = await JournalHarness.EndedAsync(second, "live");
         Assert.True(ended.State == "cancelled", ended.SummaryJson);
         Assert.Equal(1, RunJson.ParseSummary(ended.SummaryJson!).CoordinatorRestarts);
@@ -165,8 +164,8 @@ public sealed class JournaledCoordinatorTests : IDisposable
         Assert.Equal("cancelled", (await JournalHarness.EndedAsync(coordinator, "a")).State);
         Assert.Null((await JournalHarness.JobsAsync(coordinator))[1].SummaryJson);
         var repeat = new StopJob(new JobId("a"), StopReason.Cancelled) { Key = "stop" };
-        Assert.Equal(new StopAnswer(new JobId("a"), true), await coordinator.Ask<StopAnswer>(repeat, TimeSpan.FromSeconds(30), Token));
-        Assert.NotNull((await coordinator.Ask<StopAnswer>(repeat with { Job = new JobId("b") }, TimeSpan.FromSeconds(30), Token)).KeyReused);
+        Assert.Equal(new StopAnswer(new JobId("a"), true), await coordinator.Ask<StopAnswer>(repeat, Eventually.Patience, Token));
+        Assert.NotNull((await coordinator.Ask<StopAnswer>(repeat with { Job = new JobId("b") }, Eventually.Patience, Token)).KeyReused);
     }
 
     [Fact]
@@ -195,8 +194,8 @@ public sealed class JournaledCoordinatorTests : IDisposable
         var release = journal.Hold();
         var first = harness.SubmitAsync(coordinator, "a", "key", workers: TooMany);
         var spec = JobHarness.SpecOf(TooMany, shards: TooMany) with { Name = "a" };
-        var repeat = coordinator.Ask<object>(new SubmitDurableJob(new JobId("b"), spec, "runs/b", "key"), TimeSpan.FromSeconds(30), Token);
-        var other = coordinator.Ask<object>(new SubmitDurableJob(new JobId("c"), spec with { Seed = 1 }, "runs/c", "key"), TimeSpan.FromSeconds(30), Token);
+        var repeat = coordinator.Ask<object>(new SubmitDurableJob(new JobId("b"), spec, "runs/b", "key"), Eventually.Patience, Token);
+        var other = coordinator.Ask<object>(new SubmitDurableJob(new JobId("c"), spec with { Seed = 1 }, "runs/c", "key"), Eventually.Patience, Token);
 
         Assert.True(Assert.IsType<JobRejected>(await other).KeyReused);
         release();
@@ -236,7 +235,7 @@ public sealed class JournaledCoordinatorTests : IDisposable
         var second = await harness.ReadyAsync();
 
         Assert.Equal("failed", (await JournalHarness.EndedAsync(second, "foreign")).State);
-        var found = await second.Ask<JobFound>(new FindJob(new JobId("foreign")), TimeSpan.FromSeconds(30), Token);
+        var found = await second.Ask<JobFound>(new FindJob(new JobId("foreign")), Eventually.Patience, Token);
         Assert.Equal("model.kind", Assert.Single(found.BadInput).Path);
         Assert.Equal("completed", (await JournalHarness.EndedAsync(second, "ours")).State);
     }

@@ -29,7 +29,7 @@ public sealed class LastLinesTests : IDisposable
         var run = harness.RunAsync(JobHarness.SpecOf(workers: 2, epochs: 4), Token);
         await gate.Reached(Token);
         for (int i = 0; i < 30; i++) harness.Write(2, $"line {i}");
-        await harness.HeardAsync(d => d.Body is LinesSeen, 30, Token);
+        await harness.LoggedAsync(2, 30, Token);
         await Task.WhenAll(harness.KillAsync(2), Task.Run(gate.Release, Token));
         var status = await harness.StatusAsync(s => s.Failures.Count > 0, Token);
         // whoever has seen its end tells more
@@ -66,7 +66,8 @@ public sealed class LastLinesTests : IDisposable
         await gate.Reached(Token);
         harness.Write(3, "the last words of node 3");
         harness.Write(1, "before");
-        await harness.HeardAsync(d => d.Body is LinesSeen, 2, Token);
+        await harness.LoggedAsync(3, 1, Token);
+        await harness.LoggedAsync(1, 1, Token);
         await harness.KillAsync(3);
         await harness.HeardAsync(d => d.Body is JobStarted { Assignment: 1 }, 3, Token);
         await harness.KillCoordinatorAsync();
@@ -75,9 +76,10 @@ public sealed class LastLinesTests : IDisposable
         for (int i = 0; i < 5; i++) harness.Write(1, $"alone {i}");
         harness.Write(2, "alone too");
         harness.RestartCoordinator(new LinearRuntime(buffers: true));
-        await harness.HeardAsync(d => d.Body is LinesSeen, 4, Token);
+        await harness.LoggedAsync(1, 6, Token);
+        await harness.LoggedAsync(2, 1, Token);
         harness.Write(1, "after");
-        await harness.HeardAsync(d => d.Body is LinesSeen, 5, Token);
+        await harness.LoggedAsync(1, 7, Token);
         later.Release();
         var (summary, sink) = await run;
 

@@ -118,8 +118,10 @@ public sealed class LossOfAllWorkersTests
     /// <summary>The nodes are lost, and the job has taken notice.</summary>
     private static async Task LoseAsync(LinearCluster harness, Action release, params int[] nodes)
     {
+        // dead from here on, and stopped once they are let go
+        var kills = nodes.Select(harness.Jobs.KillAsync).ToList();
         release();
-        await Task.WhenAll(nodes.Select(harness.Jobs.KillAsync));
+        await Task.WhenAll(kills);
         await harness.Jobs.HeardAsync(w => w.Body is Assign { Placement.Replicas.Length: 0 }, 1, Token);
     }
 }

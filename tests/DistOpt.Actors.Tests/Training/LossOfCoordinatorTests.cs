@@ -138,7 +138,7 @@ public sealed class LossOfCoordinatorTests : IDisposable
     private static TrainingSpec Spec(int replicas)
     {
         var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 8);
-        return spec with { Training = spec.Training with { Replicas = replicas, WorkerTimeout = 15 } };
+        return spec with { Training = spec.Training with { Replicas = replicas, WorkerTimeout = 60 } };
     }
 
     /// <summary>A coordinator that takes no part, two workers, two servers.</summary>

@@ -60,7 +60,9 @@ public sealed class LossOfNodesTests : IDisposable
         harness.Jobs.Loses = (from, header) => from == dying && header.Kind == TensorKind.Push && header.Step >= step && header.Range.Begin > 0;
 
         var run = harness.Jobs.RunAsync(spec, Token);
-        await isAhead.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await isAhead.Task.WaitAsync(Eventually.Patience, Token);
+        // everyone else has its answer by then, and so no longer the version before it
+        await harness.Jobs.TakenInAsync(0, NodeActors.Server(0), Token);
         await harness.Jobs.KillAsync(4);
         var (end, _) = await run;
 
@@ -85,7 +87,7 @@ public sealed class LossOfNodesTests : IDisposable
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
         // steps are faster than the disk
-        if (checkpoints) await Eventually.Until(() => new CheckpointStore(_folder).Steps().Count > 0);
+        if (checkpoints) await harness.Jobs.StatusAsync(j => j.Checkpoint is not null, Token);
         await harness.Jobs.KillAsync(2);
         gate.Release();
         var (end, _) = await run;
@@ -115,10 +117,10 @@ public sealed class LossOfNodesTests : IDisposable
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
-        await Eventually.Until(() => new CheckpointStore(_folder).Steps().Count > 0);
+        await harness.Jobs.StatusAsync(j => j.Checkpoint is not null, Token);
         await harness.Jobs.KillAsync(2);
         gate.Release();
-        await isStarting.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await isStarting.Task.WaitAsync(Eventually.Patience, Token);
         await harness.Jobs.KillAsync(4);
         harness.Jobs.LetGoMessages();
         var (end, sink) = await run;
@@ -204,7 +206,7 @@ public sealed class LossOfNodesTests : IDisposable
         // the plan to stop, which is nobody's but this server's, reaches a worker together with one half of the weights
         harness.Jobs.Holds = header => header.Kind == TensorKind.Answer && header.Step == step + 1 && header.Range.Begin > 0 && header.To.Index == 1;
         gate.Release();
-        await isToldToStop.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await isToldToStop.Task.WaitAsync(Eventually.Patience, Token);
         int told = harness.Jobs.Wires.Count(w => w.Body is Proceed);
         await harness.Jobs.KillAsync(2);
         await harness.Jobs.HeardAsync(w => w.Body is Proceed, told + 2, Token);
@@ -241,6 +243,8 @@ public sealed class LossOfNodesTests : IDisposable
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
         harness.Jobs.Suspect(2);
+        // or it would be over with the former server before the coordinator has looked for another one
+        await harness.Jobs.HeardAsync(w => w.Body is Assign { Placement.JobEpoch: 2 }, 1, Token);
         gate.Release();
         var (end, _) = await run;
 
@@ -295,7 +299,9 @@ public sealed class LossOfNodesTests : IDisposable
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
-        harness.Jobs.Join(late);
+        int joined = harness.Jobs.Join(late);
+        // or it would be over before anybody has taken notice
+        await harness.Jobs.HeardAsync(w => w.Body is JobStarted && w.From == harness.Jobs.IdOf(joined), 1, Token);
         gate.Release();
         await works.Reached(Token);
         works.Release();
@@ -330,13 +336,17 @@ public sealed class LossOfNodesTests : IDisposable
     public async Task A_worker_that_hangs_is_left_behind_after_the_limit()
     {
         var spec = JobHarness.SpecOf(workers: 2, shards: 4, epochs: 3);
-        spec = spec with { Training = spec.Training with { WorkerTimeout = 1 } };
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 3600 } };
         var expected = await Undisturbed(spec);
         await using var harness = LinearCluster.Of(2);
         var gate = new StepGate(step: 7);
         harness.Runtimes[1].BeforeLeaf = gate.Pass;
 
-        var (end, sink) = await harness.Jobs.RunAsync(spec, Token);
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await harness.Jobs.WaitingAsync(whom => whom.Contains("worker 1 on node-1 (step 7)"), Token);
+        harness.Jobs.Time.Advance(TimeSpan.FromSeconds(3600));
+        var (end, sink) = await run;
         gate.Release();
 
         AssertSame(expected, end.Summary);

@@ -40,6 +40,7 @@ public sealed class MaxSecondsTests : IDisposable
         Assert.DoesNotContain(harness.Jobs.Wires, w => w.Body is RequestStop);
         harness.Jobs.Time.Advance(TimeSpan.FromSeconds(200));
         await harness.Jobs.HeardAsync(w => w.Body is RequestStop { Reason: (int)StopReason.MaxSeconds }, 1, Token);
+        await harness.Jobs.StopIsKnownAsync(Token);
         after.Release();
         var (end, sink) = await run;
 

@@ -79,7 +79,7 @@ public sealed class SampleVisitsTests : IDisposable
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
         // steps are faster than the disk
-        if (checkpoints) await Eventually.Until(() => new CheckpointStore(_folder).Steps().Count > 0);
+        if (checkpoints) await harness.Jobs.StatusAsync(j => j.Checkpoint is not null, Token);
         await harness.Jobs.KillAsync(2);
         gate.Release();
         var (end, _) = await run;

@@ -33,7 +33,7 @@ public sealed class SharedStorageTests : IDisposable
         };
         var expected = await Undisturbed(spec);
         await using var harness = Harness([[], ["worker"], ["worker", "server"], ["server"], ["server"]], out var runtimes);
-        KeepPace(harness, runtimes);
+        Pace.Keep(harness, runtimes);
         var frames = new ConcurrentBag<TensorHeader>();
         harness.OnFrame = (_, _, header, _, _) => frames.Add(header);
 
@@ -64,7 +64,7 @@ public sealed class SharedStorageTests : IDisposable
         await using (var first = Harness([[], ["worker", "server"], ["server"]], out var runtimes))
         {
             var gate = new StepGate(step: 23);
-            KeepPace(first, runtimes, gate);
+            Pace.Keep(first, runtimes, gate);
             var begun = first.RunAsync(spec, Token);
             await gate.Reached(Token);
             await first.InterruptAsync(Token);
@@ -96,11 +96,11 @@ public sealed class SharedStorageTests : IDisposable
         {
             Checkpoint = new CheckpointSection { EverySteps = 5, Keep = 20 },
         };
-        spec = spec with { Training = spec.Training with { Replicas = replicas, WorkerTimeout = 20 } };
+        spec = spec with { Training = spec.Training with { Replicas = replicas, WorkerTimeout = 60 } };
         var expected = await Undisturbed(spec);
         await using var harness = Harness([["worker"], ["worker"], ["server"], ["server"], ["server"]], out var runtimes);
         StepGate gate = new(step: 21), later = new(step: 35);
-        KeepPace(harness, runtimes, gate, last: 8);
+        Pace.Keep(harness, runtimes, gate, last: 8);
         var pace = runtimes[0].BeforeLeaf!;
         runtimes[0].BeforeLeaf = (plan, shard) =>
         {
@@ -115,12 +115,12 @@ public sealed class SharedStorageTests : IDisposable
             // the first look is the proof, the second one the first checkpoint
             if (node != 3 || Interlocked.Increment(ref looks) != 3) return path;
             held.TrySetResult();
-            released.Wait(TimeSpan.FromSeconds(30));
+            released.Wait(Eventually.Patience);
             return path;
         };
 
         var run = harness.RunAsync(spec, Token);
-        await held.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await held.Task.WaitAsync(Eventually.Patience, Token);
         await harness.HeardAsync(w => w.Body is StateWritten { Step: > 5 } && w.From.Value == "node-2", 1, Token);
         long torn = harness.Wires.Select(w => w.Body).OfType<StateWritten>().Max(w => w.Step);
         Assert.Equal([5], Store.Steps());
@@ -201,7 +201,7 @@ public sealed class SharedStorageTests : IDisposable
     public async Task A_node_that_only_computes_need_not_see_the_path()
     {
         await using var harness = Harness([["server"], ["worker"], ["worker"]], out var runtimes);
-        KeepPace(harness, runtimes);
+        Pace.Keep(harness, runtimes);
         harness.SharedFolder = (node, path) => node == 0 ? path : Path.Combine(path, "missing");
         var spec = Shared(JobHarness.SpecOf(workers: 2)) with { Checkpoint = new CheckpointSection { EverySteps = 5 } };
 
@@ -223,7 +223,7 @@ public sealed class SharedStorageTests : IDisposable
         await using var harness = Harness([["worker"], ["worker"], ["server"]], out var runtimes);
         harness.SharedFolder = (node, path) => node == 3 ? Path.Combine(path, "missing") : path;
         var gate = new StepGate(step: 23);
-        KeepPace(harness, runtimes, gate);
+        Pace.Keep(harness, runtimes, gate);
 
         var run = harness.RunAsync(spec, Token);
         await gate.Reached(Token);
@@ -244,13 +244,13 @@ public sealed class SharedStorageTests : IDisposable
     public async Task Another_coordinator_finds_the_checkpoints_there()
     {
         var spec = Shared(JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 8)) with { Checkpoint = new CheckpointSection { EverySteps = 5 } };
-        spec = spec with { Training = spec.Training with { WorkerTimeout = 15 } };
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 60 } };
         var expected = await Undisturbed(spec);
         string[][] roles = [[], ["worker"], ["worker"], ["server"], ["server"]];
         var runtimes = roles.Select(_ => new LinearRuntime(buffers: true)).ToList();
         await using var harness = new JobHarness(runtimes, roles: roles, isJournaled: true);
         var gate = new StepGate(step: 33);
-        KeepPace(harness, runtimes, gate);
+        Pace.Keep(harness, runtimes, gate);
 
         var run = harness.RunDurableAsync(spec, Path.Combine(_folder, "elsewhere"), Token);
         await gate.Reached(Token);
@@ -274,7 +274,7 @@ public sealed class SharedStorageTests : IDisposable
         };
         var expected = await Undisturbed(spec);
         await using var harness = Harness([["worker"], ["server"], ["server"]], out var runtimes);
-        KeepPace(harness, runtimes);
+        Pace.Keep(harness, runtimes);
         int looks = 0;
         // its second look is its first checkpoint
         harness.SharedFolder = (node, path) => node == 2 && Interlocked.Increment(ref looks) == 2 ? Path.Combine(path, "gone") : path;
@@ -291,7 +291,7 @@ public sealed class SharedStorageTests : IDisposable
     public async Task Checkpoints_of_another_job_of_the_same_id_are_not_overwritten()
     {
         await using var harness = Harness([["worker", "server"]], out var runtimes);
-        KeepPace(harness, runtimes);
+        Pace.Keep(harness, runtimes);
         var spec = Shared(JobHarness.SpecOf()) with { Checkpoint = new CheckpointSection { EverySteps = 5 } };
         Assert.Equal(RunStatus.Completed, (await harness.RunAsync(spec, Token)).End.Summary.Status);
         await using var next = Harness([["worker", "server"]], out _);
@@ -302,26 +302,6 @@ public sealed class SharedStorageTests : IDisposable
     }
 
     private TrainingSpec Shared(TrainingSpec spec) => spec with { Storage = new StorageSection { Kind = StorageSection.Shared, Path = _folder } };
-
-    /// <summary>Steps wait for every checkpoint that is planned, so that it is over before the next one is due.</summary>
-    /// <param name="gate">Holds up whoever gets to it.</param>
-    /// <param name="last">The last step that waits.</param>
-    private static void KeepPace(JobHarness harness, IReadOnlyList<LinearRuntime> runtimes, StepGate? gate = null, long last = long.MaxValue)
-    {
-        var token = Token;
-        var planned = new ConcurrentDictionary<long, bool>();
-        foreach (var runtime in runtimes)
-        {
-            runtime.BeforeLeaf = (plan, shard) =>
-            {
-                gate?.Pass(plan, shard);
-                if (plan.Step > last) return;
-                if (plan.Checkpoint) planned[plan.Step + 1] = true;
-                foreach (long step in planned.Keys.Where(s => s <= plan.Step))
-                    harness.HeardAsync(w => w.Body is CheckpointDone done && done.Step == step, 1, token).GetAwaiter().GetResult();
-            };
-        }
-    }
 
     private static void Damage(string file)
     {

@@ -272,12 +272,15 @@ public sealed class TrainingTests
         using var release = new ManualResetEventSlim();
         var runtime = new LinearRuntime
         {
-            BeforeLeaf = (plan, shard) => { if (plan.Step == 2 && shard == 3) release.Wait(TimeSpan.FromSeconds(20)); },
+            BeforeLeaf = (plan, shard) => { if (plan.Step == 2 && shard == 3) release.Wait(Eventually.Patience); },
         };
         await using var harness = new JobHarness([runtime]);
         var spec = JobHarness.SpecOf();
 
-        var (end, _) = await harness.RunAsync(spec with { Training = spec.Training with { WorkerTimeout = 1 } }, Token);
+        var run = harness.RunAsync(spec with { Training = spec.Training with { WorkerTimeout = 3600 } }, Token);
+        await harness.WaitingAsync(whom => whom.Contains("worker 1 on node-0 (step 2)"), Token);
+        harness.Time.Advance(TimeSpan.FromSeconds(3600));
+        var (end, _) = await run;
         release.Set();
 
         Assert.Equal(RunStatus.Failed, end.Summary.Status);

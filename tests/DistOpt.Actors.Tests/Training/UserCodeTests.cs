@@ -115,8 +115,10 @@ public sealed class UserCodeTests
         var (end, sink) = await harness.RunAsync(spec, Token);
 
         AssertSame(expected, end.Summary);
-        Assert.Equal(["step 5", "step 9"], _thrown);
-        Assert.Equal(2, end.Summary.Failures.Count);
+        Assert.Equal(["step 5", "step 9"], _thrown.Take(2));
+        // it may have begun the next step before it was told
+        Assert.InRange(_thrown.Count, 2, 3);
+        Assert.InRange(end.Summary.Failures.Count, 2, _thrown.Count);
         Assert.Contains(sink.Lines, l => l.Text.Contains("name-1, which is given no more work of this job"));
         // its servers stay
         Assert.Equal(0, end.Summary.Rollbacks);
@@ -160,7 +162,7 @@ public sealed class UserCodeTests
         await using var harness = new JobHarness(runtimes, slots: 1, roles: [["server"], ["worker"], ["worker"], ["worker"]]);
 
         var run = harness.RunAsync(spec, Token);
-        int node = await second.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        int node = await second.Task.WaitAsync(Eventually.Patience, Token);
         await gate.Reached(Token);
         await Task.WhenAll(harness.KillAsync(node), Task.Run(gate.Release, Token));
         var (end, _) = await run;
@@ -184,7 +186,8 @@ public sealed class UserCodeTests
 
         AssertSame(expected, end.Summary);
         Assert.Contains("no room for the model", end.Summary.Failures[0].Why);
-        Assert.Equal(UserFailures.OccasionsMax, _thrown.Count);
+        // it may have begun the next step before it was told
+        Assert.InRange(_thrown.Count, UserFailures.OccasionsMax, UserFailures.OccasionsMax + 1);
     }
 
     [Fact]

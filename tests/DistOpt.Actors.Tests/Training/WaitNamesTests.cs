@@ -35,11 +35,11 @@ public sealed class WaitNamesTests : IDisposable
         {
             if (of != split) return;
             hangs.TrySetResult();
-            released.Wait(TimeSpan.FromSeconds(30));
+            released.Wait(Eventually.Patience);
         };
 
         var run = harness.Jobs.RunAsync(spec, Token);
-        await hangs.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await hangs.Task.WaitAsync(Eventually.Patience, Token);
         await NamedAsync(harness.Jobs, whom);
         harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
@@ -66,7 +66,7 @@ public sealed class WaitNamesTests : IDisposable
         };
 
         var run = harness.Jobs.RunAsync(spec, Token);
-        await held.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await held.Task.WaitAsync(Eventually.Patience, Token);
         await NamedAsync(harness.Jobs, @"the backup of server 0 on node-3 \(step 8\)");
         harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
@@ -91,7 +91,7 @@ public sealed class WaitNamesTests : IDisposable
         };
 
         var run = harness.Jobs.RunAsync(spec, Token);
-        await held.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await held.Task.WaitAsync(Eventually.Patience, Token);
         await NamedAsync(harness.Jobs, @"server 1 on node-3 \(norms of step 9\)");
         harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
@@ -118,7 +118,7 @@ public sealed class WaitNamesTests : IDisposable
         harness.Jobs.HoldsMessage = body => body is Waiting { Actor: "server 1 on name-3" };
 
         var run = harness.Jobs.RunAsync(spec, Token);
-        await held.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await held.Task.WaitAsync(Eventually.Patience, Token);
         await NamedAsync(harness.Jobs, "node name-3, which does not answer");
         harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
@@ -141,7 +141,7 @@ public sealed class WaitNamesTests : IDisposable
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
-        await Eventually.Until(() => new CheckpointStore(_folder).Steps().Count > 0);
+        await harness.Jobs.StatusAsync(j => j.Checkpoint is not null, Token);
         await harness.Jobs.KillAsync(2);
         gate.Release();
         var placement = await harness.Jobs.StatusAsync(j => j.State == "starting" && j.Servers.Count == 2, Token);

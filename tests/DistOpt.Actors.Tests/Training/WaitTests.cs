@@ -39,17 +39,23 @@ public sealed class WaitTests : IDisposable
     [Fact]
     public async Task A_job_that_gets_no_room_fails_after_the_limit_with_what_it_lacks_or_behind_whom_it_is()
     {
-        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], slots: 2);
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], slots: 2, hocon: JobHarness.VirtualTimers);
         var spec = JobHarness.SpecOf(workers: 3);
         spec = spec with { Training = spec.Training with { StartTimeout = 2 } };
 
-        // without a limit that could come true here, so that the next one stays behind it
+        // with a limit that does not come true here, so that the next one stays behind it
         var front = harness.RunAsync(JobHarness.SpecOf(workers: 4), Token, "job-1");
         await harness.StatusAsync(j => j is { Job.Value: "job-1", Waiting: not null }, Token);
-        var (behind, _) = await harness.RunAsync(spec, Token, "job-2");
+        var second = harness.RunAsync(spec, Token, "job-2");
+        await harness.StatusAsync(j => j is { Job.Value: "job-2", Waiting: not null }, Token);
+        harness.Scheduler.Advance(TimeSpan.FromSeconds(2));
+        var (behind, _) = await second;
         harness.Coordinator.Tell(new StopJob(new JobId("job-1"), StopReason.Cancelled), Akka.Actor.ActorRefs.NoSender);
         await front;
-        var (first, _) = await harness.RunAsync(spec, Token, "job-3");
+        var third = harness.RunAsync(spec, Token, "job-3");
+        await harness.StatusAsync(j => j is { Job.Value: "job-3", Waiting: not null }, Token);
+        harness.Scheduler.Advance(TimeSpan.FromSeconds(2));
+        var (first, _) = await third;
 
         Assert.Equal((RunStatus.Failed, RunStatus.Failed), (behind.Summary.Status, first.Summary.Status));
         Assert.Equal("the job has not begun within 2 s (training.start_timeout): it waits for room behind jobs that were submitted before it",
@@ -89,15 +95,16 @@ public sealed class WaitTests : IDisposable
     {
         var spec = JobHarness.SpecOf(workers: 2, epochs: 4);
         spec = spec with { Training = spec.Training with { NodeTimeout = 1 } };
-        await using var harness = LinearCluster.Of(2, roles: [[], ["worker", "server"]]);
+        List<LinearRuntime> runtimes = [new LinearRuntime(buffers: true), new LinearRuntime(buffers: true)];
+        await using var harness = new JobHarness(runtimes, roles: [[], ["worker", "server"]], hocon: JobHarness.VirtualTimers);
         var gate = new StepGate(step: 7);
-        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+        runtimes[1].BeforeLeaf = gate.Pass;
 
-        var run = harness.Jobs.RunAsync(spec, Token);
+        var run = harness.RunAsync(spec, Token);
         await gate.Reached(Token);
-        await Task.WhenAll(harness.Jobs.KillAsync(1), Task.Run(gate.Release, Token));
-        var waiting = await harness.Jobs.StatusAsync(
-            j => j.Waiting?.Contains("worker slots", StringComparison.Ordinal) == true || j.SummaryJson is not null, Token);
+        await Task.WhenAll(harness.KillAsync(1), Task.Run(gate.Release, Token));
+        var waiting = await harness.StatusAsync(j => j.Waiting?.Contains("worker slots", StringComparison.Ordinal) == true, Token);
+        harness.Scheduler.Advance(TimeSpan.FromSeconds(1));
         var (end, _) = await run;
 
         Assert.Matches(@"^1 more worker slots \(nodes offer 0\), for \d+ s$", waiting.Waiting);
@@ -108,43 +115,36 @@ public sealed class WaitTests : IDisposable
     [Fact]
     public async Task Steps_go_on_without_a_coordinator_for_its_grace_and_then_wait_for_the_next_one()
     {
+        const int grace = 3600;
         var spec = JobHarness.SpecOf(workers: 2, shards: 2, epochs: 40);
         // no barrier on the way
         spec = spec with
         {
-            Training = spec.Training with { CoordinatorGrace = 1, WorkerTimeout = 30 },
+            Training = spec.Training with { CoordinatorGrace = grace, WorkerTimeout = 2 * grace },
             Evaluate = spec.Evaluate with { EveryEpochs = 40 },
         };
         var expected = await Undisturbed(spec);
         string[][] roles = [[], ["worker"], ["server"]];
         List<LinearRuntime> runtimes = [.. roles.Select(_ => new LinearRuntime(buffers: true))];
         await using var harness = new JobHarness(runtimes, roles: roles, isJournaled: true);
-        var gate = new StepGate(step: 25);
-        using var hurry = new ManualResetEventSlim();
-        long latest = 0;
+        StepGate gate = new(step: 25), later = new(step: 60);
         runtimes[1].BeforeLeaf = (plan, shard) =>
         {
             gate.Pass(plan, shard);
-            InterlockedMax(ref latest, plan.Step);
-            // so slow that the grace ends before the job does
-            if (plan.Step > 25) hurry.Wait(TimeSpan.FromMilliseconds(20), Token);
+            later.Pass(plan, shard);
         };
 
         var run = harness.RunDurableAsync(spec, _folder, Token);
         await gate.Reached(Token);
         await harness.KillCoordinatorAsync();
         gate.Release();
-        // it stands still: not one of fifty steps' time brings another
-        using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
-        long held = -1;
-        for (int still = 0; still < 10;)
-        {
-            await pause.WaitForNextTickAsync(Token);
-            long now = Interlocked.Read(ref latest);
-            (held, still) = (now, now == held ? still + 1 : 0);
-        }
-        Assert.InRange(held, 26, 40 * 11 - 2);
-        hurry.Set();
+        await later.Reached(Token);
+        harness.Time.Advance(TimeSpan.FromSeconds(grace + 1));
+        later.Release();
+        var waits = await harness.SaysAsync(2, NodeActors.Server(0), w => w.Whom.Any(who => who.Contains("coordinator", StringComparison.Ordinal)), Token);
+        // the step under way, and not one more
+        Assert.InRange(waits.Step, 61, 62);
+        Assert.InRange(runtimes[1].Visits.Max(v => v.Step), 60, 61);
         harness.RestartCoordinator(new LinearRuntime(buffers: true));
         var (summary, _) = await run;
 
@@ -199,11 +199,5 @@ public sealed class WaitTests : IDisposable
         Assert.Contains(meanwhile.Unprotected, new[] { "server 0 on name-1 (its backup on name-2 is being seeded)", null });
         Assert.Equal(meanwhile.Unprotected is null, meanwhile.Servers[0].IsProtected);
         Assert.Equal((null, "name-2", true), (seeded.Unprotected, seeded.Servers[0].Backup, seeded.Servers[0].IsProtected));
-    }
-
-    private static void InterlockedMax(ref long to, long value)
-    {
-        long now;
-        while (value > (now = Interlocked.Read(ref to)) && Interlocked.CompareExchange(ref to, value, now) != now) { }
     }
 }

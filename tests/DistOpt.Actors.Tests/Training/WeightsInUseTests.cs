@@ -8,7 +8,7 @@ namespace DistOpt.Actors.Tests.Training;
 /// <summary>Nobody writes what somebody computes with or sends, however late that one is.</summary>
 public sealed class WeightsInUseTests
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Limit = Eventually.Patience;
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -39,11 +39,11 @@ public sealed class WeightsInUseTests
         // the other one passes the barrier alone and computes the whole step, of which the newcomer computes a part as well
         early.Release();
         await isAnswered.Task.WaitAsync(Limit, Token);
-        await HandledAsync(harness.Jobs, joined, 1);
+        await harness.Jobs.TakenInAsync(joined, NodeActors.Replica, Token);
         late.Release();
         // the evaluation is over, the gradient has begun
         await leaf.Reached(Token);
-        await HandledAsync(harness.Jobs, joined, 2);
+        await harness.Jobs.TakenInAsync(joined, NodeActors.Replica, Token);
         leaf.Release();
         var (end, _) = await run;
 
@@ -68,7 +68,7 @@ public sealed class WeightsInUseTests
         // training ends with the weights that the newcomer still evaluates
         early.Release();
         await harness.Jobs.HeardAsync(w => w.Body is EvaluateSplits, 2, Token);
-        await HandledAsync(harness.Jobs, joined, 1);
+        await harness.Jobs.TakenInAsync(joined, NodeActors.Replica, Token);
         late.Release();
         var (end, _) = await run;
 
@@ -127,14 +127,6 @@ public sealed class WeightsInUseTests
         AssertSame(expected.Summary, end.Summary);
         AssertSame(kept, sink);
         Assert.Equal((3, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
-    }
-
-    /// <summary>The replica has handled everything that was sent to it before.</summary>
-    private static async Task HandledAsync(JobHarness jobs, int node, int times)
-    {
-        var id = jobs.IdOf(node);
-        jobs.SendAs(0, node, NodeActors.Replica, new AskWaiting());
-        await jobs.HeardAsync(w => w.Body is Waiting && w.From == id, times, Token);
     }
 
     private static TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
