@@ -38,6 +38,9 @@ internal sealed partial class TrainingCoordinatorActor
     private Return? _return;
     private long _shardsRedone;
 
+    // of these, what the replicas that are there have told; they tell it again to whoever takes over
+    private readonly Dictionary<int, long> _redoneBy = [];
+
     private sealed record WorkersTimeIsUp : INoSerializationVerificationNeeded;
 
     /// <summary>The way back to a checkpoint, until steps go on from there.</summary>
@@ -49,6 +52,16 @@ internal sealed partial class TrainingCoordinatorActor
     /// <summary>Steps whose gradients were computed, those that were computed again included; parts of a step add up.</summary>
     private long StepsComputed(long steps) =>
         steps + _stepsRedone + (_shardsRedone + Spec.Training.GradientShards!.Value - 1) / Spec.Training.GradientShards.Value;
+
+    private void OnRedone(NodeId from, ShardsRedone redone)
+    {
+        if (redone.Total == 0) _shardsRedone += redone.Shards; // of a build that does not say
+        else if (_topology?.Replicas.FirstOrDefault(r => r.Node == from.Value) is { } replica)
+        {
+            _shardsRedone += Math.Max(0, redone.Total - _redoneBy.GetValueOrDefault(replica.Index));
+            _redoneBy[replica.Index] = Math.Max(redone.Total, _redoneBy.GetValueOrDefault(replica.Index));
+        }
+    }
 
     /// <summary>Starts servers and workers of the epoch, from the newest checkpoint if the job has one to go on from.</summary>
     private void StartEpoch()
@@ -87,6 +100,7 @@ internal sealed partial class TrainingCoordinatorActor
         {
             Failures = [.. _failures.All.Select(JournalFailure.From)],
             NodesOut = [.. _userFailures.Out],
+            RedoneBy = [.. _topology!.Replicas.Where(r => _redoneBy.ContainsKey(r.Index)).Select(r => new ReplicaRedone(r.Index, _redoneBy[r.Index]))],
         };
         Context.Parent.Tell(new StorePlacement(_submission.Job, _topology!.Epoch, _topology.Assignment, record.Write()));
     }
