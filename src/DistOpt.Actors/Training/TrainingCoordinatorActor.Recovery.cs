@@ -216,6 +216,7 @@ internal sealed partial class TrainingCoordinatorActor
             EndLeftBehind();
             TellPlaced();
         }
+        LeaveOffIfIdle();
         Grow();
     }
 
@@ -314,6 +315,7 @@ internal sealed partial class TrainingCoordinatorActor
         Timers.StartSingleTimer(NodesTimer, new GiveUp(), TimeSpan.FromSeconds(Spec.Training.NodeTimeout));
         Place();
         TellPlaced();
+        LeaveOffIfIdle();
     }
 
     /// <summary>Steps are to be done again or anew: what was begun at the end of training is given up.</summary>
@@ -373,7 +375,7 @@ internal sealed partial class TrainingCoordinatorActor
     /// </summary>
     private void Grow()
     {
-        if (_ended || _state != "training" || _topology is not { IsFixed: false } topology) return;
+        if (_ended || _state != "training" || _idleEpoch == _epoch || _topology is not { IsFixed: false } topology) return;
         if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
         var nodes = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node)).ToList();
         var leaving = Leaving();

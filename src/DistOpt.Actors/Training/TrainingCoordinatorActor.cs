@@ -258,6 +258,9 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 OnValidationRow(row);
                 TellStored();
                 break;
+            case VersionHeld held:
+                OnVersionHeld(held);
+                break;
             case TrainingEnded ended:
                 OnTrainingEnded(ended);
                 break;
