@@ -19,12 +19,7 @@ public sealed partial class JobCoordinatorActor
 
     private void Submit(SubmitJob submit)
     {
-        if (_jobs.ContainsKey(submit.Job) || _ledger.Find(submit.Job.Value) is not null)
-        {
-            Sender.Tell(new JobAccepted(submit.Job, submit.Spec.Name));
-            return;
-        }
-        if (RejectedForRoom(submit.Job)) return;
+        if (RejectedForId(submit.Job) || RejectedForRoom(submit.Job)) return;
         var job = new Job(submit.Job, submit.Spec.Name, Sender);
         _jobs[submit.Job] = job;
         _ledger.Apply(new JobEvent.Submitted(submit.Job.Value, null, submit.Spec.Name, "", "", null, _services.Time.GetUtcNow()));
@@ -37,12 +32,7 @@ public sealed partial class JobCoordinatorActor
         string yaml = _services.Specs.Write(submit.Spec);
         string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(yaml)));
         if (submit.Key is { } key && WasUsed(submit, key, hash)) return;
-        if (_jobs.ContainsKey(submit.Job) || _ledger.Find(submit.Job.Value) is not null)
-        {
-            Sender.Tell(new JobRejected(submit.Job, $"there is a job '{submit.Job}' already"));
-            return;
-        }
-        if (RejectedForRoom(submit.Job)) return;
+        if (RejectedForId(submit.Job) || RejectedForRoom(submit.Job)) return;
         var job = new Job(submit.Job, submit.Spec.Name, null);
         _jobs[submit.Job] = job;
         var storing = new Submission(submit.Job, submit.Spec.Name, hash, [Sender]);
@@ -74,6 +64,16 @@ public sealed partial class JobCoordinatorActor
 
     private static JobRejected Reused(JobId job, string key, string what) =>
         new(job, $"the idempotency key '{key}' was used for {what}: give every command a key of its own", KeyReused: true);
+
+    /// <summary>
+    /// An id stands for one run: nodes tell frames and messages of runs apart by it, and a run that has ended may still have some on their way.
+    /// </summary>
+    private bool RejectedForId(JobId id)
+    {
+        if (!_jobs.ContainsKey(id) && _ledger.Find(id.Value) is null) return false;
+        Sender.Tell(new JobRejected(id, $"there is, or was, a job '{id}' already: give every run an id of its own", IdIsTaken: true));
+        return true;
+    }
 
     private bool RejectedForRoom(JobId id)
     {

@@ -14,8 +14,14 @@ namespace DistOpt.Hosting.Api;
 /// (<c>runs/&lt;name&gt;-&lt;id&gt;</c> under the data root) hold what they wrote. Everything fails with <see cref="CoordinatorGoneException"/> or
 /// <see cref="AskTimeoutException"/> while the coordinator is not here.
 /// </summary>
-public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvider time)
+/// <param name="random">Draws what tells jobs of one second apart; null = at random.</param>
+public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvider time, Func<ushort>? random = null)
 {
+    /// <summary>How often an id is drawn for a job before it is rejected.</summary>
+    private const int Draws = 20;
+
+    private readonly Func<ushort> _random = random ?? (() => BitConverter.ToUInt16(RandomNumberGenerator.GetBytes(2)));
+
     private static readonly TimeSpan AskTime = TimeSpan.FromSeconds(10);
 
     // absolute: the journal outlives this process and its current directory
@@ -24,12 +30,19 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     /// <summary>Submits a job; a repeat of the idempotency key gives the job that the first one made, whatever happened in between.</summary>
     /// <returns><see cref="JobAccepted"/> once the job is stored, or <see cref="JobRejected"/>.</returns>
     /// <exception cref="SpecException">The text is no valid spec.</exception>
-    public Task<object> SubmitAsync(string specYaml, string? idempotencyKey)
+    public async Task<object> SubmitAsync(string specYaml, string? idempotencyKey)
     {
         var spec = specs.Read(specYaml);
-        string id = RunDirectory.NewId(time.GetUtcNow(), BitConverter.ToUInt16(RandomNumberGenerator.GetBytes(2)));
-        var directory = RunDirectory.Plan(Path.Combine(Root, $"{spec.Name}-{id}"), spec.Name, id);
-        return AskAsync<object>(new SubmitDurableJob(new JobId(id), spec, directory.Path, idempotencyKey));
+        for (int attempt = 1; ; attempt++)
+        {
+            string id = RunDirectory.NewId(time.GetUtcNow(), _random());
+            string path = Path.Combine(Root, $"{spec.Name}-{id}");
+            if (Path.Exists(path) && attempt < Draws) continue;
+            var directory = RunDirectory.Plan(path, spec.Name, id);
+            object answer = await AskAsync<object>(new SubmitDurableJob(new JobId(id), spec, directory.Path, idempotencyKey)).ConfigureAwait(false);
+            // of many that come in one second two may draw the same number
+            if (answer is not JobRejected { IdIsTaken: true } || attempt == Draws) return answer;
+        }
     }
 
     public Task<JobFound> FindAsync(string id) => AskAsync<JobFound>(new FindJob(new JobId(id)));
