@@ -78,6 +78,14 @@ public sealed record EvaluationSlices(
     }
 }
 
-/// <summary>Replica to training coordinator: so many gradient shards are computed in place of, or after the loss of, somebody else.</summary>
+/// <summary>
+/// Replica to training coordinator: so many gradient shards are computed in place of, or after the loss of, somebody else. Said again at the
+/// beginning of an epoch, whose coordinator may be another one.
+/// </summary>
 [MessagePackObject]
-public sealed record ShardsRedone([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] int Shards) : IWireMessage;
+public sealed record ShardsRedone([property: Key(0)] int JobEpoch, [property: Key(1)] long Step, [property: Key(2)] int Shards) : IWireMessage
+{
+    /// <summary>All that this replica has computed so; 0 = it does not say.</summary>
+    [Key(3)]
+    public long Total { get; init; }
+}

@@ -11,7 +11,28 @@ public sealed record BeginTraining([property: Key(0)] int JobEpoch) : ICoordinat
 
 /// <summary>Training coordinator to the server of key 0: end at the next step.</summary>
 [MessagePackObject]
-public sealed record RequestStop([property: Key(0)] int Reason) : ICoordinatorMessage;
+public sealed record RequestStop([property: Key(0)] int Reason) : ICoordinatorMessage
+{
+    /// <summary>Where the job has no workers, and all servers hold this version: end with it, without a next step; null = there are workers.</summary>
+    [Key(1)]
+    public long? Step { get; init; }
+}
+
+/// <summary>
+/// Training coordinator to every server of a job that has no workers: which version do you hold? Answered by <see cref="VersionHeld"/>.
+/// </summary>
+[MessagePackObject]
+public sealed record AskVersion([property: Key(0)] int JobEpoch) : ICoordinatorMessage;
+
+/// <summary>Server to training coordinator, in an epoch without workers.</summary>
+/// <param name="Step">Version of its weights.</param>
+/// <param name="Completes">Whether it has the whole gradient of the step that begins with them, and waits for norms of other servers.</param>
+[MessagePackObject]
+public sealed record VersionHeld(
+    [property: Key(0)] int Server,
+    [property: Key(1)] int JobEpoch,
+    [property: Key(2)] long Step,
+    [property: Key(3)] bool Completes) : IWireMessage;
 
 /// <summary>
 /// Training coordinator to a server: send weights (0), buffers (1), selected weights (2), selected buffers (3), averaged weights (4) or averaged

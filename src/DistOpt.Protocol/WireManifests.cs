@@ -53,6 +53,8 @@ public static class WireManifests
         ["lines-seen.1"] = typeof(LinesSeen),
         ["greeting.1"] = typeof(Greeting),
         ["fetch-average.1"] = typeof(FetchAverage),
+        ["ask-version.1"] = typeof(AskVersion),
+        ["version-held.1"] = typeof(VersionHeld),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

@@ -62,7 +62,11 @@ public interface ISpecCodec
     string Write(TrainingSpec spec);
 }
 
-/// <summary>64-bit key of a job on the tensor channel: FNV-1a of its id.</summary>
+/// <summary>
+/// 64-bit key of a job on the tensor channel: FNV-1a of its id. No frame of a former run is taken for one of another: a job coordinator runs no id
+/// twice, a job that is taken up again goes on in a higher epoch, and a process that is started again has another node id, for which alone its
+/// peers' connections and frames are.
+/// </summary>
 public static class JobKey
 {
     public static ulong Of(JobId job)

@@ -379,8 +379,12 @@ internal sealed partial class ParameterServerActor : ReceiveActor
                 Release();
                 ApplyIfComplete();
                 break;
-            case RequestStop stop:
-                _setup.Planner?.RequestStop((StopReason)stop.Reason);
+            case RequestStop stop when _setup.Planner is { } planner:
+                if (stop.Step is { } step) StopHere(planner, step, (StopReason)stop.Reason);
+                else planner.RequestStop((StopReason)stop.Reason);
+                break;
+            case AskVersion ask when ask.JobEpoch == _placement.JobEpoch && !_isBackup:
+                ToTraining(new VersionHeld(_setup.Index, ask.JobEpoch, _shard.Version, _pending is not null));
                 break;
             case RequestCheckpoint:
                 _setup.Planner?.RequestCheckpoint();
@@ -412,6 +416,14 @@ internal sealed partial class ParameterServerActor : ReceiveActor
                     [.. waiting.Select(w => w.Whom)], [.. waiting.Where(w => w.Node is not null).Select(w => w.Node!).Distinct()]));
                 break;
         }
+    }
+
+    /// <summary>Ends training with the version that is here: it has no workers that could make another one.</summary>
+    private void StopHere(StepPlanner planner, long step, StopReason reason)
+    {
+        if (_placement.Replicas.Length > 0 || planner.Current.Step != step || planner.Current.Stop is not null) return;
+        _ledger = null;
+        ProceedOnceProtected(planner.StopHere(reason));
     }
 
     /// <summary>

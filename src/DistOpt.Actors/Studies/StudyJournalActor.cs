@@ -1,6 +1,6 @@
 using Akka.Actor;
-using Akka.Event;
 using Akka.Persistence;
+using DistOpt.Actors.Serialization;
 using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Actors.Studies;
@@ -14,14 +14,14 @@ internal sealed record StudyEventsStored(int Count) : INoSerializationVerificati
 /// <summary>Journal to study supervisor, once: what had been stored.</summary>
 internal sealed record StudyRecovered(IReadOnlyList<StudyEvent> Events) : INoSerializationVerificationNeeded;
 
-/// <summary>A study's journal. Events that come while a write is under way are stored together. It stops when it cannot write or read.</summary>
-internal sealed class StudyJournalActor : ReceivePersistentActor
+/// <summary>A study's journal. Events that come while a write is under way are stored together.</summary>
+internal sealed class StudyJournalActor : JournalActor
 {
-    private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly string _study;
     private List<StudyEvent>? _recovered = [];
 
     public StudyJournalActor(string study)
+        : base("The study's journal")
     {
         _study = study;
         Recover<StudyEvent>(e => _recovered!.Add(e));
@@ -41,17 +41,4 @@ internal sealed class StudyJournalActor : ReceivePersistentActor
     }
 
     public override string PersistenceId => $"study-{_study}";
-
-    protected override void OnRecoveryFailure(Exception reason, object? message = null) =>
-        _log.Error("The study's journal cannot be read: {0}", reason.GetBaseException().Message);
-
-    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr) =>
-        _log.Error("The study's journal cannot be written: {0}", cause.GetBaseException().Message);
-
-    /// <summary>An event that cannot even be serialized is not stored: whoever waits for it must not wait for ever.</summary>
-    protected override void OnPersistRejected(Exception cause, object @event, long sequenceNr)
-    {
-        base.OnPersistRejected(cause, @event, sequenceNr);
-        Context.Stop(Self);
-    }
 }

@@ -23,6 +23,9 @@ public sealed class LocalTensorNetwork : IDisposable
     /// <summary>A channel for one node of this network. Two of the same node share their listeners.</summary>
     public LocalTensorChannel Open(NodeId node) => new(this, node);
 
+    /// <summary>Frames that wait at addresses of a node where nobody listens yet.</summary>
+    public int Unclaimed(NodeId node) => Of(node).Unclaimed;
+
     /// <summary>Ends listening on all nodes and disposes the frames that are kept.</summary>
     public void Dispose()
     {

@@ -22,14 +22,9 @@ public sealed partial class JobCoordinatorActor
 
     private void Submit(SubmitJob submit)
     {
-        if (_jobs.ContainsKey(submit.Job) || _ledger.Find(submit.Job.Value) is not null)
-        {
-            Sender.Tell(new JobAccepted(submit.Job, submit.Spec.Name));
-            return;
-        }
         // a study has as many trials at a time as it was allowed to
         var kind = submit.Trial is null ? JobKind.Job : JobKind.Trial;
-        if (kind != JobKind.Trial && RejectedForRoom(submit.Job)) return;
+        if (RejectedForId(submit.Job) || (kind != JobKind.Trial && RejectedForRoom(submit.Job))) return;
         var job = new Job(submit.Job, submit.Spec.Name, kind, Sender);
         _jobs[submit.Job] = job;
         _ledger.Apply(new JobEvent.Submitted(submit.Job.Value, null, submit.Spec.Name, "", "", null, _services.Time.GetUtcNow()) { Kind = kind });
@@ -45,12 +40,7 @@ public sealed partial class JobCoordinatorActor
     {
         string hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(submit.SpecYaml)));
         if (submit.Key is { } key && WasUsed(submit.Job, key, hash)) return;
-        if (_jobs.ContainsKey(submit.Job) || _ledger.Find(submit.Job.Value) is not null)
-        {
-            Sender.Tell(new JobRejected(submit.Job, $"there is a job '{submit.Job}' already"));
-            return;
-        }
-        if (RejectedForRoom(submit.Job)) return;
+        if (RejectedForId(submit.Job) || RejectedForRoom(submit.Job)) return;
         var job = new Job(submit.Job, submit.Name, submit.Kind, null);
         _jobs[submit.Job] = job;
         var storing = new Submission(submit.Job, submit.Name, hash, [Sender]);
@@ -86,6 +76,16 @@ public sealed partial class JobCoordinatorActor
 
     private static JobRejected Reused(JobId job, string key, string what) =>
         new(job, $"the idempotency key '{key}' was used for {what}: give every command a key of its own", KeyReused: true);
+
+    /// <summary>
+    /// An id stands for one run: nodes tell frames and messages of runs apart by it, and a run that has ended may still have some on their way.
+    /// </summary>
+    private bool RejectedForId(JobId id)
+    {
+        if (!_jobs.ContainsKey(id) && _ledger.Find(id.Value) is null) return false;
+        Sender.Tell(new JobRejected(id, $"there is, or was, a job '{id}' already: give every run an id of its own", IdIsTaken: true));
+        return true;
+    }
 
     private bool RejectedForRoom(JobId id)
     {

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Akka.Persistence;
+using DistOpt.Actors.Serialization;
 using DistOpt.Core.Jobs;
 using DistOpt.Protocol.Journal;
 
@@ -14,11 +15,8 @@ internal sealed record EventsStored(long Id) : INoSerializationVerificationNeede
 /// <summary>Journal to job coordinator, once: what had been stored, in its shortest form.</summary>
 internal sealed record JournalRecovered(IReadOnlyList<JobEvent> Events) : INoSerializationVerificationNeeded;
 
-/// <summary>
-/// The journal of the job coordinator. Writes that come while one is under way are stored together. It stops when it cannot write or read:
-/// what it then has not confirmed may or may not be stored.
-/// </summary>
-internal sealed class JobJournalActor : ReceivePersistentActor
+/// <summary>The journal of the job coordinator. Writes that come while one is under way are stored together.</summary>
+internal sealed class JobJournalActor : JournalActor
 {
     public const string Id = "job-coordinator";
 
@@ -26,10 +24,10 @@ internal sealed class JobJournalActor : ReceivePersistentActor
     public const int SnapshotInterval = 500;
 
     private readonly JobLedger _ledger;
-    private readonly ILoggingAdapter _log = Context.GetLogger();
     private int _sinceSnapshot;
 
     public JobJournalActor(JobLedgerLimits limits)
+        : base("The journal")
     {
         _ledger = new JobLedger(limits);
         Recover<SnapshotOffer>(offer =>
@@ -45,11 +43,11 @@ internal sealed class JobJournalActor : ReceivePersistentActor
             DeleteMessages(saved.Metadata.SequenceNr);
             DeleteSnapshots(new SnapshotSelectionCriteria(saved.Metadata.SequenceNr - 1));
         });
-        Command<SaveSnapshotFailure>(failed => _log.Warning("The journal's snapshot was not stored; it goes on without: {0}", failed.Cause.Message));
+        Command<SaveSnapshotFailure>(failed => Logger.Warning("The journal's snapshot was not stored; it goes on without: {0}", failed.Cause.Message));
         Command<DeleteMessagesSuccess>(_ => { });
-        Command<DeleteMessagesFailure>(failed => _log.Warning("Old events stay in the journal: {0}", failed.Cause.Message));
+        Command<DeleteMessagesFailure>(failed => Logger.Warning("Old events stay in the journal: {0}", failed.Cause.Message));
         Command<DeleteSnapshotsSuccess>(_ => { });
-        Command<DeleteSnapshotsFailure>(failed => _log.Warning("Old snapshots stay in the journal: {0}", failed.Cause.Message));
+        Command<DeleteSnapshotsFailure>(failed => Logger.Warning("Old snapshots stay in the journal: {0}", failed.Cause.Message));
     }
 
     public override string PersistenceId => Id;
@@ -66,19 +64,6 @@ internal sealed class JobJournalActor : ReceivePersistentActor
             _sinceSnapshot = 0;
             SaveSnapshot(new JobLedgerSnapshot(_ledger.Compact()));
         });
-    }
-
-    protected override void OnRecoveryFailure(Exception reason, object? message = null) =>
-        _log.Error("The journal cannot be read: {0}", reason.GetBaseException().Message);
-
-    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr) =>
-        _log.Error("The journal cannot be written: {0}", cause.GetBaseException().Message);
-
-    /// <summary>An event that cannot even be serialized is not stored: whoever waits for it must not wait for ever.</summary>
-    protected override void OnPersistRejected(Exception cause, object @event, long sequenceNr)
-    {
-        base.OnPersistRejected(cause, @event, sequenceNr);
-        Context.Stop(Self);
     }
 
     private void Apply(JobEvent e)

@@ -10,7 +10,7 @@ namespace DistOpt.Actors.Training;
 /// <summary>
 /// To the job coordinator: run this job as soon as there is room for it, and hand what happens to a receiver of the submitter's own. Such a job
 /// ends with this process. Answered at once by <see cref="JobAccepted"/> or <see cref="JobRejected"/>, and at the end by
-/// <see cref="JobEnded"/>. Idempotent in <paramref name="Job"/>.
+/// <see cref="JobEnded"/>. Rejected where there is, or was, a job with the id of <paramref name="Job"/>.
 /// </summary>
 /// <param name="Spec">The resolved spec.</param>
 /// <param name="Sink">Makes the receiver of the run's events, once model and data are open.</param>
@@ -55,7 +55,8 @@ public sealed record SubmitDurableJob(JobId Job, TrainingSpec Spec, string Direc
 public sealed record JobAccepted(JobId Job, string Name) : INoSerializationVerificationNeeded;
 
 /// <param name="KeyReused">Whether the reason is that the idempotency key was used for something else.</param>
-public sealed record JobRejected(JobId Job, string Reason, bool KeyReused = false) : INoSerializationVerificationNeeded;
+/// <param name="IdIsTaken">Whether it is that there is, or was, a job of that id.</param>
+public sealed record JobRejected(JobId Job, string Reason, bool KeyReused = false, bool IdIsTaken = false) : INoSerializationVerificationNeeded;
 
 /// <param name="BadInput">Set when the job never began because of its input; the summary's error says the same in words.</param>
 public sealed record JobEnded(JobId Job, RunSummary Summary, SpecException? BadInput) : INoSerializationVerificationNeeded;

@@ -34,6 +34,7 @@ internal sealed partial class TrainingCoordinatorActor
         var record = PlacementRecord.Read(placed.Placement);
         (_workerFailures, _serverFailures, _rollbacks) = (record.WorkerFailures, record.ServerFailures, record.Rollbacks);
         (_stepsRedone, _shardsRedone) = (record.StepsRedone, record.ShardsRedone);
+        foreach (var by in record.RedoneBy ?? []) _redoneBy[by.Replica] = by.Shards;
         RestoreFailures(record);
         _begunAt = DateTimeOffset.FromUnixTimeMilliseconds(record.UnixMilliseconds);
         _epoch = placed.Epoch;

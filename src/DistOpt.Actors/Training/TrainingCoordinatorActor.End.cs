@@ -99,14 +99,17 @@ internal sealed partial class TrainingCoordinatorActor
     {
         if (_ended) return;
         _pendingStop ??= reason;
+        if (reason.LeavesOff()) _leaveOff ??= reason;
         if (_state == "training" && _begunEpoch == _epoch) Send(FirstServer.Peer.Node, NodeActors.Server(0), new RequestStop((int)reason));
         else if (!_sinkStarted && _state is not ("adopting" or "training")) End(reason == StopReason.Cancelled ? RunStatus.Cancelled : RunStatus.Interrupted, reason, null, null);
+        LeaveOffIfIdle();
     }
 
     private void OnTrainingEnded(TrainingEnded ended)
     {
         if (_training is not null || ended.JobEpoch != _epoch) return;
         _training = ended;
+        Timers.Cancel(WorkersTimer);
         _progress.Step(ended.Step, ended.Samples, null);
         if (!SaveAtEnd(ended)) CollectLast();
     }
@@ -231,6 +234,7 @@ internal sealed partial class TrainingCoordinatorActor
     /// <summary>Nothing heard for <c>training.worker_timeout</c>: find out from whom.</summary>
     private void CheckWhetherItMoves()
     {
+        LeaveOffIfIdle();
         if (_ended || Timers.IsTimerActive("give-up") || _wirePlacement is null || _topology is null) return;
         CheckTime();
         TellStored();
@@ -376,8 +380,8 @@ internal sealed partial class TrainingCoordinatorActor
     private RunSummary Summary(RunStatus status, StopReason? reason, string? error)
     {
         double seconds = _progress.WallSeconds;
-        long steps = _training?.Step ?? _progress.CurrentStep;
-        long samples = _training?.Samples ?? _progress.Samples;
+        long steps = _training?.Step ?? _leftAt?.Step ?? _progress.CurrentStep;
+        long samples = _training?.Samples ?? _leftAt?.Samples ?? _progress.Samples;
         return new RunSummary
         {
             Job = _submission.Job.Value,

@@ -38,6 +38,9 @@ internal sealed partial class TrainingCoordinatorActor
     private Return? _return;
     private long _shardsRedone;
 
+    // of these, what the replicas that are there have told; they tell it again to whoever takes over
+    private readonly Dictionary<int, long> _redoneBy = [];
+
     private sealed record WorkersTimeIsUp : INoSerializationVerificationNeeded;
 
     /// <summary>The way back to a checkpoint, until steps go on from there.</summary>
@@ -49,6 +52,16 @@ internal sealed partial class TrainingCoordinatorActor
     /// <summary>Steps whose gradients were computed, those that were computed again included; parts of a step add up.</summary>
     private long StepsComputed(long steps) =>
         steps + _stepsRedone + (_shardsRedone + Spec.Training.GradientShards!.Value - 1) / Spec.Training.GradientShards.Value;
+
+    private void OnRedone(NodeId from, ShardsRedone redone)
+    {
+        if (redone.Total == 0) _shardsRedone += redone.Shards; // of a build that does not say
+        else if (_topology?.Replicas.FirstOrDefault(r => r.Node == from.Value) is { } replica)
+        {
+            _shardsRedone += Math.Max(0, redone.Total - _redoneBy.GetValueOrDefault(replica.Index));
+            _redoneBy[replica.Index] = Math.Max(redone.Total, _redoneBy.GetValueOrDefault(replica.Index));
+        }
+    }
 
     /// <summary>Starts servers and workers of the epoch, from the newest checkpoint if the job has one to go on from.</summary>
     private void StartEpoch()
@@ -89,6 +102,7 @@ internal sealed partial class TrainingCoordinatorActor
         {
             Failures = [.. _failures.All.Select(JournalFailure.From)],
             NodesOut = [.. _userFailures.Out],
+            RedoneBy = [.. _topology!.Replicas.Where(r => _redoneBy.ContainsKey(r.Index)).Select(r => new ReplicaRedone(r.Index, _redoneBy[r.Index]))],
         };
         Context.Parent.Tell(new StorePlacement(_submission.Job, _topology!.Epoch, _topology.Assignment, record.Write()));
     }
@@ -204,6 +218,7 @@ internal sealed partial class TrainingCoordinatorActor
             EndLeftBehind();
             TellPlaced();
         }
+        LeaveOffIfIdle();
         Grow();
     }
 
@@ -302,6 +317,7 @@ internal sealed partial class TrainingCoordinatorActor
         Timers.StartSingleTimer(NodesTimer, new GiveUp(), TimeSpan.FromSeconds(Spec.Training.NodeTimeout));
         Place();
         TellPlaced();
+        LeaveOffIfIdle();
     }
 
     /// <summary>Steps are to be done again or anew: what was begun at the end of training is given up.</summary>
@@ -361,7 +377,7 @@ internal sealed partial class TrainingCoordinatorActor
     /// </summary>
     private void Grow()
     {
-        if (_ended || _state != "training" || _topology is not { IsFixed: false } topology) return;
+        if (_ended || _state != "training" || _idleEpoch == _epoch || _topology is not { IsFixed: false } topology) return;
         if (topology.Nodes.Any(n => !_acknowledged.Contains(new NodeId(n)))) return;
         var nodes = _offered.Values.Where(n => !_refused.ContainsKey(n.Peer.Node)).ToList();
         var leaving = Leaving();

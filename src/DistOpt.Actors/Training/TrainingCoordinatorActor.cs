@@ -240,7 +240,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
                 OnSeeded(seeded);
                 break;
             case ShardsRedone redone when redone.JobEpoch == _epoch:
-                _shardsRedone += redone.Shards;
+                OnRedone(delivery.From, redone);
                 break;
             case StepProgress step:
                 _progress.Step(step.Step, step.Samples, step.Loss);
@@ -257,6 +257,9 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             case ValidationRow row:
                 OnValidationRow(row);
                 TellStored();
+                break;
+            case VersionHeld held:
+                OnVersionHeld(held);
                 break;
             case TrainingEnded ended:
                 OnTrainingEnded(ended);

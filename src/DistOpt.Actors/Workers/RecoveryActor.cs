@@ -23,16 +23,17 @@ internal sealed class RecoveryActor : ReceiveActor
     private readonly FlatBuffer _weights;
     private readonly FlatBuffer _buffers;
     private readonly HashSet<(int Part, long Begin)> _arrived = [];
-    private readonly int _address;
+    private readonly RecoveryInbox _inbox;
+    private readonly TensorInbox _receiver;
     private StepPlan? _plan;
-    private IDisposable? _listening;
     private bool _started;
 
     /// <param name="plan">Of the step; null where it comes with the version, from the server of key 0.</param>
     public RecoveryActor(ReplicaSetup setup, NodeServices services, JobPlacement placement, long step, StepPlan? plan, IReadOnlyList<ShardRange> ranges,
-        int address)
+        RecoveryInbox inbox)
     {
-        (_setup, _services, _placement, _step, _plan, _ranges, _address) = (setup, services, placement, step, plan, ranges, address);
+        (_setup, _services, _placement, _step, _plan, _ranges, _inbox) = (setup, services, placement, step, plan, ranges, inbox);
+        _receiver = new TensorInbox(Self, Accept);
         _weights = new FlatBuffer(setup.Runtime.Layout.ParameterCount);
         _buffers = new FlatBuffer(setup.Runtime.Layout.BufferCount);
         Receive<TensorArrived>(OnTensor);
@@ -42,13 +43,12 @@ internal sealed class RecoveryActor : ReceiveActor
 
     protected override void PreStart()
     {
-        var address = new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Recovery, _address);
-        _listening = _services.Channel.Listen(address, new TensorInbox(Self, Accept));
-        var fetch = new FetchVersion(_placement.JobEpoch, _step, _services.Channel.Self.ToWire(), _address);
+        _inbox.Open(_receiver);
+        var fetch = new FetchVersion(_placement.JobEpoch, _step, _services.Channel.Self.ToWire(), _inbox.Index);
         foreach (var server in _placement.Servers) _services.Router.Send(server.Peer.Node, _setup.Job, NodeActors.Server(server.Index), fetch);
     }
 
-    protected override void PostStop() => _listening?.Dispose();
+    protected override void PostStop() => _inbox.Close(_receiver);
 
     private FlatBuffer? Target(in TensorHeader header)
     {

@@ -65,6 +65,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private int _epoch;
     private IDisposable? _listening;
     private readonly List<(long Step, ShardRange Range)> _recovering = [];
+    private readonly RecoveryInbox?[] _inboxes = new RecoveryInbox?[RecoveryAddresses];
     private IActorRef? _recovery;
     private int _recoveries;
 
@@ -73,6 +74,9 @@ internal sealed partial class ReplicaActor : ReceiveActor
     private long _orphan = -1;
     private bool _isRedoDue;
     private long? _pushed;
+
+    // gradient shards that were computed in place of, or after the loss of, somebody else
+    private long _redone;
     private StepPlan? _nextPlan;
     private StepPlan? _plan;
 
@@ -115,6 +119,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
     protected override void PostStop()
     {
         _listening?.Dispose();
+        foreach (var inbox in _inboxes) inbox?.Dispose();
         foreach (var frame in _stash) frame.Payload.Dispose();
     }
 
@@ -364,9 +369,11 @@ internal sealed partial class ReplicaActor : ReceiveActor
         _recovering.RemoveAll(r => r.Step != step);
         _recovering.AddRange(work.Select(range => (step, range)));
         var (placement, ranges) = (_placement, _recovering.Select(r => r.Range).ToList());
-        // an address of its own: the one before may still listen
-        int address = _setup.Index * RecoveryAddresses + _recoveries++ % RecoveryAddresses;
-        _recovery = Context.ActorOf(Props.Create(() => new RecoveryActor(_setup, _services, placement, step, plan, ranges, address))
+        // an address of its own: what was sent to the one before may still come
+        int address = _recoveries++ % RecoveryAddresses;
+        var inbox = _inboxes[address] ??= new RecoveryInbox(_services.Channel,
+            new TensorAddress(JobKey.Of(_setup.Job), TensorTarget.Recovery, _setup.Index * RecoveryAddresses + address));
+        _recovery = Context.ActorOf(Props.Create(() => new RecoveryActor(_setup, _services, placement, step, plan, ranges, inbox))
             .WithDispatcher(_services.ComputeDispatcher));
     }
 
@@ -398,6 +405,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
             _orders.Clear();
             Volatile.Write(ref _epoch, placement.JobEpoch);
             StopRecovery();
+            if (_redone > 0) TellRedone(0);
         }
         _assignments[placement.Assignment] = OwnWorkers(placement);
         SpawnWorkers();
@@ -425,8 +433,14 @@ internal sealed partial class ReplicaActor : ReceiveActor
         int before = _done.Count;
         if (plan.Evaluate) EvaluateBarrier(plan);
         else if (plan.Stop is null) ComputeOwn(plan);
-        if (_done.Count > before)
-            ToTraining(new ShardsRedone(_placement.JobEpoch, plan.Step, _done.Count - before));
+        if (_done.Count > before) TellRedone(_done.Count - before);
+    }
+
+    /// <summary>With all that there were before: a coordinator may have heard of some without having stored it.</summary>
+    private void TellRedone(int shards)
+    {
+        _redone += shards;
+        ToTraining(new ShardsRedone(_placement.JobEpoch, _gate.Version, shards) { Total = _redone });
     }
 
     private void OnDelivery(NodeDelivery delivery)

@@ -61,8 +61,9 @@ public sealed record RunSummary
     public int Rollbacks { get; init; }
 
     /// <summary>
-    /// Steps whose gradients were computed, those that were computed again after a loss included. What came after the checkpoint counts once where
-    /// nobody is left who could tell how far it went.
+    /// Steps whose gradients were computed, those that were computed again after a loss included; gradient shards that others computed in the place
+    /// of lost workers add up to steps. A lower bound: what came after the checkpoint counts once where nobody is left who could tell how far it
+    /// went, and of a worker that is lost with the coordinator counts what that one had stored.
     /// </summary>
     public long StepsComputed { get; init; }
 

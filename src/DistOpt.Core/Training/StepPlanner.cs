@@ -107,6 +107,12 @@ public sealed class StepPlanner
         return Current = Current with { Stop = StopReason.Diverged, Evaluate = false };
     }
 
+    /// <summary>
+    /// Nobody computes the step of <see cref="Current"/>, or evaluates its weights: training leaves off with them, and whoever goes on from there does
+    /// what is left.
+    /// </summary>
+    public StepPlan StopHere(StopReason reason) => Current = Current with { Stop = reason, Evaluate = false };
+
     /// <summary>Asks for an end at the next step. The first reason wins.</summary>
     public void RequestStop(StopReason reason) => _requestedStop ??= reason;
 

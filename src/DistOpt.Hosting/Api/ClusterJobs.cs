@@ -18,8 +18,14 @@ namespace DistOpt.Hosting.Api;
 /// (<c>runs/&lt;name&gt;-&lt;id&gt;</c> under the data root) hold what they wrote. Everything fails with <see cref="CoordinatorGoneException"/> or
 /// <see cref="AskTimeoutException"/> while the coordinator is not here.
 /// </summary>
-public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvider time)
+/// <param name="random">Draws what tells jobs of one second apart; null = at random.</param>
+public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvider time, Func<ushort>? random = null)
 {
+    /// <summary>How often an id is drawn for a job before it is rejected.</summary>
+    private const int Draws = 20;
+
+    private readonly Func<ushort> _random = random ?? (() => BitConverter.ToUInt16(RandomNumberGenerator.GetBytes(2)));
+
     private static readonly TimeSpan AskTime = TimeSpan.FromSeconds(10);
 
     // absolute: the journal outlives this process and its current directory
@@ -28,13 +34,33 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     /// <summary>Submits a job or a study; a repeat of the idempotency key gives the job that the first one made, whatever happened in between.</summary>
     /// <returns><see cref="JobAccepted"/> once the job is stored, or <see cref="JobRejected"/>.</returns>
     /// <exception cref="SpecException">The text is no valid spec.</exception>
-    public Task<object> SubmitAsync(string specYaml, string? idempotencyKey)
+    public async Task<object> SubmitAsync(string specYaml, string? idempotencyKey)
     {
-        string id = RunDirectory.NewId(time.GetUtcNow(), BitConverter.ToUInt16(RandomNumberGenerator.GetBytes(2)));
-        if (SpecBinder.IsStudy(specYaml)) return SubmitStudyAsync(id, specYaml, idempotencyKey);
-        var spec = specs.Read(specYaml);
-        var directory = RunDirectory.Plan(Path.Combine(Root(RunDirectory.DefaultRoot), $"{spec.Name}-{id}"), spec.Name, id);
-        return AskAsync<object>(new SubmitDurableJob(new JobId(id), spec, directory.Path, idempotencyKey));
+        if (!SpecBinder.IsStudy(specYaml))
+        {
+            var spec = specs.Read(specYaml);
+            return await SubmitAsync(RunDirectory.DefaultRoot, spec.Name, (id, directory) => new SubmitDurableJob(id, spec, directory, idempotencyKey)).ConfigureAwait(false);
+        }
+        var parts = node.Studies ?? throw new SpecException("study", "this cluster's program runs no studies");
+        var study = parts.Read(specYaml);
+        string resolved = StudySpecWriter.Write(study);
+        return await SubmitAsync(StudyDirectory.DefaultRoot, study.Name, (id, directory) => new SubmitDurableStudy(id, study.Name, resolved, directory, idempotencyKey))
+            .ConfigureAwait(false);
+    }
+
+    /// <param name="root">Folder of the directories of its kind.</param>
+    private async Task<object> SubmitAsync(string root, string name, Func<JobId, string, object> submission)
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            string id = RunDirectory.NewId(time.GetUtcNow(), _random());
+            string path = Path.Combine(Root(root), $"{name}-{id}");
+            if (Path.Exists(path) && attempt < Draws) continue;
+            var directory = RunDirectory.Plan(path, name, id);
+            object answer = await AskAsync<object>(submission(new JobId(id), directory.Path)).ConfigureAwait(false);
+            // of many that come in one second two may draw the same number
+            if (answer is not JobRejected { IdIsTaken: true } || attempt == Draws) return answer;
+        }
     }
 
     /// <summary>Where a live study stands; nothing where it has ended or is not known.</summary>
@@ -42,14 +68,6 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
 
     /// <summary>Gives a command to a study; answered when it is stored.</summary>
     public Task<StudyAnswer> CommandAsync(string id, Func<StudyEngine, CommandAnswer> carry) => AskAsync<StudyAnswer>(new CommandStudy(new JobId(id), carry));
-
-    private Task<object> SubmitStudyAsync(string id, string specYaml, string? idempotencyKey)
-    {
-        var parts = node.Studies ?? throw new SpecException("study", "this cluster's program runs no studies");
-        var spec = parts.Read(specYaml);
-        var directory = StudyDirectory.Plan(Path.Combine(Root(StudyDirectory.DefaultRoot), $"{spec.Name}-{id}"), spec.Name, id);
-        return AskAsync<object>(new SubmitDurableStudy(new JobId(id), spec.Name, StudySpecWriter.Write(spec), directory.Path, idempotencyKey));
-    }
 
     public Task<JobFound> FindAsync(string id) => AskAsync<JobFound>(new FindJob(new JobId(id)));
 

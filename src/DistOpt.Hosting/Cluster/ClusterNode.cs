@@ -181,7 +181,8 @@ public sealed class ClusterNode : IAsyncDisposable
             }
             await JoinAsync(cluster, options, peers?.Load() ?? [], signals.Joined.Task, versions, time, cancellationToken).ConfigureAwait(false);
             await MemberVersions.CheckAsync(cluster, versions.Own).ConfigureAwait(false);
-            if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal).ConfigureAwait(false);
+            if (coordinates)
+                await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal, options.Join.Length == 0 ? peers : null).ConfigureAwait(false);
             return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place, signals)
             { Time = time, Studies = parts.Studies };
         }
@@ -354,17 +355,21 @@ public sealed class ClusterNode : IAsyncDisposable
         return [.. peers.Where((_, i) => answers[i] == PortAnswer.Accepted)];
     }
 
-    private static async Task CheckJournalsAsync(Akka.Cluster.Cluster cluster, string journalId, string place)
+    /// <param name="peers">Where the addresses come from that led to the cluster; null = from the node's settings.</param>
+    private static async Task CheckJournalsAsync(Akka.Cluster.Cluster cluster, string journalId, string place, KnownPeers? peers)
     {
         try
         {
             CoordinatorSingleton.CheckJournals(cluster, journalId, place);
         }
-        catch (SpecException)
+        catch (SpecException e)
         {
             // the others must not take it for lost
             await CoordinatedShutdown.Get(cluster.System).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
-            throw;
+            if (peers is null) throw;
+            peers.Forget();
+            throw new SpecException("journal", $"{e.Violations[0].Message}; where this node's former peers were there is another cluster now: it was led there by "
+                + $"'{peers.Path}', which is deleted now, so that its next start begins a cluster of its own");
         }
     }
 

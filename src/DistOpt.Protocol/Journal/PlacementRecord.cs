@@ -28,12 +28,20 @@ public sealed record PlacementRecord(
     [Key(8)]
     public string[]? NodesOut { get; init; }
 
+    /// <summary>How many of <see cref="ShardsRedone"/> the replicas that are there have told; likewise.</summary>
+    [Key(9)]
+    public ReplicaRedone[]? RedoneBy { get; init; }
+
     public ImmutableArray<byte> Write() => [.. MessagePackSerializer.Serialize(this, JournalCodec.Options)];
 
     /// <exception cref="JournalException">The bytes are no such record.</exception>
     public static PlacementRecord Read(ImmutableArray<byte> bytes) => JournalCodec.Guarded("placement", bytes.AsMemory(),
         () => MessagePackSerializer.Deserialize<PlacementRecord>(bytes.AsMemory(), JournalCodec.Options) ?? throw new MessagePackSerializationException("nil"));
 }
+
+/// <summary>Gradient shards that one replica has computed in place of, or after the loss of, somebody else.</summary>
+[MessagePackObject]
+public sealed record ReplicaRedone([property: Key(0)] int Replica, [property: Key(1)] long Shards);
 
 /// <summary>A <see cref="NodeFailure"/> as it is stored.</summary>
 [MessagePackObject]

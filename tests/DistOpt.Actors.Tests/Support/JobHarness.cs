@@ -135,6 +135,9 @@ internal sealed class JobHarness : IAsyncDisposable
 
     public NodeId IdOf(int index) => _nodes[index].Id;
 
+    /// <summary>Tensor frames that wait at a node for somebody to listen.</summary>
+    public int Unclaimed(int index) => _network.Unclaimed(_nodes[index].Id);
+
     /// <summary>Sees every tensor frame before it is sent, with the channel of its sender.</summary>
     public Action<ITensorChannel, TensorPeer, TensorHeader, IWireMessage?, TensorLease>? OnFrame { get; set; }
 

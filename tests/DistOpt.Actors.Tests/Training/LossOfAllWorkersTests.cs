@@ -21,20 +21,9 @@ public sealed class LossOfAllWorkersTests
     public async Task Steps_go_on_with_the_next_worker_to_come(int servers, bool norms)
     {
         var spec = JobHarness.SpecOf(workers: 2, servers, shards: 5, epochs: 4);
-        if (norms) spec = JobHarness.WithNorms(spec);
-        var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(6, roles: [[], Worker, Worker, Server, Server, Server]);
-        var gate = new StepGate(step: 23);
-        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+        var summary = await LoseInAStepAsync(norms ? JobHarness.WithNorms(spec) : spec, (harness, release) => LoseAsync(harness, release, 1, 2));
 
-        var run = harness.Jobs.RunAsync(spec, Token);
-        await gate.Reached(Token);
-        await LoseAsync(harness, gate.Release, 1, 2);
-        harness.Jobs.Join(new LinearRuntime(buffers: true), Worker);
-        var (end, _) = await run;
-
-        AssertSame(expected, end.Summary);
-        Assert.Equal((2, 0, 0), (end.Summary.WorkerFailures, end.Summary.ServerFailures, end.Summary.Rollbacks));
+        Assert.Equal((2, 0, 0), (summary.WorkerFailures, summary.ServerFailures, summary.Rollbacks));
     }
 
     [Fact]
@@ -42,40 +31,25 @@ public sealed class LossOfAllWorkersTests
     {
         var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 5, epochs: 4);
         spec = spec with { Training = spec.Training with { Replicas = 1 } };
-        var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(6, roles: [[], Worker, Worker, Server, Server, Server]);
-        var gate = new StepGate(step: 23);
-        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+        var summary = await LoseInAStepAsync(spec, async (harness, release) =>
+        {
+            await LoseAsync(harness, release, 1, 2, 3);
+            harness.Jobs.Join(new LinearRuntime(buffers: true), Server);
+        });
 
-        var run = harness.Jobs.RunAsync(spec, Token);
-        await gate.Reached(Token);
-        await LoseAsync(harness, gate.Release, 1, 2, 3);
-        harness.Jobs.Join(new LinearRuntime(buffers: true), Worker);
-        harness.Jobs.Join(new LinearRuntime(buffers: true), Server);
-        var (end, _) = await run;
-
-        AssertSame(expected, end.Summary);
-        Assert.Equal(0, end.Summary.Rollbacks);
+        Assert.Equal(0, summary.Rollbacks);
     }
 
     [Fact]
     public async Task A_server_without_a_backup_goes_after_them_and_everyone_begins_anew()
     {
-        var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 5, epochs: 4);
-        var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(6, roles: [[], Worker, Worker, Server, Server, Server]);
-        var gate = new StepGate(step: 23);
-        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+        var summary = await LoseInAStepAsync(JobHarness.SpecOf(workers: 2, servers: 2, shards: 5, epochs: 4), async (harness, release) =>
+        {
+            await LoseAsync(harness, release, 1, 2);
+            await harness.Jobs.KillAsync(3);
+        });
 
-        var run = harness.Jobs.RunAsync(spec, Token);
-        await gate.Reached(Token);
-        await LoseAsync(harness, gate.Release, 1, 2);
-        await harness.Jobs.KillAsync(3);
-        harness.Jobs.Join(new LinearRuntime(buffers: true), Worker);
-        var (end, _) = await run;
-
-        AssertSame(expected, end.Summary);
-        Assert.Equal((2, 1, 1), (end.Summary.WorkerFailures, end.Summary.ServerFailures, end.Summary.Rollbacks));
+        Assert.Equal((2, 1, 1), (summary.WorkerFailures, summary.ServerFailures, summary.Rollbacks));
     }
 
     [Fact]
@@ -113,6 +87,27 @@ public sealed class LossOfAllWorkersTests
 
         Assert.Equal(RunStatus.Failed, end.Summary.Status);
         Assert.Contains("(training.node_timeout): the job waits for a node with a worker slot", end.Summary.Error);
+    }
+
+    /// <summary>
+    /// Runs a job whose nodes are lost in the middle of a step; another worker joins, and it ends as the undisturbed one. Nodes 1 and 2 are its workers,
+    /// 3 to 5 may hold servers.
+    /// </summary>
+    private static async Task<RunSummary> LoseInAStepAsync(TrainingSpec spec, Func<LinearCluster, Action, Task> lose)
+    {
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(6, roles: [[], Worker, Worker, Server, Server, Server]);
+        var gate = new StepGate(step: 23);
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        await lose(harness, gate.Release);
+        harness.Jobs.Join(new LinearRuntime(buffers: true), Worker);
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        return end.Summary;
     }
 
     /// <summary>The nodes are lost, and the job has taken notice.</summary>

@@ -108,6 +108,47 @@ public sealed class LossOfCoordinatorTests : IDisposable
     }
 
     [Fact]
+    public async Task What_was_computed_again_counts_though_the_coordinator_dies_before_it_has_stored_it()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 4, epochs: 8);
+        spec = spec with { Training = spec.Training with { WorkersMin = 1 } };
+        string[][] roles = [[], ["worker"], ["server"], ["server"]];
+        LinearRuntime[] runtimes = [.. roles.Select(_ => new LinearRuntime(buffers: true))];
+        await using var harness = new JobHarness(runtimes, slots: 1, roles: roles, isJournaled: true);
+        harness.HoldsMessage = body => body is ShardsRedone;
+        var hold = new StepGate(step: 0);
+        runtimes[1].BeforeLeaf = (plan, shard) => Volatile.Read(ref hold).Pass(plan, shard);
+
+        var run = harness.RunDurableAsync(spec, _folder, Token);
+        for (int i = 0; i < 3; i++)
+        {
+            await hold.Reached(Token);
+            var joins = new LinearRuntime(buffers: true);
+            var computes = new StepGate(step: 0);
+            joins.BeforeLeaf = computes.Pass;
+            int node = harness.Join(joins, "worker");
+            await harness.HeardAsync(d => d.Body is JobStarted && d.From == harness.IdOf(node), 1, Token);
+            hold.Release();
+            await computes.Reached(Token);
+            var next = new StepGate(step: 0);
+            Volatile.Write(ref hold, next);
+            await Task.WhenAll(harness.KillAsync(node), Task.Run(computes.Release, Token));
+            // with two of four shards that the other one had, and then with its own ones of another step
+            await next.Reached(Token);
+        }
+        await harness.KillCoordinatorAsync();
+        harness.HoldsMessage = null;
+        hold.Release();
+        harness.RestartCoordinator(new LinearRuntime(buffers: true));
+        var (summary, _) = await run;
+
+        Assert.Equal(RunStatus.Completed, summary.Status);
+        Assert.Equal(3, summary.WorkerFailures);
+        // six shards by three losses, and some of the step under way at the takeover: four of them make a step
+        Assert.InRange(summary.StepsComputed - summary.Steps, 2, 3);
+    }
+
+    [Fact]
     public async Task A_coordinator_that_was_replaced_is_not_listened_to()
     {
         var spec = Spec(replicas: 0);

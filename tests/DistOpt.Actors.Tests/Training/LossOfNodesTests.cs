@@ -1,4 +1,5 @@
 using System.Globalization;
+using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Actors.Training;
@@ -70,6 +71,45 @@ public sealed class LossOfNodesTests : IDisposable
         Assert.Equal((1, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
         Assert.Contains((0, step), versions);
         Assert.Equal(3, versions.Where(v => v.Step == step).Select(v => v.Begin).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task A_version_that_was_sent_to_a_recovery_which_was_stopped_is_thrown_away()
+    {
+        const long step = 9;
+        var spec = JobHarness.SpecOf(workers: 3, servers: 3, shards: 6, epochs: 4);
+        var expected = await Undisturbed(spec);
+        await using var harness = LinearCluster.Of(6, roles: [["server"], ["server"], ["server"], ["worker"], ["worker"], ["worker"]]);
+        var dying = harness.Jobs.IdOf(4);
+        var isAhead = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        harness.Jobs.OnFrame = (_, _, header, _, _) =>
+        {
+            if (header is { Kind: TensorKind.Answer, Step: step + 1, Range.Begin: 0 }) isAhead.TrySetResult();
+        };
+        // its sums of the step reach one server of three
+        harness.Jobs.Loses = (from, header) => from == dying && header.Kind == TensorKind.Push && header.Step >= step && header.Range.Begin > 0;
+        harness.Jobs.Holds = header => header.Kind == TensorKind.Version;
+        var gate = new StepGate(step: 20);
+        harness.Runtimes[3].BeforeLeaf = gate.Pass;
+        bool AsksFrom(NodeDelivery d, int node, int recovery) => d.Body is FetchVersion fetch && d.From == harness.Jobs.IdOf(node) && fetch.Address % 64 == recovery;
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await isAhead.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await harness.Jobs.KillAsync(4);
+        await harness.Jobs.HeardAsync(d => AsksFrom(d, node: 3, recovery: 0), 3, Token);
+        // the other one that recovers is lost too: the recovery begins anew with its shards
+        await harness.Jobs.KillAsync(5);
+        await harness.Jobs.HeardAsync(d => AsksFrom(d, node: 3, recovery: 1), 3, Token);
+        harness.Jobs.Holds = null;
+        harness.Jobs.LetGo(_ => true);
+        await gate.Reached(Token);
+        int unclaimed = harness.Jobs.Unclaimed(3);
+        gate.Release();
+        var (end, _) = await run;
+
+        AssertSame(expected, end.Summary);
+        Assert.Equal((2, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
+        Assert.Equal(0, unclaimed);
     }
 
     [Theory]

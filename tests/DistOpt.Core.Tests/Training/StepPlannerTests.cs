@@ -150,6 +150,21 @@ public sealed class StepPlannerTests
         Assert.Equal((2, StopReason.Interrupted, false), (plan.Step, plan.Stop!.Value, plan.Evaluate));
     }
 
+    [Fact]
+    public void A_run_that_leaves_off_where_nobody_computes_is_evaluated_by_whoever_goes_on_with_it()
+    {
+        var planner = Planner(train: 100, batch: 10, epochs: 10);
+        while (!planner.Current.Evaluate) planner.Advance();
+        var barrier = planner.Current;
+
+        var plan = planner.StopHere(StopReason.Interrupted);
+
+        Assert.Equal((barrier.Step, StopReason.Interrupted, false), (plan.Step, plan.Stop!.Value, plan.Evaluate));
+        var next = Planner(train: 100, batch: 10, epochs: 10);
+        next.Restore(planner.Save());
+        Assert.Equal(barrier, next.Current);
+    }
+
     [Theory]
     [InlineData(RunUnit.Epochs, 2, 20)]
     [InlineData(RunUnit.Steps, 11, 20)]

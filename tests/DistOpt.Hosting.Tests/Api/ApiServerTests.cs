@@ -3,6 +3,7 @@ using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Training;
 using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Tests.Support;
@@ -71,6 +72,21 @@ public sealed class ApiServerTests : IAsyncLifetime
         using var second = await Post(LinearParts.Yaml(), "same");
 
         Assert.Equal((await Json(first)).GetProperty("id").GetString(), (await Json(second)).GetProperty("id").GetString());
+    }
+
+    [Fact]
+    public async Task Jobs_of_one_second_that_draw_the_same_number_have_ids_of_their_own()
+    {
+        ushort[] draws = [7, 7, 7, 8];
+        int drawn = 0;
+        var jobs = new ClusterJobs(_node, new LinearParts(), new StandingTime(), () => draws[drawn++]);
+
+        var first = Assert.IsType<JobAccepted>(await jobs.SubmitAsync(LinearParts.Yaml(), null));
+        var second = Assert.IsType<JobAccepted>(await jobs.SubmitAsync(LinearParts.Yaml(), null));
+
+        Assert.Equal(4, drawn);
+        Assert.EndsWith("-0007", first.Job.Value);
+        Assert.EndsWith("-0008", second.Job.Value);
     }
 
     [Fact]
@@ -167,4 +183,9 @@ public sealed class ApiServerTests : IAsyncLifetime
 
     private static async Task<JsonElement> Json(HttpResponseMessage response) =>
         JsonDocument.Parse(await response.Content.ReadAsStringAsync(Token)).RootElement;
+
+    private sealed class StandingTime : TimeProvider
+    {
+        public override DateTimeOffset GetUtcNow() => new(2026, 1, 24, 15, 30, 12, TimeSpan.Zero);
+    }
 }

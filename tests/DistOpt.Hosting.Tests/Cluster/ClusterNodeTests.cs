@@ -69,6 +69,22 @@ public sealed class ClusterNodeTests
     }
 
     [Fact]
+    public async Task An_id_that_has_been_used_is_refused_whether_its_job_still_runs_or_not()
+    {
+        await using var node = await Start("coordinator,server,worker");
+        var spec = new LinearParts().Read(LinearParts.Yaml());
+        Task<RunSummary> Run() => node.RunJobAsync(new JobId("job"), spec, _ => new RecordingSink(), JobStorage.None);
+
+        var first = Run();
+        var meanwhile = await Assert.ThrowsAsync<InvalidOperationException>(Run);
+        Assert.Equal(RunStatus.Completed, (await first).Status);
+        var later = await Assert.ThrowsAsync<InvalidOperationException>(Run);
+
+        Assert.Equal("there is, or was, a job 'job' already: give every run an id of its own", meanwhile.Message);
+        Assert.Equal(meanwhile.Message, later.Message);
+    }
+
+    [Fact]
     public async Task A_port_in_use_is_bad_input_for_all_ports_at_once()
     {
         using var first = new TcpListener(IPAddress.Loopback, 0);

@@ -17,8 +17,8 @@ namespace DistOpt.Hosting.Tests.Security;
 [Collection(nameof(WholeProcess))]
 public sealed class HostileTensorTests : IAsyncLifetime
 {
-    private const int WarmUp = 1500;
-    private const int Frames = 10_000;
+    private const int Rounds = 4;
+    private const int Frames = 10_000 / Rounds;
     private const int Limit = 64 << 10;
 
     private static readonly TensorAddress Server = new(1, TensorTarget.Server, 0);
@@ -56,16 +56,12 @@ public sealed class HostileTensorTests : IAsyncLifetime
     public async Task Frames_of_a_peer_with_a_certificate_break_nothing_and_leave_nothing()
     {
         using var tls = _certificates.Tls();
-        await AttackAsync(new Mutations(5), tls, WarmUp);
-        _log.Lines.Clear();
-        var before = Memory.Held();
+        var mutations = new Mutations(6);
 
-        await AttackAsync(new Mutations(6), tls, Frames);
+        await Memory.StopsGrowingAsync(() => RoundAsync(mutations, tls), Frames, managed: 500, native: 800, Rounds);
 
         Assert.True(_node.Statistics.RejectedTotal > 500, $"{_node.Statistics.RejectedTotal} rejected");
         Assert.True(_target.Accepts > 500, $"{_target.Accepts} got as far as the receiver");
-        Unharmed();
-        await Memory.BackToAsync(before, managed: 2 << 20, native: 8 << 20);
         await _node.DisposeAsync();
         await _given.AllDisposedAsync(_given.Made, Cancel);
     }
@@ -73,15 +69,11 @@ public sealed class HostileTensorTests : IAsyncLifetime
     [Fact]
     public async Task Frames_of_a_peer_without_a_certificate_break_nothing_and_leave_nothing()
     {
-        await AttackAsync(new Mutations(7), null, WarmUp);
-        _log.Lines.Clear();
-        var before = Memory.Held();
+        var mutations = new Mutations(8);
 
-        await AttackAsync(new Mutations(8), null, Frames);
+        await Memory.StopsGrowingAsync(() => RoundAsync(mutations, null), Frames, managed: 500, native: 800, Rounds);
 
         Assert.Equal((0, 0), (_target.Accepts, _given.Made));
-        Unharmed();
-        await Memory.BackToAsync(before, managed: 2 << 20, native: 8 << 20);
     }
 
     [Theory]
@@ -112,6 +104,13 @@ public sealed class HostileTensorTests : IAsyncLifetime
         await log.UntilAsync(() => log.Lines.Any(l =>
             l.Level == LogLevel.Warning && Regex.IsMatch(l.Text, $"^no tensor connection to {_node.Self.Node}: .*{theirs}")));
         Assert.Equal((0, 0), (_target.Accepts, (int)stranger.Statistics.Connections));
+    }
+
+    private async Task RoundAsync(Mutations mutations, NodeTls? tls)
+    {
+        await AttackAsync(mutations, tls, Frames);
+        Unharmed();
+        _log.Lines.Clear();
     }
 
     private void Unharmed()

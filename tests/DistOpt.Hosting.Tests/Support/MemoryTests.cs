@@ -1,0 +1,37 @@
+using Xunit.Sdk;
+
+namespace DistOpt.Hosting.Tests.Support;
+
+/// <summary>The measure by which tests find leaks finds them.</summary>
+[Collection(nameof(WholeProcess))]
+public sealed class MemoryTests
+{
+    private const int Items = 2_500;
+
+    private readonly List<byte[]> _kept = [];
+
+    [Fact]
+    public async Task A_kilobyte_an_item_that_stays_is_seen()
+    {
+        var error = await Assert.ThrowsAnyAsync<XunitException>(() => Memory.StopsGrowingAsync(() => Keep(Items, 1024), Items, managed: 500, native: 800));
+
+        Assert.Contains("each round leaves something", error.Message);
+        Assert.Contains("managed 10", error.Message);
+    }
+
+    [Fact]
+    public async Task What_grows_to_its_size_and_no_further_is_no_leak()
+    {
+        int rounds = 0;
+
+        await Memory.StopsGrowingAsync(() => ++rounds is 1 or 3 ? Keep(4, 1 << 20) : Task.CompletedTask, Items, managed: 500, native: 800);
+
+        Assert.Equal(5, rounds);
+    }
+
+    private Task Keep(int count, int bytes)
+    {
+        for (int i = 0; i < count; i++) _kept.Add(new byte[bytes]);
+        return Task.CompletedTask;
+    }
+}
