@@ -42,6 +42,9 @@ public enum RandomPurpose
     /// <summary>Seeds of the runs of a study. Coordinates: trial, repeat.</summary>
     Trial = 12,
 
+    /// <summary>Forests that say which parameters matter. Coordinates: tree.</summary>
+    Importance = 13,
+
     /// <summary>Code outside DistOpt that wants streams of its own.</summary>
     User = 1000,
 }

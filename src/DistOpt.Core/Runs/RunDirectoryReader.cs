@@ -67,7 +67,8 @@ public sealed class RunDirectoryReader
         return new RunDirectoryReader(directory);
     }
 
-    private static IEnumerable<T> Lines<T>(string path, Func<string, T> parse)
+    /// <summary>The lines of a file that may be written to meanwhile.</summary>
+    internal static IEnumerable<T> Lines<T>(string path, Func<string, T> parse)
     {
         if (!File.Exists(path)) yield break;
         string text;
@@ -83,7 +84,7 @@ public sealed class RunDirectoryReader
             {
                 item = parse(text[begin..end]);
             }
-            catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
+            catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or IndexOutOfRangeException or SpecException)
             {
                 throw new SpecException(path, $"line {number} is damaged: {e.Message}");
             }

@@ -70,14 +70,15 @@ public sealed class StudyDirectory(string path)
     /// <summary>The directory of a study that is gone on with.</summary>
     /// <param name="study">Its path, or its folder's name below <paramref name="root"/>.</param>
     /// <param name="root">Where study directories are.</param>
+    /// <param name="given">What errors call the argument.</param>
     /// <exception cref="SpecException">There is no study.</exception>
-    public static StudyDirectory Find(string study, string root = DefaultRoot)
+    public static StudyDirectory Find(string study, string root = DefaultRoot, string given = "--resume")
     {
-        if (string.IsNullOrWhiteSpace(study)) throw new SpecException("--resume", "the path is empty; name the folder of a study");
+        if (string.IsNullOrWhiteSpace(study)) throw new SpecException(given, "the path is empty; name the folder of a study");
         string below = System.IO.Path.Combine(root, study);
         foreach (string path in (string[])[study, below])
             if (File.Exists(new StudyDirectory(path).SpecFile)) return new StudyDirectory(path);
-        throw new SpecException("--resume", $"'{study}' is no study: there is no study.yaml in it, nor in {below}; name the folder of a study");
+        throw new SpecException(given, $"'{study}' is no study: there is no study.yaml in it, nor in {below}; name the folder of a study");
     }
 
     /// <summary>Makes it the directory of a study, which can be gone on with from then on.</summary>

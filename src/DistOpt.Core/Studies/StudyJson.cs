@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
 using DistOpt.Core.Studies.Engine;
 
@@ -45,10 +46,71 @@ public static class StudyJson
             json.WriteEndArray();
         }
         json.WriteNumber("seconds", Math.Round(trial.Seconds, 3));
+        if (!trial.Spans.IsEmpty)
+        {
+            json.WriteStartArray("spans");
+            foreach (var span in trial.Spans)
+            {
+                json.WriteStartArray();
+                json.WriteNumberValue(Math.Round(span.From, 3));
+                json.WriteNumberValue(Math.Round(span.To, 3));
+                json.WriteEndArray();
+            }
+            json.WriteEndArray();
+        }
         json.WriteString("node", node);
         if (trial.Error is { } error) json.WriteString("error", error);
         json.WriteEndObject();
     });
+
+    /// <summary>Reads a line of <c>trials.jsonl</c>; null stands for NaN.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="study">Its study.</param>
+    /// <exception cref="JsonException">It is no such line.</exception>
+    /// <exception cref="SpecException">Parameters are not the study's.</exception>
+    public static TrialRecord ParseTrial(string line, StudySpec study)
+    {
+        ArgumentNullException.ThrowIfNull(study);
+        using var document = JsonDocument.Parse(line);
+        var json = document.RootElement;
+        if (json.ValueKind != JsonValueKind.Object) throw new JsonException("a JSON object is expected");
+        var parameters = Field("params").EnumerateObject().Select(p => KeyValuePair.Create(p.Name, Value(p.Value)));
+        ImmutableArray<double> values = json.TryGetProperty("values", out var several) ? Numbers(several)
+            : Field("value").ValueKind == JsonValueKind.Null && Field("state").GetString() != RunJson.Name(TrialState.Complete) ? [] : [Number(Field("value"))];
+        return new TrialRecord(Field("number").GetInt32(), Named<TrialState>("state"), Named<TrialEndCause>("cause"),
+            [.. study.Space.Configuration(parameters, "params")], values, json.TryGetProperty("constraints", out var constraints) ? Numbers(constraints) : [],
+            [.. Field("intermediate").EnumerateArray().Select(r => new Report(r[0].GetInt64(), Number(r[1])))], Field("attempts").GetInt32(),
+            json.TryGetProperty("lost", out var lost) ? [.. lost.EnumerateArray().Select(l => l.GetString() ?? "")] : [], Number(Field("seconds")),
+            json.TryGetProperty("error", out var error) ? error.GetString() : null)
+        {
+            Spans = json.TryGetProperty("spans", out var spans)
+                ? [.. spans.EnumerateArray().Select(s => new TrialSpan(s[0].GetDouble(), s[1].GetDouble()))] : [],
+        };
+
+        JsonElement Field(string name) => json.TryGetProperty(name, out var value) ? value : throw new JsonException($"'{name}' is missing");
+
+        T Named<T>(string field) where T : struct, Enum
+        {
+            string? name = Field(field).GetString();
+            foreach (var value in Enum.GetValues<T>())
+                if (RunJson.Name(value) == name) return value;
+            throw new JsonException($"'{name}' is not known as '{field}'");
+        }
+    }
+
+    private static ImmutableArray<double> Numbers(JsonElement json) => [.. json.EnumerateArray().Select(Number)];
+
+    private static double Number(JsonElement json) => json.ValueKind == JsonValueKind.Null ? double.NaN : json.GetDouble();
+
+    private static object? Value(JsonElement json) => json.ValueKind switch
+    {
+        JsonValueKind.Null => null,
+        JsonValueKind.True => true,
+        JsonValueKind.False => false,
+        JsonValueKind.String => json.GetString(),
+        JsonValueKind.Number => json.TryGetInt64(out long whole) ? whole : json.GetDouble(),
+        _ => throw new JsonException($"a parameter cannot be {json.GetRawText()}"),
+    };
 
     /// <summary><c>summary.json</c>, and what <c>sweep --format json</c> prints.</summary>
     public static void WriteSummary(Utf8JsonWriter json, StudySummary summary)

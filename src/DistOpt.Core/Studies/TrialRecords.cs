@@ -17,12 +17,25 @@ namespace DistOpt.Core.Studies;
 /// <param name="Seconds">That its attempts have computed, as far as they told.</param>
 /// <param name="Error">Why it has failed.</param>
 public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cause, ImmutableArray<double> Parameters, ImmutableArray<double> Values,
-    ImmutableArray<double> Constraints, ImmutableArray<Report> Reports, int Attempts, ImmutableArray<string> Losses, double Seconds, string? Error);
+    ImmutableArray<double> Constraints, ImmutableArray<Report> Reports, int Attempts, ImmutableArray<string> Losses, double Seconds, string? Error)
+{
+    /// <summary>When its attempts ran, in the order in which they began.</summary>
+    public ImmutableArray<TrialSpan> Spans { get; init; } = [];
+}
+
+/// <summary>When an attempt ran, in seconds on the study's clock, which stands still while the study is interrupted. The beginning is known to about a second,
+/// the length is what the attempt told.</summary>
+/// <param name="From">When it was begun, or gone on with.</param>
+/// <param name="To">At least <paramref name="From"/>.</param>
+public readonly record struct TrialSpan(double From, double To);
 
 /// <summary>What a study's events say of each trial, handed out when it has ended. Keeps nothing of those that have.</summary>
 public sealed class TrialRecords
 {
     private readonly Dictionary<int, Live> _live = [];
+
+    /// <summary>The study's clock, in seconds.</summary>
+    private double _now;
 
     private sealed class Live
     {
@@ -40,6 +53,19 @@ public sealed class TrialRecords
         public double Before { get; set; }
 
         public double Latest { get; set; }
+
+        public List<TrialSpan> Spans { get; } = [];
+
+        /// <summary>When the attempt that runs began; NaN = none does.</summary>
+        public double Since { get; set; }
+
+        /// <summary>The attempt that runs has ended.</summary>
+        /// <param name="now">The study's clock: for one that told nothing of its length.</param>
+        public void Close(double now)
+        {
+            if (!double.IsNaN(Since)) Spans.Add(new TrialSpan(Since, Latest > 0 ? Since + Latest : Math.Max(Since, now)));
+            Since = double.NaN;
+        }
     }
 
     /// <summary>Takes the next event; gives the record of the trial that ends with it, if one does.</summary>
@@ -48,11 +74,15 @@ public sealed class TrialRecords
         switch (e)
         {
             case StudyEvent.Started started:
-                _live[started.Trial] = new Live { Parameters = started.Parameters };
+                _live[started.Trial] = new Live { Parameters = started.Parameters, Since = _now };
+                break;
+            case StudyEvent.TimePassed passed:
+                _now = passed.Seconds;
                 break;
             case StudyEvent.AttemptBegun begun when _live.TryGetValue(begun.Trial, out var live):
                 live.Attempts++;
-                (live.Before, live.Latest) = (live.Before + live.Latest, 0);
+                live.Close(_now);
+                (live.Before, live.Latest, live.Since) = (live.Before + live.Latest, 0, _now);
                 break;
             case StudyEvent.Reported reported when _live.TryGetValue(reported.Trial, out var live):
                 // those that follow only make its values more exact
@@ -61,6 +91,7 @@ public sealed class TrialRecords
                 break;
             case StudyEvent.Released released when _live.TryGetValue(released.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, released.Seconds);
+                live.Close(_now);
                 break;
             case StudyEvent.RunCompleted completed when _live.TryGetValue(completed.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, completed.Seconds);
@@ -68,18 +99,27 @@ public sealed class TrialRecords
                 break;
             case StudyEvent.Finished { Outcome: var outcome } when _live.TryGetValue(outcome.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, outcome.Seconds);
+                live.Close(_now);
                 break;
             case StudyEvent.AttemptLost lost when _live.TryGetValue(lost.Trial, out var live):
                 live.Losses.Add(lost.Reason);
                 live.Latest = Math.Max(live.Latest, lost.Seconds);
+                live.Close(_now);
                 break;
             case StudyEvent.Promoted { Exploit: { } exploit } promoted when _live.TryGetValue(promoted.Trial, out var live):
                 live.Parameters = exploit.Parameters;
                 live.Reports.RemoveAll(r => r.Step > exploit.Resource);
                 break;
             case StudyEvent.Ended ended when _live.Remove(ended.Trial, out var live):
+                double latest = Math.Max(live.Latest, ended.Seconds), seconds = live.Before + latest;
+                // what ends a trial between its attempts tells the last one's seconds once more
+                if (!double.IsNaN(live.Since)) live.Latest = latest;
+                live.Close(_now);
                 return new TrialRecord(ended.Trial, ended.State, ended.Cause, live.Parameters, ended.Values, ended.Constraints, [.. live.Reports],
-                    live.Attempts, [.. live.Losses], live.Before + Math.Max(live.Latest, ended.Seconds), ended.Error);
+                    live.Attempts, [.. live.Losses], seconds, ended.Error)
+                {
+                    Spans = [.. live.Spans],
+                };
         }
         return null;
     }

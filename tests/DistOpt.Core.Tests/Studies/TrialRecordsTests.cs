@@ -54,6 +54,37 @@ public sealed class TrialRecordsTests
         Assert.Equal([new Report(1, 5), new Report(2, 4)], trial.Reports);
     }
 
+    /// <summary>The length of an attempt is what it told, where it told anything; a trial waits between its attempts.</summary>
+    [Fact]
+    public void When_its_attempts_ran_is_told_on_the_studys_clock()
+    {
+        _records.Add(new StudyEvent.TimePassed(10));
+        _records.Add(Start(0));
+        _records.Add(Report(0, 1, 5, 2));
+        _records.Add(new StudyEvent.TimePassed(13));
+        _records.Add(new StudyEvent.Released(0, 1, 2.5));
+        _records.Add(new StudyEvent.TimePassed(20));
+        _records.Add(new StudyEvent.AttemptBegun(0, 2));
+        _records.Add(new StudyEvent.TimePassed(24));
+        _records.Add(new StudyEvent.AttemptLost(0, "gone", true, 1, 0));
+        _records.Add(new StudyEvent.TimePassed(30));
+        _records.Add(new StudyEvent.AttemptBegun(0, 3));
+        _records.Add(Report(0, 2, 4, 1));
+        Assert.Equal([new TrialSpan(10, 12.5), new(20, 24), new(30, 31.5)],
+            _records.Add(new StudyEvent.Ended(0, TrialState.Complete, TrialEndCause.Done, [1], [], null, 1.5))!.Spans);
+    }
+
+    /// <summary>A trial that is not sent on ends with its study: what it computed is not told as another attempt.</summary>
+    [Fact]
+    public void What_ends_a_paused_trial_is_no_attempt()
+    {
+        _records.Add(Start(0));
+        _records.Add(new StudyEvent.Released(0, 1, 2.5));
+        _records.Add(new StudyEvent.TimePassed(20));
+        var trial = _records.Add(new StudyEvent.Ended(0, TrialState.Pruned, TrialEndCause.NotPromoted, [], [], null, 2.5))!;
+        Assert.Equal((2.5, new TrialSpan(0, 2.5)), (trial.Seconds, Assert.Single(trial.Spans)));
+    }
+
     /// <summary>It goes back from 8 to what its donor had at 4.</summary>
     [Fact]
     public void A_trial_that_goes_on_from_another_ones_state_has_its_parameters_and_not_the_reports_beyond_it()

@@ -1,0 +1,30 @@
+using System.Collections.Immutable;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+
+namespace DistOpt.Core.Studies;
+
+/// <summary>A study's directory as it is read: its spec, and the trials that have ended so far.</summary>
+/// <param name="Directory">Where it is.</param>
+/// <param name="Spec">What it searches.</param>
+/// <param name="Trials">By number.</param>
+public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Spec, ImmutableArray<TrialRecord> Trials)
+{
+    /// <summary>Whether a path, or a name below <paramref name="root"/>, is the directory of a study.</summary>
+    public static bool IsStudy(string study, string root = StudyDirectory.DefaultRoot) =>
+        study.Length > 0 && (File.Exists(new StudyDirectory(study).SpecFile) || File.Exists(new StudyDirectory(Path.Combine(root, study)).SpecFile));
+
+    /// <summary>Reads a study, one that runs or one that has ended. A last line without its end is being written and is left out.</summary>
+    /// <param name="study">Its path, or its folder's name below <paramref name="root"/>.</param>
+    /// <param name="binder">With the catalogues of the program that ran it.</param>
+    /// <param name="root">Where study directories are.</param>
+    /// <exception cref="SpecException">There is no study, or a file of it is damaged.</exception>
+    public static StudyDirectoryReader Open(string study, SpecBinder binder, string root = StudyDirectory.DefaultRoot)
+    {
+        ArgumentNullException.ThrowIfNull(binder);
+        var directory = StudyDirectory.Find(study, root, "study");
+        var spec = binder.ReadStudy(directory.SpecFile);
+        var trials = RunDirectoryReader.Lines(directory.TrialsFile, line => StudyJson.ParseTrial(line, spec));
+        return new StudyDirectoryReader(directory, spec, [.. trials.OrderBy(t => t.Number)]);
+    }
+}

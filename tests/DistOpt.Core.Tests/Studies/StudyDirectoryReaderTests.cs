@@ -1,0 +1,92 @@
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using static DistOpt.Core.Tests.Studies.StudyFixture;
+
+namespace DistOpt.Core.Tests.Studies;
+
+public sealed class StudyDirectoryReaderTests : IDisposable
+{
+    private static readonly StudySpec s_spec = OfSpace("""
+        clip.norm: { choices: [null, 1, 0.5] }
+        optimizer.amsgrad: { choices: [true, false] }
+        model.hidden: { choices: [[8], [16, 8]] }
+        name: { choices: ["1", a-b, "true"] }
+        optimizer.learning_rate: { float: [0.001, 1] }
+        optimizer.beta1: { float: [0, 0.9], when: { optimizer.amsgrad: true } }
+        training.epochs: { int: [1, 9] }
+        """);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-study-").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void What_is_written_is_read_again()
+    {
+        TrialRecord complete = Record(1, amsgrad: 0) with
+        {
+            Values = [0.75],
+            Constraints = [-1, 2],
+            Reports = [new(1, 0.5), new(2, double.NaN)],
+            Spans = [new(0.5, 2.25), new(3, 4)],
+        };
+        TrialRecord failed = Record(0, amsgrad: 1) with { State = TrialState.Failed, Cause = TrialEndCause.TimedOut, Losses = ["a", "\"b\""], Error = "too long" };
+        Write(complete, failed);
+
+        var read = StudyDirectoryReader.Open(_folder, Binder);
+
+        Assert.Equal([0, 1], read.Trials.Select(t => t.Number));
+        Assert.Equal(Line(failed), Line(read.Trials[0]));
+        Assert.Equal(Line(complete), Line(read.Trials[1]));
+        Assert.Equal(failed.Parameters, read.Trials[0].Parameters);
+        Assert.Empty(read.Trials[0].Values);
+        Assert.Equal(complete.Spans, read.Trials[1].Spans);
+        Assert.True(StudyDirectoryReader.IsStudy(_folder));
+        Assert.True(StudyDirectoryReader.IsStudy(Path.GetFileName(_folder), Path.GetDirectoryName(_folder)!));
+        Assert.False(StudyDirectoryReader.IsStudy(Path.Combine(_folder, "trials")));
+    }
+
+    [Fact]
+    public void A_line_that_is_being_written_is_left_out_and_a_damaged_one_is_named()
+    {
+        Write(Record(0, 0) with { Values = [1] });
+        string file = new StudyDirectory(_folder).TrialsFile;
+        File.AppendAllText(file, "{\"number\":1,");
+        Assert.Single(StudyDirectoryReader.Open(_folder, Binder).Trials);
+        File.AppendAllText(file, "\n");
+        Assert.Contains("trials.jsonl: line 2 is damaged", Assert.Throws<SpecException>(() => StudyDirectoryReader.Open(_folder, Binder)).Message);
+        foreach (string line in (string[])["[]", "{}", Line(Record(0, 0)).Replace("timed_out", "x"), Line(Record(0, 0)).Replace("\"done\"", "\"gone\""),
+            Line(Record(0, 0)).Replace("training.epochs", "training.epoch"), Line(Record(0, 0)).Replace("\"attempts\":1,", "")])
+        {
+            File.WriteAllText(file, line + "\n");
+            if (line == Line(Record(0, 0))) Assert.Single(StudyDirectoryReader.Open(_folder, Binder).Trials);
+            else Assert.Contains("line 1 is damaged", Assert.Throws<SpecException>(() => StudyDirectoryReader.Open(_folder, Binder)).Message);
+        }
+    }
+
+    [Fact]
+    public void A_folder_that_is_no_study_is_refused_by_name()
+    {
+        var error = Assert.Throws<SpecException>(() => StudyDirectoryReader.Open("nowhere", Binder, _folder));
+        Assert.StartsWith("study: 'nowhere' is no study", error.Message);
+    }
+
+    private static string Line(TrialRecord trial) => StudyJson.TrialLine(trial, s_spec, "local");
+
+    private void Write(params TrialRecord[] trials)
+    {
+        new StudyDirectory(_folder).Create(s_spec);
+        File.WriteAllText(new StudyDirectory(_folder).TrialsFile, string.Concat(trials.Select(t => Line(t) + "\n")));
+    }
+
+    private static TrialRecord Record(int number, int amsgrad)
+    {
+        var values = new Dictionary<string, double>
+        {
+            ["clip.norm"] = 1 + amsgrad, ["optimizer.amsgrad"] = amsgrad, ["model.hidden"] = 1, ["name"] = 2 * amsgrad, ["optimizer.learning_rate"] = 1 - 0.5 * amsgrad,
+            ["optimizer.beta1"] = amsgrad == 0 ? 0.5 : double.NaN, ["training.epochs"] = 4,
+        };
+        return new(number, TrialState.Complete, TrialEndCause.Done, [.. s_spec.Space.Space.Parameters.Select(p => values[p.Name])], [], [], [], 1, [], 1.5, null);
+    }
+}
