@@ -43,7 +43,12 @@ internal sealed class StudyHostActor : ReceiveActor
         Receive<FindStudy>(_ => Find());
         Receive<StudyOver>(over => OnOver(over.Status));
         Receive<StudyLeft>(left => Finish(RunStatus.Failed, left.Status, "the study was interrupted, and nobody asked for it"));
-        Receive<StudyBroke>(broke => Fail(broke.Why));
+        Receive<StudyBroke>(broke =>
+        {
+            // which is that of the jobs too: all begins anew
+            if (broke.Why is StudyJournalException) Context.Parent.Tell(new JournalGone(_study));
+            else Fail(broke.Why);
+        });
         Receive<Measured>(measured => Finish(measured));
         Receive<Terminated>(_ => Fail(new InvalidOperationException("the study's supervisor has stopped: the log says why")));
         // what every job is told of nodes and lines is for the trials' jobs
@@ -53,6 +58,9 @@ internal sealed class StudyHostActor : ReceiveActor
     /// <summary>To the job coordinator: the study has ended.</summary>
     /// <param name="Trials">That have begun.</param>
     internal sealed record Finished(JobId Study, RunStatus Status, long Trials, string SummaryJson, SpecException? BadInput) : INoSerializationVerificationNeeded;
+
+    /// <summary>To the job coordinator: the study's journal cannot be written or read.</summary>
+    internal sealed record JournalGone(JobId Study) : INoSerializationVerificationNeeded;
 
     private sealed record Begin : INoSerializationVerificationNeeded;
 

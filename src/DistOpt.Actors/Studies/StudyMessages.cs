@@ -60,6 +60,9 @@ public sealed record StudyOver(StudyStatus Status) : INoSerializationVerificatio
 /// <summary>From a study's supervisor to its parent: it cannot go on.</summary>
 public sealed record StudyBroke(Exception Why) : INoSerializationVerificationNeeded;
 
+/// <summary>What a study decides can no longer be stored, or what was stored cannot be read: it can be gone on with once that is possible.</summary>
+public sealed class StudyJournalException(string message, Exception? inner = null) : InvalidOperationException(message, inner);
+
 /// <summary>To the study's supervisor: a command of a user. Answered by <see cref="CommandAnswer"/> once it is stored.</summary>
 /// <param name="Carry">Gives it to the study.</param>
 public sealed record StudyCommand(Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded;

@@ -168,7 +168,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     {
         if (broke.Child.Equals(_journal))
         {
-            Break(broke.Why);
+            Break(new StudyJournalException(broke.Why.Message, broke.Why));
             return;
         }
         if (_attempts.FirstOrDefault(a => a.Value.Equals(broke.Child)) is not { Value: not null } attempt) return;
@@ -178,7 +178,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
 
     private void OnTerminated(Terminated gone)
     {
-        if (gone.ActorRef.Equals(_journal)) Break(new InvalidOperationException("the study's journal has stopped: the log says why"));
+        if (gone.ActorRef.Equals(_journal)) Break(new StudyJournalException("the study's journal has stopped: the log says why"));
         else if (_attempts.FirstOrDefault(a => a.Value.Equals(gone.ActorRef)) is { Value: not null } attempt)
             End(attempt.Key, () => _engine!.Lose(attempt.Key, "its supervisor has stopped"));
     }

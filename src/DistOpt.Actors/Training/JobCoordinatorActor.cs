@@ -101,6 +101,11 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<CommandStudy>(OnCommandStudy);
         Receive<FindStudy>(find => ToStudy(find.Study, find));
         Receive<StudyHostActor.Finished>(OnStudyFinished);
+        Receive<StudyHostActor.JournalGone>(gone =>
+        {
+            _log.Error("The journal of study {0} has stopped: the job coordinator begins anew", gone.Study);
+            Context.Stop(Self);
+        });
         Receive<TrainingCoordinatorActor.JobOpened>(opened => OnOpened(opened.Job));
         Receive<OpeningTimeIsUp>(OnOpeningTimeIsUp);
         Receive<OfferAnswered>(OnAnswered);

@@ -4,6 +4,7 @@ using Akka.Actor;
 using Akka.Configuration;
 using Akka.Pattern;
 using DistOpt.Actors.Nodes;
+using DistOpt.Actors.Studies;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Jobs;
@@ -27,7 +28,8 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
     private readonly IReadOnlyList<JobEvent>? _stored;
 
     /// <param name="stored">What a former coordinator has left in the journal.</param>
-    public JournalHarness(JournalSwitch journal, int slots = 8, IReadOnlyList<JobEvent>? stored = null)
+    /// <param name="studies">What studies are run from.</param>
+    public JournalHarness(JournalSwitch journal, int slots = 8, IReadOnlyList<JobEvent>? stored = null, IStudySessions? studies = null)
     {
         _stored = stored;
         SwitchJournal.Switch = journal;
@@ -62,7 +64,7 @@ internal sealed class JournalHarness : IAsyncDisposable, ISpecCodec, IJobSinks, 
             _ready.Writer.TryWrite(ready);
         };
         var relay = _system.ActorOf(Props.Create(() => new Relay(onReady)));
-        var setup = new JobCoordinatorSetup { Journal = this, Sinks = this, Relay = relay };
+        var setup = new JobCoordinatorSetup { Journal = this, Sinks = this, Studies = studies, Relay = relay };
         _system.ActorOf(BackoffSupervisor.Props(Backoff.OnStop(JobCoordinatorActor.Props(services, null, setup), "jobs",
             TimeSpan.FromMilliseconds(1), TimeSpan.FromMilliseconds(10), 0, -1)));
     }

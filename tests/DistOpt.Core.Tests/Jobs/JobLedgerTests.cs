@@ -23,6 +23,21 @@ public class JobLedgerTests
     }
 
     [Fact]
+    public void A_trial_is_forgotten_as_soon_as_it_has_ended_and_takes_no_ended_jobs_place()
+    {
+        var trial = new JobEvent.Submitted("t", null, "t", "", "", null, s_at) { Kind = JobKind.Trial };
+        var ledger = JobLedger.From([Submit("a"), Ended("a"), trial, Submit("b")], new JobLedgerLimits(EndedJobsKept: 1));
+
+        Assert.Equal(["t", "b"], ledger.Live.Select(j => j.Job));
+        ledger.Apply(Ended("t"));
+
+        Assert.Null(ledger.Find("t"));
+        Assert.NotNull(ledger.Find("a"));
+        Assert.Equal(["b"], ledger.Live.Select(j => j.Job));
+        Assert.Equal(1, ledger.LiveCount);
+    }
+
+    [Fact]
     public void An_idempotency_key_finds_what_it_was_used_for_first()
     {
         var ledger = JobLedger.From([Submit("a", "k1"), new JobEvent.CommandApplied("a", "k2", KeyUse.Cancel), new JobEvent.CommandApplied("b", "k2", "drain")]);

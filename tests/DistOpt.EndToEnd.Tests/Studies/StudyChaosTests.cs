@@ -44,8 +44,9 @@ public sealed class StudyChaosTests
               optimizer.learning_rate: { float: [1e-4, 3e-2], log: true }
               model.hidden: { int: [8, 64], log: true }
             """);
-        await using var calm = await ProgramProcess.RunAsync(ProgramProcess.Fixture, cluster.Folder.Path, null,
+        await using var calm = ProgramProcess.Start(ProgramProcess.Fixture, cluster.Folder.Path, null,
             "sweep", cluster.Folder.Write("calm.yaml", Spec("calm.count")), "--out", "calm");
+        await calm.EndAsync();
         Assert.True(calm.ExitCode == 0, calm.Describe());
         await cluster.JoinedAsync(cluster.Processes.Count);
 

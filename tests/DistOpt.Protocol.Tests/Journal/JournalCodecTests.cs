@@ -14,6 +14,7 @@ public sealed class JournalCodecTests
     [
         new JobEvent.Submitted("j", "key", "name", "name: x", "abc", "runs/x", At),
         new JobEvent.Submitted("j", null, "name", "", "abc", null, At),
+        new JobEvent.Submitted("s", "key", "name", "name: x", "abc", "studies/x", At) { Kind = JobKind.Study },
         new JobEvent.Placed("j", 3, [1, 2, 255]),
         new JobEvent.CheckpointWritten("j", 1L << 40, "checkpoints/17"),
         new JobEvent.CommandApplied("j", "key 2", KeyUse.Cancel),

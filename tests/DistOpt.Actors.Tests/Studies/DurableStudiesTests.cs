@@ -1,0 +1,208 @@
+using System.Collections.Concurrent;
+using Akka.Actor;
+using DistOpt.Actors.Studies;
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Training;
+using DistOpt.Actors.Trials;
+using DistOpt.Core.Jobs;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Specs.Yaml;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Tests.Studies;
+
+/// <summary>Studies of a job coordinator with a journal: submitted once, taken up by the next coordinator, ended once.</summary>
+[Collection(nameof(SwitchJournal))]
+public sealed class DurableStudiesTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_study_runs_its_trials_as_jobs_of_the_cluster_and_its_end_is_stored()
+    {
+        var sessions = new Sessions();
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+
+        Assert.Equal(new JobAccepted(new JobId("s"), "study s"), await SubmitAsync(coordinator, "s", key: "k"));
+        Assert.Equal(new JobAccepted(new JobId("s"), "study s"), await SubmitAsync(coordinator, "s", key: "k"));
+        var ended = await JournalHarness.EndedAsync(coordinator, "s");
+
+        Assert.Equal(("completed", JobKind.Study, 4), (ended.State, ended.Kind, ended.Step));
+        Assert.Equal("Trials 4", ended.SummaryJson);
+        // trials' jobs are the study's own affair
+        Assert.Equal(["s"], (await JournalHarness.JobsAsync(coordinator)).Select(j => j.Job.Value));
+        Assert.Equal(["open s", "end s", "dispose s"], sessions.Calls);
+        Assert.Equal("the study has ended (completed)", (await CommandAsync(coordinator, "s", e => e.Pause(null))).Answer.Refusal);
+    }
+
+    [Fact]
+    public async Task A_study_goes_on_with_the_next_coordinator_and_its_trials_end_once()
+    {
+        var sessions = new Sessions();
+        var journal = new JournalSwitch();
+        await using var harness = new JournalHarness(journal, studies: sessions);
+        var first = await harness.ReadyAsync();
+        await SubmitAsync(first, "s");
+        await sessions.EndsAsync(1);
+        journal.FailNext(new IOException("the disk is gone"));
+
+        var second = await harness.ReadyAsync();
+        var ended = await JournalHarness.EndedAsync(second, "s");
+
+        Assert.NotEqual(first, second);
+        Assert.Equal("completed", ended.State);
+        Assert.Equal([0, 1, 2, 3], sessions.Ended().Order());
+        Assert.Equal(1, sessions.Status!.Sessions);
+        Assert.Equal(2, sessions.Calls.Count(c => c == "open s"));
+    }
+
+    [Fact]
+    public async Task A_study_that_cannot_be_opened_fails_with_its_reason_and_others_go_on()
+    {
+        var sessions = new Sessions { Fails = id => id == "bad" ? new SpecException("study.sampler", "'gone' is not known") : null };
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+
+        await SubmitAsync(coordinator, "bad");
+        await SubmitAsync(coordinator, "good");
+
+        Assert.Equal("failed", (await JournalHarness.EndedAsync(coordinator, "bad")).State);
+        var found = await coordinator.Ask<JobFound>(new FindJob(new JobId("bad")), Eventually.Patience, Token);
+        Assert.Equal("study.sampler", Assert.Single(found.BadInput).Path);
+        Assert.Equal("completed", (await JournalHarness.EndedAsync(coordinator, "good")).State);
+    }
+
+    [Fact]
+    public async Task A_study_that_is_cancelled_at_once_ends_and_a_repeat_of_the_command_is_answered_alike()
+    {
+        var sessions = new Sessions { Trials = 1_000_000 };
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+        await SubmitAsync(coordinator, "s");
+
+        for (int i = 0; i < 2; i++)
+        {
+            var answer = await coordinator.Ask<StopAnswer>(new StopJob(new JobId("s"), StopReason.Cancelled) { Key = "c" }, Eventually.Patience, Token);
+            Assert.Equal((true, null), (answer.Known, answer.KeyReused));
+        }
+
+        Assert.Equal("cancelled", (await JournalHarness.EndedAsync(coordinator, "s")).State);
+    }
+
+    [Fact]
+    public async Task Commands_reach_a_study_that_is_live_and_no_other()
+    {
+        var sessions = new Sessions { Trials = 1_000_000 };
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+        await SubmitAsync(coordinator, "s");
+        await harness.SubmitAsync(coordinator, "job", workers: 100);
+        await sessions.EndsAsync(1);
+
+        Assert.Equal(new StudyAnswer(true, new()), await CommandAsync(coordinator, "s", e => e.Pause("p")));
+        Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await CommandAsync(coordinator, "s", e => e.Pause("p")));
+        Assert.True((await coordinator.Ask<StudyFound>(new FindStudy(new JobId("s")), Eventually.Patience, Token)).Status!.IsSuspended);
+        Assert.False((await CommandAsync(coordinator, "job", e => e.Pause(null))).Known);
+        Assert.False((await CommandAsync(coordinator, "nobody", e => e.Pause(null))).Known);
+        Assert.Null((await coordinator.Ask<StudyFound>(new FindStudy(new JobId("job")), Eventually.Patience, Token)).Spec);
+    }
+
+    private static Task<object> SubmitAsync(IActorRef coordinator, string study, string? key = null) =>
+        coordinator.Ask<object>(new SubmitDurableStudy(new JobId(study), $"study {study}", $"spec of {study}", study, key), Eventually.Patience, Token);
+
+    private static Task<StudyAnswer> CommandAsync(IActorRef coordinator, string study, Func<StudyEngine, CommandAnswer> carry) =>
+        coordinator.Ask<StudyAnswer>(new CommandStudy(new JobId(study), carry), Eventually.Patience, Token);
+
+    /// <summary>Studies whose trials have no files.</summary>
+    private sealed class Sessions : IStudySessions
+    {
+        private readonly ConcurrentQueue<string> _calls = new();
+        private readonly ConcurrentQueue<int> _ended = new();
+
+        public Func<string, Exception?> Fails { get; init; } = _ => null;
+
+        public int Trials { get; init; } = 4;
+
+        public IReadOnlyList<string> Calls => [.. _calls];
+
+        /// <summary>The latest study's last.</summary>
+        public StudyStatus? Status { get; private set; }
+
+        public IReadOnlyList<int> Ended() => [.. _ended];
+
+        public Task EndsAsync(int count) => Eventually.Until(() => _ended.Count >= count);
+
+        public IStudySession Open(string study, string specYaml, string directory)
+        {
+            Assert.Equal($"spec of {study}", specYaml);
+            _calls.Enqueue($"open {study}");
+            return Fails(study) is { } failure ? throw failure : new Session(this, study);
+        }
+
+        private sealed class Session(Sessions sessions, string study) : IStudySession, IStudySink, ITrialRuns
+        {
+            private static readonly StudySection Section =
+                new() { Objectives = [new ObjectiveSection { Metric = "validation.loss", Direction = Direction.Minimize }] };
+
+            public StudySpec Spec { get; } = new()
+            {
+                Fields = MappingNode.Empty,
+                Training = JobHarness.SpecOf(),
+                Study = Section,
+                SpaceFields = MappingNode.Empty,
+                Space = null!,
+                Constraints = [],
+                Enqueued = [],
+            };
+
+            public StudyRun Run => new()
+            {
+                Id = study,
+                Study = Section,
+                Setup = StudyHarness.Setup(sessions.Trials, parallel: 2) with
+                {
+                    Context = new StudyContext
+                    {
+                        Space = new SearchSpace([new("x", new FloatDomain(0, 1))]),
+                        Directions = [Direction.Minimize],
+                        Seed = 3,
+                        Trials = sessions.Trials,
+                        TrialLength = 2,
+                    },
+                },
+                Trials = this,
+                Sink = this,
+            };
+
+            public string End(StudyStatus status, CancellationToken stop)
+            {
+                sessions.Status = status;
+                sessions._calls.Enqueue($"end {study}");
+                return $"{status.End} {status.Started}";
+            }
+
+            public void Began(IReadOnlyList<StudyEvent> before) { }
+
+            public void Happened(StudyEvent e)
+            {
+                if (e is StudyEvent.Ended ended) sessions._ended.Enqueue(ended.Trial);
+            }
+
+            public void Stands(Func<StudyStatus> status) { }
+
+            public TrialRun Open(TrialOrder order) => new(FormattableString.Invariant($"{study}-{order.Id.Trial}-{order.Id.Attempt}-{order.Id.Session}"),
+                JobHarness.SpecOf(workers: 1, epochs: 2), _ => new RecordingSink(), null!, false, false, []);
+
+            public void Keep(TrialOrder order, TrialCheckpoint checkpoint) { }
+
+            public void Delete(TrialCheckpoint checkpoint) { }
+
+            public void Dispose() => sessions._calls.Enqueue($"dispose {study}");
+        }
+    }
+}
