@@ -21,14 +21,14 @@ internal static class SubmitCommand
             var violations = new ViolationCollector();
             string file = parse.GetRequiredValue(spec);
             IReadOnlyList<string> settings = parse.GetValue(set) ?? [];
-            bool isStudy = violations.Try(() => SpecFiles.IsStudy(file));
-            var study = isStudy ? violations.Try(() => SpecFiles.Binder(invocation.App).ReadStudy(file, settings)) : null;
-            var resolved = isStudy ? null : violations.Try(() => SpecFiles.Read(file, settings, invocation.App));
+            bool? isStudy = violations.Try<bool?>(() => SpecFiles.IsStudy(file));
+            var study = isStudy is true ? violations.Try(() => SpecFiles.Binder(invocation.App).ReadStudy(file, settings)) : null;
+            var resolved = isStudy is false ? violations.Try(() => SpecFiles.Read(file, settings, invocation.App)) : null;
             var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(require) ?? []));
             if (requirements is { Count: > 0 } && !parse.GetValue(watch)) violations.Add("--require", "needs --watch: without it submit does not wait for the job's end");
             using var client = violations.Try(() => ClusterClient.Open(parse.GetValue(cluster), invocation.Console));
             violations.ThrowIfAny();
-            if (!isStudy && FoldsRunner.IsAsked(resolved!))
+            if (resolved is not null && FoldsRunner.IsAsked(resolved))
             {
                 return await FoldsCommand.SubmitAsync(invocation, client!, resolved!, parse.GetValue(key) ?? Guid.NewGuid().ToString("n"), parse.GetValue(watch),
                     requirements!).ConfigureAwait(false);

@@ -2,8 +2,11 @@ using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Local;
+using DistOpt.Hosting.Studies;
 
 namespace DistOpt.Hosting.Tests.Support;
 
@@ -25,7 +28,19 @@ internal sealed class LinearParts : ISpecReader
 
     public static JobParts Of(LinearRuntime runtime) => new(runtime, new LinearParts(),
         spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),
-        spec => ScheduleCatalog.Default.Get(spec.Schedule.Kind)(spec.Schedule.Options!));
+        spec => ScheduleCatalog.Default.Get(spec.Schedule.Kind)(spec.Schedule.Options!))
+    {
+        Studies = new StudyParts(yaml => Binder.ParseStudy(yaml), spec => StudySetup.Of(spec, Binder.Catalogs), spec => new TrialSpecs(Binder, spec), SpecWriter.Write,
+            (_, model, _) => new Dictionary<string, double> { ["bytes"] = new FileInfo(model).Length }),
+    };
+
+    /// <summary>A study over the linear model.</summary>
+    public static string StudyYaml(int trials, int epochs = 2) => Yaml(workers: 1, epochs: epochs, shards: 1) + $$"""
+
+        checkpoint: { every_steps: 5 }
+        study: { metric: validation.loss, trials: {{trials}}, parallel: 2, seed: 1 }
+        space: { optimizer.learning_rate: { float: [1e-4, 1e-2], log: true } }
+        """;
 
     public static string Yaml(int workers = 2, int servers = 1, int epochs = 2, int shards = 4) => $$"""
         name: linear

@@ -1,0 +1,156 @@
+using DistOpt.Cli.Tests.Support;
+
+namespace DistOpt.Cli.Tests.Cluster;
+
+public sealed class StudyCommandTests
+{
+    private const string Json = "application/json";
+
+    private const string Spec = """
+        name: mine
+        data: digits
+        study: { metric: validation.accuracy, trials: 3 }
+        space: { optimizer.learning_rate: { float: [1e-4, 1e-1], log: true } }
+        """;
+
+    private const string Live = """
+        {"id":"s","name":"mine","kind":"study","status":"running","trials_max":9,"parallel":2,"seconds":12.5,"interruptions":1,
+        "objectives":[{"metric":"validation.accuracy","direction":"maximize"}],
+        "trials":{"complete":1,"pruned":0,"failed":0,"cancelled":0,"running":1,"paused":2,"waiting":0},
+        "best":{"number":3,"value":0.75,"params":{"optimizer.learning_rate":0.01234567}},
+        "live":[{"number":4,"state":"running","attempt":2,"bracket":0,"at":3,"value":0.5,"until":9,"seconds":1.5,"params":{"model.activation":"relu"}}],
+        "rungs":[{"bracket":0,"rung":0,"resource":1,"entered":4,"promoted":1}]}
+        """;
+
+    private const string Ended = """
+        {"id":"s","name":"mine","kind":"study","status":"completed","run":"/x","summary":{"study":"/x","name":"mine","status":"completed","stop_reason":"trials",
+        "objectives":[{"metric":"validation.accuracy","direction":"maximize"}],"trials":{"complete":2,"pruned":1,"failed":0},
+        "best":{"number":1,"value":0.875,"params":{"optimizer.learning_rate":0.01}},"test":{"accuracy":0.8},"seconds":3.5,"interruptions":0}}
+        """;
+
+    [Fact]
+    public async Task A_study_is_submitted_as_it_was_resolved()
+    {
+        string? spec = null;
+        using var cluster = new FakeCluster((_, body) => (202, Json, (spec = body) is null ? "" : """{"id":"s"}"""));
+        using var cli = Of(cluster);
+
+        Assert.Equal(0, await cli.RunAsync("submit", cli.Write("s.yaml", Spec), "--set", "study.trials=7"));
+
+        Assert.Equal("s\n", cli.Out);
+        Assert.Contains("trials: 7", spec);
+        Assert.Contains("optimizer.learning_rate:", spec);
+    }
+
+    [Fact]
+    public async Task What_is_wrong_with_a_study_is_said_once_and_nothing_is_sent()
+    {
+        using var cluster = new FakeCluster((_, _) => (500, Json, "{}"));
+        using var cli = Of(cluster);
+
+        Assert.Equal(2, await cli.RunAsync("submit", cli.Write("s.yaml", Spec.Replace("trials: 3", "trials: 0"))));
+        Assert.Contains("study.trials: is 0", Assert.Single(cli.ErrorLines()));
+        Assert.Empty(cluster.Requests);
+    }
+
+    [Theory]
+    [InlineData("pause", "", "POST /api/v1/jobs/s/pause ", "pause s")]
+    [InlineData("pause", "{\"trial\":3}", "POST /api/v1/jobs/s/pause ", "pause s --trial 3")]
+    [InlineData("resume", "", "POST /api/v1/jobs/s/resume ", "resume s")]
+    [InlineData("cancel", "", "POST /api/v1/jobs/s/cancel ", "cancel s")]
+    [InlineData("cancel", "{\"trial\":0}", "POST /api/v1/jobs/s/cancel ", "cancel s --trial 0")]
+    [InlineData("set", "{\"parallel\":4}", "POST /api/v1/jobs/s/set ", "set s --parallel 4")]
+    [InlineData("set", "{\"parallel\":4,\"from_trial\":9}", "POST /api/v1/jobs/s/set ", "set s --parallel 4 --from-trial 9")]
+    [InlineData("enqueue", "point: {optimizer.learning_rate: 0.01, model.hidden: [64, 32]}", "POST /api/v1/jobs/s/enqueue ",
+        "enqueue s optimizer.learning_rate=0.01 model.hidden=[64,32]")]
+    public async Task A_command_is_sent_with_its_key(string name, string body, string request, string line)
+    {
+        string? sent = null, key = null;
+        using var cluster = new FakeCluster((r, text) =>
+        {
+            (sent, key) = (text, r.Headers["Idempotency-Key"]);
+            return (202, Json, "{}");
+        });
+        using var cli = Of(cluster);
+
+        Assert.Equal(0, await cli.RunAsync([.. line.Split(' '), "--key", "k"]));
+
+        Assert.Equal(request.Trim(), Assert.Single(cluster.Requests));
+        Assert.Equal(body.Replace(" ", "", StringComparison.Ordinal), sent!.Replace(" ", "", StringComparison.Ordinal));
+        Assert.Equal("k", key);
+        Assert.StartsWith("s: ", cli.Out);
+        Assert.False(string.IsNullOrEmpty(name));
+    }
+
+    [Theory]
+    [InlineData("pause s --trial -1", "--trial: is -1")]
+    [InlineData("set s --parallel 0", "--parallel: is 0")]
+    [InlineData("enqueue s learning_rate", "learning_rate: is no value of a parameter")]
+    public async Task A_wrong_command_is_not_sent(string line, string text)
+    {
+        using var cluster = new FakeCluster((_, _) => (500, Json, "{}"));
+        using var cli = Of(cluster);
+
+        Assert.Equal(2, await cli.RunAsync(line.Split(' ')));
+        Assert.Contains(text, Assert.Single(cli.ErrorLines()));
+        Assert.Empty(cluster.Requests);
+    }
+
+    [Fact]
+    public async Task Show_tells_trials_by_state_the_best_one_what_runs_and_rungs()
+    {
+        using var cluster = new FakeCluster((_, _) => (200, Json, Live));
+        using var cli = Of(cluster);
+
+        Assert.Equal(0, await cli.RunAsync("show", "s"));
+
+        string text = string.Join('\n', cli.Out.Split('\n').Select(l => string.Join(' ', l.Split(' ', StringSplitOptions.RemoveEmptyEntries))));
+        Assert.Contains("trials 1 complete, 1 running, 2 paused of 9", text);
+        Assert.Contains("best trial 3, 0.7500 optimizer.learning_rate=0.01235", text);
+        Assert.Contains("4 running 2 3 0.5000 9 1.5 s model.activation=relu", text);
+        Assert.Contains("0 0 1 4 1", text);
+    }
+
+    [Theory]
+    [InlineData(null, 0)]
+    [InlineData("test.accuracy>=0.79", 0)]
+    [InlineData("validation.accuracy>=0.88", 1)]
+    public async Task Watching_a_study_shows_its_trials_and_its_end(string? require, int code)
+    {
+        using var cluster = new FakeCluster((r, _) => r.HttpMethod == "POST" ? (202, Json, """{"id":"s"}""")
+            : r.Url!.AbsolutePath.EndsWith("/rows", StringComparison.Ordinal)
+                ? (200, "application/jsonl", r.Url.Query.Contains("after=0", StringComparison.Ordinal)
+                    ? """{"number":1,"state":"complete","cause":"finished","params":{"optimizer.learning_rate":0.01},"value":0.875,"intermediate":[],"attempts":1,"seconds":1}""" + "\n" : "")
+                : (200, Json, Ended));
+        using var cli = Of(cluster);
+        string[] more = require is null ? [] : ["--require", require];
+
+        Assert.Equal(code, await cli.RunAsync(["submit", cli.Write("s.yaml", Spec), "--watch", .. more]));
+
+        Assert.Contains("trial    1 complete  0.8750  optimizer.learning_rate=0.01", cli.Out);
+        Assert.Contains("2 complete, 1 pruned", cli.Out);
+        Assert.Contains("accuracy=0.8", cli.Out);
+        Assert.Equal(code == 1, cli.Error.Contains("required validation.accuracy>=0.88", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Jobs_and_studies_are_listed()
+    {
+        using var cluster = new FakeCluster((_, _) => (200, Json,
+            """{"jobs":[{"id":"a","name":"x","kind":"job","status":"training","step":3,"total_steps":10,"nodes":[]},{"id":"s","name":"y","kind":"study","status":"running"}]}"""));
+        using var cli = Of(cluster);
+
+        Assert.Equal(0, await cli.RunAsync("jobs"));
+
+        string[] lines = cli.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(["a", "x", "job", "training", "3", "10"], lines[1].Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Equal(["s", "y", "study", "running", "-", "-"], lines[2].Split(' ', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    private static CliRun Of(FakeCluster cluster)
+    {
+        var cli = new CliRun();
+        cli.Environment["DISTOPT_CLUSTER"] = cluster.Url;
+        return cli;
+    }
+}

@@ -1,0 +1,121 @@
+using System.Net;
+using System.Text.Json;
+using DistOpt.Hosting.Tests.Support;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace DistOpt.Hosting.Tests.Studies;
+
+/// <summary>Studies by the HTTP API of a node.</summary>
+public sealed class StudyApiTests : IDisposable
+{
+    private readonly string _root = Directory.CreateTempSubdirectory("distopt-studies-").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_root, recursive: true);
+
+    [Fact]
+    public async Task A_submitted_study_ends_with_a_directory_that_can_be_fetched()
+    {
+        await using var node = await StartAsync();
+
+        string id = await node.SubmitAsync(LinearParts.StudyYaml(trials: 3), "key");
+        Assert.Equal(id, await node.SubmitAsync(LinearParts.StudyYaml(trials: 3), "key"));
+        var study = await node.EndedAsync(id);
+
+        Assert.Equal(("study", "completed"), (study.GetProperty("kind").GetString(), study.GetProperty("status").GetString()));
+        var summary = study.GetProperty("summary");
+        Assert.Equal(3, summary.GetProperty("trials").GetProperty("complete").GetInt32());
+        Assert.True(summary.GetProperty("test").GetProperty("bytes").GetInt64() > 0);
+        string[] trials = (await node.Http.GetStringAsync($"/api/v1/jobs/{id}/rows", Token)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal([0, 1, 2], trials.Select(t => JsonDocument.Parse(t).RootElement.GetProperty("number").GetInt32()).Order());
+        var files = (await node.GetAsync($"/api/v1/jobs/{id}/files")).GetProperty("files").EnumerateArray().Select(f => f.GetProperty("path").GetString()!).ToList();
+        Assert.Superset(new HashSet<string> { "study.yaml", "best.yaml", "summary.json", "best/model.safetensors", "trials/2/metrics.jsonl" }, files.ToHashSet());
+        Assert.Equal(await File.ReadAllTextAsync(Path.Combine(study.GetProperty("run").GetString()!, "best.yaml"), Token),
+            await node.Http.GetStringAsync($"/api/v1/jobs/{id}/files/best.yaml", Token));
+        Assert.Equal("study", (await node.GetAsync("/api/v1/jobs")).GetProperty("jobs")[0].GetProperty("kind").GetString());
+    }
+
+    [Fact]
+    public async Task Commands_are_carried_out_or_refused_with_a_reason()
+    {
+        await using var node = await StartAsync();
+        string id = await node.SubmitAsync(LinearParts.StudyYaml(trials: 100_000));
+        while (!(await node.GetAsync($"/api/v1/jobs/{id}")).TryGetProperty("started", out var started) || started.GetInt32() < 2) { }
+
+        await AcceptedAsync(node, id, "pause", "");
+        Assert.Equal("paused", (await node.GetAsync($"/api/v1/jobs/{id}")).GetProperty("status").GetString());
+        await AcceptedAsync(node, id, "enqueue", """{"point": {"optimizer.learning_rate": 0.005}}""");
+        await AcceptedAsync(node, id, "set", """{"parallel": 3}""");
+        await AcceptedAsync(node, id, "set", """{"parallel": 3}""", key: "same");
+        await AcceptedAsync(node, id, "set", """{"parallel": 3}""", key: "same");
+        var study = await node.GetAsync($"/api/v1/jobs/{id}");
+        Assert.Equal((1, 3), (study.GetProperty("enqueued").GetInt32(), study.GetProperty("parallel").GetInt32()));
+
+        Assert.Contains("is no parameter of the space", await RefusedAsync(node, id, "enqueue", """{"point": {"optimizer.learning_rat": 0.005}}"""));
+        Assert.Contains("must be a whole number from 1 to 100000", await RefusedAsync(node, id, "set", """{"parallel": 0}"""));
+        Assert.Contains("there is no trial 77777", await RefusedAsync(node, id, "cancel", """{"trial": 77777}"""));
+        Assert.Contains("was used for another command", await RefusedAsync(node, id, "pause", "", key: "same"));
+        Assert.Contains("there is no job", await RefusedAsync(node, "nobody", "pause", "", HttpStatusCode.NotFound));
+
+        await AcceptedAsync(node, id, "cancel", "");
+        Assert.Equal("cancelled", (await node.EndedAsync(id)).GetProperty("status").GetString());
+        Assert.Contains("has ended", await RefusedAsync(node, id, "resume", ""));
+    }
+
+    [Fact]
+    public async Task A_job_takes_no_commands_of_studies()
+    {
+        await using var node = await StartAsync();
+        string id = await node.SubmitAsync(LinearParts.Yaml(workers: 1000));
+
+        Assert.Contains("is a job, and 'pause' is for studies", await RefusedAsync(node, id, "pause", ""));
+    }
+
+    [Fact]
+    public async Task A_study_spec_that_is_wrong_is_refused_with_all_that_is_wrong()
+    {
+        await using var node = await StartAsync();
+
+        var (status, body) = await node.PostAsync("/api/v1/jobs", null, LinearParts.StudyYaml(trials: 3).Replace("trials: 3", "trials: 0, parallel: 0").Replace(", parallel: 2", ""));
+
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
+        Assert.Equal(["study.trials", "study.parallel"], body.GetProperty("violations").EnumerateArray().Select(v => v.GetProperty("path").GetString()));
+    }
+
+    [Fact]
+    public async Task A_study_goes_on_when_the_coordinator_is_cut_off_and_comes_back()
+    {
+        string id;
+        await using (var first = await StartAsync("sqlite"))
+        {
+            id = await first.SubmitAsync(LinearParts.StudyYaml(trials: 30));
+            while ((await first.Http.GetStringAsync($"/api/v1/jobs/{id}/rows?after=0&wait=5", Token)).Count(c => c == '\n') < 3) { }
+            await first.CutAsync();
+        }
+
+        await using var second = await StartAsync("sqlite");
+        var study = await second.EndedAsync(id);
+
+        var summary = study.GetProperty("summary");
+        Assert.Equal((30, 1), (summary.GetProperty("trials").GetProperty("complete").GetInt32(), summary.GetProperty("interruptions").GetInt32()));
+        string[] trials = (await second.Http.GetStringAsync($"/api/v1/jobs/{id}/rows", Token)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(Enumerable.Range(0, 30), trials.Select(t => JsonDocument.Parse(t).RootElement.GetProperty("number").GetInt32()).Order());
+    }
+
+    private async Task<ApiNode> StartAsync(string? journal = null) => await (await ApiNode.StartAsync(_root, journal, NullLoggerFactory.Instance)).HoldsAsync();
+
+    private static async Task AcceptedAsync(ApiNode node, string id, string command, string body, string? key = null)
+    {
+        var (status, answer) = await node.PostAsync($"/api/v1/jobs/{id}/{command}", key, body);
+        Assert.True(status == HttpStatusCode.Accepted, $"{command}: {status} {answer}");
+    }
+
+    private static async Task<string> RefusedAsync(ApiNode node, string id, string command, string body,
+        HttpStatusCode expected = HttpStatusCode.UnprocessableEntity, string? key = null)
+    {
+        var (status, answer) = await node.PostAsync($"/api/v1/jobs/{id}/{command}", key, body);
+        Assert.Equal(expected, status);
+        return answer.ToString();
+    }
+}
