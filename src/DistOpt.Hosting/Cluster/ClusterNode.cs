@@ -181,8 +181,8 @@ public sealed class ClusterNode : IAsyncDisposable
             }
             await JoinAsync(cluster, options, peers?.Load() ?? [], signals.Joined.Task, versions, time, cancellationToken).ConfigureAwait(false);
             await MemberVersions.CheckAsync(cluster, versions.Own).ConfigureAwait(false);
-            if (coordinates)
-                await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal, options.Join.Length == 0 ? peers : null).ConfigureAwait(false);
+            var led = options.Join.Length == 0 ? peers : null;
+            if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal, led).ConfigureAwait(false);
             return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place, signals)
             { Time = time, Studies = parts.Studies };
         }
@@ -368,8 +368,8 @@ public sealed class ClusterNode : IAsyncDisposable
             await CoordinatedShutdown.Get(cluster.System).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
             if (peers is null) throw;
             peers.Forget();
-            throw new SpecException("journal", $"{e.Violations[0].Message}; where this node's former peers were there is another cluster now: it was led there by "
-                + $"'{peers.Path}', which is deleted now, so that its next start begins a cluster of its own");
+            throw new SpecException("journal", $"{e.Violations[0].Message}; where this node's former peers were there is another cluster now: "
+                + $"it was led there by '{peers.Path}', which is deleted now, so that its next start begins a cluster of its own");
         }
     }
 

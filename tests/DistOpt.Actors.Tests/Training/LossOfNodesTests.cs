@@ -91,15 +91,16 @@ public sealed class LossOfNodesTests : IDisposable
         harness.Jobs.Holds = header => header.Kind == TensorKind.Version;
         var gate = new StepGate(step: 20);
         harness.Runtimes[3].BeforeLeaf = gate.Pass;
-        bool AsksFrom(NodeDelivery d, int node, int recovery) => d.Body is FetchVersion fetch && d.From == harness.Jobs.IdOf(node) && fetch.Address % 64 == recovery;
+        var survivor = harness.Jobs.IdOf(3);
+        bool Asks(NodeDelivery d, int recovery) => d.Body is FetchVersion fetch && d.From == survivor && fetch.Address % 64 == recovery;
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await isAhead.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
         await harness.Jobs.KillAsync(4);
-        await harness.Jobs.HeardAsync(d => AsksFrom(d, node: 3, recovery: 0), 3, Token);
+        await harness.Jobs.HeardAsync(d => Asks(d, recovery: 0), 3, Token);
         // the other one that recovers is lost too: the recovery begins anew with its shards
         await harness.Jobs.KillAsync(5);
-        await harness.Jobs.HeardAsync(d => AsksFrom(d, node: 3, recovery: 1), 3, Token);
+        await harness.Jobs.HeardAsync(d => Asks(d, recovery: 1), 3, Token);
         harness.Jobs.Holds = null;
         harness.Jobs.LetGo(_ => true);
         await gate.Reached(Token);

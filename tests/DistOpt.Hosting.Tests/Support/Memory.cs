@@ -6,7 +6,7 @@ namespace DistOpt.Hosting.Tests.Support;
 internal static class Memory
 {
     /// <summary>Readings of which the least counts: what runs down after a load takes a moment.</summary>
-    private const int Readings = 8;
+    private const int Readings = 4;
 
     private const int RoundsMax = 15;
 

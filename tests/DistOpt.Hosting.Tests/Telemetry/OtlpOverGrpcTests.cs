@@ -67,8 +67,9 @@ public sealed class OtlpOverGrpcTests
         string? folder = AppContext.BaseDirectory;
         while (folder is not null && !File.Exists(Path.Combine(folder, "DistOpt.sln"))) folder = Path.GetDirectoryName(folder);
         var names = new List<string>();
-        foreach (string row in File.ReadLines(Path.Combine(folder!, "cluster-config", "README.md")).Where(l => l.StartsWith("| `distopt_", StringComparison.Ordinal)))
+        foreach (string row in File.ReadLines(Path.Combine(folder!, "cluster-config", "README.md")))
         {
+            if (!row.StartsWith("| `distopt_", StringComparison.Ordinal)) continue;
             string stem = "";
             foreach (string name in Regex.Matches(row.Split('|')[1], "`([a-z_]+)`").Select(m => m.Groups[1].Value))
             {

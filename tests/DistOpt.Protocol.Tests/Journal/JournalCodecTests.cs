@@ -82,7 +82,12 @@ public sealed class JournalCodecTests
     {
         var placement = new JobPlacement(2, [], [], new WirePeer(new NodeId("n"), "h", 1));
         var failure = new NodeFailure("n", "worker 0", 7, At, "it was lost", ["a", "b"], "at X");
-        var record = new PlacementRecord(placement, 5, 1, 2, 3, 4, 6) { Failures = [JournalFailure.From(failure)], NodesOut = ["n2"], RedoneBy = [new ReplicaRedone(1, 6)] };
+        var record = new PlacementRecord(placement, 5, 1, 2, 3, 4, 6)
+        {
+            Failures = [JournalFailure.From(failure)],
+            NodesOut = ["n2"],
+            RedoneBy = [new ReplicaRedone(1, 6)],
+        };
         byte[] body = MessagePackSerializer.Serialize(placement, JournalCodec.Options, TestContext.Current.CancellationToken);
         // seven fields, as the first builds wrote them
         byte[] first = [0x97, .. body, 5, 1, 2, 3, 4, 6];
