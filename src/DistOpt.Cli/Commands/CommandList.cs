@@ -16,6 +16,7 @@ internal static class CommandList
         PredictCommand.Create,
         ShowCommand.Create,
         PlotCommand.Create,
+        ExplainCommand.Create,
         LearningRateFindCommand.Create,
         ListCommand.Create,
         InitCommand.Create,

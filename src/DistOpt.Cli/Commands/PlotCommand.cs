@@ -1,20 +1,23 @@
 using System.CommandLine;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
 using DistOpt.Plots;
 
 namespace DistOpt;
 
-/// <summary><c>plot RUN...</c>: loss, metrics, learning rate and batch size as a picture.</summary>
+/// <summary>
+/// <c>plot RUN...</c>: loss, metrics, learning rate and batch size as a picture. <c>plot STUDY</c>: pictures of a study (<see cref="StudyPlotCommand"/>).
+/// </summary>
 internal sealed class PlotCommand
 {
     private readonly Argument<string[]> _runs = new("runs")
     {
-        Description = "Run directories, or ids of runs below runs/; several are drawn over each other",
+        Description = "Run directories, or ids of runs below runs/; several are drawn over each other. Or one study: its folder, or its name below studies/",
         Arity = ArgumentArity.OneOrMore,
     };
 
-    private readonly Option<string> _out = new("--out") { Description = "File to write; default: plot.png or plot.svg in the run's folder", HelpName = "file" };
+    private readonly Option<string> _out = new("--out") { Description = "File to write; default: plot.png or plot.svg in the run's folder, of a study a file for each kind in its folder plots", HelpName = "file" };
 
     private readonly Option<string[]> _label = new("--label")
     {
@@ -32,12 +35,14 @@ internal sealed class PlotCommand
     private readonly Option<bool> _epochs = new("--epochs") { Description = "Epochs instead of steps below" };
     private readonly Option<bool> _logLoss = new("--log-loss") { Description = "Loss on a logarithmic axis" };
 
+    private readonly StudyPlotCommand _study = new();
+
     public static Command Create(Bind bind)
     {
         var plot = new PlotCommand();
-        var command = new FormatCommand("plot", "Draws a run's metrics as PNG or SVG (--format png, --format svg)", "png", "svg")
+        var command = new FormatCommand("plot", "Draws a run's metrics, or a study, as PNG or SVG (--format png, --format svg)", "png", "svg")
         {
-            plot._runs, plot._out, plot._label, plot._panels, plot._epochs, plot._logLoss,
+            plot._runs, plot._out, plot._label, plot._panels, plot._epochs, plot._logLoss, plot._study.Kind, plot._study.Params, plot._study.Metric,
         };
         bind(command, plot.Run);
         return command;
@@ -61,6 +66,13 @@ internal sealed class PlotCommand
         string[] names = parse.GetRequiredValue(_runs), labels = parse.GetValue(_label) ?? [];
         string? path = parse.GetValue(_out);
         var violations = new ViolationCollector();
+        if (_study.IsAsked(parse) || names.Any(n => StudyDirectoryReader.IsStudy(n, invocation.Console.StudiesRoot)))
+        {
+            if (names.Length > 1) violations.Add("runs", $"are {names.Length}, one of them a study: name one study alone, or runs");
+            foreach (var option in (Option[])[_label, _panels, _epochs, _logLoss])
+                if (parse.GetResult(option) is { Implicit: false }) violations.Add(option.Name, "is for runs; leave it away for a study");
+            return _study.Run(invocation, names[0], path, violations);
+        }
         var readers = names.Select(name => violations.Try(() => RunDirectoryReader.Open(name, invocation.Console.RunsRoot))).ToArray();
         var runs = readers.Select((reader, i) => reader is null ? null : violations.Try(() => RunCurves.Read(reader, labels.ElementAtOrDefault(i)))).ToArray();
         if (labels.Length > 0 && labels.Length != names.Length)

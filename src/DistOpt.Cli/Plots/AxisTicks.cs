@@ -35,7 +35,7 @@ internal static class AxisTicks
                 double at = power + Math.Log10(digit);
                 if (at < minimum - 1e-9 || at > maximum + 1e-9) continue;
                 bool isLabelled = digit == 1 ? power % stride == 0 : decades < 2 && digit is (2 or 5);
-                if (isLabelled) yield return (at, digit == 1 ? Power(power) : power == 0 ? $"{digit}" : $"{digit}·{Power(power)}");
+                if (isLabelled) yield return (at, digit == 1 ? Power(power) : power is 0 or 1 ? $"{digit}{(power == 1 ? "0" : "")}" : $"{digit}·{Power(power)}");
                 else if (decades <= 6) yield return (at, null);
             }
         }
@@ -44,6 +44,10 @@ internal static class AxisTicks
     /// <summary>Ticks at round numbers, with separated thousands.</summary>
     public static ITickGenerator Linear(bool integersOnly) =>
         new NumericAutomatic { LabelFormatter = Label, IntegerTicksOnly = integersOnly, TickDensity = 0.7 };
+
+    /// <summary>Ticks where they are given.</summary>
+    public static ITickGenerator Named(IReadOnlyList<PlotTick> ticks) =>
+        new NumericManual([.. ticks.Select(t => t.At)], [.. ticks.Select(t => t.Label)]);
 
     internal static string Label(double value) => value == 0 ? "0" : Math.Abs(value) switch
     {

@@ -24,8 +24,7 @@ internal static class Figure
     public static byte[] Draw(IReadOnlyList<PlotPanel> panels, PlotFormat format)
     {
         PlotFont.Use();
-        int columns = panels.Count == 1 ? 1 : 2, rows = (panels.Count + columns - 1) / columns;
-        int width = panels.Count == 1 ? PanelWidth * 4 / 3 : columns * PanelWidth, height = rows * (panels.Count == 1 ? PanelHeight * 4 / 3 : PanelHeight);
+        var (cells, width, height) = Layout(panels);
         var plots = panels.Select(PanelPlot.Create).ToArray();
         try
         {
@@ -33,12 +32,12 @@ internal static class Figure
             {
                 using var svg = new MemoryStream();
                 // the document is complete when the canvas is gone
-                using (var canvas = SKSvgCanvas.Create(SKRect.Create(width, height), svg)) Render(canvas, plots, columns, rows, width, height);
+                using (var canvas = SKSvgCanvas.Create(SKRect.Create(width, height), svg)) Render(canvas, plots, cells);
                 return svg.ToArray();
             }
             using var surface = SKSurface.Create(new SKImageInfo(width * PngScale, height * PngScale));
             surface.Canvas.Scale(PngScale);
-            Render(surface.Canvas, plots, columns, rows, width, height);
+            Render(surface.Canvas, plots, cells);
             using var image = surface.Snapshot();
             using var data = image.Encode(SKEncodedImageFormat.Png, 100);
             return data.ToArray();
@@ -49,17 +48,35 @@ internal static class Figure
         }
     }
 
-    private static void Render(SKCanvas canvas, Plot[] plots, int columns, int rows, int width, int height)
+    /// <summary>Two in a row, one where it is wide; a single one is larger.</summary>
+    internal static (SKRect[] Cells, int Width, int Height) Layout(IReadOnlyList<PlotPanel> panels)
+    {
+        if (panels.Count == 1)
+        {
+            var (width, height) = (panels[0].IsWide ? 2 * PanelWidth : PanelWidth * 4 / 3, PanelHeight * 4 / 3);
+            return ([SKRect.Create(width, height)], width, height);
+        }
+        var cells = new List<SKRect>();
+        int column = 0, row = 0;
+        foreach (var panel in panels)
+        {
+            if (panel.IsWide && column > 0) (column, row) = (0, row + 1);
+            cells.Add(SKRect.Create(column * PanelWidth, row * PanelHeight, panel.IsWide ? 2 * PanelWidth : PanelWidth, PanelHeight));
+            column += panel.IsWide ? 2 : 1;
+            if (column >= 2) (column, row) = (0, row + 1);
+        }
+        return ([.. cells], 2 * PanelWidth, (column > 0 ? row + 1 : row) * PanelHeight);
+    }
+
+    private static void Render(SKCanvas canvas, Plot[] plots, SKRect[] cells)
     {
         canvas.Clear(SKColors.White);
-        float cellWidth = width / (float)columns, cellHeight = height / (float)rows;
         for (int i = 0; i < plots.Length; i++)
         {
-            float left = i % columns * cellWidth, top = i / columns * cellHeight;
             // a plot clears what it draws on
             canvas.Save();
-            canvas.ClipRect(SKRect.Create(left, top, cellWidth, cellHeight));
-            plots[i].Render(canvas, new PixelRect(left + Inset, left + cellWidth, top + cellHeight, top));
+            canvas.ClipRect(cells[i]);
+            plots[i].Render(canvas, new PixelRect(cells[i].Left + Inset, cells[i].Right, cells[i].Bottom, cells[i].Top));
             canvas.Restore();
         }
     }

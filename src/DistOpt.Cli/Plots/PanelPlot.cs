@@ -11,7 +11,9 @@ internal static class PanelPlot
     {
         var plot = new Plot();
         Style(plot);
+        PanelShapes.AddBehind(plot, panel);
         foreach (var series in panel.Series) Add(plot, panel, series);
+        PanelShapes.AddBefore(plot, panel);
         foreach (var mark in panel.Marks) Add(plot, panel, mark);
         plot.XLabel(panel.XLabel, LabelSize);
         plot.YLabel(panel.YLabel, LabelSize);
@@ -19,7 +21,8 @@ internal static class PanelPlot
         if (panel.Title is { } title) plot.Title(title, LabelSize);
         plot.Axes.Title.Label.Bold = false;
         Limits(plot, panel);
-        if (panel.Series.Any(s => s.Name is not null)) plot.ShowLegend(Place(panel.LegendPlace));
+        bool isNamed = panel.Series.Any(s => s.Name is not null) || panel.Points.Any(p => p.Name is not null) || panel.Bars.Any(b => b.Name is not null);
+        if (isNamed) plot.ShowLegend(Place(panel.LegendPlace));
         else plot.HideLegend();
         plot.Font.Set(PlotFont.Name);
         return plot;
@@ -29,6 +32,7 @@ internal static class PanelPlot
     {
         LegendPlace.LowerRight => Alignment.LowerRight,
         LegendPlace.LowerLeft => Alignment.LowerLeft,
+        LegendPlace.UpperLeft => Alignment.UpperLeft,
         _ => Alignment.UpperRight,
     };
 
@@ -54,7 +58,9 @@ internal static class PanelPlot
             .Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y)).ToArray();
         if (points.Length == 0) return;
         var line = plot.Add.ScatterLine(points);
-        line.Color = Color.FromHex(Figure.Colors[series.Color % Figure.Colors.Length]).WithAlpha(series.IsFaint ? 0.45 : 1);
+        var color = series.Value is { } value && panel.Scale is { } scale ? ScaleColors.Of(scale, value)
+            : Color.FromHex(Figure.Colors[series.Color % Figure.Colors.Length]);
+        line.Color = color.WithAlpha(series.IsFaint ? 0.45 : 1);
         line.LineWidth = series.IsFaint ? 1.2f : 1.8f;
         line.MarkerSize = points.Length == 1 ? 6 : 0; // a line of one point would not be seen
         if (series.IsStaircase) line.ConnectStyle = ConnectStyle.StepHorizontal;
@@ -78,19 +84,29 @@ internal static class PanelPlot
     {
         double most = panel.YMax is { } given ? On(given, panel.IsLogY) : double.PositiveInfinity;
         double least = panel.YMin is { } low ? On(low, panel.IsLogY) : double.NegativeInfinity;
-        double[] x = [.. panel.Series.SelectMany(s => s.X).Select(v => On(v, panel.IsLogX)).Where(double.IsFinite)];
-        double[] y = [.. panel.Series.SelectMany(s => s.Y).Select(v => On(v, panel.IsLogY)).Where(v => double.IsFinite(v) && v <= most && v >= least)];
+        double[] x = [.. Xs(panel).Select(v => On(v, panel.IsLogX)).Where(double.IsFinite)];
+        double[] y = [.. Ys(panel).Select(v => On(v, panel.IsLogY)).Where(v => double.IsFinite(v) && v <= most && v >= least)];
         if (x.Length == 0) x = [0, 1];
         if (y.Length == 0) y = [0, 1];
-        var (left, right) = Widened(x.Min(), x.Max(), 0.02);
-        var (bottom, top) = Widened(y.Min(), y.Max(), 0.08);
+        var (left, right) = panel.XRange is { } range ? (On(range.From, panel.IsLogX), On(range.To, panel.IsLogX))
+            : Widened(x.Min(), x.Max(), panel.Points.Count > 0 ? 0.04 : 0.02);
+        var (bottom, top) = panel.Bars.Count > 0 || panel.Uprights.Count > 0 ? (y.Min(), y.Max()) : Widened(y.Min(), y.Max(), 0.08);
+        if (panel.Map is not null) (left, right, bottom, top) = PanelShapes.Extent(panel);
         // rounding makes a flat curve look like a mountain range: at least a hundredth of the value from edge to edge
         double extent = panel.IsLogY ? 0.1 : 0.01 * Math.Max(Math.Abs(bottom), Math.Abs(top));
-        if (top - bottom < extent) (bottom, top) = ((bottom + top) / 2 - extent / 2 - 1e-12, (bottom + top) / 2 + extent / 2 + 1e-12);
+        if (panel.Map is null && top - bottom < extent) (bottom, top) = ((bottom + top) / 2 - extent / 2 - 1e-12, (bottom + top) / 2 + extent / 2 + 1e-12);
         plot.Axes.SetLimits(left, right, bottom, top);
-        plot.Axes.Bottom.TickGenerator = panel.IsLogX ? AxisTicks.Logarithmic(left, right) : AxisTicks.Linear(integersOnly: true);
-        plot.Axes.Left.TickGenerator = panel.IsLogY ? AxisTicks.Logarithmic(bottom, top) : AxisTicks.Linear(integersOnly: false);
+        plot.Axes.Bottom.TickGenerator = panel.XTicks.Count > 0 ? AxisTicks.Named(panel.XTicks)
+            : panel.IsLogX ? AxisTicks.Logarithmic(left, right) : AxisTicks.Linear(integersOnly: !panel.IsRealX);
+        plot.Axes.Left.TickGenerator = panel.YTicks.Count > 0 ? AxisTicks.Named(panel.YTicks)
+            : panel.Uprights.Count > 0 ? new ScottPlot.TickGenerators.EmptyTickGenerator() : panel.IsLogY ? AxisTicks.Logarithmic(bottom, top) : AxisTicks.Linear(integersOnly: false);
     }
+
+    private static IEnumerable<double> Xs(PlotPanel panel) => panel.Series.SelectMany(s => s.X).Concat(panel.Points.SelectMany(p => p.X))
+        .Concat(panel.Bars.SelectMany(b => (double[])[b.From, b.To + (b.Deviation ?? 0)])).Concat(panel.XTicks.Select(t => t.At));
+
+    private static IEnumerable<double> Ys(PlotPanel panel) => panel.Series.SelectMany(s => s.Y).Concat(panel.Points.SelectMany(p => p.Y))
+        .Concat(panel.Bars.SelectMany(b => (double[])[b.At - b.Height, b.At + b.Height])).Concat(panel.Uprights.Count > 0 ? [-0.08, 1.06] : []);
 
     private static (double From, double To) Widened(double from, double to, double share)
     {
@@ -98,5 +114,5 @@ internal static class PanelPlot
         return (from - margin, to + margin);
     }
 
-    private static double On(double value, bool isLog) => !isLog ? value : value > 0 ? Math.Log10(value) : double.NaN;
+    internal static double On(double value, bool isLog) => !isLog ? value : value > 0 ? Math.Log10(value) : double.NaN;
 }

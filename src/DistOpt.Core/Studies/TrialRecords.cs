@@ -82,7 +82,8 @@ public sealed class TrialRecords
             case StudyEvent.AttemptBegun begun when _live.TryGetValue(begun.Trial, out var live):
                 live.Attempts++;
                 live.Close(_now);
-                (live.Before, live.Latest, live.Since) = (live.Before + live.Latest, 0, _now);
+                // the clock is a second behind at times
+                (live.Before, live.Latest, live.Since) = (live.Before + live.Latest, 0, live.Spans is [.., var last] ? Math.Max(_now, last.To) : _now);
                 break;
             case StudyEvent.Reported reported when _live.TryGetValue(reported.Trial, out var live):
                 // those that follow only make its values more exact

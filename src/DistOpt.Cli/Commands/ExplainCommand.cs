@@ -1,0 +1,58 @@
+using System.CommandLine;
+using DistOpt.Core.Importance;
+using DistOpt.Core.Studies;
+
+namespace DistOpt;
+
+/// <summary><c>explain STUDY</c>: what mattered in a study.</summary>
+internal sealed class ExplainCommand
+{
+    private readonly Argument<string> _study = new("study") { Description = "A study's folder, or its name below studies/" };
+
+    private readonly Option<string> _params = new("--params")
+    {
+        Description = "Parameters to tell of, such as optimizer.learning_rate,model.dropout; default: all that are searched",
+        HelpName = "names",
+    };
+
+    private readonly Option<long?> _at = new("--at")
+    {
+        Description = "Compare trials by what they reported at this step (epoch, ...); default: by their values, or where most ended early at a step that enough reached",
+        HelpName = "step",
+    };
+
+    private readonly Option<double> _quantile = new("--quantile")
+    {
+        Description = "Share of the trials that count as the best",
+        HelpName = "share",
+        DefaultValueFactory = _ => new ExplanationOptions().Quantile,
+    };
+
+    public static Command Create(Bind bind)
+    {
+        var explain = new ExplainCommand();
+        var command = new Command("explain", "Says what mattered in a study: which parameters, where the best trials have them, which pairs, which one change gained most")
+        {
+            explain._study, explain._params, explain._at, explain._quantile,
+        };
+        bind(command, explain.Run);
+        return command;
+    }
+
+    /// <summary>Names from a list with commas.</summary>
+    internal static string[] Names(string? list) => list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+
+    private Task<int> Run(CommandInvocation invocation)
+    {
+        var parse = invocation.Parse;
+        var study = StudyDirectoryReader.Open(parse.GetRequiredValue(_study), SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot);
+        var explanations = StudyExplanation.Of(study.Spec, study.Trials, new ExplanationOptions
+        {
+            Parameters = [.. Names(parse.GetValue(_params))],
+            Step = parse.GetValue(_at),
+            Quantile = parse.GetValue(_quantile),
+        });
+        invocation.Write(json => ExplanationJson.Write(json, study, explanations), writer => ExplanationText.Write(writer, study, explanations));
+        return Task.FromResult(ExitCode.Done);
+    }
+}

@@ -1,0 +1,45 @@
+using DistOpt.Core.Studies;
+
+namespace DistOpt.Plots;
+
+/// <summary>Values by trial, and the best one up to each: a panel for each objective.</summary>
+internal static class HistoryPlot
+{
+    public static string? Missing(StudyPlotSource source) =>
+        source.Trials.Any(t => !t.Values.IsEmpty || !t.Reports.IsEmpty) ? null : "no trial has a value";
+
+    public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source) => [.. source.Objectives.Select(o => Panel(source, o))];
+
+    private static PlotPanel Panel(StudyPlotSource source, int objective)
+    {
+        TrialRecord[] complete = [.. source.Trials.Where(t => t.State == TrialState.Complete)];
+        TrialRecord[] feasible = [.. complete.Where(t => !t.Constraints.Any(c => c > 0))];
+        // only the first objective is reported on the way
+        TrialRecord[] early = objective > 0 ? [] : [.. source.Trials.Where(t => t.State is TrialState.Pruned && !t.Reports.IsEmpty)];
+        var (steps, best) = (new List<double>(), new List<double>());
+        foreach (var trial in feasible)
+        {
+            if (best.Count > 0 && !source.IsBetter(trial.Values[objective], best[^1], objective)) continue;
+            steps.Add(trial.Number);
+            best.Add(trial.Values[objective]);
+        }
+        if (best.Count > 0)
+        {
+            steps.Add(source.Trials[^1].Number);
+            best.Add(best[^1]);
+        }
+        var points = new List<PlotPoints> { Points("complete", feasible, t => t.Values[objective]) };
+        if (feasible.Length < complete.Length)
+            points.Add(Points("infeasible", complete.Except(feasible), t => t.Values[objective]) with { Color = 6, IsHollow = true });
+        if (early.Length > 0) points.Add(Points("ended early (last report)", early, t => t.Reports[^1].Value) with { Color = 6, IsHollow = true, IsFaint = true });
+        return new PlotPanel("trial", source.Spec.Study.Objectives[objective].Metric, best.Count == 0 ? []
+            : [new PlotSeries("best so far", steps, best) { Color = 1, IsStaircase = true }])
+        {
+            Points = points,
+            IsLogY = StudyPlotSource.Spreads(points.SelectMany(p => p.Y), source.Spec.Directions[objective]),
+        }.WithLegendAside();
+    }
+
+    private static PlotPoints Points(string name, IEnumerable<TrialRecord> trials, Func<TrialRecord, double> value) =>
+        new(trials.Any() ? name : null, [.. trials.Select(t => (double)t.Number)], [.. trials.Select(value)]);
+}

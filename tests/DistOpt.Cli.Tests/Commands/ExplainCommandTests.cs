@@ -1,0 +1,83 @@
+using DistOpt.Cli.Tests.Support;
+
+namespace DistOpt.Cli.Tests.Commands;
+
+public sealed class ExplainCommandTests : IDisposable
+{
+    private readonly CliRun _cli = new();
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task A_person_reads_what_was_compared_a_row_for_each_parameter_and_what_follows_from_it()
+    {
+        var spec = StudyFiles.Parse(StudyFiles.Spec);
+        string study = StudyFiles.Write(_cli.In("made"), spec, StudyFiles.Trials(spec, 90));
+        Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
+
+        string[] lines = _cli.Out.Split('\n');
+        // ten are complete, of the twelve that three parameters want: thirty got to epoch 3
+        Assert.Equal("made: 30 trials compared by validation.accuracy (maximize) at epoch 3; 10 are complete, fewer than the 12 that would be compared by their values", lines[0]);
+        Assert.Matches("^the forest behind these figures explains 9\\d % of how trials vary that it has not seen$", lines[1]);
+        Assert.Matches("^parameter +fANOVA +PED-ANOVA +in the best 5 trials +searched$", lines[3]);
+        Assert.Matches("^optimizer.learning_rate +9\\d % ± \\S+ % +\\d+ % +0\\.\\d+ \\.\\. 0\\.\\d+ \\(\\S+ % of the range\\) +0.0001 \\.\\. 0.1, log$", lines[4]);
+        Assert.Contains(lines, l => l.StartsWith("- optimizer.learning_rate matters most: 9", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.StartsWith("- The best trials have optimizer.learning_rate at the upper end of its range", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.StartsWith("- No two trials differ in one setting alone. The one change that gains most, as the forest estimates it: optimizer.learning_rate at 0.0",
+            StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_change_that_two_trials_measured_is_told_as_such()
+    {
+        var spec = StudyFiles.Parse(StudyFiles.TwoObjectives);
+        string study = StudyFiles.Write(_cli.In("two"), spec, StudyFiles.Complete(spec, (1, 0.5), (0.9, 0.6), (0.8, 0.5), (0.7, 0.9), (0.6, 0.3), (0.2, 0.8)));
+        Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
+        // adam with batch sizes 32, 16 and 64
+        Assert.Contains("- The one change that gained most, as measured: batch.size from 32 to 64, validation.loss 0.9000 to 0.2000 (trials 1 and 5, alike in all else", _cli.Out);
+        // the momentum, which only sgd has, goes with it
+        Assert.Contains("optimizer.kind from sgd to adam, validation.accuracy 0.5000 to 0.9000 (trials 0 and 3", _cli.Out);
+    }
+
+    [Fact]
+    public async Task The_same_in_numbers()
+    {
+        var spec = StudyFiles.Parse(StudyFiles.Spec);
+        string study = StudyFiles.Write(_cli.In("studies/made"), spec, StudyFiles.Trials(spec, 90));
+        Assert.True(await _cli.RunAsync("explain", "made", "--format", "json", "--at", "1", "--params", "model.dropout,optimizer.learning_rate") == 0, _cli.Error);
+
+        var json = _cli.Json();
+        Assert.Equal(study, json.GetProperty("study").GetString());
+        var objective = Assert.Single(json.GetProperty("objectives").EnumerateArray());
+        Assert.Equal(("validation.accuracy", "maximize", 90, 10, 1, 9), (objective.GetProperty("metric").GetString(), objective.GetProperty("direction").GetString(),
+            objective.GetProperty("trials").GetInt32(), objective.GetProperty("complete").GetInt32(), objective.GetProperty("step").GetInt32(),
+            objective.GetProperty("best_trials").GetInt32()));
+        var parameters = objective.GetProperty("parameters").EnumerateArray().ToList();
+        Assert.Equal(["optimizer.learning_rate", "model.dropout"], parameters.Select(p => p.GetProperty("name").GetString()));
+        Assert.InRange(parameters[0].GetProperty("fanova").GetProperty("mean").GetDouble(), 0.9, 1);
+        Assert.Equal("high", parameters[0].GetProperty("best").GetProperty("at_end").GetString());
+        Assert.False(Assert.Single(objective.GetProperty("interactions").EnumerateArray()).GetProperty("matters").GetBoolean());
+        Assert.Equal("optimizer.learning_rate", objective.GetProperty("change").GetProperty("estimated").GetProperty("parameter").GetString());
+        string first = _cli.Out;
+        Assert.Equal(0, await _cli.RunAsync("explain", "made", "--format", "json", "--at", "1", "--params", "model.dropout,optimizer.learning_rate"));
+        Assert.Equal(first, _cli.Out);
+    }
+
+    [Fact]
+    public async Task All_that_is_wrong_is_named_at_once()
+    {
+        Assert.Equal(2, await _cli.RunAsync("explain", "nowhere"));
+        Assert.StartsWith("error: study: 'nowhere' is no study", Assert.Single(_cli.ErrorLines()));
+        var spec = StudyFiles.Parse(StudyFiles.Spec);
+        string study = StudyFiles.Write(_cli.In("made"), spec, StudyFiles.Trials(spec, 20));
+        Assert.Equal(2, await _cli.RunAsync("explain", study, "--params", "model.dropuot,batch.size", "--quantile", "0", "--at", "5"));
+        Assert.Equal(
+        [
+            "error: --params: 'model.dropuot' is no parameter of the space; did you mean 'model.dropout'?",
+            "error: --params: 'batch.size' is no parameter of the space; known are optimizer.learning_rate, model.dropout, model.activation",
+            "error: --quantile: is 0, but must be above 0 and below 1",
+        ], _cli.ErrorLines());
+        Assert.Equal(2, await _cli.RunAsync("explain", StudyFiles.Write(_cli.In("new"), spec)));
+        Assert.StartsWith("error: study: has 0 complete trials with a finite validation.accuracy of 0 that have ended", Assert.Single(_cli.ErrorLines()));
+    }
+}

@@ -1,0 +1,63 @@
+using System.Xml.Linq;
+using DistOpt.Cli.Tests.Support;
+
+namespace DistOpt.Cli.Tests.Commands;
+
+public sealed class StudyPlotCommandTests : IDisposable
+{
+    private readonly CliRun _cli = new();
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task A_study_becomes_a_file_for_each_kind_that_it_has_and_the_others_are_left_out_with_a_reason()
+    {
+        string study = Made(30);
+        Assert.True(await _cli.RunAsync("plot", study) == 0, _cli.Error);
+        string[] expected = ["history", "intermediate", "parallel", "slice", "contour", "importance", "edf", "timeline", "rungs"];
+        Assert.Equal([.. expected.Select(k => $"written: {Path.Combine(study, "plots", k + ".png")}"), "left out: pareto (needs two objectives)", ""], _cli.Out.Split('\n'));
+        Assert.All(expected, k => Assert.Equal([0x89, 0x50, 0x4E, 0x47], File.ReadAllBytes(Path.Combine(study, "plots", k + ".png"))[..4]));
+    }
+
+    [Fact]
+    public async Task Kinds_that_are_asked_for_are_put_into_one_file()
+    {
+        string file = _cli.In("both.svg"), study = Made(30);
+        Assert.True(await _cli.RunAsync("plot", study, "--kind", "importance, edf", "--out", file) == 0, _cli.Error);
+        string[] texts = [.. XDocument.Load(file).Descendants().Where(e => e.Name.LocalName == "text").Select(e => e.Value.Trim())];
+        Assert.Superset(new HashSet<string>(["learning_rate", "dropout", "activation", "fANOVA: share of the variance, ± over trees"]), new HashSet<string>(texts));
+        Assert.False(Directory.Exists(Path.Combine(study, "plots")));
+    }
+
+    [Fact]
+    public async Task All_that_is_wrong_is_named_at_once_and_nothing_is_written()
+    {
+        string study = Made(12);
+        Assert.Equal(2, await _cli.RunAsync("plot", study, "run", "--kind", "histery,pareto", "--params", "model.dropuot", "--epochs", "--out", _cli.In("x.pdf")));
+        foreach (string part in (string[])["runs: are 2, one of them a study", "--kind: 'histery' is not known. Available: history, ", "--params: 'model.dropuot'",
+            "--epochs: is for runs", "does not end in .png or .svg"])
+            Assert.Contains(_cli.ErrorLines(), l => l.Contains(part, StringComparison.Ordinal));
+        Assert.Equal(2, await _cli.RunAsync("plot", study, "--kind", "pareto,history", "--metric", "test.loss"));
+        Assert.Equal("error: --metric: 'test.loss' is no objective of the study. Available: validation.accuracy", Assert.Single(_cli.ErrorLines()));
+        Assert.Equal(2, await _cli.RunAsync("plot", study, "--kind", "pareto"));
+        Assert.Equal("error: --kind: 'pareto' cannot be drawn: needs two objectives", Assert.Single(_cli.ErrorLines()));
+        Assert.Equal(2, await _cli.RunAsync("plot", "nowhere", "--kind", "history"));
+        Assert.StartsWith("error: study: 'nowhere' is no study", Assert.Single(_cli.ErrorLines()));
+        Assert.Equal(2, await _cli.RunAsync("plot", Made(0)));
+        Assert.Contains("has no trial that has ended", Assert.Single(_cli.ErrorLines()));
+        Assert.False(Directory.Exists(Path.Combine(study, "plots")));
+    }
+
+    [Fact]
+    public async Task Kinds_are_of_studies_alone()
+    {
+        Assert.Equal(2, await _cli.RunAsync("plot", "nowhere"));
+        Assert.Contains("run 'nowhere' does not exist", _cli.Error);
+    }
+
+    private string Made(int trials)
+    {
+        var spec = StudyFiles.Parse(StudyFiles.Spec);
+        return StudyFiles.Write(_cli.In($"made-{trials}"), spec, StudyFiles.Trials(spec, trials));
+    }
+}
