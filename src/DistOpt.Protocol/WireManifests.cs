@@ -52,6 +52,8 @@ public static class WireManifests
         ["lines-seen.1"] = typeof(LinesSeen),
         ["greeting.1"] = typeof(Greeting),
         ["fetch-average.1"] = typeof(FetchAverage),
+        ["keep-trial-processes.1"] = typeof(KeepTrialProcesses),
+        ["trial-process-ended.1"] = typeof(TrialProcessEnded),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);
