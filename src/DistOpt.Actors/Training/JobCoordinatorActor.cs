@@ -178,7 +178,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         var opened = _ledger.Live.Select(e => Find(new JobId(e.Job))).Where(j => j is { Opened: true, Ending: false }).ToList();
         foreach (var job in opened.Where(j => j!.Workers is not null)) _offers.Enqueue(job!.Id);
         // they hear why, and hold up nobody
-        foreach (var job in opened.Where(j => j is { Workers: null } && Hopeless(j) is not null)) _offers.Enqueue(job!.Id);
+        var hosts = Hosts();
+        foreach (var job in opened.Where(j => j is { Workers: null, Demand: { } d } && TrialHosts.Hopeless(hosts, d) is not null)) _offers.Enqueue(job!.Id);
         if (FirstWaiting() is { } waiting) _offers.Enqueue(waiting.Id);
         if (_answerOf is null) OfferNext();
     }
