@@ -70,7 +70,42 @@ public sealed record NodeOffer(
     /// </summary>
     [Key(6)]
     public bool Leaving { get; init; }
+
+    /// <summary>
+    /// Of a child process that runs attempts at trials (its one role is <c>trial</c>): the node that started it, to whose slots its workers are charged.
+    /// Null for every other node.
+    /// </summary>
+    [Key(7)]
+    public NodeId? Parent { get; init; }
+
+    /// <summary>Child processes that the node starts at most when <see cref="KeepTrialProcesses"/> asks for them; 0 = it has none.</summary>
+    [Key(8)]
+    public int TrialProcesses { get; init; }
 }
+
+/// <summary>
+/// Job coordinator to a node whose offer has <see cref="NodeOffer.TrialProcesses"/>: so many child processes shall there be. Said when it changes, and again
+/// with the node's offers. Idempotent.
+/// </summary>
+/// <param name="Count">Children, without those of <paramref name="Ending"/>. Those that are missing are started, as often as they end.</param>
+/// <param name="Ending">Children that nobody needs, or that do not answer any more: they end.</param>
+[MessagePackObject]
+public sealed record KeepTrialProcesses([property: Key(0)] int Count, [property: Key(1)] NodeId[] Ending) : IWireMessage;
+
+/// <summary>
+/// A node to the job coordinator: a child process of it has ended that nobody asked to. What happened to it is known to the node alone, while others see only
+/// that it is gone.
+/// </summary>
+/// <param name="Node">The child; null where it never joined.</param>
+/// <param name="Why">How it ended, in words: exit code, signal, memory limit.</param>
+/// <param name="LastLines">The last lines that it wrote and did not send itself, oldest first.</param>
+/// <param name="Stack">What the runtime said of an unhandled exception; null where it said nothing.</param>
+[MessagePackObject]
+public sealed record TrialProcessEnded(
+    [property: Key(0)] NodeId? Node,
+    [property: Key(1)] string Why,
+    [property: Key(2)] string[] LastLines,
+    [property: Key(3)] string? Stack) : IWireMessage;
 
 /// <summary>Job coordinator to a node: hand over what you have, and leave. The node's next offer says that it leaves. Idempotent.</summary>
 [MessagePackObject]

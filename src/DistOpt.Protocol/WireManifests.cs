@@ -55,6 +55,8 @@ public static class WireManifests
         ["fetch-average.1"] = typeof(FetchAverage),
         ["ask-version.1"] = typeof(AskVersion),
         ["version-held.1"] = typeof(VersionHeld),
+        ["keep-trial-processes.1"] = typeof(KeepTrialProcesses),
+        ["trial-process-ended.1"] = typeof(TrialProcessEnded),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

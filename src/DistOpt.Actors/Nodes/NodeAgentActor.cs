@@ -7,7 +7,8 @@ namespace DistOpt.Actors.Nodes;
 /// <summary>Host to node agent: where this node's job coordinator is (coordinator nodes only).</summary>
 public sealed record CoordinatorHere(IActorRef Coordinator) : INoSerializationVerificationNeeded;
 
-/// <summary>Host to node agent: who is told what concerns the node itself (<see cref="DrainNode"/>, <see cref="NodeReleased"/>), as deliveries.</summary>
+/// <summary>Host to node agent: who is told what concerns the node itself (<see cref="DrainNode"/>, <see cref="NodeReleased"/>,
+/// <see cref="KeepTrialProcesses"/>), as deliveries.</summary>
 public sealed record HostHere(IActorRef Host) : INoSerializationVerificationNeeded;
 
 /// <summary>Host to node agent: answered by <see cref="NodeLoad"/>.</summary>
@@ -114,7 +115,7 @@ public sealed class NodeAgentActor : ReceiveActor
             case NodeActors.Jobs or NodeActors.Training:
                 _coordinator?.Tell(delivery);
                 break;
-            case NodeActors.Agent when delivery.Body is DrainNode or NodeReleased:
+            case NodeActors.Agent when delivery.Body is DrainNode or NodeReleased or KeepTrialProcesses:
                 _host?.Tell(delivery);
                 break;
             case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job) && _names.ContainsValue(delivery.Job):
@@ -126,6 +127,11 @@ public sealed class NodeAgentActor : ReceiveActor
                 else waiting.Add(delivery);
                 break;
             case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job):
+                if (_services.HoldsOneJob)
+                {
+                    foreach (var other in _jobs.Values) Context.Stop(other);
+                    _jobs.Clear();
+                }
                 // a name of its own: the job's former actor may still be stopping
                 var actor = Context.ActorOf(JobNodeActor.Props(delivery.Job, _services, ++_spawned), $"job-{_spawned}");
                 Context.Watch(actor);

@@ -28,6 +28,9 @@ public sealed record StudyRun
     /// <summary>The job coordinator, which runs the trials' jobs.</summary>
     public IActorRef Jobs { get; init; } = ActorRefs.Nobody;
 
+    /// <summary>Where attempts run if the study does not say it: in child processes on a cluster.</summary>
+    public TrialIsolation Isolation { get; init; } = TrialIsolation.None;
+
     /// <summary>Whether its events are stored by Akka.Persistence's default journal.</summary>
     public bool IsDurable { get; init; }
 

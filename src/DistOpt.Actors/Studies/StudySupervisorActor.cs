@@ -48,6 +48,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<AttemptReleased>(released => End(released.Id, () => _engine!.Release(released.Id, released.Resource, released.Seconds)));
         Receive<AttemptCompleted>(done => End(done.Id, () => _engine!.Complete(done.Id, done.Values, done.Constraints, done.Seconds)));
         Receive<AttemptFailed>(failed => End(failed.Id, () => _engine!.Fail(failed.Id, failed.HasDiverged, failed.Error, failed.Seconds)));
+        Receive<AttemptLost>(lost => End(lost.Id, () => _engine!.Lose(lost.Id, lost.Reason, lost.Seconds)));
         Receive<AttemptTimedOut>(late => End(late.Id, () => _engine!.TimeOut(late.Id, late.Seconds)));
         Receive<AttemptStopped>(stopped => End(stopped.Id, () => false));
         Receive<ChildBroke>(OnBroke);
@@ -140,7 +141,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void Start(TrialOrder order)
     {
         var (run, end) = (_run, _engine!.TrialEnd);
-        var attempt = Context.ActorOf(Akka.Actor.Props.Create(() => new TrialSupervisorActor(order, run.Study, end, run.Trials, run.Jobs, run.Time)),
+        var attempt = Context.ActorOf(Akka.Actor.Props.Create(() => new TrialSupervisorActor(order, run, end)),
             FormattableString.Invariant($"trial-{order.Id.Trial}-attempt-{order.Id.Attempt}-{order.Id.Session}"));
         _attempts[order.Id] = Context.Watch(attempt);
     }

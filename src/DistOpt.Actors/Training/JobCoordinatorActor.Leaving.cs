@@ -8,7 +8,7 @@ public sealed partial class JobCoordinatorActor
 {
     private void OnDrain(DrainNodeNamed drain)
     {
-        var nodes = _nodes.Values.Where(n => n.Name == drain.Name && (drain.Incarnation is not { } one || n.Peer.Node == one)).ToList();
+        var nodes = _nodes.Values.Where(n => n.Parent is null && n.Name == drain.Name && (drain.Incarnation is not { } one || n.Peer.Node == one)).ToList();
         foreach (var known in nodes) _services.Router.Send(known.Peer.Node, default, NodeActors.Agent, new DrainNode());
         Sender.Tell(new DrainAnswer(drain.Name, nodes.Count > 0));
     }
@@ -18,8 +18,8 @@ public sealed partial class JobCoordinatorActor
     {
         foreach (var node in _nodes.Values.Where(n => n.Leaving).Select(n => n.Peer.Node))
         {
-            // a job that has not answered yet may go on with what a former coordinator began there
-            if (_jobs.Values.Any(j => !j.Ending && (j.Holding is null || j.Holding.Contains(node)))) continue;
+            // with what its children have; a job that has not answered yet may go on with what a former coordinator began there
+            if (_jobs.Values.Any(j => !j.Ending && (j.Holding is null || j.Holding.Any(h => h == node || HostOf(h) == node)))) continue;
             _services.Router.Send(node, default, NodeActors.Agent, new NodeReleased());
         }
     }

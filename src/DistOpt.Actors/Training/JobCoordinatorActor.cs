@@ -87,6 +87,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 
         public JobStatus? Latest { get; set; }
 
+        /// <summary>Set where it is an attempt at a trial that wants a child process.</summary>
+        public TrialDemand? Demand { get; set; }
+
         /// <summary>Its end is being stored.</summary>
         public bool Ending { get; set; }
     }
@@ -115,6 +118,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<FailJob>(fail => Find(fail.Job)?.Actor?.Tell(fail));
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);
+        Receive<LastWordsTimeIsUp>(late => TellWithoutWords(late.Node));
         Receive<NodesPresent>(present =>
         {
             foreach (var job in _jobs.Values) job.Actor?.Tell(present);
@@ -129,7 +133,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<FindJob>(OnFindJob);
         Receive<ListJobs>(_ => Sender.Tell(new JobList([.. _ledger.Jobs.Where(j => j.Kind != JobKind.Trial).Select(StatusOf)])));
         Receive<DrainNodeNamed>(OnDrain);
-        Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Select(Status)])));
+        Receive<ListNodes>(_ => Sender.Tell(new NodeList([.. _nodes.Values.Where(n => n.Parent is null).Select(Status)])));
         Receive<EventsStored>(OnStored);
         Receive<CheckJournal>(OnCheckJournal);
         Receive<JournalHeld>(OnJournalHeld);
@@ -139,6 +143,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     private void Start(Job job, SubmitJob submission)
     {
         Count();
+        job.Demand = DemandOf(submission);
+        KeepProcesses();
         // opening model and data, and writing results, block: a thread of its own
         var giveUp = new CancellationTokenSource();
         var isGivenUp = giveUp.Token;
@@ -185,6 +191,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         _offers.Clear();
         var opened = _ledger.Live.Select(e => Find(new JobId(e.Job))).Where(j => j is { Opened: true, Ending: false }).ToList();
         foreach (var job in opened.Where(j => j!.Workers is not null)) _offers.Enqueue(job!.Id);
+        // they hear why, and hold up nobody
+        var hosts = Hosts();
+        foreach (var job in opened.Where(j => j is { Workers: null, Demand: { } d } && TrialHosts.Hopeless(hosts, d) is not null)) _offers.Enqueue(job!.Id);
         if (FirstWaiting() is { } waiting) _offers.Enqueue(waiting.Id);
         if (_answerOf is null) OfferNext();
     }
@@ -196,9 +205,14 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         {
             if (Find(id) is not { Ending: false, Actor: { } actor }) continue;
             _answerOf = id;
-            var taken = _jobs.Values.Where(j => j is { Workers: not null } && j.Id != id)
-                .SelectMany(j => j.Workers!).GroupBy(w => w.Key).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
-            actor.Tell(new OfferedNodes([.. _nodes.Values.Select(n => new OfferedNode(n.Peer, n.Name, !n.Leaving && n.Roles.Contains("server"),
+            if (Find(id)!.Demand is { } demand)
+            {
+                actor.Tell(OfferOf(Find(id)!, demand));
+                return;
+            }
+            var taken = Taken(except: id);
+            actor.Tell(new OfferedNodes([.. _nodes.Values.Where(n => n.Parent is null).Select(n => new OfferedNode(n.Peer, n.Name,
+                !n.Leaving && n.Roles.Contains("server"),
                 !n.Leaving && n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0, n.Leaving))]));
             return;
         }
@@ -211,14 +225,17 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         (job.Workers, job.Holding) = (answer.Workers, answer.Holding);
         Count();
         ReleaseLeaving();
+        if (job.Demand is not null) KeepProcesses();
         if (_answerOf == answer.Job) OfferNext();
-        // another one may wait behind it
-        if (wasWaiting && answer.Workers is not null && _answerOf is null) OfferNodes();
+        // another one may wait behind it, which was not its turn when what is to be offered was last listed
+        if (wasWaiting && answer.Workers is not null) OfferNodes();
     }
 
     private void OnEnded(JobEnded ended)
     {
         if (Find(ended.Job) is not { Ending: false } job) return;
+        // whatever hangs there hangs in none of the others' way
+        if (ended.Lost is not null) _ending.UnionWith(job.Workers?.Keys.Where(n => _nodes.ContainsKey(n.Value)) ?? []);
         (job.Ending, job.Workers) = (true, null);
         Timers.Cancel(ended.Job);
         ReleaseLeaving();
@@ -247,8 +264,13 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
                 bool isNew = !_nodes.TryGetValue(offer.Peer.Node.Value, out var before) || before.Leaving != offer.Leaving;
                 _nodes[offer.Peer.Node.Value] = offer;
                 if (before is null) SendLive(offer.Peer.Node);
+                if (offer.Parent is { } parent) _startFailures.Remove(parent);
                 if (isNew) OfferNodes();
+                KeepProcesses(again: offer.Peer.Node);
                 if (offer.Leaving) ReleaseLeaving();
+                break;
+            case TrialProcessEnded ended:
+                OnProcessEnded(delivery.From, ended);
                 break;
             default:
                 Find(delivery.Job)?.Actor?.Tell(delivery);
@@ -262,12 +284,16 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 
     private void OnNodeGone(NodeGone gone)
     {
+        bool awaitsWords = AwaitsWords(gone);
         _nodes.Remove(gone.Node.Value);
+        ForgetProcesses(gone.Node);
         if (_gone.Count >= GoneKept) _gone.Clear();
         _gone.Add(gone.Node);
         _services.Channel.Forget(gone.Node);
+        if (awaitsWords) return;
         foreach (var job in _jobs.Values) job.Actor?.Tell(gone);
         OfferNodes();
+        KeepProcesses();
     }
 
     private JobStatus StatusOf(JobEntry entry)
@@ -285,7 +311,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         var status = job?.Latest ?? new JobStatus(id, entry.Name, "opening", 0, 0, null, null, [], null);
         var (whom, since) = (status.Waiting, status.WaitingSince ?? entry.Submission.At);
         // nothing is offered to it before the one in front of it has room
-        if (job is { Opened: true, Ending: false, Workers: null } && FirstWaiting() is { } first && first.Id != id)
+        if (job is { Opened: true, Ending: false, Workers: null } && Hopeless(job) is null && FirstWaiting() is { } first && first.Id != id)
             (whom, since) = ($"room behind job {first.Id}, which was submitted before it and has none yet", entry.Submission.At);
         return whom is null ? status
             : status with { Waiting = string.Create(CultureInfo.InvariantCulture, $"{whom}, for {Math.Max(0, SecondsSince(since)):0} s") };
@@ -295,12 +321,15 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 
     /// <summary>The job that gets what is free next.</summary>
     private Job? FirstWaiting() => _ledger.Live.Select(e => Find(new JobId(e.Job)))
-        .FirstOrDefault(j => j is { Opened: true, Ending: false, Workers: null });
+        .FirstOrDefault(j => j is { Opened: true, Ending: false, Workers: null } && Hopeless(j) is null);
 
     private NodeStatus Status(NodeOffer node)
     {
-        int running = _jobs.Values.Where(j => j is { Workers: not null }).Sum(j => j.Workers!.GetValueOrDefault(node.Peer.Node));
-        return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version, node.Leaving);
+        int running = Taken().GetValueOrDefault(node.Peer.Node);
+        return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version, node.Leaving)
+        {
+            TrialProcesses = _nodes.Values.Count(n => n.Parent == node.Peer.Node),
+        };
     }
 
     private void Count()

@@ -59,7 +59,11 @@ public sealed record JobAccepted(JobId Job, string Name) : INoSerializationVerif
 public sealed record JobRejected(JobId Job, string Reason, bool KeyReused = false, bool IdIsTaken = false) : INoSerializationVerificationNeeded;
 
 /// <param name="BadInput">Set when the job never began because of its input; the summary's error says the same in words.</param>
-public sealed record JobEnded(JobId Job, RunSummary Summary, SpecException? BadInput) : INoSerializationVerificationNeeded;
+public sealed record JobEnded(JobId Job, RunSummary Summary, SpecException? BadInput) : INoSerializationVerificationNeeded
+{
+    /// <summary>Set where the job has failed since the child process that it ran in is lost: how that ended, and what it wrote last.</summary>
+    public string? Lost { get; init; }
+}
 
 /// <summary>To the job coordinator: end the job at its next step. Answered by <see cref="StopAnswer"/> once it is stored. Idempotent.</summary>
 public sealed record StopJob(JobId Job, StopReason Reason) : INoSerializationVerificationNeeded
@@ -167,7 +171,11 @@ public sealed record ListNodes : INoSerializationVerificationNeeded;
 
 /// <param name="Leaving">Whether it is handing over what it has, to leave then.</param>
 public sealed record NodeStatus(NodeId Node, string Name, IReadOnlyList<string> Roles, int WorkerSlots, int WorkersRunning, string Version, bool Leaving)
-    : INoSerializationVerificationNeeded;
+    : INoSerializationVerificationNeeded
+{
+    /// <summary>Its child processes for attempts at trials. What runs there is among <see cref="WorkersRunning"/>.</summary>
+    public int TrialProcesses { get; init; }
+}
 
 public sealed record NodeList(IReadOnlyList<NodeStatus> Nodes) : INoSerializationVerificationNeeded;
 

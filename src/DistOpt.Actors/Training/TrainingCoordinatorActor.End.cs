@@ -269,6 +269,7 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended || Timers.IsTimerActive(WorkersTimer)) return;
         if (_topology is null && _epoch == 0)
         {
+            if (WaitsForItsTurn) return;
             string room = _wait?.Whom ?? "room behind jobs that were submitted before it";
             Fail($"the job has not begun within {Spec.Training.StartTimeout:0.#} s (training.start_timeout): it waits for {room}");
             return;
@@ -299,7 +300,8 @@ internal sealed partial class TrainingCoordinatorActor
         bool othersCompute = late.Count > 0 && _topology.Replicas.Any(r => !late.Contains(r.Node)) && !_topology.IsFixed;
         if (!othersCompute)
         {
-            Fail($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
+            if (IsIsolated) EndLost($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
+            else Fail($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
             return;
         }
         foreach (string node in late)
@@ -353,7 +355,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void Fail(string error) => End(RunStatus.Failed, StopReason.Failed, error, null);
 
-    private void End(RunStatus status, StopReason? reason, string? error, SpecException? badInput)
+    private void End(RunStatus status, StopReason? reason, string? error, SpecException? badInput, string? lost = null)
     {
         if (_ended) return;
         _ended = true;
@@ -374,7 +376,7 @@ internal sealed partial class TrainingCoordinatorActor
             }
         }
         _state = summary.Status.ToString().ToLowerInvariant();
-        Context.Parent.Tell(new JobEnded(_submission.Job, summary, badInput));
+        Context.Parent.Tell(new JobEnded(_submission.Job, summary, badInput) { Lost = lost });
     }
 
     private RunSummary Summary(RunStatus status, StopReason? reason, string? error)

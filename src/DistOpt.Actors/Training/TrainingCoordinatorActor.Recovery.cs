@@ -244,6 +244,11 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void OnNodeGone(NodeGone gone)
     {
+        if (IsIsolated)
+        {
+            LoseProcess(gone);
+            return;
+        }
         _offered.Remove(gone.Node.Value);
         _asked.Remove(gone.Node);
         _prepared.Remove(gone.Node);

@@ -15,7 +15,14 @@ namespace DistOpt.Actors.Training;
 /// Job coordinator to training coordinator: the nodes that the job may use, as they are now, with the slots that no other job has. Answered by
 /// <see cref="OfferAnswered"/>.
 /// </summary>
-internal sealed record OfferedNodes(IReadOnlyList<OfferedNode> Nodes) : INoSerializationVerificationNeeded;
+internal sealed record OfferedNodes(IReadOnlyList<OfferedNode> Nodes) : INoSerializationVerificationNeeded
+{
+    /// <summary>For what an attempt at a trial waits that gets no child process; null where it gets one, and for every other job.</summary>
+    public string? Missing { get; init; }
+
+    /// <summary>Whether none of the nodes that are there could give it one ever.</summary>
+    public bool IsHopeless { get; init; }
+}
 
 /// <param name="Leaving">Whether it is about to leave: it has no slots and holds no server of a new placement.</param>
 internal sealed record OfferedNode(WirePeer Peer, string Name, bool Server, int Slots, bool Leaving) : INoSerializationVerificationNeeded;
@@ -62,7 +69,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         (_submission, _services, _isGivenUp) = (submission, services, isGivenUp);
         _progress = new JobProgress(services.Time);
         _begunAt = services.Time.GetUtcNow();
-        Receive<OfferedNodes>(offered => Guard(() => OnOffered(offered.Nodes)));
+        Receive<OfferedNodes>(offered => Guard(() => OnOffered(offered)));
         Receive<NodeDelivery>(delivery => Guard(() => OnDelivery(delivery)));
         Receive<PartArrived>(part => Guard(() => OnPart(part)));
         Receive<StopJob>(stop => Guard(() => Stop(stop.Reason)));
@@ -143,10 +150,12 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
 
     private bool WholeTensors => Rule.Needs.HasFlag(OptimizerNeeds.WholeTensors);
 
-    private void OnOffered(IReadOnlyList<OfferedNode> nodes)
+    private void OnOffered(OfferedNodes offered)
     {
+        var nodes = offered.Nodes;
         _offered.Clear();
         foreach (var node in nodes) _offered[node.Peer.Node.Value] = node;
+        (_missing, _isHopeless) = (offered.Missing, offered.IsHopeless);
         if (!_ended)
         {
             EndLeftBehind();
@@ -177,7 +186,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         workers = Math.Min(workers, shards);
         var ranges = KeyRangePartitioner.Cut(_handle!.Runtime.Layout, Spec.Training.Servers, WholeTensors);
         var placement = JobPlacer.Place(capacities, workers, shards, ranges, out string? missing);
-        WaitFor(missing);
+        WaitFor(placement is null ? _missing ?? missing : null);
         if (placement is null)
         {
             TellStatus();

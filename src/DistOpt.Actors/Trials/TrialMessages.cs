@@ -49,6 +49,10 @@ internal sealed record AttemptFailed(AttemptId Id, bool HasDiverged, string Erro
 
 internal sealed record AttemptTimedOut(AttemptId Id, double Seconds) : INoSerializationVerificationNeeded;
 
+/// <summary>The child process of the attempt is lost: nothing is wrong with the trial as far as is known, which may go on in another attempt.</summary>
+/// <param name="Reason">How the process ended, and what it wrote last.</param>
+internal sealed record AttemptLost(AttemptId Id, string Reason, double Seconds) : INoSerializationVerificationNeeded;
+
 /// <summary>The attempt was told to end, or the study is interrupted, and it has.</summary>
 internal sealed record AttemptStopped(AttemptId Id) : INoSerializationVerificationNeeded;
 

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using DistOpt.Actors.Studies;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Specs;
@@ -23,6 +24,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     private readonly ITrialRuns _runs;
     private readonly IActorRef _jobs;
     private readonly TimeProvider _time;
+    private readonly bool _isIsolated;
     private readonly Queue<long> _asked = new();
     private TrialRun? _run;
     private TrialSink? _sink;
@@ -42,9 +44,11 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     private bool _isStopping;
     private bool _isTimedOut;
 
-    public TrialSupervisorActor(TrialOrder order, StudySection study, long trialEnd, ITrialRuns runs, IActorRef jobs, TimeProvider time)
+    public TrialSupervisorActor(TrialOrder order, StudyRun run, long trialEnd)
     {
-        (_order, _study, _trialEnd, _runs, _jobs, _time) = (order, study, trialEnd, runs, jobs, time);
+        var study = run.Study;
+        (_order, _study, _trialEnd, _runs, _jobs, _time) = (order, study, trialEnd, run.Trials, run.Jobs, run.Time);
+        _isIsolated = (study.Isolation ?? run.Isolation) == TrialIsolation.Process;
         // seconds are not those of the run alone: it cannot be told beforehand where to leave off
         _until = order.Until < long.MaxValue && study.Resource != TrialResource.Seconds ? order.Until : null;
         Receive<Begin>(_ => Open());
@@ -103,7 +107,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         (_isRunning, _ended, _told) = (true, null, TrialDirective.Continue);
         _jobs.Tell(new SubmitJob(_job, run.Spec, runtime => new TrialSink(run.Sink(runtime), self), run.CheckpointDirectory, run.Resumes || _parts > 1)
         {
-            Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1),
+            Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1) { IsIsolated = _isIsolated },
         });
     }
 
@@ -181,6 +185,12 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         else if (_isTimedOut && ended.Summary.Status == RunStatus.Cancelled)
         {
             Context.Parent.Tell(new AttemptTimedOut(_order.Id, Seconds));
+            Context.Stop(Self);
+        }
+        else if (ended.Lost is { } why)
+        {
+            // what it has reported the study has heard, or is about to
+            Context.Parent.Tell(new AttemptLost(_order.Id, why, Seconds));
             Context.Stop(Self);
         }
         else Proceed();

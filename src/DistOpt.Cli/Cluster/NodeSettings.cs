@@ -4,6 +4,7 @@ using System.Text.Json;
 using DistOpt.Core.Specs;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Processes;
+using DistOpt.Protocol;
 
 namespace DistOpt;
 
@@ -13,7 +14,7 @@ internal static class NodeSettings
     public const string PasswordVariable = "DISTOPT_CERTIFICATE_PASSWORD";
 
     /// <summary>Settings whose value is a text that YAML might take for something else.</summary>
-    private static readonly string[] Texts = ["bind", "advertise", "data_root", "certificate", "certificate_key", "ca", "token_file", "akka", "otlp", "journal"];
+    private static readonly string[] Texts = ["bind", "advertise", "data_root", "certificate", "certificate_key", "ca", "token_file", "akka", "otlp", "journal", "trial_ports"];
 
     private static readonly string[] Paths = ["certificate", "certificate_key", "ca", "token_file", "akka"];
 
@@ -28,6 +29,13 @@ internal static class NodeSettings
     {
         // a child of --processes gets all its settings as options: those of the environment are meant for a node of a cluster
         bool isChild = invocation.Console.Environment(NodeProcess.ChildVariable) is not null;
+        if (isChild && invocation.Console.Environment(NodeProcess.SettingsVariable) is { Length: > 0 } settings)
+        {
+            return SpecFiles.Binder(invocation.App).Bind<NodeOptions>(settings, NodeProcess.SettingsVariable, []) with
+            {
+                Parent = new NodeId(invocation.Console.Environment(NodeProcess.ParentVariable) ?? throw new SpecException(NodeProcess.ParentVariable, "is not set")),
+            };
+        }
         Func<string, string?> environment = name => isChild && name != NodeProcess.SecretVariable ? null : invocation.Console.Environment(name);
         path ??= environment(ConfigVariable) is { Length: > 0 } named ? named : null;
         var overrides = new List<string>();
@@ -62,8 +70,8 @@ internal static class NodeSettings
     private static IEnumerable<(string Field, string? Text, bool IsList)> Limits() => typeof(NodeOptions).GetProperties()
         .Where(p => p.GetCustomAttribute<RangeAttribute>() is not null && (p.Name.EndsWith("Bytes", StringComparison.Ordinal)
             || p.Name.EndsWith("Connections", StringComparison.Ordinal) || p.Name.EndsWith("Handshakes", StringComparison.Ordinal)
-            || p.Name is nameof(NodeOptions.TensorQueue) or nameof(NodeOptions.JobsMax) or nameof(NodeOptions.EndedJobsKept)))
-        .Select(p => (JsonNamingPolicy.SnakeCaseLower.ConvertName(p.Name), default(string), false));
+            || p.Name is nameof(NodeOptions.TensorQueue) or nameof(NodeOptions.TrialProcesses) or nameof(NodeOptions.JobsMax) or nameof(NodeOptions.EndedJobsKept)))
+        .Select(p => (JsonNamingPolicy.SnakeCaseLower.ConvertName(p.Name), default(string), false)).Append(("trial_ports", null, false));
 
     private static string Quoted(string text) => "'" + text.Replace("'", "''", StringComparison.Ordinal) + "'";
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Processes;
@@ -10,6 +11,9 @@ namespace DistOpt;
 /// <summary><c>node</c>: a node of a cluster, until it is stopped.</summary>
 internal static class NodeCommand
 {
+    /// <summary>For a child whose parent is gone or wants it to end; longer than it takes to leave the cluster.</summary>
+    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(15);
+
     public static Command Create(Bind bind)
     {
         (Option<string> Option, string Field, bool IsList)[] settings =
@@ -57,12 +61,15 @@ internal static class NodeCommand
         // a child ends with its parent, which holds the other end of its standard input
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(invocation.Interrupt);
         if (isChild) _ = WatchInputAsync(console.In, stop);
+        // user code may hang, and nobody else is there to end this process: its parent may be gone
+        using var orphan = isChild && console.CapturesSystemConsole ? stop.Token.Register(() => _ = EndForSureAsync()) : default;
         var level = invocation.Parse.GetValue<bool>("--debug") ? LogLevel.Debug : LogLevel.Information;
         using var loggers = new NodeLoggers(isChild ? TextWriter.Null : console.Error, console.Time, level, options.LogFormat);
         ClusterNode node;
         try
         {
-            node = await ClusterNode.StartAsync(options, parts, loggers, console.Time, stop.Token).ConfigureAwait(false);
+            node = await ClusterNode.StartAsync(options, parts, loggers, console.Time, stop.Token,
+                isChild ? null : ProgramStart.Current()).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TimeoutException or JoinRefusedException)
         {
@@ -81,8 +88,8 @@ internal static class NodeCommand
             using (stop.Token.Register(() => stopped.TrySetResult()))
                 await Task.WhenAny(node.Ended, stopped.Task, node.DrainAsked).ConfigureAwait(false);
             if (node.Ended.IsCompleted) return Code(await node.Ended.ConfigureAwait(false));
-            // a child's whole cluster ends with its parent: nobody is left to take leave of
-            if (isChild) await node.StopAsync(leave: false).ConfigureAwait(false);
+            // the whole cluster of a child of --processes ends with its parent: nobody is left to take leave of
+            if (isChild) await node.StopAsync(leave: options.Parent is not null).ConfigureAwait(false);
             // while the API still answers
             else await node.HandOverAsync().ConfigureAwait(false);
             return node.Ended.IsCompleted ? Code(await node.Ended.ConfigureAwait(false)) : ExitCode.Done;
@@ -90,7 +97,8 @@ internal static class NodeCommand
             void Capture(string source, string text)
             {
                 node.Output(source, source == "stderr" ? "warning" : "information", text);
-                if (isChild) return;
+                // a parent keeps the last lines of a child that it lends to trials: what is on the way from here is lost with this process
+                if (isChild && options.Parent is null) return;
                 // a reader of JSON lines gets nothing else on stderr
                 if (options.LogFormat == LogFormat.Json) userCode.Log(source == "stderr" ? LogLevel.Warning : LogLevel.Information, "{Text}", text);
                 else (source == "stderr" ? console.Error : console.Out).WriteLine(text);
@@ -104,6 +112,12 @@ internal static class NodeCommand
         NodeEnd.NotJoined => throw new CommandException(ExitCode.CouldNotJoin, "this node could not join the cluster"),
         _ => ExitCode.Done,
     };
+
+    private static async Task EndForSureAsync()
+    {
+        await Task.Delay(EndTime).ConfigureAwait(false);
+        Process.GetCurrentProcess().Kill();
+    }
 
     private static async Task WatchInputAsync(TextReader input, CancellationTokenSource stop)
     {

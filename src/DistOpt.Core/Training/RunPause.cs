@@ -41,4 +41,8 @@ public sealed record RunPause(RunUnit Unit, long At)
 /// <summary>What a job does otherwise that is an attempt at a trial of a study. The test part is not measured: trials do not see it.</summary>
 /// <param name="Pause">Where it leaves off; null = nowhere.</param>
 /// <param name="IsOfAnother">Whether the checkpoint that it goes on from may be one of another spec: parameters were changed on the way.</param>
-public sealed record TrialPart(RunPause? Pause = null, bool IsOfAnother = false);
+public sealed record TrialPart(RunPause? Pause = null, bool IsOfAnother = false)
+{
+    /// <summary>Whether it runs in a child process of a worker node, by itself and whole: the loss of that process is the end of the attempt.</summary>
+    public bool IsIsolated { get; init; }
+}

@@ -15,6 +15,7 @@ using DistOpt.Core.Training;
 using DistOpt.Hosting.Control;
 using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Local;
+using DistOpt.Hosting.Processes;
 using DistOpt.Hosting.Security;
 using DistOpt.Hosting.Studies;
 using DistOpt.Hosting.Telemetry;
@@ -52,6 +53,7 @@ public sealed class ClusterNode : IAsyncDisposable
     private readonly ITensorChannel _channel;
     private readonly TaskCompletionSource<NodeEnd> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly IActorRef _membership;
+    private readonly IActorRef? _trials;
     private readonly StrongBox<CoordinatorPlace> _place;
     private readonly NodeSignals _signals;
     private volatile bool _stopping;
@@ -62,7 +64,7 @@ public sealed class ClusterNode : IAsyncDisposable
     {
         (Telemetry, Sinks, _place, _signals) = (telemetry, sinks, place, signals);
         (Options, Tls, _system, _channel, Id) = (options, tls, system, channel, id);
-        (Agent, Coordinator, _membership) = actors;
+        (Agent, Coordinator, _membership, _trials) = actors;
         system.WhenTerminated.ContinueWith(_ => _ended.TrySetResult(EndOf(system)), TaskScheduler.Default);
     }
 
@@ -101,7 +103,7 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <summary>The node's certificate and the cluster's CA; null where the node runs without.</summary>
     internal NodeTls? Tls { get; }
 
-    private sealed record NodeActorRefs(IActorRef Agent, IActorRef? Coordinator, IActorRef Membership);
+    private sealed record NodeActorRefs(IActorRef Agent, IActorRef? Coordinator, IActorRef Membership, IActorRef? Trials);
 
     /// <summary>Completes when the node has ended, for whatever reason.</summary>
     public Task<NodeEnd> Ended => _ended.Task;
@@ -112,11 +114,15 @@ public sealed class ClusterNode : IAsyncDisposable
     private TimeProvider Time { get; init; } = TimeProvider.System;
 
     /// <summary>Starts the node and waits until it is a member of the cluster.</summary>
+    /// <param name="program">
+    /// What a worker node starts as child processes in which attempts at trials run: a program of the same build that understands the <c>node</c> command.
+    /// Null = such attempts do not run on this node.
+    /// </param>
     /// <exception cref="SpecException">Settings out of bounds, or a port in use.</exception>
     /// <exception cref="TimeoutException">The cluster could not be joined in <see cref="NodeOptions.JoinTimeout"/>.</exception>
     /// <exception cref="JoinRefusedException">The cluster runs a version that does not work with this one.</exception>
     public static async Task<ClusterNode> StartAsync(NodeOptions options, JobParts parts, ILoggerFactory loggers, TimeProvider time,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, ProgramStart? program = null)
     {
         var violations = options.Validate().Concat(PortsInUse(options)).ToList();
         var tls = NodeTls.Load(options, violations);
@@ -136,7 +142,8 @@ public sealed class ClusterNode : IAsyncDisposable
             var cluster = Akka.Cluster.Cluster.Get(system);
             versions.UseMembers(() => MemberVersions.Of(cluster.State));
             var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
-            string name = $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
+            string name = options.Parent is { } parent ? string.Create(CultureInfo.InvariantCulture, $"{parent.Address}/{Environment.ProcessId}")
+                : $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
             channel = OpenChannel(options, bind, tls, id, loggers, time);
             telemetry = new NodeTelemetry(options, id.Value);
             telemetry.Observe(channel, system, cluster);
@@ -152,6 +159,7 @@ public sealed class ClusterNode : IAsyncDisposable
                 Schedule = parts.Schedule,
                 Time = time,
                 Meter = telemetry.Meter,
+                HoldsOneJob = options.Parent is not null,
             };
             var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
             router.Attach(agent);
@@ -164,11 +172,16 @@ public sealed class ClusterNode : IAsyncDisposable
             var coordinator = coordinates ? system.ActorOf(relay, CoordinatorRelayActor.Name) : null;
             if (coordinator is not null) agent.Tell(new CoordinatorHere(coordinator));
             var self = channel.Self;
+            var trialSettings = TrialProcessSettings.Of(options, program);
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
-                options.WorkerSlots ?? Environment.ProcessorCount, options.Build.Version.ToString());
+                options.WorkerSlots ?? Environment.ProcessorCount, options.Build.Version.ToString())
+            { Parent = options.Parent, TrialProcesses = trialSettings?.Count ?? 0 };
+            var trialLog = loggers.CreateLogger<TrialProcessesActor>();
+            var trials = trialSettings is null ? null
+                : system.ActorOf(Props.Create(() => new TrialProcessesActor(router, trialSettings, trialLog)), "trial-processes");
             var signals = new NodeSignals();
             var meter = telemetry.Meter;
-            var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, agent, coordinator, signals, meter)), "membership");
+            var membership = system.ActorOf(Props.Create(() => new MembershipActor(router, channel, offer, agent, coordinator, signals, meter, trials)), "membership");
             agent.Tell(new HostHere(membership), ActorRefs.NoSender);
             system.ActorOf(Props.Create(() => new EndedProcessActor(time, coordinator)), "ended-processes");
             // whoever has it has taken this node for dead
@@ -183,7 +196,7 @@ public sealed class ClusterNode : IAsyncDisposable
             await MemberVersions.CheckAsync(cluster, versions.Own).ConfigureAwait(false);
             var led = options.Join.Length == 0 ? peers : null;
             if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal, led).ConfigureAwait(false);
-            return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership), sinks, place, signals)
+            return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership, trials), sinks, place, signals)
             { Time = time, Studies = parts.Studies };
         }
         catch
@@ -297,6 +310,7 @@ public sealed class ClusterNode : IAsyncDisposable
     {
         if (leave && !_leaving) await HandOverAsync().ConfigureAwait(false);
         _stopping = true;
+        await StopTrialsAsync().ConfigureAwait(false);
         if (leave) await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
         else await _system.Terminate().ConfigureAwait(false);
         await _system.WhenTerminated.ConfigureAwait(false);
@@ -304,6 +318,15 @@ public sealed class ClusterNode : IAsyncDisposable
         Tls?.Dispose();
         // the last figures go out from here, which may take as long as a collector takes to answer
         await Task.Run(Telemetry.Dispose).ConfigureAwait(false);
+    }
+
+    /// <summary>They leave the cluster in good order, which they can do while this node is there.</summary>
+    private async Task StopTrialsAsync()
+    {
+        if (_trials is null) return;
+        var stopped = _trials.Ask<TrialProcessesActor.ChildrenStopped>(new TrialProcessesActor.StopChildren(), Timeout.InfiniteTimeSpan);
+        // a node that was thrown out has ended them already
+        await Task.WhenAny(stopped, _system.WhenTerminated).ConfigureAwait(false);
     }
 
     /// <summary>Leaves and stops, unless <see cref="StopAsync"/> was called before.</summary>

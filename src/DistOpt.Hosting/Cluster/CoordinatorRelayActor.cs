@@ -101,7 +101,7 @@ internal sealed class CoordinatorRelayActor : ReceiveActor
     }
 
     private void Remember() => _peers?.Remember(_members.Values
-        .Where(m => m.Status == MemberStatus.Up && !m.UniqueAddress.Equals(_cluster.SelfUniqueAddress)).Select(m => $"{m.Address.Host}:{m.Address.Port}"));
+        .Where(m => m.Status == MemberStatus.Up && !m.HasRole(NodeOptions.Trial) && !m.UniqueAddress.Equals(_cluster.SelfUniqueAddress)).Select(m => $"{m.Address.Host}:{m.Address.Port}"));
 
     private void OnDelivery(NodeDelivery delivery)
     {

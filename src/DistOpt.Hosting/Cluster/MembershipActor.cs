@@ -44,7 +44,7 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
     private readonly NodeSignals _signals;
 
     public MembershipActor(ClusterNodeRouter router, ITensorChannel channel, NodeOffer offer, IActorRef agent, IActorRef? coordinator, NodeSignals signals,
-        TrainingMeter meter)
+        TrainingMeter meter, IActorRef? trials)
     {
         (_router, _channel, _offer, _agent, _coordinator, _signals) = (router, channel, offer, agent, coordinator, signals);
         Receive<ClusterEvent.MemberUp>(up =>
@@ -74,6 +74,7 @@ internal sealed class MembershipActor : ReceiveActor, IWithTimers
         });
         Receive<NodeDelivery>(delivery =>
         {
+            if (delivery.Body is KeepTrialProcesses) trials?.Tell(delivery);
             if (delivery.Body is DrainNode) _signals.Drain.TrySetResult();
             if (delivery.Body is NodeReleased && _offer.Leaving) _signals.Released.TrySetResult();
         });

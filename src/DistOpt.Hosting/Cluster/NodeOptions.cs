@@ -1,9 +1,11 @@
 using System.Collections.Immutable;
 using System.ComponentModel.DataAnnotations;
+using System.Globalization;
 using System.Net;
 using DistOpt.Core.Specs;
 using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Tensors;
+using DistOpt.Protocol;
 
 namespace DistOpt.Hosting.Cluster;
 
@@ -40,11 +42,17 @@ public sealed record NodeOptions
     public const string Server = "server";
     public const string Worker = "worker";
 
+    /// <summary>The role of a child process of a worker node that runs attempts at trials; nobody else can have it.</summary>
+    internal const string Trial = "trial";
+
     /// <summary>What <see cref="Journal"/> says where nothing is kept.</summary>
     public const string NoJournal = "none";
 
     /// <summary>What the node says it runs: tests let nodes of one process pass for different builds.</summary>
     internal NodeBuild Build { get; init; } = NodeBuild.Current;
+
+    /// <summary>The node that this one is a child process of, to run attempts at trials; null for every other node.</summary>
+    internal NodeId? Parent { get; init; }
 
     /// <summary>What the node does: any of coordinator, server, worker.</summary>
     public ImmutableArray<string> Roles { get; init; } = [Coordinator, Server, Worker];
@@ -97,6 +105,23 @@ public sealed record NodeOptions
     /// <summary>Workers that may run here at once; null = number of cores.</summary>
     [Range(1, 100_000)]
     public int? WorkerSlots { get; init; }
+
+    /// <summary>
+    /// Child processes in which attempts at trials run (<c>study.isolation: process</c>), at most; their workers count as this node's. They are started
+    /// when a study wants them. 0 = none; null = one for each worker slot.
+    /// </summary>
+    [Range(0, 10_000)]
+    public int? TrialProcesses { get; init; }
+
+    /// <summary>
+    /// Physical memory of each of these processes, in bytes: one that has more is killed, and its attempt alone is lost. Null = an equal share of 80 % of
+    /// the machine's memory.
+    /// </summary>
+    [Range(67_108_864.0, 1L << 50)]
+    public long? TrialMemoryBytes { get; init; }
+
+    /// <summary>Ports of these processes as FIRST-LAST, two for each, where a firewall wants to know them; null = any free ones.</summary>
+    public string? TrialPorts { get; init; }
 
     /// <summary>
     /// This node's certificate, for control plane, tensor channel and HTTP API: a PFX file with its key, or a PEM file. Null = no TLS, which
@@ -198,6 +223,21 @@ public sealed record NodeOptions
 
     public string AdvertisedHost => Advertise ?? Bind;
 
+    /// <summary>How many trial processes there may be.</summary>
+    internal int TrialProcessesAtOnce
+    {
+        get
+        {
+            int slots = WorkerSlots ?? Environment.ProcessorCount;
+            int most = Math.Min(TrialProcesses ?? slots, slots);
+            return TrialPortRange is { } ports ? Math.Min(most, (ports.Last - ports.First + 1) / 2) : most;
+        }
+    }
+
+    /// <summary><see cref="TrialPorts"/> as numbers; null where it names none.</summary>
+    internal (int First, int Last)? TrialPortRange => TrialPorts?.Split('-') is [var from, var to] && int.TryParse(from, NumberStyles.None, CultureInfo.InvariantCulture, out int first)
+        && int.TryParse(to, NumberStyles.None, CultureInfo.InvariantCulture, out int last) && first > 0 && last > first && last <= 65535 ? (first, last) : null;
+
     public bool UsesTls => !string.IsNullOrEmpty(Certificate);
 
     /// <summary>All violations at once.</summary>
@@ -206,7 +246,7 @@ public sealed record NodeOptions
         var violations = new List<SpecViolation>();
         foreach (string role in Roles)
         {
-            if (role is not (Coordinator or Server or Worker))
+            if (role is not (Coordinator or Server or Worker) && !(role == Trial && Parent is not null))
                 violations.Add(new SpecViolation("roles", $"'{role}' is no role: use any of coordinator, server, worker"));
         }
         if (Roles.IsDefaultOrEmpty) violations.Add(new SpecViolation("roles", "are empty: use any of coordinator, server, worker"));
@@ -231,6 +271,7 @@ public sealed record NodeOptions
         if (Journal is not null && string.IsNullOrWhiteSpace(Journal))
             violations.Add(new SpecViolation("journal", "is empty: name a file, give a PostgreSQL connection string, or say none"));
         NodeOptionsRules.Ranges(this, violations);
+        NodeOptionsRules.TrialPorts(this, violations);
         NodeOptionsRules.Security(this, violations);
         if (!IsLoopback(Bind))
         {

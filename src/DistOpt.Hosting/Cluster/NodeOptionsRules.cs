@@ -24,12 +24,29 @@ internal static class NodeOptionsRules
         }
     }
 
+    public static void TrialPorts(NodeOptions options, List<SpecViolation> violations)
+    {
+        if (options.TrialPorts is not { } text) return;
+        int wanted = options.TrialProcesses ?? 1;
+        if (options.TrialPortRange is not { } ports)
+            violations.Add(new SpecViolation("trial-ports", $"is '{text}', but must be FIRST-LAST, such as 4100-4115, with ports from 1 to 65535"));
+        else if (ports.Last - ports.First + 1 < 2 * wanted)
+        {
+            violations.Add(new SpecViolation("trial-ports",
+                $"is '{text}', {ports.Last - ports.First + 1} ports, but {wanted} trial processes need two each: give at least {2 * wanted}"));
+        }
+        else if (new[] { options.Port, options.TensorPort, options.ApiPort }.Any(p => p >= ports.First && p <= ports.Last))
+            violations.Add(new SpecViolation("trial-ports", $"is '{text}', which has a port of the node itself: use others"));
+    }
+
     public static void Security(NodeOptions options, List<SpecViolation> violations)
     {
         bool isOpen = !NodeOptions.IsLoopback(options.Bind);
-        if (isOpen && string.IsNullOrEmpty(options.Token))
+        // a child has no API that one could guard
+        bool hasApi = isOpen && options.Parent is null;
+        if (hasApi && string.IsNullOrEmpty(options.Token))
             Add("token", $"is not set, but bind is {options.Bind}: give one (DISTOPT_TOKEN, or token_file), or bind to 127.0.0.1");
-        else if (isOpen && options.Token!.Length < SmallestSecret)
+        else if (hasApi && options.Token!.Length < SmallestSecret)
             Add("token", $"has {options.Token.Length} characters, but bind is {options.Bind}: give at least {SmallestSecret} random ones");
         if (isOpen && !options.UsesTls)
         {

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using DistOpt.Actors.Studies;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Hosting.Journal;
 
@@ -42,6 +43,11 @@ public static class LocalStudyHost
     public static async Task<StudyStatus> RunAsync(StudyRun run, string? journalFile, JobParts parts, StudyCommands? commands, CancellationToken interrupt)
     {
         ArgumentNullException.ThrowIfNull(run);
+        if (run.Study.Isolation == TrialIsolation.Process)
+        {
+            throw new SpecException("study.isolation",
+                "is process, but this study runs in one process: submit it to a cluster, or use auto, which means none here");
+        }
         var journal = journalFile is null ? null : new SqliteJournal(Path.GetFullPath(journalFile));
         if (journal is not null)
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DistOpt.Protocol;
+using Microsoft.Extensions.Logging;
 
 namespace DistOpt.Hosting.Processes;
 
@@ -27,18 +28,29 @@ public sealed class NodeProcess : IAsyncDisposable
     public const string ChildVariable = "DISTOPT_CHILD";
 
     public const string SecretVariable = "DISTOPT_SECRET";
+
+    /// <summary>All settings of a child that runs attempts at trials, as YAML.</summary>
+    public const string SettingsVariable = "DISTOPT_CHILD_SETTINGS";
+
+    /// <summary>Node id of the parent of such a child.</summary>
+    public const string ParentVariable = "DISTOPT_CHILD_PARENT";
+
+    /// <summary>Of at most 1000.</summary>
+    private const string OomScore = "900";
+
     public const string Announcement = "distopt-node ";
 
     private readonly Process _process;
     private readonly LastOutput _output = new();
     private readonly TaskCompletionSource<NodeId> _announced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _ending;
+    private volatile string? _killed;
 
     private NodeProcess(Process process, int index) => (_process, Index) = (process, index);
 
     public int Index { get; }
 
-    public int Pid => _process.Id;
+    public int Pid { get; private set; }
 
     /// <summary>Its node id, once it has joined.</summary>
     public Task<NodeId> Announced => _announced.Task;
@@ -50,7 +62,7 @@ public sealed class NodeProcess : IAsyncDisposable
     public bool Died => _process.HasExited && !_ending;
 
     /// <summary>How it ended, for people; it has.</summary>
-    public string End => $"process {Index} (pid {Pid}) ended with {ExitStatus.Describe(_process.ExitCode)}";
+    public string End => $"process {Index} (pid {Pid}) {_killed ?? $"ended with {ExitStatus.Describe(_process.ExitCode)}"}";
 
     /// <summary>
     /// What it wrote last beside its announcement, oldest first. A child's own node passes on what user code writes, so this is what native code
@@ -68,7 +80,8 @@ public sealed class NodeProcess : IAsyncDisposable
         return lines.Count == 0 ? End : $"{End}; its last lines:{Environment.NewLine}{string.Join(Environment.NewLine, lines)}";
     }
 
-    public static NodeProcess Start(ProgramStart program, int index, IReadOnlyList<string> arguments, string secret, Action<NodeProcess, string, string> line)
+    public static NodeProcess Start(ProgramStart program, int index, IReadOnlyList<string> arguments, string secret, Action<NodeProcess, string, string> line,
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(program.FileName)
         {
@@ -80,11 +93,13 @@ public sealed class NodeProcess : IAsyncDisposable
         foreach (string argument in program.Arguments.Concat(arguments)) start.ArgumentList.Add(argument);
         start.Environment[ChildVariable] = "1";
         start.Environment[SecretVariable] = secret;
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         var process = new Process { StartInfo = start };
         var child = new NodeProcess(process, index);
         process.OutputDataReceived += (_, e) => child.OnLine("stdout", e.Data, line);
         process.ErrorDataReceived += (_, e) => child.OnLine("stderr", e.Data, line);
         process.Start();
+        child.Pid = process.Id;
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         child.Exited = process.WaitForExitAsync().ContinueWith(
@@ -114,6 +129,44 @@ public sealed class NodeProcess : IAsyncDisposable
         {
             _process.Kill(entireProcessTree: true);
             await _process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Physical memory that it has, in bytes; 0 where it has ended.</summary>
+    public long ResidentBytes()
+    {
+        try
+        {
+            _process.Refresh();
+            return _process.HasExited ? 0 : _process.WorkingSet64;
+        }
+        catch (InvalidOperationException)
+        {
+            return 0; // it ended just now
+        }
+    }
+
+    /// <summary>Ends it at once, with all its own children.</summary>
+    /// <param name="why">Why, for people, in words that go on from <c>process 1</c>.</param>
+    public void Kill(string why)
+    {
+        if (_process.HasExited) return;
+        _killed ??= why;
+        _process.Kill(entireProcessTree: true);
+    }
+
+    /// <summary>Where the system runs out of memory, it shall end this one rather than any other (Linux).</summary>
+    public void PreferForKill(ILogger log)
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        try
+        {
+            File.WriteAllText($"/proc/{Pid}/oom_score_adj", OomScore);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // it has ended, or this process may not: then its own memory limit has to do
+            log.LogDebug(e, "oom_score_adj of process {Pid} was not set", Pid);
         }
     }
 

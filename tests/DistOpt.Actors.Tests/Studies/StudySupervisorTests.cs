@@ -39,6 +39,31 @@ public sealed class StudySupervisorTests
     }
 
     [Fact]
+    public async Task An_attempt_whose_process_is_lost_is_begun_again_with_the_reason_in_the_journal_until_there_were_too_many()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2) with { MaxAttempts = 2 }, isolation: TrialIsolation.Process);
+        harness.Begin();
+
+        var first = (await harness.JobAsync()).Start().Epoch(1, 0.5);
+        first.Lose("process 7 ended with exit code 134 (SIGABRT)");
+        var second = await harness.JobAsync();
+        second.Start().Epoch(1, 0.5).Epoch(2, 0.9).End(RunStatus.Completed, StopReason.Epochs, selected: 2);
+        (await harness.JobAsync()).Start().Lose("once");
+        (await harness.JobAsync()).Start().Lose("process 8 was killed");
+        var over = await harness.EndAsync<StudyOver>();
+
+        Assert.True(first.IsIsolated && second.IsIsolated);
+        Assert.StartsWith("trial-0-2-", second.Id);
+        Assert.Equal(["process 7 ended with exit code 134 (SIGABRT)", "once"], harness.Happened.OfType<StudyEvent.AttemptLost>().Select(l => l.Reason));
+        // what it reports again is no report
+        Assert.Equal([0.5, 0.9], harness.Happened.OfType<StudyEvent.Reported>().Select(r => r.Values[0]));
+        var ends = harness.Happened.OfType<StudyEvent.Ended>().ToList();
+        Assert.Equal([(TrialState.Complete, (string?)null), (TrialState.Failed, "attempt 2 of at most 2 was lost: process 8 was killed")],
+            ends.Select(e => (e.State, e.Error)));
+        Assert.Equal((0, 0.9), (over.Status.Best!.Number, over.Status.Best.Values[0]));
+    }
+
+    [Fact]
     public async Task A_trial_that_leaves_off_at_a_rung_keeps_its_state_before_the_slot_is_given_up_and_goes_on_from_it()
     {
         await using var harness = new StudyHarness(Asha(trials: 3));

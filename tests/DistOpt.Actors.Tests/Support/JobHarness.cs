@@ -94,6 +94,39 @@ internal sealed class JobHarness : IAsyncDisposable
         return index;
     }
 
+    /// <summary>A worker node that can start child processes joins. Returns its number.</summary>
+    public int JoinHost(LinearRuntime runtime, int slots, int processes)
+    {
+        int index = Add(runtime, ["worker", "server"]);
+        _nodes[index] = _nodes[index] with { Slots = slots, TrialProcesses = processes };
+        Offer(index);
+        return index;
+    }
+
+    /// <summary>A child process of a node joins. Returns its number.</summary>
+    public int JoinChild(LinearRuntime runtime, int parent)
+    {
+        int index = Add(runtime, ["trial"], _nodes[parent].Id);
+        Offer(index);
+        return index;
+    }
+
+    /// <summary>A node says again what it offers, as it does every few seconds.</summary>
+    public void Offer(int index)
+    {
+        var node = _nodes[index];
+        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, node.Slots, ProtocolVersion.Current.ToString())
+        {
+            Leaving = _leaving.ContainsKey(index),
+            Parent = node.Parent,
+            TrialProcesses = node.TrialProcesses,
+        };
+        node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
+    }
+
+    /// <summary>A node dies at once, and nobody hears of it yet.</summary>
+    public Task DieAsync(int index) => StopAsync(index);
+
     /// <summary>A node dies at once, with everything on it; the coordinator hears of it.</summary>
     public async Task KillAsync(int index)
     {
@@ -369,6 +402,9 @@ internal sealed class JobHarness : IAsyncDisposable
         }
     }
 
+    /// <summary>The nodes that the coordinator knows.</summary>
+    public Task<NodeList> NodesAsync(CancellationToken cancellationToken) => Coordinator.Ask<NodeList>(new ListNodes(), cancellationToken);
+
     /// <summary>From the host, to the coordinator.</summary>
     public void Tell(NodeGone gone) => Coordinator.Tell(gone, ActorRefs.NoSender);
 
@@ -377,9 +413,12 @@ internal sealed class JobHarness : IAsyncDisposable
         _nodes[from].Line.Send(_nodes[to].Id, new JobId(job), actor, body);
 
     /// <param name="Line">Sends for it whether it is dead or alive, and nothing is held.</param>
-    private sealed record Node(NodeId Id, NodeServices Services, INodeRouter Line, IActorRef Agent, string[] Roles);
+    private sealed record Node(NodeId Id, NodeServices Services, INodeRouter Line, IActorRef Agent, string[] Roles, NodeId? Parent, int Slots)
+    {
+        public int TrialProcesses { get; init; }
+    }
 
-    private int Add(LinearRuntime runtime, string[]? roles)
+    private int Add(LinearRuntime runtime, string[]? roles, NodeId? parent = null)
     {
         int i = _nodes.Count;
         var id = new NodeId($"node-{i}");
@@ -391,6 +430,7 @@ internal sealed class JobHarness : IAsyncDisposable
             Channel = new WatchedChannel(_network.Open(id), this, i),
             SharedFolder = path => SharedFolder(i, path),
             IsAlone = _isAlone,
+            HoldsOneJob = parent is not null,
             Time = Time,
             Runtimes = new JobRuntimes(runtime),
             Specs = new SameSpec(this),
@@ -399,18 +439,8 @@ internal sealed class JobHarness : IAsyncDisposable
         };
         var agent = _system.ActorOf(NodeAgentActor.Props(services), $"agent-{i}");
         _local.Add(id, agent);
-        _nodes.Add(new Node(id, services, line, agent, roles ?? ["worker", "server"]));
+        _nodes.Add(new Node(id, services, line, agent, roles ?? ["worker", "server"], parent, _slots));
         return i;
-    }
-
-    private void Offer(int index)
-    {
-        var node = _nodes[index];
-        var offer = new NodeOffer(new WirePeer(node.Id, "", 0), node.Services.Name, node.Roles, _slots, ProtocolVersion.Current.ToString())
-        {
-            Leaving = _leaving.ContainsKey(index),
-        };
-        node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
     }
 
     public IActorRef Coordinator { get; private set; } = ActorRefs.Nobody;
@@ -436,14 +466,14 @@ internal sealed class JobHarness : IAsyncDisposable
     };
 
     public async Task<(JobEnded End, RecordingSink Sink)> RunAsync(TrainingSpec spec, CancellationToken cancellationToken, string job = "job-1",
-        RecordingSink? sink = null)
+        RecordingSink? sink = null, TrialPart? trial = null)
     {
         Spec = spec;
         sink ??= new RecordingSink();
         await PresentAsync(cancellationToken);
         var ended = new TaskCompletionSource<JobEnded>(TaskCreationOptions.RunContinuationsAsynchronously);
         var submitter = _system.ActorOf(Props.Create(() => new Submitter(Coordinator, ended)));
-        submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink, CheckpointDirectory, Resumes) { Trial = Trial });
+        submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink, CheckpointDirectory, Resumes) { Trial = trial ?? Trial });
         return (await ended.Task.WaitAsync(2 * Patience, cancellationToken), sink);
     }
 

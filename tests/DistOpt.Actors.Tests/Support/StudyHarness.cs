@@ -23,7 +23,7 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     private readonly Channel<object> _ends = Channel.CreateUnbounded<object>();
     private readonly StudyRun _run;
 
-    public StudyHarness(StudySetup setup, JournalSwitch? journal = null)
+    public StudyHarness(StudySetup setup, JournalSwitch? journal = null, TrialIsolation isolation = TrialIsolation.None)
     {
         if (journal is not null) SwitchJournal.Switch = journal;
         _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(SwitchJournal.Hocon + """
@@ -44,6 +44,7 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
             Sink = this,
             Jobs = jobs,
             IsDurable = journal is not null,
+            Isolation = isolation,
         };
     }
 
@@ -149,6 +150,8 @@ internal sealed class PlayedJob(SubmitJob submit, IActorRef submitter)
 
     public bool Resumes => submit.Resumes;
 
+    public bool IsIsolated => submit.Trial!.IsIsolated;
+
     public RunPause? Pause => submit.Trial!.Pause;
 
     /// <summary>Asked to end, and why.</summary>
@@ -176,6 +179,16 @@ internal sealed class PlayedJob(SubmitJob submit, IActorRef submitter)
     }
 
     public static MetricRow Row(int epoch, double accuracy) => new(epoch, epoch - 1, DataSplit.Validation, [new("accuracy", accuracy)], null, null, null, epoch);
+
+    /// <summary>The process that it ran in has ended.</summary>
+    public void Lose(string why) => submitter.Tell(new JobEnded(submit.Job, new RunSummary
+    {
+        Job = Id,
+        Status = RunStatus.Failed,
+        StopReason = StopReason.Failed,
+        Error = why,
+    }, null)
+    { Lost = why });
 
     public void End(RunStatus status, StopReason reason, int? selected = null, string? error = null) => submitter.Tell(new JobEnded(submit.Job, new RunSummary
     {

@@ -1,0 +1,164 @@
+using Akka.Actor;
+using Akka.Event;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+
+namespace DistOpt.Actors.Training;
+
+/// <summary>
+/// Attempts at trials in child processes of worker nodes. A child is a node of its own that only such attempts are offered, one at a time; what runs there is
+/// charged to the slots of its parent.
+/// </summary>
+public sealed partial class JobCoordinatorActor
+{
+    /// <summary>For how long children are kept that no attempt wants: longer than what is between two attempts of a study.</summary>
+    internal static readonly TimeSpan Linger = TimeSpan.FromSeconds(30);
+
+    /// <summary>A parent sees how its child ended: for so long nobody acts on hearing from others that it is gone.</summary>
+    private static readonly TimeSpan LastWordsTime = TimeSpan.FromSeconds(5);
+
+    private readonly Dictionary<NodeId, WarmProcesses> _warm = [];
+    private readonly Dictionary<NodeId, KeepTrialProcesses> _kept = [];
+    private readonly HashSet<NodeId> _ending = [];
+    private readonly Dictionary<NodeId, string> _startFailures = [];
+
+    // children that are gone, of whose end their parent has not told yet
+    private readonly Dictionary<NodeId, (NodeGone Gone, NodeId Parent)> _awaitWords = [];
+
+    private sealed record LastWordsTimeIsUp(NodeId Node) : INoSerializationVerificationNeeded;
+
+    private static TrialDemand? DemandOf(SubmitJob submission)
+    {
+        if (submission.Trial is not { IsIsolated: true }) return null;
+        var training = submission.Spec.Training;
+        int most = Math.Min(training.Workers, training.GradientShards ?? training.Workers);
+        return new TrialDemand(Math.Min(training.WorkersMin ?? training.Workers, most), most);
+    }
+
+    /// <summary>The node whose slots the workers on this one take.</summary>
+    private NodeId HostOf(NodeId node) => _nodes.TryGetValue(node.Value, out var offer) && offer.Parent is { } parent ? parent : node;
+
+    /// <summary>Slots that jobs have, by node; those of children count for their parents.</summary>
+    /// <param name="except">A job that is left out.</param>
+    private Dictionary<NodeId, int> Taken(JobId? except = null) => _jobs.Values.Where(j => j is { Workers: not null } && j.Id != except)
+        .SelectMany(j => j.Workers!).GroupBy(w => HostOf(w.Key)).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
+
+    private List<TrialHost> Hosts()
+    {
+        var taken = Taken();
+        return [.. _nodes.Values.Where(n => n is { Parent: null, TrialProcesses: > 0 })
+            .Select(n => new TrialHost(n.Peer.Node.Value, n.Name, n.WorkerSlots, n.TrialProcesses, taken.GetValueOrDefault(n.Peer.Node))
+            {
+                Leaving = n.Leaving,
+                StartFailure = _startFailures.GetValueOrDefault(n.Peer.Node),
+            })];
+    }
+
+    private List<TrialProcess> Processes()
+    {
+        var busy = _jobs.Values.Where(j => j.Demand is not null).SelectMany(j => j.Workers?.Keys ?? []).ToHashSet();
+        return [.. _nodes.Values.Where(n => n.Parent is not null).Select(n =>
+            new TrialProcess(n.Peer.Node.Value, n.Parent!.Value.Value, busy.Contains(n.Peer.Node), n.Leaving || _ending.Contains(n.Peer.Node)))];
+    }
+
+    /// <summary>Why no node could ever take the job, where it is an attempt that wants a child process; else null.</summary>
+    private string? Hopeless(Job job) => job.Demand is { } demand ? TrialHosts.Hopeless(Hosts(), demand) : null;
+
+    /// <summary>An attempt is offered the child that it has or gets, and no other node: it is placed whole.</summary>
+    private OfferedNodes OfferOf(Job job, TrialDemand demand)
+    {
+        if (job.Workers is { } workers)
+        {
+            var taken = Taken(except: job.Id);
+            return new OfferedNodes([.. workers.Keys.Where(n => _nodes.ContainsKey(n.Value)).Select(n =>
+            {
+                var host = _nodes.GetValueOrDefault(HostOf(n).Value);
+                int slots = host is null ? workers[n] : host.WorkerSlots - taken.GetValueOrDefault(host.Peer.Node);
+                return Offered(n.Value, Math.Clamp(slots, 0, demand.Most), host is { Leaving: true });
+            })]);
+        }
+        if (TrialHosts.Choose(Hosts(), Processes(), demand, out string? missing) is not { } chosen)
+            return new OfferedNodes([]) { Missing = missing, IsHopeless = Hopeless(job) is not null };
+        return new OfferedNodes([Offered(chosen.Process, chosen.Slots, false)]);
+
+        OfferedNode Offered(string child, int slots, bool leaves)
+        {
+            var offer = _nodes[child];
+            return new OfferedNode(offer.Peer, offer.Name, !leaves, leaves ? 0 : slots, leaves);
+        }
+    }
+
+    /// <summary>Tells nodes how many children they shall have.</summary>
+    /// <param name="again">A node that is told again what it was told; null = none.</param>
+    private void KeepProcesses(NodeId? again = null)
+    {
+        var hosts = Hosts();
+        if (hosts.Count == 0) return;
+        var all = Processes();
+        var live = _jobs.Values.Where(j => j is { Demand: not null, Ending: false }).ToList();
+        var placed = live.SelectMany(j => j.Workers?.Keys ?? []).Select(n => HostOf(n).Value);
+        var wanted = TrialHosts.Wanted(hosts, placed, live.Where(j => j.Workers is null).Select(j => j.Demand!));
+        foreach (var host in hosts)
+        {
+            var node = new NodeId(host.Node);
+            var children = all.Where(p => p.Host == host.Node).ToList();
+            int existing = children.Count(p => !p.IsEnding);
+            if (!_warm.TryGetValue(node, out var warm)) _warm[node] = warm = new WarmProcesses(Linger);
+            int count = warm.Keep(wanted[host.Node], existing, _services.Time.GetUtcNow());
+            foreach (var idle in children.Where(p => p is { IsBusy: false, IsEnding: false }).TakeLast(existing - count)) _ending.Add(new NodeId(idle.Node));
+            var keep = new KeepTrialProcesses(count, [.. children.Select(p => new NodeId(p.Node)).Where(_ending.Contains)]);
+            var told = _kept.GetValueOrDefault(node);
+            bool isKnown = told is null ? count == 0 && children.Count == 0 : told.Count == count && told.Ending.AsSpan().SequenceEqual(keep.Ending);
+            bool isNone = told is null or { Count: 0 } && count == 0 && children.Count == 0;
+            if (isNone || (isKnown && node != again)) continue;
+            _kept[node] = keep;
+            _services.Router.Send(node, default, NodeActors.Agent, keep);
+        }
+    }
+
+    private void OnProcessEnded(NodeId parent, TrialProcessEnded ended)
+    {
+        if (ended.Node is { } node)
+        {
+            OnNodeGone(new NodeGone(node, ended.Why) { LastLines = ended.LastLines, Stack = ended.Stack });
+            return;
+        }
+        string last = ended.Stack ?? ended.LastLines.LastOrDefault() ?? "it wrote nothing";
+        _startFailures[parent] = $"the last one did not join: {ended.Why}; {last}";
+        _log.Warning("A child process of node [{0}] for trials did not join: {1}; {2}", parent, ended.Why, string.Join(Environment.NewLine, ended.LastLines.Append(ended.Stack ?? "")));
+        OfferNodes();
+    }
+
+    /// <summary>Whether jobs hear later that a child is gone: with the words of its parent, which are on their way.</summary>
+    private bool AwaitsWords(NodeGone gone)
+    {
+        if (gone.LastLines is not null)
+        {
+            _awaitWords.Remove(gone.Node);
+            Timers.Cancel(gone.Node);
+            return false;
+        }
+        if (_awaitWords.ContainsKey(gone.Node)) return true;
+        if (!_nodes.TryGetValue(gone.Node.Value, out var offer) || offer.Parent is not { } parent || !_nodes.ContainsKey(parent.Value)) return false;
+        _awaitWords[gone.Node] = (gone, parent);
+        Timers.StartSingleTimer(gone.Node, new LastWordsTimeIsUp(gone.Node), LastWordsTime);
+        return true;
+    }
+
+    private void ForgetProcesses(NodeId node)
+    {
+        _warm.Remove(node);
+        _kept.Remove(node);
+        _ending.Remove(node);
+        _startFailures.Remove(node);
+        foreach (var child in _awaitWords.Where(w => w.Value.Parent == node).Select(w => w.Key).ToList()) TellWithoutWords(child);
+    }
+
+    private void TellWithoutWords(NodeId node)
+    {
+        if (!_awaitWords.Remove(node, out var waiting)) return;
+        Timers.Cancel(node);
+        foreach (var job in _jobs.Values) job.Actor?.Tell(waiting.Gone);
+        OfferNodes();
+    }
+}

@@ -1,0 +1,246 @@
+using System.Collections.Immutable;
+using System.ComponentModel;
+using System.Globalization;
+using Akka.Actor;
+using Akka.Cluster;
+using DistOpt.Actors.Nodes;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
+using DistOpt.Hosting.Cluster;
+using DistOpt.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace DistOpt.Hosting.Processes;
+
+/// <summary>What the children of a worker node are started with, and what they may use.</summary>
+/// <param name="Program">The same build as this process; it understands the <c>node</c> command.</param>
+/// <param name="Options">The node's own settings, of which theirs are made.</param>
+/// <param name="Count">Children at once, at least 1.</param>
+/// <param name="MemoryBytes">Physical memory of each.</param>
+internal sealed record TrialProcessSettings(ProgramStart Program, NodeOptions Options, int Count, long MemoryBytes)
+{
+    /// <summary>Share of the machine's memory that all children together may use.</summary>
+    private const double Share = 0.8;
+
+    /// <summary>Null where the node runs none.</summary>
+    public static TrialProcessSettings? Of(NodeOptions options, ProgramStart? program)
+    {
+        if (program is null || options.Parent is not null || !options.Roles.Contains(NodeOptions.Worker)) return null;
+        int count = options.TrialProcessesAtOnce;
+        if (count == 0) return null;
+        // of the container, where it has less than the machine
+        long all = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+        return new TrialProcessSettings(program, options, count, options.TrialMemoryBytes ?? (long)(all * Share / count));
+    }
+
+    /// <summary>Settings of a child: a node of the same cluster on the same machine with the one role of children.</summary>
+    /// <param name="parent">Control address of this node.</param>
+    /// <param name="index">Number among the children that live.</param>
+    public NodeOptions Child(string parent, int index)
+    {
+        int port = Options.TrialPortRange is { } ports ? ports.First + (2 * index) : 0;
+        return Options with
+        {
+            Roles = [NodeOptions.Trial],
+            Join = [.. Options.Join.Prepend(parent).Distinct(StringComparer.Ordinal)],
+            Port = port,
+            TensorPort = port == 0 ? 0 : port + 1,
+            ApiPort = 0,
+            Journal = null,
+            Token = null,
+            TokenFile = null,
+            TrialProcesses = null,
+            TrialMemoryBytes = null,
+            TrialPorts = null,
+            // its attempt goes on elsewhere: there is nothing to hand over
+            LeaveTimeout = 0,
+        };
+    }
+}
+
+/// <summary>
+/// The warm child processes of a worker node, in which attempts at trials run: starts as many as the job coordinator wants, starts those that end anew, kills
+/// those that take too much memory, and tells how each one ended.
+/// </summary>
+internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
+{
+    /// <summary>A runaway allocation fills some 100 MB in this time.</summary>
+    private static readonly TimeSpan MemoryInterval = TimeSpan.FromMilliseconds(200);
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    // those that have joined are started anew after the first of these
+    private static readonly RetryBackoff Backoff = new(0.5, 60);
+
+    private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
+    private readonly ClusterNodeRouter _router;
+    private readonly TrialProcessSettings _settings;
+    private readonly ILogger _log;
+    private readonly List<Child> _children = [];
+    private int _wanted;
+    private int _failures;
+    private bool _isStopping;
+
+    public TrialProcessesActor(ClusterNodeRouter router, TrialProcessSettings settings, ILogger log)
+    {
+        (_router, _settings, _log) = (router, settings, log);
+        Receive<NodeDelivery>(delivery =>
+        {
+            if (delivery.Body is KeepTrialProcesses keep) OnKeep(keep);
+        });
+        Receive<Joined>(joined =>
+        {
+            _failures = 0;
+            _log.LogInformation("Child process {Pid} for trials has joined as {Node}", joined.Child.Process.Pid, joined.Node);
+        });
+        Receive<Exited>(exited => OnExited(exited.Child));
+        Receive<CheckMemory>(_ => OnCheckMemory());
+        Receive<StartMissing>(_ => StartThose());
+        Receive<StopChildren>(_ =>
+        {
+            _isStopping = true;
+            Timers.Cancel(nameof(StartMissing));
+            Task.WhenAll(_children.Select(EndAsync)).PipeTo(Sender, Self, success: () => new ChildrenStopped());
+        });
+    }
+
+    private sealed class Child(NodeProcess process)
+    {
+        public NodeProcess Process { get; } = process;
+
+        /// <summary>Once it has joined.</summary>
+        public NodeId? Node => Process.Announced is { IsCompletedSuccessfully: true } announced ? announced.Result : null;
+
+        public bool IsEnding { get; set; }
+    }
+
+    private sealed record Joined(Child Child, NodeId Node) : INoSerializationVerificationNeeded;
+
+    private sealed record Exited(Child Child) : INoSerializationVerificationNeeded;
+
+    private sealed record CheckMemory : INoSerializationVerificationNeeded;
+
+    private sealed record StartMissing : INoSerializationVerificationNeeded;
+
+    /// <summary>From the host, which ends: answered by <see cref="ChildrenStopped"/>.</summary>
+    public sealed record StopChildren : INoSerializationVerificationNeeded;
+
+    public sealed record ChildrenStopped : INoSerializationVerificationNeeded;
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart() => Timers.StartPeriodicTimer("memory", new CheckMemory(), MemoryInterval);
+
+    /// <summary>Also when the cluster has thrown this node out.</summary>
+    protected override void PostStop()
+    {
+        foreach (var child in _children) _ = EndAsync(child);
+    }
+
+    private void OnKeep(KeepTrialProcesses keep)
+    {
+        if (_isStopping) return;
+        foreach (var child in _children.Where(c => c is { IsEnding: false, Node: { } node } && keep.Ending.Contains(node)))
+        {
+            _log.LogInformation("Child process {Pid} for trials ends: no attempt needs it", child.Process.Pid);
+            _ = EndAsync(child);
+        }
+        // a peer may say any number
+        _wanted = Math.Clamp(keep.Count, 0, _settings.Count);
+        StartThose();
+    }
+
+    private void StartThose()
+    {
+        if (_isStopping || Timers.IsTimerActive(nameof(StartMissing))) return;
+        while (_children.Count(c => !c.IsEnding) < _wanted)
+        {
+            int index = Enumerable.Range(0, int.MaxValue).First(i => _children.All(c => c.Process.Index != i));
+            // those that end still have their ports
+            if (_settings.Options.TrialPorts is not null && index >= _settings.Count) return;
+            if (!Start(index)) return;
+        }
+    }
+
+    private bool Start(int index)
+    {
+        var settings = _settings.Child(_router.Self.Address, index);
+        var environment = new Dictionary<string, string>
+        {
+            [NodeProcess.SettingsVariable] = SpecWriter.Write(settings),
+            [NodeProcess.ParentVariable] = _router.Self.Value,
+        };
+        NodeProcess process;
+        try
+        {
+            process = NodeProcess.Start(_settings.Program, index, ["node"], settings.Secret ?? "", OnLine, environment);
+        }
+        catch (Exception e) when (e is Win32Exception or IOException)
+        {
+            OnFailed(null, $"'{_settings.Program.FileName}' cannot be started: {e.Message}", [], null);
+            return false;
+        }
+        var child = new Child(process);
+        _children.Add(child);
+        process.PreferForKill(_log);
+        _log.LogInformation("Child process {Pid} for trials is started: at most {Memory} of memory", process.Pid, Mebibytes(_settings.MemoryBytes));
+        var self = Self;
+        process.Announced.ContinueWith(announced => self.Tell(new Joined(child, announced.Result), ActorRefs.NoSender), CancellationToken.None,
+            TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+        process.Exited.ContinueWith(_ => self.Tell(new Exited(child), ActorRefs.NoSender), TaskScheduler.Default);
+        return true;
+    }
+
+    private void OnLine(NodeProcess process, string source, string text) =>
+        _log.Log(source == "stderr" ? LogLevel.Warning : LogLevel.Information, "Child process {Pid} for trials: {Text}", process.Pid, text);
+
+    private void OnCheckMemory()
+    {
+        foreach (var child in _children)
+        {
+            long resident = child.Process.ResidentBytes();
+            if (resident > _settings.MemoryBytes)
+                child.Process.Kill($"was killed with {Mebibytes(resident)} of memory: over its memory limit of {Mebibytes(_settings.MemoryBytes)} (trial_memory_bytes)");
+        }
+    }
+
+    private void OnExited(Child child)
+    {
+        if (!_children.Remove(child)) return;
+        var process = child.Process;
+        if (child.Node is { } node) Down(node, child.IsEnding);
+        if (!child.IsEnding) OnFailed(child.Node, process.End, process.LastLines, process.Report);
+        _ = process.DisposeAsync().AsTask();
+        StartThose();
+    }
+
+    private void OnFailed(NodeId? node, string why, IReadOnlyList<string> lines, string? report)
+    {
+        _log.LogWarning("Child {Why}{Report}", why, report is null ? "" : Environment.NewLine + report);
+        string? stack = report is { Length: > NodeFailure.StackMax } ? report[..NodeFailure.StackMax] : report;
+        var last = new LastLines();
+        foreach (string line in lines) last.Add(line);
+        var ended = new TrialProcessEnded(node, why, [.. last.Snapshot()], stack);
+        // each coordinator node knows where the job coordinator is
+        foreach (var member in _cluster.State.Members.Where(m => m.Status == MemberStatus.Up && m.HasRole(NodeOptions.Coordinator)))
+            _router.Send(MembershipActor.IdOf(member.UniqueAddress), default, NodeActors.Jobs, ended);
+        Timers.StartSingleTimer(nameof(StartMissing), new StartMissing(), TimeSpan.FromSeconds(Backoff.Seconds(++_failures)));
+    }
+
+    /// <summary>Its process has ended, that is certain: until the cluster knows, nobody can join.</summary>
+    /// <param name="hasLeft">Whether it was asked to leave, which it has then done unless it hung.</param>
+    private void Down(NodeId node, bool hasLeft)
+    {
+        var member = _cluster.State.Members.FirstOrDefault(m => MembershipActor.IdOf(m.UniqueAddress) == node);
+        if (member is not null && !(hasLeft && member.Status == MemberStatus.Exiting)) _cluster.Down(member.Address);
+    }
+
+    private static async Task EndAsync(Child child)
+    {
+        child.IsEnding = true;
+        await child.Process.StopAsync(Patience).ConfigureAwait(false);
+    }
+
+    private static string Mebibytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / (1024.0 * 1024):0} MiB");
+}

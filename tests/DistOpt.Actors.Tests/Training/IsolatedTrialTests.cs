@@ -1,0 +1,261 @@
+using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Training;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using DistOpt.Protocol;
+using static DistOpt.Actors.Tests.Support.SameSummary;
+
+namespace DistOpt.Actors.Tests.Training;
+
+/// <summary>Attempts at trials in child processes of worker nodes: who gets which, whose slots they take, and what their loss means.</summary>
+public sealed class IsolatedTrialTests : IDisposable
+{
+    private static readonly TrialPart Isolated = new() { IsIsolated = true };
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("distopt-").FullName;
+
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static LinearRuntime Runtime() => new(buffers: true) { LogsSamples = true };
+
+    private static JobHarness Coordinator(string hocon = "") => new([Runtime()], hocon: hocon, roles: [[]]);
+
+    private static Task Kept(JobHarness harness, int count) =>
+        harness.HeardAsync(d => d.Body is KeepTrialProcesses keep && keep.Count == count, 1, Token);
+
+    [Fact]
+    public async Task An_attempt_runs_whole_in_one_child_with_the_bits_of_any_run_and_other_jobs_never_run_there()
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers: 2, shards: 4);
+        var expected = await Undisturbed(spec);
+        await using var harness = Coordinator();
+        var (own, child, other) = (Runtime(), Runtime(), Runtime());
+        int host = harness.JoinHost(own, slots: 3, processes: 2);
+        harness.JoinChild(child, host);
+        harness.JoinChild(other, host);
+
+        var (trial, _) = await harness.RunAsync(spec, Token, "trial-1", trial: Isolated);
+        Assert.Empty(own.Visits);
+        Assert.Equal((RunStatus.Completed, 1), (trial.Summary.Status, trial.Summary.Processes));
+        Assert.Equal(expected.WeightsSha256, trial.Summary.WeightsSha256);
+        Assert.True(child.Visits.IsEmpty != other.Visits.IsEmpty);
+        int visits = child.Visits.Count + other.Visits.Count;
+        var (job, _) = await harness.RunAsync(spec, Token, "job-1");
+
+        Assert.Equal(expected.WeightsSha256, job.Summary.WeightsSha256);
+        Assert.Equal(visits, child.Visits.Count + other.Visits.Count);
+        Assert.NotEmpty(own.Visits);
+        Assert.Null(trial.Lost);
+    }
+
+    [Fact]
+    public async Task Nodes_are_told_how_many_children_attempts_want_within_their_slots_and_their_limit()
+    {
+        await using var harness = Coordinator();
+        harness.JoinHost(Runtime(), slots: 8, processes: 2);
+
+        var runs = Enumerable.Range(1, 3).Select(i => harness.RunAsync(JobHarness.SpecOf(workers: 1), Token, $"trial-{i}", trial: Isolated)).ToList();
+        await Kept(harness, 2);
+        await harness.StatusAsync(j => j.Waiting?.StartsWith("a child process on node name-1 (study.isolation: process)", StringComparison.Ordinal) == true, Token);
+        int child = harness.JoinChild(Runtime(), 1);
+        // one after the other
+        foreach (var run in runs) Assert.Equal(RunStatus.Completed, (await run).End.Summary.Status);
+        Assert.DoesNotContain(harness.Wires, d => d.Body is KeepTrialProcesses { Count: > 2 });
+
+        // kept for a while, and then told to end
+        harness.Time.Advance(JobCoordinatorActor.Linger);
+        harness.Offer(1);
+        await Kept(harness, 2);
+        harness.Time.Advance(JobCoordinatorActor.Linger);
+        harness.Offer(1);
+        await harness.HeardAsync(d => d.Body is KeepTrialProcesses { Count: 0 } keep && keep.Ending.SequenceEqual([harness.IdOf(child)]), 1, Token);
+    }
+
+    [Fact]
+    public async Task What_runs_in_children_takes_slots_of_their_parent_and_nodes_are_listed_without_them()
+    {
+        await using var harness = Coordinator();
+        int host = harness.JoinHost(Runtime(), slots: 2, processes: 2);
+        var gate = new StepGate(3);
+        foreach (var runtime in new[] { Runtime(), Runtime() })
+        {
+            runtime.BeforeLeaf = gate.Pass;
+            harness.JoinChild(runtime, host);
+        }
+        var spec = JobHarness.SpecOf(workers: 1);
+        var trials = new[] { harness.RunAsync(spec, Token, "trial-1", trial: Isolated), harness.RunAsync(spec, Token, "trial-2", trial: Isolated) };
+        await harness.StatusAsync(j => j is { Job.Value: "trial-1", State: "training" }, Token);
+        await harness.StatusAsync(j => j is { Job.Value: "trial-2", State: "training" }, Token);
+
+        var job = harness.RunAsync(spec, Token);
+        await harness.StatusAsync(j => j.Job.Value == "job-1" && j.Waiting?.StartsWith("1 more worker slots (nodes offer 0)", StringComparison.Ordinal) == true, Token);
+        var nodes = (await harness.NodesAsync(Token)).Nodes;
+        gate.Release();
+
+        Assert.Equal(["name-0", "name-1"], nodes.Select(n => n.Name));
+        var status = nodes[1];
+        Assert.Equal(("name-1", 2, 2, 2), (status.Name, status.WorkerSlots, status.WorkersRunning, status.TrialProcesses));
+        foreach (var run in trials.Append(job)) Assert.Equal(RunStatus.Completed, (await run).End.Summary.Status);
+    }
+
+    [Fact]
+    public async Task The_loss_of_a_child_ends_its_attempt_alone_with_what_the_parent_saw_of_it()
+    {
+        await using var harness = Coordinator();
+        int host = harness.JoinHost(Runtime(), slots: 2, processes: 2);
+        var gates = new[] { new StepGate(5), new StepGate(5) };
+        var children = new List<int>();
+        foreach (var gate in gates)
+        {
+            var runtime = Runtime();
+            runtime.BeforeLeaf = gate.Pass;
+            children.Add(harness.JoinChild(runtime, host));
+        }
+        var spec = JobHarness.SpecOf(workers: 1);
+        var runs = new[] { harness.RunAsync(spec, Token, "trial-1", trial: Isolated), harness.RunAsync(spec, Token, "trial-2", trial: Isolated) };
+        foreach (var gate in gates) await gate.Reached(Token);
+        harness.Write(children[0], "its last own line");
+        await harness.HeardAsync(d => d.Body is LogLines, 1, Token);
+
+        gates[0].Release();
+        await harness.DieAsync(children[0]);
+        // others see that it is gone before its parent has told why
+        harness.Tell(new NodeGone(harness.IdOf(children[0]), "its process has ended"));
+        harness.SendAs(host, 0, NodeActors.Jobs,
+            new TrialProcessEnded(harness.IdOf(children[0]), "process 0 (pid 7) ended with exit code 134 (SIGABRT)", ["a native word"], null));
+        var lost = await Task.WhenAny(runs);
+        gates[1].Release();
+
+        var (end, sink) = await lost;
+        Assert.NotNull(end.Lost);
+        Assert.Equal(end.Lost, end.Summary.Error);
+        Assert.Matches(@"^child process name-\d was lost at step \d+: process 0 \(pid 7\) ended with exit code 134 \(SIGABRT\); its last lines:", end.Lost);
+        Assert.Contains("its last own line", end.Lost);
+        Assert.Contains("a native word", end.Lost);
+        Assert.Contains(sink.Lines, l => l.Text == end.Lost);
+        Assert.Equal(["a native word"], end.Summary.Failures.Single().LastLines.TakeLast(1));
+        var neighbour = await runs.Single(r => r != lost);
+        Assert.Equal((RunStatus.Completed, 0), (neighbour.End.Summary.Status, neighbour.End.Summary.WorkerFailures));
+    }
+
+    [Fact]
+    public async Task Where_the_parent_is_gone_too_nobody_waits_for_its_words()
+    {
+        await using var harness = Coordinator();
+        int host = harness.JoinHost(Runtime(), slots: 2, processes: 1);
+        var gate = new StepGate(5);
+        var runtime = Runtime();
+        runtime.BeforeLeaf = gate.Pass;
+        int child = harness.JoinChild(runtime, host);
+        var run = harness.RunAsync(JobHarness.SpecOf(workers: 1), Token, trial: Isolated);
+        await gate.Reached(Token);
+
+        gate.Release();
+        await harness.DieAsync(child);
+        harness.Tell(new NodeGone(harness.IdOf(child), "its process has ended"));
+        await harness.KillAsync(host);
+
+        Assert.Contains(": its process has ended", (await run).End.Lost);
+    }
+
+    [Fact]
+    public async Task An_attempt_that_no_node_could_take_says_so_holds_up_nobody_and_fails_after_the_limit()
+    {
+        await using var harness = Coordinator();
+        harness.JoinHost(Runtime(), slots: 2, processes: 2);
+        var spec = JobHarness.SpecOf(workers: 3);
+        spec = spec with { Training = spec.Training with { StartTimeout = 2 } };
+
+        var large = harness.RunAsync(spec, Token, "trial-1", trial: Isolated);
+        await harness.StatusAsync(j => j is { Job.Value: "trial-1", Waiting: not null }, Token);
+        var (job, _) = await harness.RunAsync(JobHarness.SpecOf(workers: 2), Token);
+        var (end, _) = await large;
+
+        Assert.Equal(RunStatus.Completed, job.Summary.Status);
+        Assert.Equal((RunStatus.Failed, null), (end.Summary.Status, end.Lost));
+        Assert.Equal("the job has not begun within 2 s (training.start_timeout): it waits for a node with 3 worker slots: a trial is placed whole in one process, "
+            + "and the largest node has 2 (lower training.workers, or set study.isolation: none)", end.Summary.Error);
+        Assert.DoesNotContain(harness.Wires, d => d.Body is KeepTrialProcesses { Count: > 0 });
+    }
+
+    [Fact]
+    public async Task A_child_that_does_not_start_is_what_attempts_say_that_they_wait_for()
+    {
+        await using var harness = Coordinator();
+        int host = harness.JoinHost(Runtime(), slots: 2, processes: 2);
+        var run = harness.RunAsync(JobHarness.SpecOf(workers: 1), Token, trial: Isolated);
+        await Kept(harness, 1);
+
+        harness.SendAs(host, 0, NodeActors.Jobs, new TrialProcessEnded(null, "process 0 (pid 7) ended with exit code 4", ["no port is free"], null));
+        var status = await harness.StatusAsync(j => j.Waiting?.StartsWith("a child process that starts", StringComparison.Ordinal) == true, Token);
+        harness.JoinChild(Runtime(), host);
+
+        Assert.StartsWith("a child process that starts: on node name-1 the last one did not join: process 0 (pid 7) ended with exit code 4; no port is free", status.Waiting);
+        Assert.Equal(RunStatus.Completed, (await run).End.Summary.Status);
+    }
+
+    [Fact]
+    public async Task A_node_that_leaves_waits_for_a_checkpoint_of_its_childs_attempt_which_goes_on_elsewhere_to_the_same_bits()
+    {
+        var spec = JobHarness.SpecOf(workers: 1, servers: 1, shards: 4, epochs: 300) with { Checkpoint = new CheckpointSection { EverySteps = 100_000 } };
+        var expected = await Undisturbed(spec);
+        await using var harness = Coordinator();
+        harness.CheckpointDirectory = _folder;
+        var (gate, last) = (new StepGate(57), new StepGate(2000));
+        var runtime = Runtime();
+        runtime.BeforeLeaf = (plan, shard) =>
+        {
+            gate.Pass(plan, shard);
+            last.Pass(plan, shard);
+        };
+        int leaving = harness.JoinHost(Runtime(), slots: 1, processes: 1);
+        int child = harness.JoinChild(runtime, leaving);
+        var run = harness.RunAsync(spec, Token, "trial-1", trial: Isolated);
+        await gate.Reached(Token);
+
+        var left = harness.LeaveAsync(leaving, Token);
+        gate.Release();
+        await left;
+        last.Release();
+        await harness.KillAsync(child);
+        var (end, _) = await run;
+        Assert.NotNull(end.Lost);
+        int other = harness.JoinHost(Runtime(), slots: 1, processes: 1);
+        harness.JoinChild(Runtime(), other);
+        harness.Resumes = true;
+        var sink = new RecordingSink();
+        var (again, _) = await harness.RunAsync(spec, Token, "trial-2", sink, Isolated);
+
+        Assert.Equal(expected.WeightsSha256, again.Summary.WeightsSha256);
+        Assert.True(sink.Start!.Resumed!.Step >= 57, $"{sink.Start.Resumed}");
+    }
+
+    [Fact]
+    public async Task A_child_whose_attempt_hangs_is_lost_and_told_to_end()
+    {
+        await using var harness = Coordinator();
+        int host = harness.JoinHost(Runtime(), slots: 1, processes: 1);
+        var runtime = Runtime();
+        var gate = new StepGate(5);
+        runtime.BeforeLeaf = gate.Pass;
+        int child = harness.JoinChild(runtime, host);
+        var spec = JobHarness.SpecOf(workers: 1);
+        spec = spec with { Training = spec.Training with { WorkerTimeout = 1 } };
+
+        var run = harness.RunAsync(spec, Token, trial: Isolated);
+        await gate.Reached(Token);
+        while (!run.IsCompleted)
+        {
+            harness.Time.Advance(TimeSpan.FromSeconds(5));
+            await Task.WhenAny(run, Task.Delay(200, Token));
+        }
+        var (end, _) = await run;
+        harness.Offer(host);
+        await harness.HeardAsync(d => d.Body is KeepTrialProcesses keep && keep.Ending.Contains(harness.IdOf(child)), 1, Token);
+        gate.Release();
+
+        Assert.StartsWith("no progress for 1 s (training.worker_timeout) while training: the job waits for ", end.Lost);
+    }
+}

@@ -1,0 +1,96 @@
+using DistOpt.Core.Training;
+
+namespace DistOpt.Core.Tests.Training;
+
+/// <summary>Which child process an attempt gets, and how many of them nodes keep.</summary>
+public sealed class TrialHostsTests
+{
+    private static TrialHost Host(string node, int slots, int used = 0, int most = 10) => new(node, $"name-{node}", slots, most, used);
+
+    private static TrialProcess Child(string node, string host, bool busy = false, bool ending = false) => new(node, host, busy, ending);
+
+    [Fact]
+    public void An_attempt_gets_an_idle_child_of_the_node_with_most_free_slots_and_as_many_of_them_as_it_wants()
+    {
+        var hosts = new[] { Host("a", 4, used: 2), Host("b", 4, used: 1), Host("c", 8, used: 1) };
+        var children = new[] { Child("a1", "a"), Child("b1", "b", busy: true), Child("b2", "b"), Child("c1", "c", ending: true), Child("c2", "c", busy: true) };
+
+        Assert.Equal(("b2", 3), TrialHosts.Choose(hosts, children, new TrialDemand(1, 5), out string? missing));
+        Assert.Null(missing);
+        Assert.Equal(("b2", 2), TrialHosts.Choose(hosts, children, new TrialDemand(1, 2), out _));
+    }
+
+    [Fact]
+    public void Slots_are_those_of_the_node_however_many_children_it_has()
+    {
+        var hosts = new[] { Host("a", 4, used: 3), Host("b", 2, used: 1) };
+        var children = new[] { Child("a1", "a"), Child("b1", "b") };
+
+        Assert.Null(TrialHosts.Choose(hosts, children, new TrialDemand(2, 2), out string? missing));
+        Assert.Equal("2 worker slots on one node (study.isolation: process places a trial whole)", missing);
+    }
+
+    [Fact]
+    public void Where_only_a_child_is_missing_that_is_said_with_the_nodes_that_will_have_one()
+    {
+        var hosts = new[] { Host("a", 4), Host("b", 4), Host("c", 4) with { Leaving = true } };
+
+        Assert.Null(TrialHosts.Choose(hosts, [Child("a1", "a", busy: true), Child("c1", "c")], new TrialDemand(1, 1), out string? missing));
+        Assert.Equal("a child process on node name-a or name-b (study.isolation: process)", missing);
+        Assert.Null(TrialHosts.Hopeless(hosts, new TrialDemand(1, 1)));
+    }
+
+    [Fact]
+    public void What_no_node_could_ever_take_is_told_apart_from_what_waits()
+    {
+        var demand = new TrialDemand(5, 5);
+
+        Assert.Equal("a worker node that runs trials in child processes (study.isolation: process)", TrialHosts.Hopeless([], demand));
+        Assert.Equal("a node with 5 worker slots: a trial is placed whole in one process, and the largest node has 4 "
+            + "(lower training.workers, or set study.isolation: none)", TrialHosts.Hopeless([Host("a", 4), Host("b", 2)], demand));
+        var failing = Host("a", 8) with { StartFailure = "the last one did not join: exit code 1" };
+        Assert.Equal("a child process that starts: on node name-a the last one did not join: exit code 1", TrialHosts.Hopeless([failing, Host("b", 2)], demand));
+        Assert.Null(TrialHosts.Hopeless([failing, Host("b", 5, used: 5)], demand));
+    }
+
+    [Fact]
+    public void Children_are_wanted_for_attempts_that_have_one_and_then_for_others_where_most_slots_are_left()
+    {
+        var hosts = new[] { Host("a", 4, used: 1, most: 3), Host("b", 2), Host("c", 9) with { Leaving = true } };
+
+        var wanted = TrialHosts.Wanted(hosts, ["a", "c"], Enumerable.Repeat(new TrialDemand(1, 1), 4));
+        var large = TrialHosts.Wanted(hosts, [], [new TrialDemand(3, 4), new TrialDemand(3, 3), new TrialDemand(2, 2), new TrialDemand(1, 1)]);
+
+        // a, then b and a in turn; a has its three children then
+        Assert.Equal([("a", 3), ("b", 2), ("c", 1)], wanted.Select(w => (w.Key, w.Value)));
+        // the second one fits nowhere beside the first and waits
+        Assert.Equal([("a", 1), ("b", 1), ("c", 0)], large.Select(w => (w.Key, w.Value)));
+    }
+
+    [Fact]
+    public void Children_are_kept_for_a_while_after_fewer_are_wanted()
+    {
+        var warm = new WarmProcesses(TimeSpan.FromSeconds(30));
+        var at = DateTimeOffset.UnixEpoch;
+
+        Assert.Equal(3, warm.Keep(3, 0, at));
+        Assert.Equal(3, warm.Keep(1, 3, at.AddSeconds(10)));
+        // wanted again meanwhile
+        Assert.Equal(3, warm.Keep(3, 3, at.AddSeconds(35)));
+        Assert.Equal(3, warm.Keep(1, 3, at.AddSeconds(40)));
+        Assert.Equal(3, warm.Keep(2, 3, at.AddSeconds(69)));
+        Assert.Equal(2, warm.Keep(2, 3, at.AddSeconds(70)));
+        Assert.Equal(4, warm.Keep(4, 2, at.AddSeconds(71)));
+        Assert.Equal(4, warm.Keep(0, 4, at.AddSeconds(72)));
+        Assert.Equal(0, warm.Keep(0, 4, at.AddSeconds(102)));
+    }
+
+    [Fact]
+    public void Children_that_a_former_coordinator_wanted_stay_as_long_as_others()
+    {
+        var warm = new WarmProcesses(TimeSpan.FromSeconds(30));
+
+        Assert.Equal(2, warm.Keep(0, 2, DateTimeOffset.UnixEpoch));
+        Assert.Equal(0, warm.Keep(0, 2, DateTimeOffset.UnixEpoch.AddSeconds(30)));
+    }
+}
