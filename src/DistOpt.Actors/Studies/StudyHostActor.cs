@@ -3,6 +3,7 @@ using Akka.Event;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -97,7 +98,7 @@ internal sealed class StudyHostActor : ReceiveActor
             Fail(e);
             return;
         }
-        var run = _session.Run with { Jobs = _jobs, IsDurable = _isDurable, Time = _time };
+        var run = _session.Run with { Jobs = _jobs, IsDurable = _isDurable, Time = _time, Isolation = TrialIsolation.Process };
         _supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
         Cancel();
     }

@@ -13,6 +13,9 @@ public interface ITrialRuns
     /// <exception cref="SpecException">The trial's parameters do not go together, or its files cannot be had.</exception>
     TrialRun Open(TrialOrder order);
 
+    /// <summary>The attempt's run has begun on these nodes.</summary>
+    void Began(TrialOrder order, IReadOnlyList<string> nodes);
+
     /// <summary>Keeps the newest checkpoint of an attempt that has ended, so that trials can go on from it.</summary>
     void Keep(TrialOrder order, TrialCheckpoint checkpoint);
 

@@ -126,6 +126,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     private void OnBegun(TrialBegun begun)
     {
         if (_metrics is not null) return;
+        _runs.Began(_order, begun.Run.Nodes);
         var data = begun.Run.Data;
         var length = new RunLength(_run!.Spec, BatchPlanner.Of(_run.Spec, data.Train), data.Train);
         _metrics = new TrialMetrics(_study, _run.Spec, length.StepsPerEpoch, data.Train);

@@ -11,8 +11,8 @@ namespace DistOpt.Core.Studies;
 /// <param name="directory">The study's directory.</param>
 /// <param name="spec">The study.</param>
 /// <param name="specs">Makes the spec of the best trial.</param>
-/// <param name="node">Where trials run.</param>
-public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spec, TrialSpecs specs, string node = "local") : IDisposable
+/// <param name="nodeOf">Where a trial ran; null = nobody knows. Null = all of them in one process.</param>
+public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spec, TrialSpecs specs, Func<int, string?>? nodeOf = null) : IDisposable
 {
     private readonly TrialRecords _records = new();
     private StreamWriter? _trials;
@@ -70,5 +70,5 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
 
     public void Dispose() => _trials?.Dispose();
 
-    private string Line(TrialRecord trial) => StudyJson.TrialLine(trial, spec, node) + "\n";
+    private string Line(TrialRecord trial) => StudyJson.TrialLine(trial, spec, nodeOf is null ? "local" : nodeOf(trial.Number)) + "\n";
 }

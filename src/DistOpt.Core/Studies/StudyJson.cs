@@ -13,8 +13,8 @@ public static class StudyJson
     /// <summary>One line of <c>trials.jsonl</c>, without the line end.</summary>
     /// <param name="trial">The trial.</param>
     /// <param name="study">Its study.</param>
-    /// <param name="node">Where it ran.</param>
-    public static string TrialLine(TrialRecord trial, StudySpec study, string node) => RunJson.Text(false, json =>
+    /// <param name="node">Where it ran; null = that is not known.</param>
+    public static string TrialLine(TrialRecord trial, StudySpec study, string? node) => RunJson.Text(false, json =>
     {
         ArgumentNullException.ThrowIfNull(trial);
         json.WriteStartObject();
@@ -58,7 +58,7 @@ public static class StudyJson
             }
             json.WriteEndArray();
         }
-        json.WriteString("node", node);
+        if (node is not null) json.WriteString("node", node);
         if (trial.Error is { } error) json.WriteString("error", error);
         json.WriteEndObject();
     });

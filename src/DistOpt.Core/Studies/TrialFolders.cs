@@ -26,6 +26,7 @@ public sealed record TrialStart(TrainingSpec Spec, RunDirectory Directory, bool 
 public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
 {
     private const string OriginFile = "attempt.txt";
+    private const string NodesFile = "nodes.txt";
     private const string Unfinished = ".tmp";
     private const string Replaced = ".old";
 
@@ -75,6 +76,20 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         }
         Directory.Move(unfinished, folder);
         Remove(replaced);
+    }
+
+    /// <summary>Notes where an attempt runs, beside its files.</summary>
+    public void NoteNodes(TrialOrder order, IReadOnlyList<string> nodes)
+    {
+        ArgumentNullException.ThrowIfNull(order);
+        AtomicFile.Write(Path.Combine(study.RunFolder(order.Id.Trial, order.Repeat), NodesFile), Encoding.UTF8.GetBytes(string.Join(',', nodes)));
+    }
+
+    /// <summary>Where the latest attempt at a trial's first run ran; null where none has begun.</summary>
+    public string? NodesOf(int trial)
+    {
+        string file = Path.Combine(study.RunFolder(trial), NodesFile);
+        return File.Exists(file) ? File.ReadAllText(file) : null;
     }
 
     /// <summary>Deletes a state that nobody needs.</summary>

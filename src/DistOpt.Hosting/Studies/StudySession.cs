@@ -42,13 +42,14 @@ public sealed class StudySession : IStudySession
         (_study, Spec, _directory, _parts, _specs) = (study, spec, directory, parts, parts.Trials(spec));
         directory.Create(spec);
         _only = directory.Lock();
-        _writer = new StudyDirectoryWriter(directory, spec, _specs);
+        var folders = new TrialFolders(directory, _specs);
+        _writer = new StudyDirectoryWriter(directory, spec, _specs, folders.NodesOf);
         Run = new StudyRun
         {
             Id = study,
             Study = spec.Study,
             Setup = parts.Setup(spec),
-            Trials = new Runs(this, new TrialFolders(directory, _specs), time),
+            Trials = new Runs(this, folders, time),
             Sink = new Sink(_writer, watch),
             Time = time,
         };
@@ -112,6 +113,8 @@ public sealed class StudySession : IStudySession
                 new RunFiles(session._parts.SpecText, runtime.SaveModel, runtime.SaveInference), time), start.Directory.CheckpointFolder, start.Resumes,
                 start.IsOfAnother, start.Rows);
         }
+
+        public void Began(TrialOrder order, IReadOnlyList<string> nodes) => folders.NoteNodes(order, nodes);
 
         public void Keep(TrialOrder order, TrialCheckpoint checkpoint) => folders.Keep(order, checkpoint);
 

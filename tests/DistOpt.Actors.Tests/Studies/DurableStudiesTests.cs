@@ -147,7 +147,7 @@ public sealed class DurableStudiesTests
         private sealed class Session(Sessions sessions, string study) : IStudySession, IStudySink, ITrialRuns
         {
             private static readonly StudySection Section =
-                new() { Objectives = [new ObjectiveSection { Metric = "validation.loss", Direction = Direction.Minimize }] };
+                new() { Objectives = [new ObjectiveSection { Metric = "validation.loss", Direction = Direction.Minimize }], Isolation = TrialIsolation.None };
 
             public StudySpec Spec { get; } = new()
             {
@@ -197,6 +197,8 @@ public sealed class DurableStudiesTests
 
             public TrialRun Open(TrialOrder order) => new(FormattableString.Invariant($"{study}-{order.Id.Trial}-{order.Id.Attempt}-{order.Id.Session}"),
                 JobHarness.SpecOf(workers: 1, epochs: 2), _ => new RecordingSink(), null!, false, false, []);
+
+            public void Began(TrialOrder order, IReadOnlyList<string> nodes) { }
 
             public void Keep(TrialOrder order, TrialCheckpoint checkpoint) { }
 

@@ -85,6 +85,7 @@ public sealed class StudySupervisorTests
         var over = await harness.EndAsync<StudyOver>();
         Assert.Equal(3, over.Status.Counts.Pruned);
         // nobody can go on from them any more
+        Assert.Equal(["0 on node", "1 on node", "2 on node"], harness.Nodes.Take(3));
         var deleted = harness.Files.Where(f => f.StartsWith("delete", StringComparison.Ordinal)).Order();
         Assert.Equal(["delete 0 at 1", "delete 1 at 1", "delete 2 at 1", "delete 2 at 3"], deleted);
     }

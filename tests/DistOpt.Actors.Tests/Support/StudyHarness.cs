@@ -68,6 +68,9 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
 
     public ConcurrentQueue<string> Files { get; } = new();
 
+    /// <summary>Where attempts began.</summary>
+    public ConcurrentQueue<string> Nodes { get; } = new();
+
     /// <summary>Rows that a run has measured before.</summary>
     public List<MetricRow> Rows { get; } = [];
 
@@ -98,6 +101,8 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
         string job = FormattableString.Invariant($"trial-{order.Id.Trial}-{order.Id.Attempt}-{order.Id.Session}");
         return new TrialRun(job, spec, _ => new RecordingSink(), "", order.From is not null, false, Rows);
     }
+
+    public void Began(TrialOrder order, IReadOnlyList<string> nodes) => Nodes.Enqueue($"{order.Id.Trial} on {string.Join(',', nodes)}");
 
     public void Keep(TrialOrder order, TrialCheckpoint checkpoint) => Files.Enqueue($"keep {checkpoint.Trial} at {checkpoint.Resource}");
 

@@ -95,7 +95,7 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         study.Create(s_spec);
         File.WriteAllText(study.SummaryFile, "{}");
         int half = journal.Count / 2;
-        using var writer = new StudyDirectoryWriter(study, s_spec, s_specs, node: "n7");
+        using var writer = new StudyDirectoryWriter(study, s_spec, s_specs, nodeOf: _ => "n7");
 
         var before = writer.Begin(journal[..half]);
 

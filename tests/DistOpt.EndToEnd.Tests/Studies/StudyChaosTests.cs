@@ -15,14 +15,14 @@ public sealed class StudyChaosTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
-    public Task A_study_whose_nodes_are_killed_is_the_undisturbed_one() => RunAsync(trials: 18, kills: 4);
+    public Task A_study_whose_nodes_are_killed_is_the_undisturbed_one() => RunAsync(trials: 18, kills: 4, "none");
 
     [Fact]
     [Trait("Category", "Long")]
     public Task A_study_is_the_undisturbed_one_however_often_its_nodes_are_killed() =>
-        RunAsync(ManyTrials, int.Parse(Environment.GetEnvironmentVariable("DISTOPT_STUDY_KILLS") ?? "30", CultureInfo.InvariantCulture));
+        RunAsync(ManyTrials, int.Parse(Environment.GetEnvironmentVariable("DISTOPT_STUDY_KILLS") ?? "30", CultureInfo.InvariantCulture), "process");
 
-    private static async Task RunAsync(int trials, int kills)
+    private static async Task RunAsync(int trials, int kills, string isolation)
     {
         await using var cluster = new KillableCluster(workers: 3, servers: 0, ProgramProcess.Fixture, isSupervised: true, workersServe: true, slots: 2);
         string Spec(string count) => string.Create(CultureInfo.InvariantCulture, $$"""
@@ -40,6 +40,7 @@ public sealed class StudyChaosTests
               parallel: 4
               max_attempts: 10
               deterministic: true
+              isolation: {{isolation}}
             space:
               optimizer.learning_rate: { float: [1e-4, 3e-2], log: true }
               model.hidden: { int: [8, 64], log: true }

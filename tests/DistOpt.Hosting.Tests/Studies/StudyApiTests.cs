@@ -29,6 +29,7 @@ public sealed class StudyApiTests : IDisposable
         Assert.True(summary.GetProperty("test").GetProperty("bytes").GetInt64() > 0);
         string[] trials = (await node.Http.GetStringAsync($"/api/v1/jobs/{id}/rows", Token)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal([0, 1, 2], trials.Select(t => JsonDocument.Parse(t).RootElement.GetProperty("number").GetInt32()).Order());
+        Assert.All(trials, t => Assert.Equal(node.Node.Endpoint, JsonDocument.Parse(t).RootElement.GetProperty("node").GetString()));
         var files = (await node.GetAsync($"/api/v1/jobs/{id}/files")).GetProperty("files").EnumerateArray().Select(f => f.GetProperty("path").GetString()!).ToList();
         Assert.Superset(new HashSet<string> { "study.yaml", "best.yaml", "summary.json", "best/model.safetensors", "trials/2/metrics.jsonl" }, files.ToHashSet());
         Assert.Equal(await File.ReadAllTextAsync(Path.Combine(study.GetProperty("run").GetString()!, "best.yaml"), Token),

@@ -38,7 +38,7 @@ internal sealed class LinearParts : ISpecReader
     public static string StudyYaml(int trials, int epochs = 2) => Yaml(workers: 1, epochs: epochs, shards: 1) + $$"""
 
         checkpoint: { every_steps: 5 }
-        study: { metric: validation.loss, trials: {{trials}}, parallel: 2, seed: 1 }
+        study: { metric: validation.loss, trials: {{trials}}, parallel: 2, seed: 1, isolation: none }
         space: { optimizer.learning_rate: { float: [1e-4, 1e-2], log: true } }
         """;
 
