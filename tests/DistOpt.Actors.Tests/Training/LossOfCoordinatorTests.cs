@@ -125,7 +125,12 @@ public sealed class LossOfCoordinatorTests : IDisposable
             await hold.Reached(Token);
             var joins = new LinearRuntime(buffers: true);
             var computes = new StepGate(step: 0);
-            joins.BeforeLeaf = computes.Pass;
+            int assignment = (2 * i) + 1;
+            // a step that began before it came has others for all of its shards
+            joins.BeforeLeaf = (plan, shard) =>
+            {
+                if (plan.Assignment == assignment) computes.Pass(plan, shard);
+            };
             int node = harness.Join(joins, "worker");
             await harness.HeardAsync(d => d.Body is JobStarted && d.From == harness.IdOf(node), 1, Token);
             hold.Release();
@@ -133,8 +138,9 @@ public sealed class LossOfCoordinatorTests : IDisposable
             var next = new StepGate(step: 0);
             Volatile.Write(ref hold, next);
             await Task.WhenAll(harness.KillAsync(node), Task.Run(computes.Release, Token));
-            // with two of four shards that the other one had, and then with its own ones of another step
             await next.Reached(Token);
+            // two of the four shards are in the place of the lost one's, as soon as this worker and both servers have heard of the loss
+            await harness.HeardAsync(d => d.Body is Assign { Placement.Replicas.Length: 1 }, 3 * (i + 1), Token);
         }
         await harness.KillCoordinatorAsync();
         harness.HoldsMessage = null;

@@ -127,8 +127,9 @@ public sealed class StopWithoutWorkersTests : IDisposable
         Stop(harness, StopReason.Interrupted);
         var (end, sink) = await run;
 
-        long newest = new CheckpointStore(_folder).Steps().Max();
-        Assert.Equal((RunStatus.Interrupted, newest), (end.Summary.Status, end.Summary.Steps));
+        long newest = end.Summary.Steps;
+        Assert.Equal(RunStatus.Interrupted, end.Summary.Status);
+        Assert.Contains(newest, new CheckpointStore(_folder).Steps());
         // of the last steps nobody has told
         Assert.InRange(end.Summary.StepsComputed, Step - 1, Step + 2);
         Assert.Contains(sink.Lines, l => l.Text.StartsWith($"the run ends with the checkpoint of step {newest}: ", StringComparison.Ordinal));
@@ -143,6 +144,7 @@ public sealed class StopWithoutWorkersTests : IDisposable
         var spec = Spec(servers: 1, replicas: 0) with { Checkpoint = new CheckpointSection { EverySteps = 5, Keep = 100 } };
         await using var harness = Harness();
         if (!checkpoints) harness.Jobs.CheckpointDirectory = null;
+        harness.Jobs.Loses = (from, header) => from == harness.Jobs.IdOf(1) && header is { Kind: TensorKind.Push, Step: >= Step };
 
         var run = await LoseWorkersAsync(harness, spec,
             () => checkpoints ? Eventually.Until(() => new CheckpointStore(_folder).Steps().Count > 0) : Task.CompletedTask);
@@ -151,8 +153,10 @@ public sealed class StopWithoutWorkersTests : IDisposable
         Stop(harness, StopReason.Cancelled);
         var (end, _) = await run;
 
-        long newest = checkpoints ? new CheckpointStore(_folder).Steps().Max() : 0;
-        Assert.Equal((RunStatus.Cancelled, newest, 1), (end.Summary.Status, end.Summary.Steps, end.Summary.Rollbacks));
+        long newest = end.Summary.Steps;
+        Assert.Equal((RunStatus.Cancelled, 1), (end.Summary.Status, end.Summary.Rollbacks));
+        if (checkpoints) Assert.Contains(newest, new CheckpointStore(_folder).Steps());
+        else Assert.Equal(0, newest);
         // of the last steps nobody has told
         Assert.InRange(end.Summary.StepsComputed, Step - 1, Step + 2);
         if (checkpoints) await ResumesAsync(spec, newest);
@@ -195,12 +199,13 @@ public sealed class StopWithoutWorkersTests : IDisposable
         await harness.Jobs.HeardAsync(w => w.Body is Assign { Placement.Replicas.Length: 0 }, 1, Token);
     }
 
+    /// <param name="step">From there, or from a checkpoint that was being written when the run ended.</param>
     private async Task ResumesAsync(TrainingSpec spec, long step)
     {
         var expected = await Undisturbed(spec);
         await using var harness = new JobHarness([new LinearRuntime(buffers: true)]) { CheckpointDirectory = _folder, Resumes = true };
         var (end, sink) = await harness.RunAsync(spec, Token);
-        Assert.Equal(step, sink.Start?.Resumed?.Step);
+        Assert.InRange(sink.Start!.Resumed!.Step, step, Step + 1);
         AssertSame(expected, end.Summary);
     }
 }
