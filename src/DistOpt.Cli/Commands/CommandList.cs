@@ -16,6 +16,7 @@ internal static class CommandList
         PredictCommand.Create,
         ShowCommand.Create,
         PlotCommand.Create,
+        ExportCommand.Create,
         LearningRateFindCommand.Create,
         ListCommand.Create,
         InitCommand.Create,

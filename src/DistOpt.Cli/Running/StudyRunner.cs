@@ -4,6 +4,7 @@ using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Local;
 using DistOpt.Torch;
@@ -24,6 +25,9 @@ internal sealed record StudyPlan
     public required IJobRuntimeFactory Runtimes { get; init; }
 
     public required StudyDirectory Directory { get; init; }
+
+    /// <summary>Trials of another study that the sampler of a new one is given; one that is gone on with has those that it was given.</summary>
+    public IReadOnlyList<ImportedTrial> Imported { get; init; } = [];
 
     /// <summary>Trials that run at a time from now on; null = as the spec or the latest command says.</summary>
     public int? Parallel { get; init; }
@@ -53,7 +57,7 @@ internal static class StudyRunner
     {
         var specs = new TrialSpecs(SpecFiles.Binder(plan.App), plan.Spec);
         // before anything else, so that a study which dies at whatever moment can be gone on with
-        plan.Directory.Create(plan.Spec);
+        plan.Directory.Create(plan.Spec, plan.Imported);
         using var only = plan.Directory.Lock();
         using var writer = new StudyDirectoryWriter(plan.Directory, plan.Spec, specs);
         var run = new StudyRun
@@ -61,6 +65,7 @@ internal static class StudyRunner
             Id = plan.Id,
             Study = plan.Spec.Study,
             Setup = StudySetup.Of(plan.Spec, SpecFiles.Catalogs(plan.App)),
+            Imported = ImportedTrials.Read(plan.Spec, plan.Directory),
             Trials = new StudyTrials(plan, new TrialFolders(plan.Directory, specs)),
             Sink = new StudySink(plan, writer),
             Time = plan.Time,

@@ -66,6 +66,7 @@ public static class StudyJson
             ("cancelled", counts.Cancelled), ("running", counts.Running), ("paused", counts.Paused), ("waiting", counts.Waiting)])
             json.WriteNumber(name, count);
         json.WriteEndObject();
+        if (status.Imported > 0) json.WriteNumber("imported", status.Imported);
         json.WritePropertyName("best");
         if (status.Best is { } best) WriteResult(json, summary, best);
         else json.WriteNullValue();
