@@ -11,6 +11,10 @@ public sealed record TuningOptions
     /// <summary>The study's directory; null = <c>studies/&lt;name&gt;-&lt;id&gt;</c>.</summary>
     public string? Out { get; init; }
 
+    /// <summary>Trials of another study that the sampler is given at the beginning (<see cref="Core.Studies.Exchange.StudyImport"/>); has no meaning for one
+    /// that is gone on with.</summary>
+    public IReadOnlyList<ImportedTrial> Imported { get; init; } = [];
+
     /// <summary>Told of each trial that has ended, in that order, on a thread of the study. Must not block.</summary>
     public Action<TrialRecord>? TrialEnded { get; init; }
 
@@ -48,7 +52,7 @@ public static class Tuning
     /// <summary>Goes on with a study that was interrupted, by whatever; one that has ended is told once more.</summary>
     /// <param name="study">Its directory, or that one's name below <c>studies</c>.</param>
     /// <param name="app">Catalogue; the one that it was begun with.</param>
-    /// <param name="options">Of these, <see cref="TuningOptions.Out"/> has no meaning here.</param>
+    /// <param name="options">Of these, <see cref="TuningOptions.Out"/> and <see cref="TuningOptions.Imported"/> have no meaning here.</param>
     /// <param name="cancellationToken">Ends running trials with a checkpoint.</param>
     /// <exception cref="SpecException">There is no such study, or another process runs it.</exception>
     public static Task<StudySummary> ResumeAsync(string study, DistOptAppDefinition? app = null, TuningOptions? options = null,
@@ -67,6 +71,7 @@ public static class Tuning
             App = app,
             Runtimes = Hosts.Runtimes(app, Hosts.Data()),
             Directory = directory,
+            Imported = options.Imported,
             Display = new Told(options),
             Time = options.Time,
         }, cancellationToken);

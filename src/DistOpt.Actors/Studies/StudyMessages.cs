@@ -19,6 +19,9 @@ public sealed record StudyRun
     /// <summary>What its engine is made of.</summary>
     public required StudySetup Setup { get; init; }
 
+    /// <summary>Trials of another study that its sampler is given at the beginning.</summary>
+    public IReadOnlyList<ImportedTrial> Imported { get; init; } = [];
+
     /// <summary>Files and specs of its trials.</summary>
     public required ITrialRuns Trials { get; init; }
 

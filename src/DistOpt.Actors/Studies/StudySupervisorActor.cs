@@ -96,6 +96,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             _run.Sink.Began(events);
             // attempts of this session have names of their own only once it is stored that it has begun
             if (events.Count > 0) _engine.Reopen(_ => false);
+            _engine.Import(_run.Imported);
             _isReopening = _decided > 0;
             _tickedAt = _run.Time.GetTimestamp();
             Timers.StartPeriodicTimer("tick", new Ticked(), Tick);

@@ -17,6 +17,7 @@ internal static class CommandList
         ShowCommand.Create,
         PlotCommand.Create,
         ExplainCommand.Create,
+        ExportCommand.Create,
         LearningRateFindCommand.Create,
         ListCommand.Create,
         InitCommand.Create,

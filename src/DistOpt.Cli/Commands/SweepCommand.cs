@@ -15,6 +15,7 @@ internal sealed class SweepCommand
     private readonly Option<int?> _parallel = new("--parallel") { Description = "Trials that run at a time (study.parallel)", HelpName = "n" };
     private readonly Option<string> _out = new("--out") { Description = "Folder for the results; default: studies/<name>-<id>", HelpName = "folder" };
     private readonly Option<string> _resume = new("--resume") { Description = "Goes on with a study that has not ended: its folder, or that folder's name", HelpName = "study" };
+    private readonly StudyImportOptions _import = new();
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Check everything, show the study and its parameters, run nothing" };
     private readonly Option<string[]> _set = GlobalOptions.Set();
     private readonly Option<string[]> _require = GlobalOptions.Require();
@@ -26,6 +27,7 @@ internal sealed class SweepCommand
         {
             sweep._spec, sweep._trials, sweep._parallel, sweep._out, sweep._resume, sweep._dryRun, sweep._set, sweep._require,
         };
+        sweep._import.AddTo(command);
         bind(command, sweep.RunAsync);
         return command;
     }
@@ -38,6 +40,7 @@ internal sealed class SweepCommand
         var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(_require) ?? []));
         var (spec, directory) = parse.GetValue(_resume) is { } study
             ? Resumed(study, parse, console, app, violations) : Begun(id, parse, console, app, violations);
+        var imported = violations.Try(() => _import.Read(parse, parse.GetValue(_resume) is null ? spec : null, app, console.Error)) ?? [];
         violations.ThrowIfAny();
         var runtimes = Hosts.Runtimes(app, Hosts.Data(console.Environment));
         if (parse.GetValue(_dryRun))
@@ -58,6 +61,7 @@ internal sealed class SweepCommand
                 App = app,
                 Runtimes = runtimes,
                 Directory = directory,
+                Imported = imported,
                 Parallel = parse.GetValue(_resume) is null ? null : parse.GetValue(_parallel),
                 Display = display,
                 Time = console.Time,
@@ -93,6 +97,8 @@ internal sealed class SweepCommand
         if (parse.GetValue(_spec) is { } file) violations.Add("spec", $"'{file}' is given beside --resume: a study is gone on with its own spec; leave it away");
         if (parse.GetValue(_out) is { } folder) violations.Add("--out", $"'{folder}' is given beside --resume: a study stays in its folder; leave it away");
         if (parse.GetValue(_set) is { Length: > 0 }) violations.Add("--set", "is given beside --resume: what a study searches is fixed; begin a new one for it");
+        if (_import.IsGiven(parse))
+            violations.Add("--import", "is given beside --resume: a study has the trials that it was given at its beginning; leave it away");
         if (parse.GetValue(_trials) is not null) violations.Add("--trials", "is given beside --resume: how many trials a study has is fixed; begin a new one for it");
         if (parse.GetValue(_parallel) is < 1 or > 100_000) violations.Add("--parallel", $"is {parse.GetValue(_parallel)}, but must be between 1 and 100000");
         var directory = violations.Try(() => StudyDirectory.Find(study, console.StudiesRoot));

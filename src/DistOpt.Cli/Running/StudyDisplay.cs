@@ -21,6 +21,8 @@ internal class StudyDisplay(TextWriter writer) : IStudyDisplay
             + $"sampler {study.Sampler.Kind}, trial scheduler {study.TrialScheduler.Kind}, pruner {study.Pruner.Kind}, seed {plan.Spec.Seed}"));
         foreach (var objective in study.Objectives)
             WriteLine($"objective: {RunJson.Name(objective.Direction ?? Direction.Minimize)} {objective.Metric}");
+        if (plan.Imported is [var first, ..])
+            WriteLine($"the sampler begins with {Format.Plural(plan.Imported.Count, "trial")} of {first.Source.Split(", trial ")[0]}");
         foreach (var trial in before) IsBest(trial);
         if (before.Count > 0) WriteLine($"goes on after {Format.Plural(before.Count, "trial")} that had ended");
     }
@@ -99,8 +101,9 @@ internal static class StudyText
         foreach (var (count, name) in ((int, string)[])[(counts.Complete, "complete"), (counts.Pruned, "pruned"), (counts.Failed, "failed"), (counts.Cancelled, "cancelled"),
             (counts.Running + counts.Waiting, "to be gone on with"), (counts.Paused, "paused")])
             if (count > 0) parts.Add($"{Format.Count(count)} {name}");
+        string imported = status.Imported > 0 ? $", beside {Format.Plural(status.Imported, "imported trial")}" : "";
         writer.WriteLine($"{(status.End is { } end ? $"ended ({RunJson.Name(end)})" : "interrupted")}: {Format.Plural(status.Started, "trial")} "
-            + $"({string.Join(", ", parts)}) in {Format.Duration(status.Seconds)}");
+            + $"({string.Join(", ", parts)}){imported} in {Format.Duration(status.Seconds)}");
         if (spec.Study.Objectives.Length > 1) WriteFront(writer, summary);
         else if (status.Best is { } best) WriteBest(writer, summary, best);
         else writer.WriteLine("no trial is complete");

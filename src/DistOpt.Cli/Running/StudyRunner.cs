@@ -1,6 +1,7 @@
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Studies;
@@ -21,6 +22,9 @@ internal sealed record StudyPlan
     public required IJobRuntimeFactory Runtimes { get; init; }
 
     public required StudyDirectory Directory { get; init; }
+
+    /// <summary>Trials of another study that the sampler of a new one is given; one that is gone on with has those that it was given.</summary>
+    public IReadOnlyList<ImportedTrial> Imported { get; init; } = [];
 
     /// <summary>Trials that run at a time from now on; null = as the spec or the latest command says.</summary>
     public int? Parallel { get; init; }
@@ -50,6 +54,7 @@ internal static class StudyRunner
     {
         var parts = Hosts.Parts(plan.App, plan.Runtimes);
         // before anything else, so that a study which dies at whatever moment can be gone on with
+        plan.Directory.Create(plan.Spec, plan.Imported);
         using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, plan.Display is { } display ? new Shown(plan, display) : null);
         var run = session.Run;
         if (plan.Parallel is { } parallel) run = run with { Setup = run.Setup with { Parallel = parallel } };

@@ -26,10 +26,11 @@ public sealed class SobolSampler(SobolOptions options) : ISampler
     {
         var space = history.Space;
         values.Fill(double.NaN);
+        uint point = (uint)(number - history.Imported);
         for (int i = 0; i < space.Count; i++)
         {
             if (!space.IsActive(i, values)) continue;
-            double unit = SobolSequence.At((uint)number, i, options.Scrambling, RandomKey.Of(seed, RandomPurpose.Search, SamplerStreams.Scrambling, i));
+            double unit = SobolSequence.At(point, i, options.Scrambling, RandomKey.Of(seed, RandomPurpose.Search, SamplerStreams.Scrambling, i));
             values[i] = space.Parameters[i].Domain.FromUnit(unit);
         }
     }

@@ -28,6 +28,9 @@ public sealed class StudyDirectory(string path)
     /// <summary>One line for each trial that has ended, in the order in which they did.</summary>
     public string TrialsFile => In("trials.jsonl");
 
+    /// <summary>Trials of another study that the sampler was given at the beginning; where there are none there is no file.</summary>
+    public string ImportedFile => In("imported.jsonl");
+
     public string SummaryFile => In("summary.json");
 
     /// <summary>The training spec of the best trial.</summary>
@@ -70,23 +73,27 @@ public sealed class StudyDirectory(string path)
     /// <summary>The directory of a study that is gone on with.</summary>
     /// <param name="study">Its path, or its folder's name below <paramref name="root"/>.</param>
     /// <param name="root">Where study directories are.</param>
-    /// <param name="given">What errors call the argument.</param>
+    /// <param name="path">What errors call it.</param>
     /// <exception cref="SpecException">There is no study.</exception>
-    public static StudyDirectory Find(string study, string root = DefaultRoot, string given = "--resume")
+    public static StudyDirectory Find(string study, string root = DefaultRoot, string path = "--resume")
     {
-        if (string.IsNullOrWhiteSpace(study)) throw new SpecException(given, "the path is empty; name the folder of a study");
+        if (string.IsNullOrWhiteSpace(study)) throw new SpecException(path, "the path is empty; name the folder of a study");
         string below = System.IO.Path.Combine(root, study);
-        foreach (string path in (string[])[study, below])
-            if (File.Exists(new StudyDirectory(path).SpecFile)) return new StudyDirectory(path);
-        throw new SpecException(given, $"'{study}' is no study: there is no study.yaml in it, nor in {below}; name the folder of a study");
+        foreach (string folder in (string[])[study, below])
+            if (File.Exists(new StudyDirectory(folder).SpecFile)) return new StudyDirectory(folder);
+        throw new SpecException(path, $"'{study}' is no study: there is no study.yaml in it, nor in {below}; name the folder of a study");
     }
 
     /// <summary>Makes it the directory of a study, which can be gone on with from then on.</summary>
     /// <param name="spec">The study; a directory that has one keeps it.</param>
-    public void Create(StudySpec spec)
+    /// <param name="imported">Trials that its sampler is given at the beginning; with a study that is there they have no meaning.</param>
+    public void Create(StudySpec spec, IReadOnlyList<Engine.ImportedTrial>? imported = null)
     {
         Directory.CreateDirectory(Path);
-        if (!File.Exists(SpecFile)) AtomicFile.Write(SpecFile, Encoding.UTF8.GetBytes(StudySpecWriter.Write(spec)));
+        if (File.Exists(SpecFile)) return;
+        // it is there before the study can be gone on with: its journal may not have taken it all
+        if (imported is { Count: > 0 }) AtomicFile.Write(ImportedFile, Encoding.UTF8.GetBytes(Exchange.ImportedTrials.Write(spec, imported)));
+        AtomicFile.Write(SpecFile, Encoding.UTF8.GetBytes(StudySpecWriter.Write(spec)));
     }
 
     /// <summary>Makes this process the one that runs the study, until the result is disposed. The directory exists.</summary>

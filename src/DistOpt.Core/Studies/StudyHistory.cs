@@ -35,6 +35,9 @@ public sealed class StudyHistory
 
     public ImmutableArray<Direction> Directions { get; }
 
+    /// <summary>How many trials are of another study: they have the first numbers.</summary>
+    public int Imported { get; private set; }
+
     /// <summary>All trials, by number.</summary>
     public IReadOnlyList<StudyTrial> Trials => _trials;
 
@@ -74,8 +77,11 @@ public sealed class StudyHistory
             throw new ArgumentException($"trial {trial.Number} has {trial.Parameters.Length} values for {Space.Count} parameters", nameof(trial));
         if (trial.State == TrialState.Complete && trial.Values.Length != Directions.Length)
             throw new ArgumentException($"trial {trial.Number} has {trial.Values.Length} values for {Directions.Length} objectives", nameof(trial));
+        if (trial.IsImported && Imported < _trials.Count)
+            throw new ArgumentException($"trial {trial.Number} is of another study, but is not before all others", nameof(trial));
         if (trial.Number == _trials.Count)
         {
+            if (trial.IsImported) Imported++;
             _trials.Add(trial);
             _seen.Add(_ended.Count);
             for (int i = 0; i < Space.Count; i++)

@@ -124,6 +124,7 @@ public static class StudyJson
         json.WriteString("stop_reason", status.End is { } end ? RunJson.Name(end) : null);
         WriteObjectives(json, study);
         WriteCounts(json, status.Counts);
+        if (status.Imported > 0) json.WriteNumber("imported", status.Imported);
         json.WritePropertyName("best");
         if (status.Best is { } best) WriteResult(json, summary, best);
         else json.WriteNullValue();

@@ -34,7 +34,7 @@ public readonly record struct Report(long Step, double Value);
 /// <summary>What samplers and pruners know of a trial.</summary>
 public sealed record StudyTrial
 {
-    /// <summary>Counts the trials of a study, from 0.</summary>
+    /// <summary>Counts the trials of a history, from 0: those of the study after those that it has imported.</summary>
     public required int Number { get; init; }
 
     public required TrialState State { get; init; }
@@ -50,6 +50,9 @@ public sealed record StudyTrial
 
     /// <summary>Constraints of the study: at most 0 where the trial is feasible; empty where there are none.</summary>
     public ImmutableArray<double> Constraints { get; init; } = [];
+
+    /// <summary>Whether it is one of another study, which has ended there.</summary>
+    public bool IsImported { get; init; }
 
     /// <summary>Whether nothing more will become of it.</summary>
     public bool HasEnded => State is TrialState.Complete or TrialState.Pruned or TrialState.Failed or TrialState.Cancelled;

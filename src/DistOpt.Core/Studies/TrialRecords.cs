@@ -68,6 +68,11 @@ public sealed class TrialRecords
         }
     }
 
+    /// <summary>Trials that have not ended, as far as they have come, by number.</summary>
+    public IEnumerable<(int Number, ImmutableArray<double> Parameters, ImmutableArray<Report> Reports, int Attempts, double Seconds)> Open =>
+        _live.OrderBy(l => l.Key)
+            .Select(l => (l.Key, l.Value.Parameters, l.Value.Reports.ToImmutableArray(), l.Value.Attempts, l.Value.Before + l.Value.Latest));
+
     /// <summary>Takes the next event; gives the record of the trial that ends with it, if one does.</summary>
     public TrialRecord? Add(StudyEvent e)
     {

@@ -4,6 +4,7 @@ using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Training;
 
 namespace DistOpt.Hosting.Studies;
@@ -49,6 +50,7 @@ public sealed class StudySession : IStudySession
             Id = study,
             Study = spec.Study,
             Setup = parts.Setup(spec),
+            Imported = ImportedTrials.Read(spec, directory),
             Trials = new Runs(this, folders, time),
             Sink = new Sink(_writer, watch),
             Time = time,

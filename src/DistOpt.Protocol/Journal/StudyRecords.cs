@@ -52,6 +52,13 @@ public sealed record JournalTrialEnded(
 [MessagePackObject]
 public sealed record JournalEnqueued([property: Key(0)] string? IdempotencyKey, [property: Key(1)] double[] Point);
 
+/// <param name="State">Name of the state.</param>
+/// <param name="Step">Of what it has last reported; null = it has reported nothing.</param>
+[MessagePackObject]
+public sealed record JournalTrialImported(
+    [property: Key(0)] string State, [property: Key(1)] double[] Parameters, [property: Key(2)] double[] Values, [property: Key(3)] double[] Constraints,
+    [property: Key(4)] long? Step, [property: Key(5)] double Reported, [property: Key(6)] string Source);
+
 [MessagePackObject]
 public sealed record JournalParallelSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Parallel, [property: Key(2)] int FromTrial);
 

@@ -60,8 +60,8 @@ internal sealed class StudyAdvisors
         if (_deferred.Count == 0) return;
         int most = ledger.Next - ledger.Parallel;
         foreach (var trial in _deferred)
-            if (trial.Number <= most) _history.Set(trial);
-        _deferred.RemoveAll(t => t.Number <= most);
+            if (trial.Number - _history.Imported <= most) _history.Set(trial);
+        _deferred.RemoveAll(t => t.Number - _history.Imported <= most);
     }
 
     /// <summary>Whether the sampler has a configuration left.</summary>
@@ -70,7 +70,7 @@ internal sealed class StudyAdvisors
     public ImmutableArray<double> Suggest(int number)
     {
         double[] values = new double[_context.Space.Count];
-        _sampler.Suggest(_history, _context.Seed, number, values);
+        _sampler.Suggest(_history, _context.Seed, Place(number), values);
         return ImmutableCollectionsMarshal.AsImmutableArray(values);
     }
 
@@ -81,7 +81,7 @@ internal sealed class StudyAdvisors
         for (int attempt = 0; attempt < Drawn; attempt++)
         {
             bool isFilled = false;
-            if (attempt == 0 && _sampler.HasMore(_history)) _sampler.Suggest(_history, _context.Seed, number, suggested);
+            if (attempt == 0 && _sampler.HasMore(_history)) _sampler.Suggest(_history, _context.Seed, Place(number), suggested);
             else Array.Fill(suggested, double.NaN);
             double[] values = _context.Space.Complete(point, suggested, i =>
             {
@@ -133,8 +133,20 @@ internal sealed class StudyAdvisors
     {
         switch (e)
         {
+            case StudyEvent.Imported { Trial: var imported }:
+                _history.Set(new StudyTrial
+                {
+                    Number = _history.Trials.Count,
+                    State = imported.State,
+                    Parameters = imported.Parameters,
+                    Values = imported.Values,
+                    Constraints = imported.Constraints,
+                    Reports = imported.State == TrialState.Pruned && imported.Last is { } reported ? [reported] : [],
+                    IsImported = true,
+                });
+                break;
             case StudyEvent.Started started:
-                _history.Set(new StudyTrial { Number = started.Trial, State = TrialState.Running, Parameters = started.Parameters });
+                _history.Set(new StudyTrial { Number = Place(started.Trial), State = TrialState.Running, Parameters = started.Parameters });
                 _scheduler.Begin(started.Trial, started.Parameters);
                 break;
             case StudyEvent.Released released when !_context.IsDeterministic && ledger.Find(released.Trial) is { Told: ReportAction.Pause } trial:
@@ -164,7 +176,7 @@ internal sealed class StudyAdvisors
     /// <summary>The sampler gets to know what has become of a trial, with the parameters that it had chosen; in a deterministic study later.</summary>
     private void Learn(LiveTrial trial, TrialState state, ImmutableArray<double> values, ImmutableArray<double> constraints)
     {
-        var learned = _history.Trials[trial.Number] with
+        var learned = _history.Trials[Place(trial.Number)] with
         {
             State = state,
             Values = values,
@@ -175,6 +187,9 @@ internal sealed class StudyAdvisors
         if (_context.IsDeterministic) _deferred.Add(learned);
         else _history.Set(learned);
     }
+
+    /// <summary>The number of a trial in the history, where those that were imported are before it.</summary>
+    private int Place(int trial) => _history.Imported + trial;
 
     /// <summary>What the trial scheduler will say when it is the trial's turn.</summary>
     private ReportAction AtOnce(LiveTrial trial, long step) =>

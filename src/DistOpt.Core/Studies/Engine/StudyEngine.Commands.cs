@@ -43,6 +43,21 @@ public sealed partial class StudyEngine
         return Carry(new StudyEvent.ParallelSet(key, parallel, from), parallel < 1 ? $"parallel is {parallel}, but must be at least 1" : null);
     }
 
+    /// <summary>
+    /// Lets the sampler know trials of another study. Before this one's own begin, at its beginning or after <see cref="Restore"/>: those that its events have
+    /// already are not taken twice, so that a study whose events end among them gets the rest.
+    /// </summary>
+    /// <param name="trials">All of them, in the same order each time.</param>
+    /// <exception cref="ArgumentException">One is no trial of this space and these objectives; none of them is taken then.</exception>
+    public void Import(IReadOnlyList<ImportedTrial> trials)
+    {
+        ArgumentNullException.ThrowIfNull(trials);
+        if (_ledger.End is not null || _ledger.Next > 0) return;
+        foreach (var trial in trials)
+            if (Wrong(trial) is { } wrong) throw new ArgumentException($"{trial.Source} {wrong}", nameof(trials));
+        foreach (var trial in trials.Skip(_ledger.Imported)) Commit(new StudyEvent.Imported(trial));
+    }
+
     /// <summary>So long has the study gone on: journaled at most once a second and at its end, and it may end by it.</summary>
     /// <param name="seconds">Since the last call.</param>
     public void Pass(double seconds)
@@ -89,6 +104,15 @@ public sealed partial class StudyEngine
                 return FormattableString.Invariant($"the point has {point[i]} as {space.Parameters[i].Name}, which is not in its domain");
         }
         return _setup.Constraints.FirstOrDefault(c => !c.Holds(point.AsSpan())) is { } broken ? $"the point breaks the constraint on '{broken.Text}'" : null;
+    }
+
+    private string? Wrong(ImportedTrial trial)
+    {
+        if (trial.State is not (TrialState.Complete or TrialState.Pruned)) return $"is {trial.State}, but only complete and pruned trials can be learned from";
+        if (_setup.Context.Space.Check([.. trial.Parameters]).FirstOrDefault() is { } violation) return violation.ToString();
+        int objectives = trial.State == TrialState.Complete ? _setup.Context.Directions.Length : 0;
+        if (trial.Values.Length != objectives) return $"has {trial.Values.Length} values, but must have {objectives}";
+        return trial.Values.Any(double.IsNaN) ? "has a value that is NaN" : null;
     }
 
     private void CancelTrial(int number) => Finish(new StudyEvent.Ended(

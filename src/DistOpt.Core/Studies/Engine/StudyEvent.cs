@@ -162,6 +162,9 @@ public abstract record StudyEvent
     /// <param name="Trial">Null = the study.</param>
     public sealed record CancelRequested(string? Key, int? Trial) : Command(Key);
 
+    /// <summary>Samplers know a trial of another study, before this one's own begin. It has no number here, and counts nowhere else.</summary>
+    public sealed record Imported(ImportedTrial Trial) : StudyEvent;
+
     /// <summary>The first of the points to try first is left out.</summary>
     public sealed record PointRefused(string Error) : StudyEvent;
 

@@ -48,6 +48,9 @@ internal sealed class StudyLedger
 
     public TrialTurns Turns { get; } = new();
 
+    /// <summary>Trials of other studies that the sampler knows.</summary>
+    public int Imported { get; private set; }
+
     /// <summary>The number of the next trial.</summary>
     public int Next { get; private set; }
 
@@ -119,6 +122,10 @@ internal sealed class StudyLedger
                 break;
             case StudyEvent.Command command:
                 Carry(command);
+                break;
+            case StudyEvent.Imported:
+                if (Next > 0) throw new ArgumentException("a trial is imported after trials of the study have begun", nameof(e));
+                Imported++;
                 break;
             case StudyEvent.PointRefused refused:
                 _points.Dequeue();

@@ -42,6 +42,9 @@ public sealed record StudyStatus
     /// <summary>Trials that may run at a time.</summary>
     public required int Parallel { get; init; }
 
+    /// <summary>Trials of other studies that the sampler knows; in no other number here.</summary>
+    public int Imported { get; init; }
+
     /// <summary>Points to try first that have not begun.</summary>
     public required int Enqueued { get; init; }
 

@@ -72,6 +72,14 @@ public sealed class FunctionStudy
     /// <summary>A point to try before others are suggested: NaN where a parameter is left to the sampler.</summary>
     public CommandAnswer Enqueue(params double[] point) => Change(() => _engine.Enqueue(null, [.. point]));
 
+    /// <summary>Lets the sampler know trials of another study, before this one's own begin.</summary>
+    /// <param name="trials">All of them; a study that goes on from its events takes those that it does not have.</param>
+    /// <exception cref="ArgumentException">One is no trial of this space and these objectives; none of them is taken then.</exception>
+    public void Import(IReadOnlyList<ImportedTrial> trials)
+    {
+        lock (_lock) _engine.Import(trials);
+    }
+
     /// <summary>Ends the study, and with it the trials that run: their next report says so.</summary>
     public CommandAnswer Stop() => Change(() => _engine.Cancel(null));
 

@@ -1,0 +1,127 @@
+using System.Collections.Immutable;
+using DistOpt.Core.Runs;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt.Core.Studies.Exchange;
+
+/// <summary>An event of a study and when it was stored.</summary>
+/// <param name="Event">What has happened.</param>
+/// <param name="At">UTC; null = not known.</param>
+public readonly record struct TimedEvent(StudyEvent Event, DateTime? At);
+
+/// <summary>
+/// A study for other programs, from its events. A list of variable length is a parameter for its length and one for each element, and a parameter
+/// that a condition leaves without a value is not among the trial's, as in a study of Optuna that is defined by running it. Choices that are whole lists
+/// or sections are texts, as YAML of one line; that choices are ordered is not told. A trial that was sent on with others' parameters (pbt) has those that
+/// it ended with. Trials that the study has imported are not its own and are left out.
+/// </summary>
+public static class StudyExport
+{
+    /// <summary>A study over training specs.</summary>
+    /// <param name="name">What it is to be called.</param>
+    /// <param name="spec">What it searches.</param>
+    /// <param name="events">Everything that has happened, up to now if it goes on.</param>
+    public static ExchangedStudy Of(string name, StudySpec spec, IEnumerable<TimedEvent> events)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(events);
+        var happened = events.ToList();
+        var attributes = new List<KeyValuePair<string, object?>>
+        {
+            new("sampler", spec.Study.Sampler.Kind),
+            new("trial_scheduler", spec.Study.TrialScheduler.Kind),
+            new("pruner", spec.Study.Pruner.Kind),
+            new("resource", RunJson.Name(spec.Study.Resource)),
+            new("seed", spec.Seed),
+            new("spec", StudySpecWriter.Write(spec)),
+        };
+        if (happened.Select(e => e.Event).OfType<StudyEvent.StudyEnded>().LastOrDefault() is { } end)
+            attributes.Add(new("stop_reason", RunJson.Name(end.Reason)));
+        return Of(name, spec.Space.Space, spec.Directions, happened) with
+        {
+            Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
+            Attributes = [.. attributes],
+        };
+    }
+
+    /// <summary>A study over any function.</summary>
+    /// <param name="name">What it is to be called.</param>
+    /// <param name="space">What it searches.</param>
+    /// <param name="directions">One for each objective.</param>
+    /// <param name="events">Everything that has happened.</param>
+    /// <param name="attributes">What else a trial is to be said to have, by its number; null = nothing.</param>
+    public static ExchangedStudy Of(string name, SearchSpace space, ImmutableArray<Direction> directions, IEnumerable<TimedEvent> events,
+        Func<int, IEnumerable<KeyValuePair<string, object?>>>? attributes = null)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        ArgumentNullException.ThrowIfNull(events);
+        var records = new TrialRecords();
+        var begun = new Dictionary<int, Begun>();
+        var trials = new List<ExchangedTrial>();
+        foreach (var (e, at) in events)
+        {
+            if (e is StudyEvent.Started started) begun[started.Trial] = new Begun(at, started.IsEnqueued);
+            // counted only when it is its turn
+            else if (e is StudyEvent.Finished { Outcome.Trial: var over }) begun[over].Ended = at;
+            if (records.Add(e) is not { } record) continue;
+            var known = begun[record.Number];
+            var own = new List<KeyValuePair<string, object?>> { new("cause", RunJson.Name(record.Cause)) };
+            if (!record.Losses.IsEmpty) own.Add(new("lost", record.Losses));
+            if (record.Error is { } error) own.Add(new("error", error));
+            trials.Add(Of(record.Number, StateOf(record.State), record.Parameters, record.Reports, record.Attempts, record.Seconds, own, known) with
+            {
+                Ended = known.Ended ?? at,
+                Values = ValuesOf(record, directions.Length),
+                Constraints = record.Constraints,
+            });
+        }
+        foreach (var (number, parameters, reports, attempts, seconds) in records.Open)
+            trials.Add(Of(number, ExchangedState.Running, parameters, reports, attempts, seconds, [], begun[number]));
+        return new ExchangedStudy
+        {
+            Name = name,
+            Directions = [.. directions.Select(d => (Direction?)d)],
+            Trials = [.. trials.OrderBy(t => t.Number)],
+        };
+
+        ExchangedTrial Of(int number, ExchangedState state, ImmutableArray<double> parameters, ImmutableArray<Report> reports, int attempts, double seconds,
+            List<KeyValuePair<string, object?>> own, Begun known)
+        {
+            own.Add(new("attempts", attempts));
+            if (known.IsEnqueued) own.Add(new("enqueued", true));
+            return new ExchangedTrial
+            {
+                Number = number,
+                State = state,
+                Started = known.At,
+                Parameters = [.. Enumerable.Range(0, space.Count).Where(i => !double.IsNaN(parameters[i]))
+                    .Select(i => ExchangedParameter.Of(space.Parameters[i].Name, space.Parameters[i].Domain, parameters[i]))],
+                Intermediate = reports,
+                Seconds = Math.Round(seconds, 3),
+                Attributes = [.. own, .. attributes?.Invoke(number) ?? []],
+            };
+        }
+    }
+
+    private static ExchangedState StateOf(TrialState state) => state switch
+    {
+        TrialState.Complete => ExchangedState.Complete,
+        TrialState.Pruned => ExchangedState.Pruned,
+        _ => ExchangedState.Fail,
+    };
+
+    /// <summary>As Optuna has it, a trial that was pruned has the last value that it has reported.</summary>
+    private static ImmutableArray<double> ValuesOf(TrialRecord record, int objectives) =>
+        record.State == TrialState.Pruned && objectives == 1 && record.Reports is [.., { Value: not double.NaN } last] ? [last.Value] : record.Values;
+
+    private sealed class Begun(DateTime? at, bool isEnqueued)
+    {
+        public DateTime? At => at;
+
+        public bool IsEnqueued => isEnqueued;
+
+        public DateTime? Ended { get; set; }
+    }
+}

@@ -1,0 +1,127 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt.Core.Studies.Exchange;
+
+/// <summary>Why trials do not fit a study.</summary>
+/// <param name="Problem">What is wrong.</param>
+/// <param name="Trials">Their numbers.</param>
+public sealed record ImportMisfit(string Problem, ImmutableArray<int> Trials)
+{
+    /// <summary>The problem and the trials that have it, runs of numbers by their ends.</summary>
+    public override string ToString()
+    {
+        var runs = new List<string>();
+        for (int i = 0, end; i < Trials.Length; i = end)
+        {
+            end = i + 1;
+            while (end < Trials.Length && Trials[end] == Trials[end - 1] + 1) end++;
+            runs.Add(end - i == 1 ? Trials[i].ToString(CultureInfo.InvariantCulture) : FormattableString.Invariant($"{Trials[i]}-{Trials[end - 1]}"));
+        }
+        return $"{Problem} (trial{(Trials.Length > 1 ? "s" : "")} {string.Join(", ", runs)})";
+    }
+}
+
+/// <summary>What a study takes of another one.</summary>
+/// <param name="Trials">Those that fit.</param>
+/// <param name="Misfits">All that does not fit, each problem once: a trial that has one is left out.</param>
+public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, ImmutableArray<ImportMisfit> Misfits)
+{
+    /// <summary>
+    /// Looks for the trials that are ones of this study's space and objectives: complete and pruned ones with a value for each parameter that has one, and
+    /// for no other. Steps of what they have reported are taken for this study's resource.
+    /// </summary>
+    /// <param name="spec">This study.</param>
+    /// <param name="other">The one to take from.</param>
+    /// <param name="source">Its file, for errors and as where trials are from.</param>
+    /// <param name="names">What parameters and objectives of the other are called in this one; those that it does not name are called the same.</param>
+    /// <exception cref="SpecException">It has other objectives, a name means nothing, or no trial fits: everything that is wrong.</exception>
+    public static StudyImport Of(StudySpec spec, ExchangedStudy other, string source, IReadOnlyDictionary<string, string> names)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(other);
+        ArgumentNullException.ThrowIfNull(names);
+        var violations = ObjectiveViolations(spec, other, names).ToList();
+        var known = other.Trials.SelectMany(t => t.Parameters).Select(p => p.Name).Concat(other.Metrics).ToHashSet(StringComparer.Ordinal);
+        foreach (string name in names.Keys.Where(n => !known.Contains(n)))
+        {
+            violations.Add(new("--import-as", $"names '{name}', which is neither a parameter nor an objective of {source}; there are "
+                + string.Join(", ", known.Order(StringComparer.Ordinal).Take(20))));
+        }
+        // what follows from another number of objectives is not said of every trial
+        if (other.Directions.Length != spec.Study.Objectives.Length) throw new SpecException(violations);
+        var (trials, problems) = (new List<ImportedTrial>(), new Dictionary<string, List<int>>());
+        foreach (var trial in other.Trials)
+        {
+            var (imported, wrong) = Fit(spec, trial, $"{source}, trial {trial.Number}", names);
+            if (imported is not null) trials.Add(imported);
+            foreach (string problem in wrong)
+            {
+                if (!problems.TryGetValue(problem, out var numbers)) problems.Add(problem, numbers = []);
+                numbers.Add(trial.Number);
+            }
+        }
+        ImmutableArray<ImportMisfit> misfits = [.. problems.Select(p => new ImportMisfit(p.Key, [.. p.Value]))];
+        if (trials.Count > 0 && violations.Count == 0) return new StudyImport([.. trials], misfits);
+        if (trials.Count == 0) violations.Add(new("--import", other.Trials.IsEmpty ? $"{source} has no trial" : $"no trial of {source} fits the study"));
+        throw new SpecException([.. violations, .. misfits.Select(m => new SpecViolation("--import", m.ToString()))]);
+    }
+
+    private static IEnumerable<SpecViolation> ObjectiveViolations(StudySpec spec, ExchangedStudy other, IReadOnlyDictionary<string, string> names)
+    {
+        var objectives = spec.Study.Objectives;
+        if (other.Directions.Length != objectives.Length)
+        {
+            yield return new("--import", $"the other study has {other.Directions.Length} objectives, but this one has {objectives.Length}");
+            yield break;
+        }
+        for (int i = 0; i < objectives.Length; i++)
+        {
+            if (other.Directions[i] is { } direction && direction != spec.Directions[i])
+            {
+                yield return new("--import", $"the other study is to {RunJson.Name(direction)} objective {i}, but this one is to "
+                    + $"{RunJson.Name(spec.Directions[i])} {objectives[i].Metric}");
+            }
+            if (i >= other.Metrics.Length) continue;
+            string metric = other.Metrics[i];
+            if (names.GetValueOrDefault(metric, metric) != objectives[i].Metric)
+            {
+                yield return new("--import", $"objective {i} of the other study is '{metric}', but this one's is '{objectives[i].Metric}'; "
+                    + $"if they mean the same, add --import-as {metric}={objectives[i].Metric}");
+            }
+        }
+    }
+
+    private static (ImportedTrial? Trial, List<string> Wrong) Fit(StudySpec spec, ExchangedTrial trial, string source,
+        IReadOnlyDictionary<string, string> names)
+    {
+        var wrong = new List<string>();
+        if (trial.State is not (ExchangedState.Complete or ExchangedState.Pruned))
+            return (null, [$"state {trial.State.ToString().ToUpperInvariant()}: there is nothing to learn from it"]);
+        bool isComplete = trial.State == ExchangedState.Complete;
+        int objectives = spec.Study.Objectives.Length;
+        if (isComplete && trial.Values.Length != objectives) wrong.Add($"has {trial.Values.Length} values for {objectives} objectives");
+        else if (isComplete && trial.Values.Any(double.IsNaN)) wrong.Add("has a value that is NaN");
+        int bounds = spec.Study.Constraints.Count(c => c.Metric is not null);
+        if (isComplete && bounds > 0 && trial.Constraints.Length != bounds)
+            wrong.Add($"has {trial.Constraints.Length} constraints, but the study has {bounds} on metrics: whether it is feasible is not known");
+        double[] parameters = [];
+        try
+        {
+            parameters = spec.Space.Configuration(trial.Parameters.Select(p => KeyValuePair.Create(names.GetValueOrDefault(p.Name, p.Name), p.Value)), "");
+            if (spec.Constraints.FirstOrDefault(c => !c.Holds(parameters)) is { } broken) wrong.Add($"breaks the constraint on '{broken.Text}'");
+        }
+        catch (SpecException e)
+        {
+            wrong.AddRange(e.Violations.Select(v => $"{v.Path} {v.Message}"));
+        }
+        if (wrong.Count > 0) return (null, wrong);
+        var constraints = isComplete && bounds > 0 ? trial.Constraints : [];
+        Report? last = trial.Intermediate is [.., var reported] ? reported : null;
+        var state = isComplete ? TrialState.Complete : TrialState.Pruned;
+        return (new ImportedTrial(state, [.. parameters], isComplete ? trial.Values : [], constraints, last, source), wrong);
+    }
+}

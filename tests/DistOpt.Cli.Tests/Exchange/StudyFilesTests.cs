@@ -1,0 +1,83 @@
+using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Exchange;
+using DistOpt.Core.Tests.Studies.Exchange;
+using Microsoft.Data.Sqlite;
+
+namespace DistOpt.Cli.Tests.Exchange;
+
+public sealed class StudyFilesTests : IDisposable
+{
+    private readonly CliRun _cli = new();
+
+    public static TheoryData<StudyFormat, string?> Formats() =>
+        [.. Enum.GetValues<StudyFormat>().SelectMany(f => f == StudyFormat.Optuna ? StudyFiles.Schemas.Select(s => (f, (string?)s)) : [(f, null)])];
+
+    public void Dispose() => _cli.Dispose();
+
+    /// <summary>Whatever the file is called: its content tells its format.</summary>
+    [Theory]
+    [MemberData(nameof(Formats))]
+    public async Task A_study_comes_back_from_every_format_as_it_was_written(StudyFormat format, string? schema)
+    {
+        bool hasDomains = format is StudyFormat.Optuna or StudyFormat.OptunaJournal;
+        foreach (var study in (ExchangedStudy[])[ExchangeFixture.Study, ExchangeFixture.Pareto, ExchangeFixture.Pareto with { Trials = ExchangeFixture.Pareto.Trials[..1] }])
+        {
+            await StudyFiles.WriteAsync(_cli.In("file"), study, format, schema);
+            var read = await StudyFiles.ReadAsync(_cli.In("file"));
+            Assert.Equal(ExchangeFixture.Text(study, hasDomains), ExchangeFixture.Text(read, hasDomains));
+            if (hasDomains) Assert.Equal(study.Directions, read.Directions);
+            if (hasDomains || study.Directions.Length > 1) Assert.Equal(study.Metrics, read.Metrics);
+        }
+        Assert.Equal([_cli.In("file")], Directory.GetFiles(_cli.Folder));
+    }
+
+    [Fact]
+    public async Task A_database_that_is_none_of_Optuna_or_of_another_schema_is_refused()
+    {
+        await StudyFiles.WriteAsync(_cli.In("o.db"), ExchangeFixture.Study, StudyFormat.Optuna);
+        Change("o.db", "UPDATE alembic_version SET version_num = 'v2.6.0.a'");
+        Assert.Contains("schema 'v2.6.0.a', but only v3.2.0.a and v3.0.0.d can be read", await ErrorAsync("o.db"));
+        Change("o.db", "DROP TABLE alembic_version");
+        Assert.Contains("is a SQLite database, but none of Optuna", await ErrorAsync("o.db"));
+
+        await StudyFiles.WriteAsync(_cli.In("p.db"), ExchangeFixture.Study, StudyFormat.Optuna);
+        Change("p.db", "UPDATE trial_params SET distribution_json = '{\"name\": \"Gaussian\", \"attributes\": {}}'");
+        Assert.Contains("'Gaussian' is no distribution that is known", await ErrorAsync("p.db"));
+        Change("p.db", "DELETE FROM studies");
+        Assert.Contains("has no study", await ErrorAsync("p.db"));
+        byte[] content = File.ReadAllBytes(_cli.In("p.db"));
+        File.WriteAllBytes(_cli.In("cut.db"), content[..200]);
+        Assert.Contains("cannot be read as a database of Optuna", await ErrorAsync("cut.db"));
+    }
+
+    [Fact]
+    public async Task What_is_no_file_of_a_study_is_refused()
+    {
+        File.WriteAllBytes(_cli.In("weights"), [1, 2, 0, 4]);
+        Assert.Contains("is of no format that is known", await ErrorAsync("weights"));
+        _cli.Write("cut.parquet", "PAR1 and no more");
+        Assert.Contains("cannot be read as Parquet", await ErrorAsync("cut.parquet"));
+        _cli.Write("text", "name: small\n");
+        Assert.Contains("is no table of trials: it has no column state", await ErrorAsync("text"));
+        _cli.Write("json", "{\"name\": 1}\n");
+        Assert.Contains("is no journal of Optuna: the line has no op_code", await ErrorAsync("json"));
+        Assert.Contains("is not there", await ErrorAsync("nowhere"));
+        Directory.CreateDirectory(_cli.In("empty"));
+        Assert.Contains("is no study", await ErrorAsync("empty"));
+        _cli.Write("t.csv", "state,value,params_x\nCOMPLETE,1,1\n");
+        Assert.Contains("has one study only", string.Join(' ', (await Assert.ThrowsAsync<SpecException>(() => StudyFiles.ReadAsync(_cli.In("t.csv"), "s"))).Violations));
+    }
+
+    private async Task<string> ErrorAsync(string name) =>
+        Assert.Single((await Assert.ThrowsAsync<SpecException>(() => StudyFiles.ReadAsync(_cli.In(name)))).Violations).ToString();
+
+    private void Change(string file, string sql)
+    {
+        using var connection = new SqliteConnection($"Data Source={_cli.In(file)};Pooling=False;Foreign Keys=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.ExecuteNonQuery();
+    }
+}
