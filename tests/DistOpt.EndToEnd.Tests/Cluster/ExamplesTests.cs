@@ -18,7 +18,7 @@ public sealed class ExamplesTests(ExamplesCluster cluster) : IClassFixture<Examp
     public async Task An_example_has_the_same_bits_in_one_process_in_three_and_as_a_submitted_job(string file)
     {
         string spec = Path.Combine(ProgramProcess.Root, "src/DistOpt.Examples/specs", file);
-        string[] args = [spec, "--set", "training.epochs=1", "--set", "training.workers=4", "--set", "training.servers=2"];
+        string[] args = [spec, "--set", "training.epochs=1", "--set", "stop.max_steps=12", "--set", "training.workers=4", "--set", "training.servers=2"];
 
         var local = await ProgramProcess.JsonAsync(ProgramProcess.Examples, cluster.Folder.Path, ["train", .. args]);
         var three = await ProgramProcess.JsonAsync(ProgramProcess.Examples, cluster.Folder.Path, ["train", .. args, "--processes", "3"]);

@@ -18,7 +18,7 @@ public sealed class PauseTests
     public async Task Whoever_stands_still_for_three_seconds_is_not_thrown_out()
     {
         await using var cluster = new KillableCluster(workers: 2, servers: 2);
-        var (id, calm) = await BeginAsync(cluster, steps: 3_000);
+        var (id, calm) = await BeginAsync(cluster, steps: 2_000);
         string names = NodesOf(await cluster.JobAsync(id, IsWhole, "protected servers"));
 
         foreach (var kind in (NodeKind[])[NodeKind.Worker, NodeKind.Server, NodeKind.Coordinator])

@@ -72,20 +72,27 @@ public sealed class InterruptTests : IDisposable
     [Fact]
     public async Task A_run_that_was_interrupted_goes_on_to_the_bits_of_one_that_was_not()
     {
-        string[] spec = ["--set", "training.epochs=60", "--set", "training.gradient_shards=4", "--set", "checkpoint.every_steps=100"];
-        await EndAsync(0, ["train", .. spec, "--out", "whole"]);
-        await using var begun = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null, ["train", .. spec, "--out", "parts", "--workers", "4", "--servers", "2"]);
-        await begun.LineAsync(line => StepOf(line) > 0, "first row");
+        string[] spec = ["--set", "model.kind=crasher", "--set", "model.how=wait", "--set", "training.epochs=24", "--set", "training.gradient_shards=4",
+            "--set", "checkpoint.every_steps=100"];
+        string once = _folder.In("once");
+        await EndAsync(0, ProgramProcess.Fixture, ["train", .. spec, "--set", $"model.once={_folder.Write("taken", "")}", "--out", "whole"]);
+        await using var begun = ProgramProcess.Start(ProgramProcess.Fixture, _folder.Path, null,
+            ["train", .. spec, "--set", $"model.once={once}", "--out", "parts", "--workers", "4", "--servers", "2"]);
+        // it stands still at step 20, until it has taken in that it is to stop
+        await begun.UntilAsync(() => File.Exists(once));
         begun.Interrupt();
+        await begun.UntilAsync(() => begun.Error.Contains("interrupted", StringComparison.Ordinal));
+        File.Delete(once);
         Assert.Equal(130, await begun.WaitForExitAsync());
-        Assert.True(Summary("parts").Steps < Summary("whole").Steps, "it was over before it was interrupted");
+        Assert.InRange(Summary("parts").Steps, 20, Summary("whole").Steps - 1);
 
-        await EndAsync(0, "train", "--resume", "parts", "--workers", "3", "--servers", "3", "--processes", "2");
+        await EndAsync(0, ProgramProcess.Fixture, "train", "--resume", "parts", "--workers", "3", "--servers", "3", "--processes", "2");
 
         AssertSame(Summary("whole"), Summary("parts"));
         Assert.Equal(Rows("whole"), Rows("parts"));
-        Assert.Contains("is complete", (await EndAsync(2, "train", "--resume", "parts")).Error);
-        Assert.Contains("changes the bits", (await EndAsync(2, "train", "--resume", "parts", "--set", "optimizer.learning_rate=0.5")).Error);
+        Assert.Contains("is complete", (await EndAsync(2, ProgramProcess.Fixture, "train", "--resume", "parts")).Error);
+        string[] other = ["train", "--resume", "parts", "--set", "optimizer.learning_rate=0.5"];
+        Assert.Contains("changes the bits", (await EndAsync(2, ProgramProcess.Fixture, other)).Error);
     }
 
     [Fact]
@@ -93,7 +100,7 @@ public sealed class InterruptTests : IDisposable
     public async Task Processes_that_are_killed_are_replaced_and_the_bits_stay()
     {
         string[] spec = ["--set", "training.epochs=40", "--set", "training.gradient_shards=4", "--set", "checkpoint.every_steps=200"];
-        await EndAsync(0, ["train", .. spec, "--out", "calm"]);
+        await EndAsync(0, ProgramProcess.Cli, ["train", .. spec, "--out", "calm"]);
         await using var train = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null,
             ["train", .. spec, "--out", "killed", "--workers", "3", "--servers", "1", "--processes", "3", "--set", "training.replicas=1"]);
         long seen = 0;
@@ -124,9 +131,9 @@ public sealed class InterruptTests : IDisposable
 
     private RunSummary Summary(string run) => RunDirectoryReader.Open(Path.Combine(_folder.Path, run)).Summary()!;
 
-    private async Task<ProgramProcess> EndAsync(int code, params string[] args)
+    private async Task<ProgramProcess> EndAsync(int code, string program, params string[] args)
     {
-        await using var process = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null, args);
+        await using var process = ProgramProcess.Start(program, _folder.Path, null, args);
         Assert.True(await process.WaitForExitAsync() == code, process.Describe());
         return process;
     }

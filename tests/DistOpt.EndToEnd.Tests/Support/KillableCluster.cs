@@ -162,10 +162,10 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         static string Stands(JsonElement study) => study.TryGetProperty("trials", out var trials) ? $"{trials} {study.GetProperty("live")}" : "nothing yet";
     }
 
-    public async Task<string> SubmitAsync(string spec)
+    public async Task<string> SubmitAsync(string spec, string key = "the job")
     {
         using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/jobs") { Content = new StringContent(spec, Encoding.UTF8, "application/yaml") };
-        request.Headers.Add("Idempotency-Key", "the job");
+        request.Headers.Add("Idempotency-Key", key);
         using var response = await _http.SendAsync(request, TestContext.Current.CancellationToken);
         string text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         Assert.True(response.StatusCode == HttpStatusCode.Accepted, text);

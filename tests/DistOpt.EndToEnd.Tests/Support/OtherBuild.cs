@@ -22,16 +22,15 @@ internal static class OtherBuild
         lock (s_gate) return s_next ??= BuildAsync(Versions.Next);
     }
 
-    /// <summary>The program of a build two minor versions on: the next one's, with another number in it.</summary>
+    /// <summary>The program of a build two minor versions on: that of the build under test, with another number in it.</summary>
     public static async Task<string> AfterNextAsync()
     {
-        string next = Path.GetDirectoryName(await NextAsync())!;
-        string folder = Lay($"{Path.GetFileName(next)}-and-on", next);
+        string folder = Lay($"protocol-{Versions.AfterNext}", Path.GetDirectoryName(ProgramProcess.Cli)!);
         string assembly = Path.Combine(folder, "DistOpt.Protocol.dll");
         byte[] bytes = await File.ReadAllBytesAsync(assembly, TestContext.Current.CancellationToken);
         // the metadata holds name and value, each with its length in front
-        int at = bytes.AsSpan().IndexOf(Metadata(Versions.Next));
-        Assert.True(at >= 0 && bytes.AsSpan(at + 1).IndexOf(Metadata(Versions.Next)) < 0, $"{assembly} does not name its version once");
+        int at = bytes.AsSpan().IndexOf(Metadata(Versions.Own));
+        Assert.True(at >= 0 && bytes.AsSpan(at + 1).IndexOf(Metadata(Versions.Own)) < 0, $"{assembly} does not name its version once");
         Metadata(Versions.AfterNext).CopyTo(bytes, at);
         Replace(assembly, bytes);
         return Path.Combine(folder, Path.GetFileName(ProgramProcess.Cli));

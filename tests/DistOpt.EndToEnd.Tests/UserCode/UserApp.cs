@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using DistOpt.EndToEnd.Tests.Support;
 using DistOpt.Torch;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -71,7 +72,7 @@ public sealed class Talker : nn.Module<Tensor, Tensor>
 /// <summary>Options of <see cref="Crasher"/>.</summary>
 public sealed record CrasherOptions
 {
-    /// <summary>"throw" or "fail-fast".</summary>
+    /// <summary>"throw", "fail-fast", or "wait": until <see cref="Once"/> is there no more.</summary>
     public string How { get; init; } = "throw";
 
     /// <summary>Position in the first epoch: the gradient shard that begins there fails. 640 = at step 20 with batches of 32.</summary>
@@ -82,27 +83,31 @@ public sealed record CrasherOptions
     public string Once { get; init; } = "";
 }
 
-/// <summary>A linear model whose training step fails.</summary>
+/// <summary>A model, large enough for several servers, whose training step fails.</summary>
 public sealed class Crasher : nn.Module<Tensor, Tensor>
 {
-    private readonly TorchSharp.Modules.Linear linear;
+    private readonly nn.Module<Tensor, Tensor> layers;
     private readonly CrasherOptions _options;
 
     public Crasher(CrasherOptions options, int inputs, int classes) : base(nameof(Crasher))
     {
         _options = options;
-        linear = nn.Linear(inputs, classes);
+        layers = nn.Sequential(nn.Linear(inputs, 64), nn.ReLU(), nn.Linear(64, classes));
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor input) => linear.forward(input.flatten(1));
+    public override Tensor forward(Tensor input) => layers.forward(input.flatten(1));
 
     public static StepResult Step(Crasher module, SupervisedBatch batch, StepContext context)
     {
         var options = module._options;
         if (context is { Training: true, Epoch: 0, Step: 0, Rows: > 0 }) Console.WriteLine($"process {Environment.ProcessId} has begun");
         bool isThere = context is { Training: true, Epoch: 0, Step: > 0, Rows: > 0 } && context.FirstPosition == options.AtPosition;
-        if (isThere && IsMine(options.Once)) Fail(options.How);
+        if (isThere && IsMine(options.Once))
+        {
+            if (options.How == "wait") SpinWait.SpinUntil(() => !File.Exists(options.Once), ProgramProcess.Patience);
+            else Fail(options.How);
+        }
         return new StepResult(nn.functional.cross_entropy(module.forward(batch.Input), batch.Target, reduction: nn.Reduction.Sum), context.Rows);
     }
 
