@@ -84,8 +84,13 @@ public sealed class StudyDirectoryReaderTests : IDisposable
     {
         var values = new Dictionary<string, double>
         {
-            ["clip.norm"] = 1 + amsgrad, ["optimizer.amsgrad"] = amsgrad, ["model.hidden"] = 1, ["name"] = 2 * amsgrad, ["optimizer.learning_rate"] = 1 - 0.5 * amsgrad,
-            ["optimizer.beta1"] = amsgrad == 0 ? 0.5 : double.NaN, ["training.epochs"] = 4,
+            ["clip.norm"] = 1 + amsgrad,
+            ["optimizer.amsgrad"] = amsgrad,
+            ["model.hidden"] = 1,
+            ["name"] = 2 * amsgrad,
+            ["optimizer.learning_rate"] = 1 - 0.5 * amsgrad,
+            ["optimizer.beta1"] = amsgrad == 0 ? 0.5 : double.NaN,
+            ["training.epochs"] = 4,
         };
         return new(number, TrialState.Complete, TrialEndCause.Done, [.. s_spec.Space.Space.Parameters.Select(p => values[p.Name])], [], [], [], 1, [], 1.5, null);
     }
