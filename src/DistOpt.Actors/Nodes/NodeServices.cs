@@ -30,7 +30,9 @@ public sealed record NodeServices
     /// </summary>
     public bool IsAlone { get; init; }
 
-    /// <summary>Whether a job that begins here ends every other one: a child process for attempts at trials, which a former coordinator may have used.</summary>
+    /// <summary>
+    /// Whether a job that begins here ends every other one: a child process for attempts at trials, which a former coordinator may have used.
+    /// </summary>
     public bool HoldsOneJob { get; init; }
 
     /// <summary>Where this node finds a folder that a spec names as <c>storage.path</c>: under that path, unless the host says otherwise.</summary>

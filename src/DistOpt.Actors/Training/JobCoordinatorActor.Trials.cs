@@ -125,7 +125,8 @@ public sealed partial class JobCoordinatorActor
         }
         string last = ended.Stack ?? ended.LastLines.LastOrDefault() ?? "it wrote nothing";
         _startFailures[parent] = $"the last one did not join: {ended.Why}; {last}";
-        _log.Warning("A child process of node [{0}] for trials did not join: {1}; {2}", parent, ended.Why, string.Join(Environment.NewLine, ended.LastLines.Append(ended.Stack ?? "")));
+        _log.Warning("A child process of node [{0}] for trials did not join: {1}; {2}", parent, ended.Why,
+            string.Join(Environment.NewLine, ended.LastLines.Append(ended.Stack ?? "")));
         OfferNodes();
     }
 

@@ -3,7 +3,9 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Training;
 
-/// <summary>Attempts at trials that run whole in a child process of a worker node: the end of the process is the end of the attempt, and of nothing else.</summary>
+/// <summary>
+/// Attempts at trials that run whole in a child process of a worker node: the end of the process is the end of the attempt, and of nothing else.
+/// </summary>
 internal sealed partial class TrainingCoordinatorActor
 {
     private string? _missing;
@@ -36,7 +38,8 @@ internal sealed partial class TrainingCoordinatorActor
         }
         CountLost(topology, new HashSet<string>(StringComparer.Ordinal) { node }, gone.Why);
         Amend(gone);
-        var words = _failures.All.Where(f => f.Node == NameOf(node)).Select(f => f.LastLines.Concat(f.Stack is { } stack ? [stack] : [])).LastOrDefault()?.ToList() ?? [];
+        var failure = _failures.All.LastOrDefault(f => f.Node == NameOf(node));
+        List<string> words = failure is null ? [] : [.. failure.LastLines, .. failure.Stack is { } stack ? [stack] : Array.Empty<string>()];
         string lines = words.Count == 0 ? "" : $"; its last lines:{Environment.NewLine}{string.Join(Environment.NewLine, words)}";
         EndLost($"child process {NameOf(node)} was lost at step {_progress.CurrentStep}: {gone.Why}{lines}");
     }

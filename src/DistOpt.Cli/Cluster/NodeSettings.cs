@@ -33,7 +33,8 @@ internal static class NodeSettings
         {
             return SpecFiles.Binder(invocation.App).Bind<NodeOptions>(settings, NodeProcess.SettingsVariable, []) with
             {
-                Parent = new NodeId(invocation.Console.Environment(NodeProcess.ParentVariable) ?? throw new SpecException(NodeProcess.ParentVariable, "is not set")),
+                Parent = new NodeId(invocation.Console.Environment(NodeProcess.ParentVariable)
+                    ?? throw new SpecException(NodeProcess.ParentVariable, "is not set")),
             };
         }
         Func<string, string?> environment = name => isChild && name != NodeProcess.SecretVariable ? null : invocation.Console.Environment(name);

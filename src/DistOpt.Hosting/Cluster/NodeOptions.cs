@@ -235,7 +235,8 @@ public sealed record NodeOptions
     }
 
     /// <summary><see cref="TrialPorts"/> as numbers; null where it names none.</summary>
-    internal (int First, int Last)? TrialPortRange => TrialPorts?.Split('-') is [var from, var to] && int.TryParse(from, NumberStyles.None, CultureInfo.InvariantCulture, out int first)
+    internal (int First, int Last)? TrialPortRange => TrialPorts?.Split('-') is [var from, var to]
+        && int.TryParse(from, NumberStyles.None, CultureInfo.InvariantCulture, out int first)
         && int.TryParse(to, NumberStyles.None, CultureInfo.InvariantCulture, out int last) && first > 0 && last > first && last <= 65535 ? (first, last) : null;
 
     public bool UsesTls => !string.IsNullOrEmpty(Certificate);

@@ -200,8 +200,9 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
         foreach (var child in _children)
         {
             long resident = child.Process.ResidentBytes();
-            if (resident > _settings.MemoryBytes)
-                child.Process.Kill($"was killed with {Mebibytes(resident)} of memory: over its memory limit of {Mebibytes(_settings.MemoryBytes)} (trial_memory_bytes)");
+            if (resident <= _settings.MemoryBytes) continue;
+            string limit = Mebibytes(_settings.MemoryBytes);
+            child.Process.Kill($"was killed with {Mebibytes(resident)} of memory: over its memory limit of {limit} (trial_memory_bytes)");
         }
     }
 
