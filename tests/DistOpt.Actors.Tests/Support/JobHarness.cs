@@ -215,79 +215,26 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>The clock of all nodes; their timers are those of the actor system.</summary>
     public ShiftedTime Time { get; } = new();
 
-    // what the coordinator of a job takes: how often it looks, and how long it waits for answers
-    private static readonly TimeSpan CheckInterval = TimeSpan.FromSeconds(1), AnswerTime = TimeSpan.FromSeconds(2);
-
-    /// <summary>
-    /// The coordinator of the job looks whether it moves, asks for whom it waits where it does not, and has all answers; by <see cref="Scheduler"/>.
-    /// </summary>
-    /// <returns>Whether it asked.</returns>
-    public async Task<bool> CheckAsync(CancellationToken cancellationToken)
-    {
-        if (!await AskAsync(cancellationToken)) return false;
-        Scheduler.Advance(AnswerTime);
-        await CoordinatorIsDoneAsync(cancellationToken);
-        return true;
-    }
-
-    /// <summary>A limit passes, and the coordinator of the job takes notice, with all answers.</summary>
-    public async Task PassAsync(TimeSpan limit, CancellationToken cancellationToken)
-    {
-        Time.Advance(limit);
-        Assert.True(await AskAsync(cancellationToken), "the job moves");
-        Scheduler.Advance(AnswerTime);
-    }
-
-    private async Task<bool> AskAsync(CancellationToken cancellationToken)
-    {
-        int before = _asked.Values.Sum();
-        Scheduler.Advance(CheckInterval);
-        await CoordinatorIsDoneAsync(cancellationToken);
-        if (_asked.Values.Sum() == before) return false;
-        await UntilAsync(() => _asked.All(a => IsDead(a.Key.Node) || _answered.GetValueOrDefault(a.Key) >= a.Value), cancellationToken);
-        await CoordinatorIsDoneAsync(cancellationToken);
-        return true;
-    }
-
-    /// <summary>Timers go off, one second after the other, until it is so: where nobody answers yet and nobody's answer counts.</summary>
-    public Task TickedAsync(Func<bool> isSo) => Eventually.Until(() =>
-    {
-        if (isSo()) return true;
-        Scheduler.Advance(CheckInterval);
-        return false;
-    });
-
-    private bool IsDead(NodeId node) => _dead.Keys.Any(i => _nodes[i].Id == node);
-
     /// <summary>
     /// Puts the clock forward, again and again, until the job says for whom it waits: at first something may still be under way that is progress.
-    /// Wants a <c>worker_timeout</c> that is longer than that, and <see cref="VirtualTimers"/>.
+    /// Wants a <c>worker_timeout</c> that is longer than that.
     /// </summary>
     public async Task<JobStatus> WaitingAsync(Func<string, bool> isAsWanted, CancellationToken cancellationToken)
     {
-        await _ready.Task.WaitAsync(Patience, cancellationToken);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(Patience);
+        using var now = new PeriodicTimer(TimeSpan.FromMilliseconds(200));
+        await _ready.Task.WaitAsync(limit.Token);
         string? latest = null;
-        for (int i = 0; i < 500; i++)
+        while (true)
         {
-            Time.Advance(TimeSpan.FromSeconds(5));
-            await CheckAsync(cancellationToken);
-            var list = await Coordinator.Ask<JobList>(new ListJobs(), cancellationToken);
+            var list = await Coordinator.Ask<JobList>(new ListJobs(), limit.Token);
             if (list.Jobs.FirstOrDefault(j => j.Waiting is { } whom && isAsWanted(whom)) is { } status) return status;
             if (list.Jobs.FirstOrDefault(j => j.SummaryJson is not null) is { } ended) Assert.Fail(ended.SummaryJson!);
             latest = list.Jobs.FirstOrDefault(j => j.Waiting is not null)?.Waiting ?? latest;
-        }
-        Assert.Fail($"the job waits for {latest ?? "nobody"}");
-        throw new InvalidOperationException();
-    }
-
-    /// <summary>The status of the job once it is as wanted, while the coordinator of the job looks again and again, at this moment of the clock.</summary>
-    public async Task<JobStatus> CheckedAsync(Func<JobStatus, bool> isAsWanted, CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            await CheckAsync(cancellationToken);
-            var list = await Coordinator.Ask<JobList>(new ListJobs(), cancellationToken);
-            if (list.Jobs.FirstOrDefault(isAsWanted) is { } status) return status;
+            Time.Advance(TimeSpan.FromSeconds(5));
+            await now.WaitForNextTickAsync(CancellationToken.None);
+            if (limit.IsCancellationRequested) Assert.Fail($"the job waits for {latest ?? "nobody"}");
         }
     }
 

@@ -29,15 +29,13 @@ public sealed class JournaledCoordinatorTests : IDisposable
         var expected = await SameSummary.Undisturbed(spec);
         await using var harness = Harness(out var journal, out var runtimes);
         Action? release = null;
-        int stored = 0;
         // the submission is stored by then
-        runtimes[3].BeforeOpen = () => (stored, release) = release is null ? (journal.Writes.Count, journal.Hold()) : (stored, release);
+        runtimes[3].BeforeOpen = () => release ??= journal.Hold();
         var gate = new StepGate(step: 7);
         runtimes[1].BeforeLeaf = gate.Pass;
 
         var run = harness.RunDurableAsync(spec, _folder, Token);
-        await Eventually.Until(() => release is not null && journal.Writes.Count > stored);
-        var starting = await NamedAsync(harness);
+        var starting = await harness.WaitingAsync(whom => whom.Contains("journal"), Token);
         // what it takes now is nobody's fault
         harness.Time.Advance(TimeSpan.FromSeconds(30_000));
         release!();
@@ -62,15 +60,12 @@ public sealed class JournaledCoordinatorTests : IDisposable
         spec = spec with { Training = spec.Training with { WorkerTimeout = 3600 } };
         await using var harness = Harness(out var journal, out var runtimes);
         Action? release = null;
-        int stored = 0;
-        runtimes[3].BeforeOpen = () => (stored, release) = release is null ? (journal.Writes.Count, journal.Hold()) : (stored, release);
+        runtimes[3].BeforeOpen = () => release ??= journal.Hold();
 
         var run = harness.RunDurableAsync(spec, _folder, Token);
-        // everyone is ready, and nothing else moves
-        await Eventually.Until(() => release is not null && journal.Writes.Count > stored);
-        await NamedAsync(harness);
+        await harness.WaitingAsync(whom => whom.Contains("journal"), Token);
         harness.Time.Advance(TimeSpan.FromSeconds(3600));
-        await harness.TickedAsync(() => harness.Wires.Any(d => d.Body is EndJob));
+        await harness.HeardAsync(d => d.Body is EndJob, 1, Token);
         // its end is stored too
         release!();
         await run;
@@ -81,21 +76,12 @@ public sealed class JournaledCoordinatorTests : IDisposable
             status.SummaryJson);
     }
 
-    /// <summary>The job says that it waits for the journal.</summary>
-    private static async Task<JobStatus> NamedAsync(JobHarness harness)
-    {
-        harness.Time.Advance(TimeSpan.FromSeconds(5));
-        var named = harness.StatusAsync(j => j.Waiting?.Contains("journal", StringComparison.Ordinal) == true, Token);
-        await harness.TickedAsync(() => named.IsCompleted);
-        return await named;
-    }
-
     private static JobHarness Harness(out JournalSwitch journal, out IReadOnlyList<LinearRuntime> runtimes)
     {
         SwitchJournal.Switch = journal = new JournalSwitch();
         string[][] roles = [[], ["worker"], ["worker"], ["server"]];
         runtimes = [.. roles.Select(_ => new LinearRuntime(buffers: true))];
-        return new JobHarness(runtimes, hocon: JobHarness.VirtualTimers + SwitchJournal.Hocon, roles: roles, isJournaled: true);
+        return new JobHarness(runtimes, hocon: SwitchJournal.Hocon, roles: roles, isJournaled: true);
     }
 
     [Fact]

@@ -379,14 +379,14 @@ public sealed class LossOfNodesTests : IDisposable
         var spec = JobHarness.SpecOf(workers: 2, shards: 4, epochs: 3);
         spec = spec with { Training = spec.Training with { WorkerTimeout = 3600 } };
         var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(2, hocon: JobHarness.VirtualTimers);
+        await using var harness = LinearCluster.Of(2);
         var gate = new StepGate(step: 7);
         harness.Runtimes[1].BeforeLeaf = gate.Pass;
 
         var run = harness.Jobs.RunAsync(spec, Token);
         await gate.Reached(Token);
         await harness.Jobs.WaitingAsync(whom => whom.Contains("worker 1 on node-1 (step 7)"), Token);
-        await harness.Jobs.PassAsync(TimeSpan.FromSeconds(3600), Token);
+        harness.Jobs.Time.Advance(TimeSpan.FromSeconds(3600));
         var (end, sink) = await run;
         gate.Release();
 

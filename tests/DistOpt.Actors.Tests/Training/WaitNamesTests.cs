@@ -11,7 +11,7 @@ namespace DistOpt.Actors.Tests.Training;
 
 /// <summary>
 /// Whoever hangs, and in whatever: the job says for whom it waits and for how long, and after <c>training.worker_timeout</c> goes on without them.
-/// Clock and timers are put forward; what is asked and answered is waited for, however long it takes.
+/// The clock is put forward; what is asked and answered takes its usual time.
 /// </summary>
 public sealed class WaitNamesTests : IDisposable
 {
@@ -28,7 +28,7 @@ public sealed class WaitNamesTests : IDisposable
     {
         var spec = Spec(workers: 2, shards: 4, epochs: 2);
         var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(3, slots: 1, roles: [["server"], ["worker"], ["worker"]], hocon: JobHarness.VirtualTimers);
+        await using var harness = LinearCluster.Of(3, slots: 1, roles: [["server"], ["worker"], ["worker"]]);
         var hangs = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var released = new ManualResetEventSlim();
         harness.Runtimes[2].BeforeSlice = (of, _) =>
@@ -41,7 +41,7 @@ public sealed class WaitNamesTests : IDisposable
         var run = harness.Jobs.RunAsync(spec, Token);
         await hangs.Task.WaitAsync(Eventually.Patience, Token);
         await NamedAsync(harness.Jobs, whom);
-        await harness.Jobs.PassAsync(Limit(spec), Token);
+        harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
         released.Set();
 
@@ -56,7 +56,7 @@ public sealed class WaitNamesTests : IDisposable
         var spec = Spec(workers: 2, shards: 4, epochs: 4);
         spec = spec with { Training = spec.Training with { Replicas = 1 } };
         var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(4, roles: [["worker"], ["worker"], ["server"], ["server"]], hocon: JobHarness.VirtualTimers);
+        await using var harness = LinearCluster.Of(4, roles: [["worker"], ["worker"], ["server"], ["server"]]);
         var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Jobs.Holds = header =>
         {
@@ -68,7 +68,7 @@ public sealed class WaitNamesTests : IDisposable
         var run = harness.Jobs.RunAsync(spec, Token);
         await held.Task.WaitAsync(Eventually.Patience, Token);
         await NamedAsync(harness.Jobs, @"the backup of server 0 on node-3 \(step 8\)");
-        await harness.Jobs.PassAsync(Limit(spec), Token);
+        harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
 
         AssertSame(expected, end.Summary);
@@ -81,7 +81,7 @@ public sealed class WaitNamesTests : IDisposable
     {
         var spec = JobHarness.WithNorms(Spec(workers: 2, servers: 2, shards: 4, epochs: 4));
         var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]], hocon: JobHarness.VirtualTimers);
+        await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
         var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Jobs.Holds = header =>
         {
@@ -93,7 +93,7 @@ public sealed class WaitNamesTests : IDisposable
         var run = harness.Jobs.RunAsync(spec, Token);
         await held.Task.WaitAsync(Eventually.Patience, Token);
         await NamedAsync(harness.Jobs, @"server 1 on node-3 \(norms of step 9\)");
-        await harness.Jobs.PassAsync(Limit(spec), Token);
+        harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
 
         AssertSame(expected, end.Summary);
@@ -106,7 +106,7 @@ public sealed class WaitNamesTests : IDisposable
     {
         var spec = Spec(workers: 2, servers: 2, shards: 4, epochs: 4);
         var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]], hocon: JobHarness.VirtualTimers);
+        await using var harness = LinearCluster.Of(5, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"]]);
         var silent = harness.Jobs.IdOf(3);
         var held = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Jobs.Loses = (from, header) =>
@@ -120,7 +120,7 @@ public sealed class WaitNamesTests : IDisposable
         var run = harness.Jobs.RunAsync(spec, Token);
         await held.Task.WaitAsync(Eventually.Patience, Token);
         await NamedAsync(harness.Jobs, "node name-3, which does not answer");
-        await harness.Jobs.PassAsync(Limit(spec), Token);
+        harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
 
         AssertSame(expected, end.Summary);
@@ -133,7 +133,7 @@ public sealed class WaitNamesTests : IDisposable
     {
         var spec = Spec(workers: 2, servers: 2, shards: 4, epochs: 4) with { Checkpoint = new CheckpointSection { EverySteps = 5 } };
         var expected = await Undisturbed(spec);
-        await using var harness = LinearCluster.Of(6, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]], hocon: JobHarness.VirtualTimers);
+        await using var harness = LinearCluster.Of(6, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
         harness.Jobs.CheckpointDirectory = _folder;
         var gate = new StepGate(step: 23);
         harness.Runtimes[1].BeforeLeaf = gate.Pass;
@@ -145,11 +145,9 @@ public sealed class WaitNamesTests : IDisposable
         await harness.Jobs.KillAsync(2);
         gate.Release();
         var placement = await harness.Jobs.StatusAsync(j => j.State == "starting" && j.Servers.Count == 2, Token);
-        // whoever has part in it can be asked
-        await harness.Jobs.HeardAsync(w => w.Body is JobStarted { JobEpoch: 2 }, placement.Nodes.Count, Token);
         string late = placement.Servers[1].Node;
         await NamedAsync(harness.Jobs, $@"server 1 on {late} \(to take in the checkpoint of step \d+\)");
-        await harness.Jobs.PassAsync(Limit(spec), Token);
+        harness.Jobs.Time.Advance(Limit(spec));
         var (end, sink) = await run;
 
         AssertSame(expected, end.Summary);
