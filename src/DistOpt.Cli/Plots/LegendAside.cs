@@ -9,7 +9,7 @@ internal static class LegendAside
     /// <summary>Places at which a line between two points is looked at.</summary>
     private const int Between = 8;
 
-    /// <summary>The panel with its legend in the corner in which the fewest points and parts of lines lie; of equal ones in the first of <see cref="LegendPlace"/>.</summary>
+    /// <summary>The panel with its legend in the corner where the fewest points and parts of lines lie; of equal ones the first of the enumeration.</summary>
     public static PlotPanel WithLegendAside(this PlotPanel panel)
     {
         var places = panel.Series.SelectMany(s => Along(s.IsStaircase, [.. s.X.Zip(s.Y, On)])).Concat(panel.Points.SelectMany(p => p.X.Zip(p.Y, On)))

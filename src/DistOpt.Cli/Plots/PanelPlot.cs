@@ -99,7 +99,8 @@ internal static class PanelPlot
         plot.Axes.Bottom.TickGenerator = panel.XTicks.Count > 0 ? AxisTicks.Named(panel.XTicks)
             : panel.IsLogX ? AxisTicks.Logarithmic(left, right) : AxisTicks.Linear(integersOnly: !panel.IsRealX);
         plot.Axes.Left.TickGenerator = panel.YTicks.Count > 0 ? AxisTicks.Named(panel.YTicks)
-            : panel.Uprights.Count > 0 ? new ScottPlot.TickGenerators.EmptyTickGenerator() : panel.IsLogY ? AxisTicks.Logarithmic(bottom, top) : AxisTicks.Linear(integersOnly: false);
+            : panel.Uprights.Count > 0 ? new ScottPlot.TickGenerators.EmptyTickGenerator()
+            : panel.IsLogY ? AxisTicks.Logarithmic(bottom, top) : AxisTicks.Linear(integersOnly: false);
     }
 
     private static IEnumerable<double> Xs(PlotPanel panel) => panel.Series.SelectMany(s => s.X).Concat(panel.Points.SelectMany(p => p.X))

@@ -80,8 +80,8 @@ internal static class PanelShapes
         var places = points.X.Zip(points.Y, (x, y) => new Coordinates(PanelPlot.On(x, panel.IsLogX), PanelPlot.On(y, panel.IsLogY)))
             .Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y)).ToArray();
         if (places.Length == 0) return;
-        var color = (points.Color == PlotPoints.White ? Colors.White : Color.FromHex(Figure.Colors[points.Color % Figure.Colors.Length])).WithAlpha(points.IsFaint ? 0.5 : 0.9);
-        var scatter = plot.Add.ScatterPoints(places, color);
+        var color = points.Color == PlotPoints.White ? Colors.White : Color.FromHex(Figure.Colors[points.Color % Figure.Colors.Length]);
+        var scatter = plot.Add.ScatterPoints(places, color.WithAlpha(points.IsFaint ? 0.5 : 0.9));
         scatter.MarkerShape = points.IsHollow ? MarkerShape.OpenCircle : MarkerShape.FilledCircle;
         scatter.MarkerSize = PointSize;
         if (points.Name is { } name) scatter.LegendText = name;

@@ -2,7 +2,7 @@ using ScottPlot;
 
 namespace DistOpt.Plots;
 
-/// <summary>The colors of a scale: viridis, whose lightness is even in print and for color-blind people; without its palest part, which white swallows.</summary>
+/// <summary>The colors of a scale: viridis, even in print and for color-blind people; without its palest part, which white swallows.</summary>
 internal sealed class ScaleColors(bool isHighDark) : IColormap
 {
     private const double Most = 0.92;

@@ -177,7 +177,7 @@ public sealed class Fanova
         _ => new(0),
     };
 
-    /// <summary>Between the places of two values the border of two neighbouring ones: so that a split parts whole values, each with the room that it has.</summary>
+    /// <summary>Between the places of two values the border of two neighbouring ones: a split parts whole values, each with the room that it has.</summary>
     private static double Border(NumericDomain numbers, double low, double high)
     {
         double below = numbers.FromUnit(low), value = numbers.FromUnit(low + (high - low) / 2), last = numbers.FromUnit(high) - numbers.Step!.Value;

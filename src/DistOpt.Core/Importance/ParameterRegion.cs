@@ -38,7 +38,7 @@ public sealed record ParameterRegion(int Parameter, int Best, int All)
     /// <summary>What share of the domain, on its own scale, lies from <see cref="Low"/> to <see cref="High"/>.</summary>
     public double Share { get; init; } = double.NaN;
 
-    /// <summary>The end of a range of numbers in whose outermost tenth at least half of the best trials are, with at least three: more may lie beyond it.</summary>
+    /// <summary>The end of a range in whose outermost tenth at least half of the best trials are, of at least three: more may lie beyond it.</summary>
     public RangeEnd End { get; init; }
 
     /// <summary>Of choices, in their order.</summary>
@@ -53,7 +53,8 @@ public sealed record ParameterRegion(int Parameter, int Best, int All)
     {
         ArgumentNullException.ThrowIfNull(space);
         var domain = space.Parameters[parameter].Domain;
-        double[] top = [.. best.Select(c => c[parameter]).Where(v => !double.IsNaN(v)).Order()], every = [.. all.Select(c => c[parameter]).Where(v => !double.IsNaN(v))];
+        double[] top = [.. best.Select(c => c[parameter]).Where(v => !double.IsNaN(v)).Order()];
+        double[] every = [.. all.Select(c => c[parameter]).Where(v => !double.IsNaN(v))];
         var region = new ParameterRegion(parameter, top.Length, every.Length);
         if (domain is ChoiceDomain choices)
         {

@@ -70,7 +70,7 @@ public sealed record ObservedChange(int Parameter, ComparedTrial Worse, Compared
     }
 }
 
-/// <summary>What one setting is estimated to gain: the forest's mean over the rest of the space where a parameter has one value, against that over all of it.</summary>
+/// <summary>What one setting is estimated to gain: the forest's mean over the rest of the space where it has one value, against that over all.</summary>
 /// <param name="Parameter">Its index.</param>
 /// <param name="Value">The value at which the mean is best.</param>
 /// <param name="From">Mean over the whole space.</param>

@@ -11,7 +11,7 @@ public sealed record ExplanationOptions
     /// <summary>Share of the trials that count as the best, above 0 and below 1; but at least five trials, or half of fewer than ten.</summary>
     public double Quantile { get; init; } = 0.1;
 
-    /// <summary>Compare trials by their reports at this step; null = as <see cref="ComparedTrials.Of(StudySpec, IReadOnlyList{TrialRecord}, int)"/> does.</summary>
+    /// <summary>Compare trials by their reports at this step; null = by their values, or where most ended early as <see cref="ComparedTrials"/> says.</summary>
     public long? Step { get; init; }
 
     /// <summary>Names of the parameters to tell of; empty = all that are searched.</summary>
@@ -74,7 +74,7 @@ public static class StudyExplanation
     /// <param name="spec">The study.</param>
     /// <param name="trials">Those that have ended.</param>
     /// <param name="options">What to look at.</param>
-    /// <exception cref="SpecException">A parameter that the space does not have or that is not searched, a step or share that cannot be, too few trials.</exception>
+    /// <exception cref="SpecException">A parameter that is not in the space or not searched, a step or share that cannot be, too few trials.</exception>
     public static ImmutableArray<ObjectiveExplanation> Of(StudySpec spec, IReadOnlyList<TrialRecord> trials, ExplanationOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(spec);

@@ -40,8 +40,8 @@ internal static class StudyFiles
     }
 
     /// <summary>
-    /// Of <see cref="Spec"/>: a high rate is good, tanh costs a little, dropout nothing. Of every nine trials six end at epoch 1 and two at epoch 3, as ASHA would;
-    /// two run at a time, a second for each epoch.
+    /// Of <see cref="Spec"/>: a high rate is good, tanh costs a little, dropout nothing. Of every nine trials six end at epoch 1 and two at epoch 3, as
+    /// ASHA would; a second for each epoch.
     /// </summary>
     public static IEnumerable<TrialRecord> Trials(StudySpec spec, int count) => Enumerable.Range(0, count).Select(i =>
     {

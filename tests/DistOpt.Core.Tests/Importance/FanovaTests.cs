@@ -54,13 +54,15 @@ public sealed class FanovaTests
     {
         var space = new SearchSpace(
         [
-            new("n", new IntDomain(1, 3)), new("s", new FloatDomain(0, 1, 0.5)), new("c", new ChoiceDomain(["a", "b", "c", "d"])),
+            new("n", new IntDomain(1, 3)), new("s", new FloatDomain(0, 1, 0.5)),
+            new("c", new ChoiceDomain(["a", "b", "c", "d"])),
             new("o", new ChoiceDomain([16L, 32L, 64L], IsOrdered: true)), new("log", new IntDomain(1, 4, log: true)), new("one", new IntDomain(7, 7)),
         ]);
         // variances: 2/3 of n; 1/6 * 4 of 2s; 3/16 of d; 2/9 of 64
         var forest = Fit(space, 3000, v => v[0] + 2 * v[1] + (v[2] == 3 ? 1 : 0) + (v[3] == 2 ? 1 : 0));
         double all = 2 / 3.0 + 2 / 3.0 + 3 / 16.0 + 2 / 9.0;
-        Assert.All(((double, int)[])[(2 / 3.0, 0), (2 / 3.0, 1), (3 / 16.0, 2), (2 / 9.0, 3), (0, 4)], e => Near(e.Item1 / all, forest.Main[e.Item2].Mean, 0.01));
+        Assert.All(((double, int)[])[(2 / 3.0, 0), (2 / 3.0, 1), (3 / 16.0, 2), (2 / 9.0, 3), (0, 4)],
+            e => Near(e.Item1 / all, forest.Main[e.Item2].Mean, 0.01));
         Assert.Equal(default, forest.Main[5]);
         Assert.Equal(default, forest.Interaction(0, 5));
         // a logarithmic integer's values have the room of log(1.5 / 0.5), log(2.5 / 1.5) ...

@@ -92,6 +92,7 @@ public sealed class StudyDirectoryReaderTests : IDisposable
             ["optimizer.beta1"] = amsgrad == 0 ? 0.5 : double.NaN,
             ["training.epochs"] = 4,
         };
-        return new(number, TrialState.Complete, TrialEndCause.Done, [.. s_spec.Space.Space.Parameters.Select(p => values[p.Name])], [], [], [], 1, [], 1.5, null);
+        return new(number, TrialState.Complete, TrialEndCause.Done,
+            [.. s_spec.Space.Space.Parameters.Select(p => values[p.Name])], [], [], [], 1, [], 1.5, null);
     }
 }

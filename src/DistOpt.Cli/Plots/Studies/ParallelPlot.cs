@@ -51,7 +51,8 @@ internal static class ParallelPlot
         if (domain is ChoiceDomain { Choices.Length: <= ChoicesMax } choices)
             ticks.AddRange(Enumerable.Range(0, choices.Choices.Length).Select(i => new PlotTick(domain.ToUnit(i), source.Shown(parameter, i))));
         else if (domain is NumericDomain numbers)
-            ticks.AddRange(((double[])[numbers.Low, numbers.FromUnit(0.5), numbers.Last]).Distinct().Select(v => new PlotTick(domain.ToUnit(v), StudyPlotSource.Number(v))));
+            ticks.AddRange(((double[])[numbers.Low, numbers.FromUnit(0.5), numbers.Last]).Distinct()
+                .Select(v => new PlotTick(domain.ToUnit(v), StudyPlotSource.Number(v))));
         if (source.Compared.Trials.Any(t => double.IsNaN(t.Parameters[parameter]))) ticks.Add(new PlotTick(Without, "none"));
         return ticks;
     }

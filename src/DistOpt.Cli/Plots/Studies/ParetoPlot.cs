@@ -17,7 +17,8 @@ internal static class ParetoPlot
         var (directions, objectives) = (source.Spec.Directions, source.Spec.Study.Objectives);
         TrialRecord[] complete = Complete(source), feasible = [.. complete.Where(t => !t.Constraints.Any(c => c > 0))];
         double[][] losses = [.. feasible.Select(t => t.Values.Select((v, i) => directions[i] == Direction.Maximize ? -v : v).ToArray())];
-        var front = feasible.Length == 0 ? [] : Domination.Fronts(losses)[0].Select(i => feasible[i]).OrderBy(t => t.Values[0]).ThenBy(t => t.Values[1]).ToList();
+        var front = feasible.Length == 0 ? []
+            : Domination.Fronts(losses)[0].Select(i => feasible[i]).OrderBy(t => t.Values[0]).ThenBy(t => t.Values[1]).ToList();
         var (x, y) = (new List<double>(), new List<double>());
         foreach (var trial in front)
         {
@@ -31,7 +32,8 @@ internal static class ParetoPlot
         points.Add(Points($"front ({Format.Plural(front.Count, "trial")})", front) with { Color = FrontColor });
         return
         [
-            new PlotPanel(objectives[0].Metric, objectives[1].Metric, front.Count < 2 ? [] : [new PlotSeries(null, x, y) { Color = FrontColor, IsFaint = true }])
+            new PlotPanel(objectives[0].Metric, objectives[1].Metric,
+                front.Count < 2 ? [] : [new PlotSeries(null, x, y) { Color = FrontColor, IsFaint = true }])
             {
                 Points = points,
                 IsRealX = true,

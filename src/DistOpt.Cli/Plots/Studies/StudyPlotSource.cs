@@ -87,8 +87,8 @@ internal sealed class StudyPlotSource
         Spec.Directions[objective] == Direction.Maximize ? value > than : value < than;
 
     /// <summary>
-    /// Whether values above 0 spread so far that only a logarithmic axis shows the smaller ones: twenty times the median and more, or, where less is better, down
-    /// to a twentieth of it.
+    /// Whether values above 0 spread so far that only a logarithmic axis shows the smaller ones: to twenty times the median and more, or, where less is
+    /// better, down to a twentieth of it.
     /// </summary>
     public static bool Spreads(IEnumerable<double> values, Direction direction)
     {
