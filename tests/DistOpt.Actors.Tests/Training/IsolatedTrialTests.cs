@@ -58,7 +58,8 @@ public sealed class IsolatedTrialTests : IDisposable
 
         var runs = Enumerable.Range(1, 3).Select(i => harness.RunAsync(JobHarness.SpecOf(workers: 1), Token, $"trial-{i}", trial: Isolated)).ToList();
         await Kept(harness, 2);
-        await harness.StatusAsync(j => j.Waiting?.StartsWith("a child process on node name-1 (study.isolation: process)", StringComparison.Ordinal) == true, Token);
+        const string missing = "a child process on node name-1 (study.isolation: process)";
+        await harness.StatusAsync(j => j.Waiting?.StartsWith(missing, StringComparison.Ordinal) == true, Token);
         int child = harness.JoinChild(Runtime(), 1);
         // one after the other
         foreach (var run in runs) Assert.Equal(RunStatus.Completed, (await run).End.Summary.Status);
@@ -90,7 +91,8 @@ public sealed class IsolatedTrialTests : IDisposable
         await harness.StatusAsync(j => j is { Job.Value: "trial-2", State: "training" }, Token);
 
         var job = harness.RunAsync(spec, Token);
-        await harness.StatusAsync(j => j.Job.Value == "job-1" && j.Waiting?.StartsWith("1 more worker slots (nodes offer 0)", StringComparison.Ordinal) == true, Token);
+        const string missing = "1 more worker slots (nodes offer 0)";
+        await harness.StatusAsync(j => j.Job.Value == "job-1" && j.Waiting?.StartsWith(missing, StringComparison.Ordinal) == true, Token);
         var nodes = (await harness.NodesAsync(Token)).Nodes;
         gate.Release();
 
@@ -175,8 +177,8 @@ public sealed class IsolatedTrialTests : IDisposable
 
         Assert.Equal(RunStatus.Completed, job.Summary.Status);
         Assert.Equal((RunStatus.Failed, null), (end.Summary.Status, end.Lost));
-        Assert.Equal("the job has not begun within 2 s (training.start_timeout): it waits for a node with 3 worker slots: a trial is placed whole in one process, "
-            + "and the largest node has 2 (lower training.workers, or set study.isolation: none)", end.Summary.Error);
+        Assert.Equal("the job has not begun within 2 s (training.start_timeout): it waits for a node with 3 worker slots: a trial is placed whole "
+            + "in one process, and the largest node has 2 (lower training.workers, or set study.isolation: none)", end.Summary.Error);
         Assert.DoesNotContain(harness.Wires, d => d.Body is KeepTrialProcesses { Count: > 0 });
     }
 
@@ -192,18 +194,19 @@ public sealed class IsolatedTrialTests : IDisposable
         var status = await harness.StatusAsync(j => j.Waiting?.StartsWith("a child process that starts", StringComparison.Ordinal) == true, Token);
         harness.JoinChild(Runtime(), host);
 
-        Assert.StartsWith("a child process that starts: on node name-1 the last one did not join: process 0 (pid 7) ended with exit code 4; no port is free", status.Waiting);
+        Assert.StartsWith("a child process that starts: on node name-1 the last one did not join: process 0 (pid 7) ended with exit code 4; no port is free",
+            status.Waiting);
         Assert.Equal(RunStatus.Completed, (await run).End.Summary.Status);
     }
 
     [Fact]
     public async Task A_node_that_leaves_waits_for_a_checkpoint_of_its_childs_attempt_which_goes_on_elsewhere_to_the_same_bits()
     {
-        var spec = JobHarness.SpecOf(workers: 1, servers: 1, shards: 4, epochs: 300) with { Checkpoint = new CheckpointSection { EverySteps = 100_000 } };
+        var spec = JobHarness.SpecOf(workers: 1, servers: 1, shards: 4, epochs: 60) with { Checkpoint = new CheckpointSection { EverySteps = 100_000 } };
         var expected = await Undisturbed(spec);
         await using var harness = Coordinator();
         harness.CheckpointDirectory = _folder;
-        var (gate, last) = (new StepGate(57), new StepGate(2000));
+        var (gate, last) = (new StepGate(57), new StepGate(400));
         var runtime = Runtime();
         runtime.BeforeLeaf = (plan, shard) =>
         {

@@ -11,8 +11,8 @@ public sealed class ExplainCommandTests : IDisposable
     [Fact]
     public async Task A_person_reads_what_was_compared_a_row_for_each_parameter_and_what_follows_from_it()
     {
-        var spec = StudyFiles.Parse(StudyFiles.Spec);
-        string study = StudyFiles.Write(_cli.In("made"), spec, StudyFiles.Trials(spec, 90));
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        string study = ExampleStudy.Write(_cli.In("made"), spec, ExampleStudy.Trials(spec, 90));
         Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
 
         string[] lines = _cli.Out.Split('\n');
@@ -30,8 +30,8 @@ public sealed class ExplainCommandTests : IDisposable
     [Fact]
     public async Task A_change_that_two_trials_measured_is_told_as_such()
     {
-        var spec = StudyFiles.Parse(StudyFiles.TwoObjectives);
-        string study = StudyFiles.Write(_cli.In("two"), spec, StudyFiles.Complete(spec, (1, 0.5), (0.9, 0.6), (0.8, 0.5), (0.7, 0.9), (0.6, 0.3), (0.2, 0.8)));
+        var spec = ExampleStudy.Parse(ExampleStudy.TwoObjectives);
+        string study = ExampleStudy.Write(_cli.In("two"), spec, ExampleStudy.Complete(spec, (1, 0.5), (0.9, 0.6), (0.8, 0.5), (0.7, 0.9), (0.6, 0.3), (0.2, 0.8)));
         Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
         // adam with batch sizes 32, 16 and 64
         Assert.Contains("- The one change that gained most, as measured: batch.size from 32 to 64, validation.loss 0.9000 to 0.2000 (trials 1 and 5, alike in all else", _cli.Out);
@@ -42,8 +42,8 @@ public sealed class ExplainCommandTests : IDisposable
     [Fact]
     public async Task The_same_in_numbers()
     {
-        var spec = StudyFiles.Parse(StudyFiles.Spec);
-        string study = StudyFiles.Write(_cli.In("studies/made"), spec, StudyFiles.Trials(spec, 90));
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        string study = ExampleStudy.Write(_cli.In("studies/made"), spec, ExampleStudy.Trials(spec, 90));
         Assert.True(await _cli.RunAsync("explain", "made", "--format", "json", "--at", "1", "--params", "model.dropout,optimizer.learning_rate") == 0, _cli.Error);
 
         var json = _cli.Json();
@@ -68,8 +68,8 @@ public sealed class ExplainCommandTests : IDisposable
     {
         Assert.Equal(2, await _cli.RunAsync("explain", "nowhere"));
         Assert.StartsWith("error: study: 'nowhere' is no study", Assert.Single(_cli.ErrorLines()));
-        var spec = StudyFiles.Parse(StudyFiles.Spec);
-        string study = StudyFiles.Write(_cli.In("made"), spec, StudyFiles.Trials(spec, 20));
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        string study = ExampleStudy.Write(_cli.In("made"), spec, ExampleStudy.Trials(spec, 20));
         Assert.Equal(2, await _cli.RunAsync("explain", study, "--params", "model.dropuot,batch.size", "--quantile", "0", "--at", "5"));
         Assert.Equal(
         [
@@ -77,7 +77,7 @@ public sealed class ExplainCommandTests : IDisposable
             "error: --params: 'batch.size' is no parameter of the space; known are optimizer.learning_rate, model.dropout, model.activation",
             "error: --quantile: is 0, but must be above 0 and below 1",
         ], _cli.ErrorLines());
-        Assert.Equal(2, await _cli.RunAsync("explain", StudyFiles.Write(_cli.In("new"), spec)));
+        Assert.Equal(2, await _cli.RunAsync("explain", ExampleStudy.Write(_cli.In("new"), spec)));
         Assert.StartsWith("error: study: has 0 complete trials with a finite validation.accuracy of 0 that have ended", Assert.Single(_cli.ErrorLines()));
     }
 }

@@ -57,7 +57,7 @@ public sealed class StudyPlotCommandTests : IDisposable
 
     private string Made(int trials)
     {
-        var spec = StudyFiles.Parse(StudyFiles.Spec);
-        return StudyFiles.Write(_cli.In($"made-{trials}"), spec, StudyFiles.Trials(spec, trials));
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        return ExampleStudy.Write(_cli.In($"made-{trials}"), spec, ExampleStudy.Trials(spec, trials));
     }
 }

@@ -9,13 +9,13 @@ namespace DistOpt.Cli.Tests.Plots;
 /// <summary>What pictures of a study show, before anything draws them.</summary>
 public sealed class StudyPlotTests
 {
-    private static readonly StudySpec s_one = StudyFiles.Parse(StudyFiles.Spec);
-    private static readonly StudySpec s_two = StudyFiles.Parse(StudyFiles.TwoObjectives);
-    private static readonly StudyPlotSource s_made = Source(s_one, [.. StudyFiles.Trials(s_one, 54)]);
+    private static readonly StudySpec s_one = ExampleStudy.Parse(ExampleStudy.Spec);
+    private static readonly StudySpec s_two = ExampleStudy.Parse(ExampleStudy.TwoObjectives);
+    private static readonly StudyPlotSource s_made = Source(s_one, [.. ExampleStudy.Trials(s_one, 54)]);
 
     /// <summary>A front of three: (1, 0.9), (0.5, 0.8), (0.2, 0.3); the others are worse in both than one of these.</summary>
     private static readonly StudyPlotSource s_front =
-        Source(s_two, [.. StudyFiles.Complete(s_two, (1, 0.9), (0.5, 0.8), (0.6, 0.7), (0.2, 0.3), (1.5, 0.1), (0.9, 0.5))]);
+        Source(s_two, [.. ExampleStudy.Complete(s_two, (1, 0.9), (0.5, 0.8), (0.6, 0.7), (0.2, 0.3), (1.5, 0.1), (0.9, 0.5))]);
 
     [Fact]
     public void History_has_the_complete_trials_those_that_ended_early_and_the_best_up_to_each()
@@ -43,7 +43,7 @@ public sealed class StudyPlotTests
     [Fact]
     public void An_infeasible_trial_is_shown_and_is_never_the_best()
     {
-        var trials = StudyFiles.Complete(s_two, (1, 0.9), (0.1, 0.95), (0.6, 0.7)).ToArray();
+        var trials = ExampleStudy.Complete(s_two, (1, 0.9), (0.1, 0.95), (0.6, 0.7)).ToArray();
         trials[1] = trials[1] with { Constraints = [0.5] };
         var source = Source(s_two, trials);
         var panel = HistoryPlot.Panels(source)[0];
@@ -155,7 +155,7 @@ public sealed class StudyPlotTests
     [Fact]
     public void Timeline_has_a_bar_for_each_attempt_in_the_color_of_its_trials_end()
     {
-        var trials = StudyFiles.Trials(s_one, 9).ToArray();
+        var trials = ExampleStudy.Trials(s_one, 9).ToArray();
         trials[0] = trials[0] with { Spans = [new(0, 1), new(300, 306)], State = TrialState.Failed, Cause = TrialEndCause.Threw };
         var panel = Assert.Single(TimelinePlot.Panels(Source(s_one, trials)));
         Assert.Equal("time (min)", panel.XLabel);
@@ -173,7 +173,7 @@ public sealed class StudyPlotTests
         var (stayed, sent) = (panel.Points[0], panel.Points[1]);
         Assert.Equal([36, 12, 0], Enumerable.Range(0, 3).Select(r => stayed.X.Count(x => Math.Round(x) == r)));
         Assert.Equal([18, 6, 6], Enumerable.Range(0, 3).Select(r => sent.X.Count(x => Math.Round(x) == r)));
-        Assert.Equal("trial scheduler 'fifo' has no rungs", RungsPlot.Missing(Source(s_two, [.. StudyFiles.Complete(s_two, (1, 1), (2, 2))], [])));
+        Assert.Equal("trial scheduler 'fifo' has no rungs", RungsPlot.Missing(Source(s_two, [.. ExampleStudy.Complete(s_two, (1, 1), (2, 2))], [])));
     }
 
     [Fact]
@@ -203,7 +203,7 @@ public sealed class StudyPlotTests
     [Fact]
     public void Of_trials_too_few_to_compare_there_is_what_there_is()
     {
-        var source = Source(s_one, [.. StudyFiles.Trials(s_one, 1)]);
+        var source = Source(s_one, [.. ExampleStudy.Trials(s_one, 1)]);
         Assert.Equal(["history", "intermediate", "edf", "timeline", "rungs"], StudyPlots.All.Where(k => k.Missing(source) is null).Select(k => k.Name));
         foreach (var kind in StudyPlots.All.Where(k => k.Missing(source) is null)) Assert.NotEmpty(Figure.Draw(kind.Panels(source), PlotFormat.Png));
     }

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Runtime.InteropServices;
 using DistOpt.EndToEnd.Tests.Support;
 using DistOpt.Torch;
 using TorchSharp;
@@ -72,7 +73,7 @@ public sealed class Talker : nn.Module<Tensor, Tensor>
 /// <summary>Options of <see cref="Crasher"/>.</summary>
 public sealed record CrasherOptions
 {
-    /// <summary>"throw", "fail-fast", or "wait": until <see cref="Once"/> is there no more.</summary>
+    /// <summary>"throw", "fail-fast", "abort" (in native code), "allocate" (without end), or "wait": until <see cref="Once"/> is there no more.</summary>
     public string How { get; init; } = "throw";
 
     /// <summary>Position in the first epoch: the gradient shard that begins there fails. 640 = at step 20 with batches of 32.</summary>
@@ -115,8 +116,14 @@ public sealed class Crasher : nn.Module<Tensor, Tensor>
     {
         Console.WriteLine($"process {Environment.ProcessId} fails");
         if (how == "fail-fast") Environment.FailFast("the crasher has had enough");
+        if (how == "abort") Abort();
+        // memory counts once it is written to
+        for (var all = new List<byte[]>(); how == "allocate"; Array.Fill(all[^1], (byte)1)) all.Add(new byte[1 << 24]);
         throw new InvalidOperationException("the crasher has had enough");
     }
+
+    [DllImport("libc", EntryPoint = "abort")]
+    private static extern void Abort();
 
     private static bool IsMine(string once)
     {

@@ -31,8 +31,8 @@ public sealed class TrialProcessesTests : IDisposable
 
         string waiting = await WaitingAsync(node, "memory limit");
 
-        Assert.Matches(@"^a child process that starts: on node 127\.0\.0\.1:\d+ the last one did not join: process 0 \(pid \d+\) was killed with \d+ MiB of memory: "
-            + @"over its memory limit of 64 MiB \(trial_memory_bytes\)", waiting);
+        Assert.Matches(@"^a child process that starts: on node 127\.0\.0\.1:\d+ the last one did not join: process 0 \(pid \d+\) was killed "
+            + @"with \d+ MiB of memory: over its memory limit of 64 MiB \(trial_memory_bytes\)", waiting);
     }
 
     [Fact]
@@ -66,8 +66,8 @@ public sealed class TrialProcessesTests : IDisposable
     [Fact]
     public async Task A_node_that_may_have_no_children_starts_none()
     {
-        await using var node = await ClusterNode.StartAsync(Options with { TrialProcesses = 0 }, LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance,
-            TimeProvider.System, Token, new ProgramStart(Path.Combine(_folder, "nothing"), []));
+        await using var node = await ClusterNode.StartAsync(Options with { TrialProcesses = 0 }, LinearParts.Of(new LinearRuntime()),
+            NullLoggerFactory.Instance, TimeProvider.System, Token, new ProgramStart(Path.Combine(_folder, "nothing"), []));
 
         Assert.StartsWith("a worker node that runs trials in child processes (study.isolation: process)", await WaitingAsync(node, "child process"));
     }
@@ -103,8 +103,9 @@ public sealed class TrialProcessesTests : IDisposable
         Assert.Equal(["10.0.0.5:4073", "10.0.0.1:4053", "10.0.0.2:4053"], child.Join);
         Assert.Equal((4106, 4107, 0), (child.Port, child.TensorPort, child.ApiPort));
         Assert.Equal((null, null, 8), (child.Token, child.TrialPorts, child.WorkerSlots));
-        Assert.Equal((options.Bind, options.Advertise, options.Certificate, options.CertificatePassword, options.Ca, options.Secret, options.DataRoot, options.TensorWindowBytes),
-            (child.Bind, child.Advertise, child.Certificate, child.CertificatePassword, child.Ca, child.Secret, child.DataRoot, child.TensorWindowBytes));
+        Assert.Equal((options.Bind, options.Advertise, options.Secret, options.DataRoot, options.TensorWindowBytes),
+            (child.Bind, child.Advertise, child.Secret, child.DataRoot, child.TensorWindowBytes));
+        Assert.Equal((options.Certificate, options.CertificatePassword, options.Ca), (child.Certificate, child.CertificatePassword, child.Ca));
         Assert.Null(TrialProcessSettings.Of(child, new ProgramStart("x", [])));
     }
 

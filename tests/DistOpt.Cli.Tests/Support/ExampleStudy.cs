@@ -5,7 +5,7 @@ using DistOpt.Core.Studies.Engine;
 namespace DistOpt.Cli.Tests.Support;
 
 /// <summary>Directories of studies that nobody has run: trials whose values follow a rule.</summary>
-internal static class StudyFiles
+internal static class ExampleStudy
 {
     public const string Spec = """
         name: made
