@@ -69,10 +69,10 @@ public sealed class StudyChaosTests
         var ended = await cluster.StudyEndAsync(id);
 
         string directory = Path.Combine(cluster.Folder.In("coordinator"), ended.GetProperty("run").GetString()!), undisturbed = cluster.Folder.In("calm");
-        var lines = StudyFiles.Lines(directory);
+        var lines = StudyFolder.Lines(directory);
         // each of them ended, and once
         Assert.Equal(Enumerable.Range(0, trials), lines.Select(t => t["number"]!.GetValue<int>()).Order());
-        Assert.Equal(StudyFiles.Trials(undisturbed), StudyFiles.Trials(directory));
+        Assert.Equal(StudyFolder.Trials(undisturbed), StudyFolder.Trials(directory));
         Assert.Equal(Best(undisturbed), Best(directory));
         long needed = new FileInfo(cluster.Folder.In("calm.count")).Length, computed = new FileInfo(cluster.Folder.In("killed.count")).Length;
         TestContext.Current.TestOutputHelper?.WriteLine(string.Create(CultureInfo.InvariantCulture,

@@ -207,9 +207,9 @@ public sealed class SweepTests : IDisposable
 
     private int Begun(string name) => Directory.Exists(_folder.In($"{name}/trials")) ? Directory.GetDirectories(_folder.In($"{name}/trials")).Length : 0;
 
-    private List<JsonNode> Lines(string name) => StudyFiles.Lines(_folder.In(name));
+    private List<JsonNode> Lines(string name) => StudyFolder.Lines(_folder.In(name));
 
-    private List<string> Trials(string name) => StudyFiles.Trials(_folder.In(name));
+    private List<string> Trials(string name) => StudyFolder.Trials(_folder.In(name));
 
     private JsonElement Summary(string name) => Run(name);
 

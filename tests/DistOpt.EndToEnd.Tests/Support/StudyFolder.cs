@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace DistOpt.EndToEnd.Tests.Support;
 
 /// <summary>What a study has written to its directory.</summary>
-internal static class StudyFiles
+internal static class StudyFolder
 {
     /// <summary>Its trials in the order in which they ended.</summary>
     public static List<JsonNode> Lines(string study) => [.. File.ReadAllLines(Path.Combine(study, "trials.jsonl")).Select(l => JsonNode.Parse(l)!)];
