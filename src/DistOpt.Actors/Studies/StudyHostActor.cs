@@ -58,7 +58,8 @@ internal sealed class StudyHostActor : ReceiveActor
 
     /// <summary>To the job coordinator: the study has ended.</summary>
     /// <param name="Trials">That have begun.</param>
-    internal sealed record Finished(JobId Study, RunStatus Status, long Trials, string SummaryJson, SpecException? BadInput) : INoSerializationVerificationNeeded;
+    internal sealed record Finished(JobId Study, RunStatus Status, long Trials, string SummaryJson, SpecException? BadInput)
+        : INoSerializationVerificationNeeded;
 
     /// <summary>To the job coordinator: the study's journal cannot be written or read.</summary>
     internal sealed record JournalGone(JobId Study) : INoSerializationVerificationNeeded;
@@ -133,10 +134,9 @@ internal sealed class StudyHostActor : ReceiveActor
     private void OnOver(StudyStatus status)
     {
         Leave(status);
-        var session = _session!;
-        var token = _stopped.Token;
-        Task.Run(() => session.End(status, token), token)
-            .PipeTo(Self, success: summary => new Measured(status, summary, null), failure: e => new Measured(status, null, e));
+        var (session, token) = (_session!, _stopped.Token);
+        // on a thread of its own, so that questions are answered meanwhile
+        Context.ActorOf(Akka.Actor.Props.Create(() => new MeasuringActor(session, status, token)).WithDispatcher(Context.Props.Dispatcher), "measuring");
     }
 
     private void Finish(Measured measured)
@@ -170,6 +170,26 @@ internal sealed class StudyHostActor : ReceiveActor
 
     private void Tell(RunStatus status, long trials, string summary, SpecException? badInput) =>
         Context.Parent.Tell(new Finished(_study, status, trials, summary, badInput));
+
+    /// <summary>Measures what the study has chosen, and tells its parent.</summary>
+    private sealed class MeasuringActor(IStudySession session, StudyStatus status, CancellationToken stop) : ReceiveActor
+    {
+        protected override void PreStart()
+        {
+            Measured measured;
+            try
+            {
+                measured = new Measured(status, session.End(status, stop), null);
+            }
+            catch (Exception e)
+            {
+                // user code, or the disk: the study ends with it
+                measured = new Measured(status, null, e);
+            }
+            Context.Parent.Tell(measured);
+            Context.Stop(Self);
+        }
+    }
 
     private string Summary(string error) => RunJson.Text(false, json =>
     {

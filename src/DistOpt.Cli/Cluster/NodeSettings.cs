@@ -71,7 +71,8 @@ internal static class NodeSettings
     private static IEnumerable<(string Field, string? Text, bool IsList)> Limits() => typeof(NodeOptions).GetProperties()
         .Where(p => p.GetCustomAttribute<RangeAttribute>() is not null && (p.Name.EndsWith("Bytes", StringComparison.Ordinal)
             || p.Name.EndsWith("Connections", StringComparison.Ordinal) || p.Name.EndsWith("Handshakes", StringComparison.Ordinal)
-            || p.Name is nameof(NodeOptions.TensorQueue) or nameof(NodeOptions.TrialProcesses) or nameof(NodeOptions.JobsMax) or nameof(NodeOptions.EndedJobsKept)))
+            || p.Name is nameof(NodeOptions.TensorQueue) or nameof(NodeOptions.TrialProcesses)
+                or nameof(NodeOptions.JobsMax) or nameof(NodeOptions.EndedJobsKept)))
         .Select(p => (JsonNamingPolicy.SnakeCaseLower.ConvertName(p.Name), default(string), false)).Append(("trial_ports", null, false));
 
     private static string Quoted(string text) => "'" + text.Replace("'", "''", StringComparison.Ordinal) + "'";

@@ -52,7 +52,8 @@ internal static class WatchCommand
             invocation.Out.WriteLine(line);
         }
 
-        await foreach (var trial in client.TrialsAsync(id, follow: true, invocation.Interrupt, Show).ConfigureAwait(false)) invocation.Out.WriteLine(StudyStatusText.Ended(trial));
+        await foreach (var trial in client.TrialsAsync(id, follow: true, invocation.Interrupt, Show).ConfigureAwait(false))
+            invocation.Out.WriteLine(StudyStatusText.Ended(trial));
         using var study = await client.JobAsync(id, invocation.Interrupt).ConfigureAwait(false);
         invocation.Write(study, writer => StudyStatusText.Write(writer, study.RootElement));
         bool isDone = study.RootElement.GetProperty("status").GetString() == "completed" && study.RootElement.GetProperty("summary") is var summary

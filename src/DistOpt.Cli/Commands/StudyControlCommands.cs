@@ -8,8 +8,8 @@ using DistOpt.Hosting.Studies;
 namespace DistOpt;
 
 /// <summary>
-/// <c>pause</c>, <c>resume</c>, <c>cancel</c>, <c>set</c> and <c>enqueue</c>: commands to a study that goes on, on a cluster or in a process of this machine; and
-/// <c>cancel</c> also to a job of a cluster.
+/// <c>pause</c>, <c>resume</c>, <c>cancel</c>, <c>set</c> and <c>enqueue</c>: commands to a study that goes on, on a cluster or in a process of this machine;
+/// and <c>cancel</c> also to a job of a cluster.
 /// </summary>
 internal static class StudyControlCommands
 {

@@ -34,7 +34,8 @@ internal static class SubmitCommand
                     requirements!).ConfigureAwait(false);
             }
             string id = await client!
-                .SubmitAsync(study is not null ? StudySpecWriter.Write(study) : SpecFiles.Write(resolved!), parse.GetValue(key) ?? Guid.NewGuid().ToString("n"), invocation.Interrupt)
+                .SubmitAsync(study is not null ? StudySpecWriter.Write(study) : SpecFiles.Write(resolved!), parse.GetValue(key) ?? Guid.NewGuid().ToString("n"),
+                    invocation.Interrupt)
                 .ConfigureAwait(false);
             if (parse.GetValue(watch))
             {

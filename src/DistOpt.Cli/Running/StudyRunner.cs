@@ -55,7 +55,8 @@ internal static class StudyRunner
         var parts = Hosts.Parts(plan.App, plan.Runtimes);
         // before anything else, so that a study which dies at whatever moment can be gone on with
         plan.Directory.Create(plan.Spec, plan.Imported);
-        using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, plan.Display is { } display ? new Shown(plan, display) : null);
+        var watch = plan.Display is { } display ? new Shown(plan, display) : null;
+        using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, watch);
         var run = session.Run;
         if (plan.Parallel is { } parallel) run = run with { Setup = run.Setup with { Parallel = parallel } };
         var commands = new StudyCommands();

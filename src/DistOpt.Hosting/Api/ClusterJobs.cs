@@ -39,13 +39,14 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
         if (!SpecBinder.IsStudy(specYaml))
         {
             var spec = specs.Read(specYaml);
-            return await SubmitAsync(RunDirectory.DefaultRoot, spec.Name, (id, directory) => new SubmitDurableJob(id, spec, directory, idempotencyKey)).ConfigureAwait(false);
+            return await SubmitAsync(RunDirectory.DefaultRoot, spec.Name, (id, directory) => new SubmitDurableJob(id, spec, directory, idempotencyKey))
+                .ConfigureAwait(false);
         }
         var parts = node.Studies ?? throw new SpecException("study", "this cluster's program runs no studies");
         var study = parts.Read(specYaml);
         string resolved = StudySpecWriter.Write(study);
-        return await SubmitAsync(StudyDirectory.DefaultRoot, study.Name, (id, directory) => new SubmitDurableStudy(id, study.Name, resolved, directory, idempotencyKey))
-            .ConfigureAwait(false);
+        return await SubmitAsync(StudyDirectory.DefaultRoot, study.Name,
+            (id, directory) => new SubmitDurableStudy(id, study.Name, resolved, directory, idempotencyKey)).ConfigureAwait(false);
     }
 
     /// <param name="root">Folder of the directories of its kind.</param>

@@ -196,7 +196,8 @@ public sealed class ClusterNode : IAsyncDisposable
             await MemberVersions.CheckAsync(cluster, versions.Own).ConfigureAwait(false);
             var led = options.Join.Length == 0 ? peers : null;
             if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal, led).ConfigureAwait(false);
-            return new ClusterNode(options, tls, system, channel, telemetry, id, new NodeActorRefs(agent, coordinator, membership, trials), sinks, place, signals)
+            var actors = new NodeActorRefs(agent, coordinator, membership, trials);
+            return new ClusterNode(options, tls, system, channel, telemetry, id, actors, sinks, place, signals)
             { Time = time, Studies = parts.Studies };
         }
         catch

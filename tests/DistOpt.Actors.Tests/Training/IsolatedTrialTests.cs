@@ -249,11 +249,11 @@ public sealed class IsolatedTrialTests : IDisposable
 
         var run = harness.RunAsync(spec, Token, trial: Isolated);
         await gate.Reached(Token);
-        while (!run.IsCompleted)
+        await Eventually.Until(() =>
         {
             harness.Time.Advance(TimeSpan.FromSeconds(5));
-            await Task.WhenAny(run, Task.Delay(200, Token));
-        }
+            return run.IsCompleted;
+        });
         var (end, _) = await run;
         harness.Offer(host);
         await harness.HeardAsync(d => d.Body is KeepTrialProcesses keep && keep.Ending.Contains(harness.IdOf(child)), 1, Token);

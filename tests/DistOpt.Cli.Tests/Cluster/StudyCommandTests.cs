@@ -136,8 +136,11 @@ public sealed class StudyCommandTests
     [Fact]
     public async Task Jobs_and_studies_are_listed()
     {
-        using var cluster = new FakeCluster((_, _) => (200, Json,
-            """{"jobs":[{"id":"a","name":"x","kind":"job","status":"training","step":3,"total_steps":10,"nodes":[]},{"id":"s","name":"y","kind":"study","status":"running"}]}"""));
+        const string Jobs = """
+            {"jobs":[{"id":"a","name":"x","kind":"job","status":"training","step":3,"total_steps":10,"nodes":[]},
+            {"id":"s","name":"y","kind":"study","status":"running"}]}
+            """;
+        using var cluster = new FakeCluster((_, _) => (200, Json, Jobs));
         using var cli = Of(cluster);
 
         Assert.Equal(0, await cli.RunAsync("jobs"));

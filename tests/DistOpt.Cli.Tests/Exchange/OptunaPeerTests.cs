@@ -121,10 +121,12 @@ public sealed class OptunaPeerTests : IDisposable
         Assert.Equal(ours.Intermediate.Select(r => (r.Step, r.Value)),
             theirs.GetProperty("intermediate").EnumerateArray().Select(r => (r[0].GetInt64(), OptunaJson.Number(r[1]))));
         var parameters = theirs.GetProperty("params");
-        Assert.Equal(ours.Parameters.Select(p => p.Name).Order(StringComparer.Ordinal), parameters.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(ours.Parameters.Select(p => p.Name).Order(StringComparer.Ordinal),
+            parameters.EnumerateObject().Select(p => p.Name).Order(StringComparer.Ordinal));
         foreach (var parameter in ours.Parameters)
         {
-            var (type, value, distribution) = (parameters.GetProperty(parameter.Name)[0].GetString(), OptunaJson.Value(parameters.GetProperty(parameter.Name)[1]),
+            var (type, value, distribution) = (parameters.GetProperty(parameter.Name)[0].GetString(),
+                OptunaJson.Value(parameters.GetProperty(parameter.Name)[1]),
                 parameters.GetProperty(parameter.Name)[2].GetString()!);
             string expected = parameter.Value switch { null => "NoneType", bool => "bool", long => "int", double => "float", _ => "str" };
             Assert.Equal((expected, Text(parameter.Value)), (type, Text(value)));

@@ -101,6 +101,12 @@ public sealed class StudyJsonTests
               "name": "{{s_one.Name}}",
               "status": "completed",
               "stop_reason": "max_seconds",
+              "objectives": [
+                {
+                  "metric": "validation.accuracy",
+                  "direction": "maximize"
+                }
+              ],
               "trials": {
                 "complete": 4,
                 "pruned": 5,

@@ -30,7 +30,8 @@ internal sealed class LinearParts : ISpecReader
         spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),
         spec => ScheduleCatalog.Default.Get(spec.Schedule.Kind)(spec.Schedule.Options!))
     {
-        Studies = new StudyParts(yaml => Binder.ParseStudy(yaml), spec => StudySetup.Of(spec, Binder.Catalogs), spec => new TrialSpecs(Binder, spec), SpecWriter.Write,
+        Studies = new StudyParts(yaml => Binder.ParseStudy(yaml), spec => StudySetup.Of(spec, Binder.Catalogs), spec => new TrialSpecs(Binder, spec),
+            SpecWriter.Write,
             (_, model, _) => new Dictionary<string, double> { ["bytes"] = new FileInfo(model).Length }),
     };
 

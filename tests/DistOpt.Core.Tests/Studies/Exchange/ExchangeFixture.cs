@@ -86,7 +86,8 @@ internal static class ExchangeFixture
     /// <param name="study">The study.</param>
     /// <param name="domains">Whether the format has them.</param>
     public static string Text(ExchangedStudy study, bool domains = true) => string.Join('\n', study.Trials.Select(t => string.Join(" | ",
-        t.Number.ToString(CultureInfo.InvariantCulture), t.State, string.Join(", ", t.Parameters.OrderBy(p => p.Name, StringComparer.Ordinal).Select(p => Text(p, domains))),
+        t.Number.ToString(CultureInfo.InvariantCulture), t.State,
+        string.Join(", ", t.Parameters.OrderBy(p => p.Name, StringComparer.Ordinal).Select(p => Text(p, domains))),
         Text(t.Values), string.Join(", ", t.Intermediate.Select(r => $"{r.Step}:{Text([r.Value])}")), Text(t.Constraints))));
 
     private static string Text(IEnumerable<double> values) => string.Join(", ", values.Select(v => v.ToString("R", CultureInfo.InvariantCulture)));

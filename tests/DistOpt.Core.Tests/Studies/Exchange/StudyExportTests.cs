@@ -13,7 +13,8 @@ public sealed class StudyExportTests
     [Fact]
     public void Trials_have_their_state_values_reports_times_and_attributes()
     {
-        var study = new EngineFixture(EngineFixture.Random(parallel: 6) with { Enqueued = [[0.5, 0.25]], Pruners = EngineFixture.Threshold(5), MaxAttempts = 2 });
+        var setup = EngineFixture.Random(parallel: 6) with { Enqueued = [[0.5, 0.25]], Pruners = EngineFixture.Threshold(5), MaxAttempts = 2 };
+        var study = new EngineFixture(setup);
         var orders = Enumerable.Range(0, 6).Select(_ => study.Order()).ToList();
         study.Report(orders[0], 1, double.NaN);
         study.Report(orders[1], 1, 4);
@@ -27,7 +28,8 @@ public sealed class StudyExportTests
         var trials = Export(study).Trials;
 
         // a report that is NaN does not go beyond the pruner
-        Assert.Equal([ExchangedState.Pruned, ExchangedState.Pruned, ExchangedState.Complete, ExchangedState.Fail, ExchangedState.Fail, ExchangedState.Running], trials.Select(t => t.State));
+        Assert.Equal([ExchangedState.Pruned, ExchangedState.Pruned, ExchangedState.Complete, ExchangedState.Fail, ExchangedState.Fail, ExchangedState.Running],
+            trials.Select(t => t.State));
         Assert.Equal(Enumerable.Range(0, 6), trials.Select(t => t.Number));
         Assert.Empty(trials[0].Values);
         // as in Optuna a pruned trial has the value that it last reported
