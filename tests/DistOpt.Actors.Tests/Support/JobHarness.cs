@@ -18,6 +18,7 @@ namespace DistOpt.Actors.Tests.Support;
 /// </summary>
 internal sealed class JobHarness : IAsyncDisposable
 {
+    private readonly System.Collections.Concurrent.ConcurrentDictionary<JobId, bool> _submitted = new();
     private readonly ActorSystem _system;
     private readonly LocalTensorNetwork _network = new();
     private readonly LocalNodes _local;
@@ -397,8 +398,9 @@ internal sealed class JobHarness : IAsyncDisposable
         limit.CancelAfter(Patience);
         while (true)
         {
-            var list = await Coordinator.Ask<JobList>(new ListJobs(), limit.Token);
-            if (list.Jobs.FirstOrDefault(isAsWanted) is { } status) return status;
+            // attempts at trials are not among those that are listed
+            foreach (var job in _submitted.Keys)
+                if ((await Coordinator.Ask<JobFound>(new FindJob(job), limit.Token)).Status is { } status && isAsWanted(status)) return status;
         }
     }
 
@@ -473,6 +475,7 @@ internal sealed class JobHarness : IAsyncDisposable
         await PresentAsync(cancellationToken);
         var ended = new TaskCompletionSource<JobEnded>(TaskCreationOptions.RunContinuationsAsynchronously);
         var submitter = _system.ActorOf(Props.Create(() => new Submitter(Coordinator, ended)));
+        _submitted[new JobId(job)] = true;
         submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink, CheckpointDirectory, Resumes) { Trial = trial ?? Trial });
         return (await ended.Task.WaitAsync(2 * Patience, cancellationToken), sink);
     }
@@ -499,6 +502,7 @@ internal sealed class JobHarness : IAsyncDisposable
         var id = new JobId(job);
         await _ready.Task.WaitAsync(Patience, cancellationToken);
         await PresentAsync(cancellationToken);
+        _submitted[id] = true;
         await Coordinator.Ask<JobAccepted>(new SubmitDurableJob(id, spec, directory, null), Patience, cancellationToken);
         await _durable!.EndOf(id).WaitAsync(2 * Patience, cancellationToken);
         return (_durable.Sink.Summary!, _durable.Sink);

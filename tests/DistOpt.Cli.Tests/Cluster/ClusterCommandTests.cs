@@ -130,7 +130,8 @@ public sealed class ClusterCommandTests
         ];
         int asked = 0;
         using var cluster = new FakeCluster((request, _) => request.RawUrl!.Contains("/rows", StringComparison.Ordinal) ? (200, "application/x-ndjson", "")
-            : (200, Json, asked < jobs.Length ? $$"""{"id":"j","status":"training",{{jobs[asked++]}}}""" : """{"id":"j","status":"completed"}"""));
+            // once more at first: whether it is a job or a study
+            : (200, Json, asked++ <= jobs.Length ? $$"""{"id":"j","status":"training",{{jobs[Math.Max(0, asked - 2)]}}}""" : """{"id":"j","status":"completed"}"""));
         using var cli = new CliRun();
         Assert.Equal(0, await cli.RunAsync("watch", "j", "--cluster", cluster.Url));
         Assert.Equal(["without a backup: server 0 on n1", "limit: 2 gradient shards", "waits for worker 1 on n2 (step 5), for 6 s", "every server has a backup",
@@ -167,7 +168,8 @@ public sealed class ClusterCommandTests
     [InlineData(true, "inference.json,model.safetensors")]
     public async Task Download_copies_the_run_directory_or_the_selected_weights_alone(bool best, string expected)
     {
-        using var cluster = new FakeCluster((request, _) => request.RawUrl!.EndsWith("/files", StringComparison.Ordinal)
+        using var cluster = new FakeCluster((request, _) => request.RawUrl!.EndsWith("/jobs/j", StringComparison.Ordinal) ? (200, Json, """{"id":"j","kind":"job"}""")
+            : request.RawUrl!.EndsWith("/files", StringComparison.Ordinal)
             ? (200, Json, """{"files":[{"path":"inference.json","bytes":2},{"path":"metrics.jsonl","bytes":3},{"path":"model.safetensors","bytes":4}]}""")
             : (200, "application/octet-stream", request.RawUrl!.Split('/')[^1]));
         using var cli = new CliRun();

@@ -49,7 +49,7 @@ public sealed class StudyCommandTests
         using var cli = Of(cluster);
 
         Assert.Equal(2, await cli.RunAsync("submit", cli.Write("s.yaml", Spec.Replace("trials: 3", "trials: 0"))));
-        Assert.Contains("study.trials: is 0", Assert.Single(cli.ErrorLines()));
+        Assert.Contains("study.trials (line 3): is 0", Assert.Single(cli.ErrorLines()));
         Assert.Empty(cluster.Requests);
     }
 
