@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Akka.Actor;
 using DistOpt.Actors.Tests.Support;
+using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Cluster;
@@ -75,7 +76,10 @@ public sealed class ClusterNodeTests
         var spec = new LinearParts().Read(LinearParts.Yaml());
         Task<RunSummary> Run() => node.RunJobAsync(new JobId("job"), spec, _ => new RecordingSink(), JobStorage.None);
 
+        while (await node.ReadinessAsync() is not null) { }
         var first = Run();
+        // which one comes first is not said otherwise
+        while ((await node.Coordinator!.Ask<JobList>(new ListJobs(), Token)).Jobs.Count == 0) { }
         var meanwhile = await Assert.ThrowsAsync<InvalidOperationException>(Run);
         Assert.Equal(RunStatus.Completed, (await first).Status);
         var later = await Assert.ThrowsAsync<InvalidOperationException>(Run);

@@ -170,8 +170,8 @@ public sealed class TrialProcessesTests : IDisposable
         await node.Coordinator!.Ask<JobAccepted>(submit, Token);
         while (true)
         {
-            var jobs = await node.Coordinator!.Ask<JobList>(new ListJobs(), Token);
-            if (jobs.Jobs.Single().Waiting is { } waiting && waiting.Contains(said, StringComparison.Ordinal)) return waiting;
+            var job = await node.Coordinator!.Ask<JobFound>(new FindJob(submit.Job), Token);
+            if (job.Status!.Waiting is { } waiting && waiting.Contains(said, StringComparison.Ordinal)) return waiting;
         }
     }
 }

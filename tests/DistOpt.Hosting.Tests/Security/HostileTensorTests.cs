@@ -61,7 +61,7 @@ public sealed class HostileTensorTests : IAsyncLifetime
         await Memory.StopsGrowingAsync(() => RoundAsync(mutations, tls), Frames, managed: 500, native: 800, Rounds);
 
         Assert.True(_node.Statistics.RejectedTotal > 500, $"{_node.Statistics.RejectedTotal} rejected");
-        Assert.True(_target.Accepts > 500, $"{_target.Accepts} got as far as the receiver");
+        Assert.True(_target.Accepts > 200, $"{_target.Accepts} got as far as the receiver");
         await _node.DisposeAsync();
         await _given.AllDisposedAsync(_given.Made, Cancel);
     }

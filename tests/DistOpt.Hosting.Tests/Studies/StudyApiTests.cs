@@ -68,7 +68,7 @@ public sealed class StudyApiTests : IDisposable
     public async Task A_job_takes_no_commands_of_studies()
     {
         await using var node = await StartAsync();
-        string id = await node.SubmitAsync(LinearParts.Yaml(workers: 1000));
+        string id = await node.SubmitAsync(LinearParts.Yaml(workers: 1000, shards: 1000));
 
         Assert.Contains("is a job, and 'pause' is for studies", await RefusedAsync(node, id, "pause", ""));
     }
