@@ -369,7 +369,8 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>Waits until all nodes that are alive are known to the coordinator: what it would do with some of them is not what it does with all.</summary>
     private async Task PresentAsync(CancellationToken cancellationToken)
     {
-        while ((await Coordinator.Ask<NodeList>(new ListNodes(), cancellationToken)).Nodes.Sum(n => 1 + n.TrialProcesses) < _nodes.Count - _dead.Count) await Task.Yield();
+        // children are told with their parents
+        while ((await NodesAsync(cancellationToken)).Nodes.Sum(n => 1 + n.TrialProcesses) < _nodes.Count - _dead.Count) await Task.Yield();
     }
 
     /// <summary>Waits until so many messages of a kind have been delivered.</summary>

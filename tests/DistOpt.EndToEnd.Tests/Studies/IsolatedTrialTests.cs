@@ -39,7 +39,7 @@ public sealed class IsolatedTrialTests : IAsyncDisposable
         await using var coordinator = await CoordinatorAsync();
         await using var worker = Worker(coordinator, slots: 3);
         var good = Submit(coordinator, "good", Spec("throw", atPosition: 999_999, epochs: 1_000_000));
-        await StatusAsync(coordinator, j => j is { Job.Value: "good", Step: > 0 });
+        await StatusAsync(coordinator, "good", j => j.Step > 0);
 
         var abort = await Submit(coordinator, "abort", Spec("abort"));
         var allocate = await Submit(coordinator, "allocate", Spec("allocate"));
@@ -50,8 +50,8 @@ public sealed class IsolatedTrialTests : IAsyncDisposable
         using (var newest = new CheckpointStore(_folder.In("checkpoints")).OpenNewest([])) kept = newest?.Step ?? 0;
         var sink = new Sink();
         var second = await Submit(coordinator, "once-2", once, _folder.In("checkpoints"), sink);
-        long step = (await StatusAsync(coordinator, j => j.Job.Value == "good")).Step;
-        await StatusAsync(coordinator, j => j.Job.Value == "good" && j.Step > step);
+        long step = (await StatusAsync(coordinator, "good", _ => true)).Step;
+        await StatusAsync(coordinator, "good", j => j.Step > step);
         coordinator.Coordinator!.Tell(new StopJob(new JobId("good"), StopReason.Interrupted), ActorRefs.NoSender);
         var neighbour = await good;
 
@@ -73,7 +73,7 @@ public sealed class IsolatedTrialTests : IAsyncDisposable
         await using var coordinator = await CoordinatorAsync();
         await using var worker = Worker(coordinator, slots: 1);
         var job = Submit(coordinator, "job", Spec("throw", atPosition: 999_999, epochs: 1_000_000));
-        await StatusAsync(coordinator, j => j.Step > 0);
+        await StatusAsync(coordinator, "job", j => j.Step > 0);
         int[] children = worker.Children();
 
         worker.KillHard();
@@ -142,11 +142,14 @@ public sealed class IsolatedTrialTests : IAsyncDisposable
         return await ended.Task.WaitAsync(2 * ProgramProcess.Patience, Token);
     }
 
-    private static async Task<JobStatus> StatusAsync(ClusterNode coordinator, Func<JobStatus, bool> isAsWanted)
+    private static async Task<JobStatus> StatusAsync(ClusterNode coordinator, string job, Func<JobStatus, bool> isAsWanted)
     {
         JobStatus? found = null;
-        await UntilAsync(async () => (found = (await coordinator.Coordinator!.Ask<JobList>(new ListJobs(), Token)).Jobs.FirstOrDefault(isAsWanted)) is not null,
-            "status that is wanted");
+        await UntilAsync(async () =>
+        {
+            found = (await coordinator.Coordinator!.Ask<JobFound>(new FindJob(new JobId(job)), Token)).Status;
+            return found is not null && isAsWanted(found);
+        }, $"status of {job} that is wanted");
         return found!;
     }
 
