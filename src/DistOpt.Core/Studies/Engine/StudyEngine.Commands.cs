@@ -63,8 +63,10 @@ public sealed partial class StudyEngine
     public void Pass(double seconds)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(seconds);
+        // what has ended does not get older
+        if (_ledger.End is not null) return;
         _passed += seconds;
-        if (_ledger.End is not null || (_passed < 1 && !(_ledger.Seconds + _passed >= _setup.Stop.MaxSeconds))) return;
+        if (_passed < 1 && !(_ledger.Seconds + _passed >= _setup.Stop.MaxSeconds)) return;
         CountTime();
         if (DueStop() is { } due) EndStudy(due);
     }

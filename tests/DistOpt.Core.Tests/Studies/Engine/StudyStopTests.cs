@@ -62,6 +62,9 @@ public sealed class StudyStopTests
         Assert.Equal(StudyStopReason.MaxSeconds, study.Engine.End);
         Assert.Equal(TrialDirective.Stop, study.Report(order, 1, 1));
         Assert.Equal(TrialState.Cancelled, study.End(0).State);
+        double seconds = study.Engine.Status().Seconds;
+        study.Engine.Pass(0.5);
+        Assert.Equal(seconds, study.Engine.Status().Seconds);
     }
 
     /// <summary>Of equal ones the first, whichever ended first.</summary>
