@@ -128,10 +128,7 @@ public sealed class NodeAgentActor : ReceiveActor
                 break;
             case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job):
                 if (_services.HoldsOneJob)
-                {
-                    foreach (var other in _jobs.Values) Context.Stop(other);
-                    _jobs.Clear();
-                }
+                    foreach (var other in _jobs.Keys.ToList()) Context.Stop(End(other)!);
                 // a name of its own: the job's former actor may still be stopping
                 var actor = Context.ActorOf(JobNodeActor.Props(delivery.Job, _services, ++_spawned), $"job-{_spawned}");
                 Context.Watch(actor);

@@ -117,7 +117,9 @@ internal sealed class StudyHostActor : ReceiveActor
             return;
         }
         _supervisor.Ask<CommandAnswer>(new StudyCommand(command.Carry), Timeout.InfiniteTimeSpan, _stopped.Token)
-            .PipeTo(Sender, success: answer => new StudyAnswer(true, answer));
+            .PipeTo(Sender, success: answer => new StudyAnswer(true, answer),
+                // the study ended, or its coordinator did, before it was stored: asked again, whoever is there then answers
+                failure: _ => new Status.Failure(new CoordinatorGoneException("the study has stopped while it was given the command")));
     }
 
     private void Find()

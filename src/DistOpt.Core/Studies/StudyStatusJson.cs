@@ -7,6 +7,13 @@ namespace DistOpt.Core.Studies;
 /// <summary>The JSON of where a study stands while it goes on: what <c>show</c> and <c>watch</c> are told.</summary>
 public static class StudyStatusJson
 {
+    /// <summary>Where it stands in a word: <c>running</c>, <c>paused</c> by a user, or <c>ending</c> while what it has chosen is measured.</summary>
+    public static string State(StudyStatus status)
+    {
+        ArgumentNullException.ThrowIfNull(status);
+        return status.End is not null ? "ending" : status.IsSuspended ? "paused" : "running";
+    }
+
     /// <summary>Fields of an object that is open.</summary>
     public static void WriteFields(Utf8JsonWriter json, StudySpec study, StudyStatus status)
     {

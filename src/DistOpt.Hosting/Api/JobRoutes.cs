@@ -6,6 +6,7 @@ using DistOpt.Actors.Training;
 using DistOpt.Core.Jobs;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
 using DistOpt.Hosting.Cluster;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -170,7 +171,7 @@ internal static class JobRoutes
         json.WriteString("id", status.Job.Value);
         json.WriteString("name", status.Name);
         json.WriteString("kind", RunJson.Name(status.Kind));
-        json.WriteString("status", found.Study.Status is null ? "opening" : found.Study.Status.IsSuspended ? "paused" : status.State);
+        json.WriteString("status", found.Study.Status is { } stands ? StudyStatusJson.State(stands) : "opening");
         if (found.Job.Directory is { } run) json.WriteString("run", run);
         StudyRoutes.Write(json, found.Study);
         json.WriteEndObject();

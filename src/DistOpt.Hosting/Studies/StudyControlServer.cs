@@ -4,7 +4,6 @@ using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
-using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Local;
 
 namespace DistOpt.Hosting.Studies;
@@ -109,7 +108,7 @@ public sealed class StudyControlServer : IAsyncDisposable
                     writer.WriteStartObject();
                     writer.WriteString("name", _spec.Name);
                     writer.WriteString("kind", "study");
-                    writer.WriteString("status", status.End is not null ? "ending" : status.IsSuspended ? "paused" : "running");
+                    writer.WriteString("status", StudyStatusJson.State(status));
                     writer.WriteString("run", _directory.Path);
                     StudyStatusJson.WriteFields(writer, _spec, status);
                     writer.WriteEndObject();

@@ -23,11 +23,12 @@ public sealed class OrphanedJobsTests : IAsyncDisposable
 
     private readonly LocalTensorNetwork _network = new();
     private readonly IActorRef _agent;
+    private readonly IActorRef _child;
 
     public OrphanedJobsTests()
     {
         var self = new NodeId("node");
-        _agent = _system.ActorOf(NodeAgentActor.Props(new NodeServices
+        var services = new NodeServices
         {
             Name = "node",
             Router = new LocalNodeRouter(self, new LocalNodes()),
@@ -36,7 +37,9 @@ public sealed class OrphanedJobsTests : IAsyncDisposable
             Specs = new AnySpec(),
             Optimizer = spec => OptimizerCatalog.Default.Get(spec.Optimizer.Kind)(spec.Optimizer.Options!),
             Schedule = spec => ScheduleCatalog.Default.Get(spec.Schedule.Kind)(spec.Schedule.Options!),
-        }));
+        };
+        _agent = _system.ActorOf(NodeAgentActor.Props(services));
+        _child = _system.ActorOf(NodeAgentActor.Props(services with { HoldsOneJob = true }));
     }
 
     [Fact]
@@ -54,13 +57,26 @@ public sealed class OrphanedJobsTests : IAsyncDisposable
         Assert.Equal(1, await LoadAsync());
     }
 
+    [Fact]
+    public async Task A_child_whose_attempt_has_given_way_to_another_goes_on_with_that_when_a_coordinator_says_what_there_is()
+    {
+        foreach (string job in (string[])["former", "latter"])
+            _child.Tell(Delivery("first", job, new PrepareJob("", new WirePeer(new NodeId("first"), "", 0))));
+
+        _child.Tell(Delivery("second", "", new LiveJobs(["latter"])));
+
+        Assert.Equal(1, (await _child.Ask<NodeLoad>(new AskLoad(), Eventually.Patience, TestContext.Current.CancellationToken)).Jobs);
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _system.Terminate();
         _network.Dispose();
     }
 
-    private void Tell(string from, string job, IWireMessage body) => _agent.Tell(new NodeDelivery(new JobId(job), NodeActors.Agent, new NodeId(from), body));
+    private void Tell(string from, string job, IWireMessage body) => _agent.Tell(Delivery(from, job, body));
+
+    private static NodeDelivery Delivery(string from, string job, IWireMessage body) => new(new JobId(job), NodeActors.Agent, new NodeId(from), body);
 
     private async Task<int> LoadAsync() => (await _agent.Ask<NodeLoad>(new AskLoad(), Eventually.Patience, TestContext.Current.CancellationToken)).Jobs;
 

@@ -12,8 +12,6 @@ public sealed class StudyChaosTests
 {
     private const int ManyTrials = 300;
 
-    private static CancellationToken Token => TestContext.Current.CancellationToken;
-
     [Fact]
     public Task A_study_whose_nodes_are_killed_is_the_undisturbed_one() => RunAsync(trials: 18, kills: 4, "none");
 
@@ -53,6 +51,7 @@ public sealed class StudyChaosTests
 
         string id = await cluster.SubmitAsync(Spec("killed.count"));
         var random = new Random(1);
+        long Computed(string count) => new FileInfo(cluster.Folder.In(count)) is { Exists: true } file ? file.Length : 0;
         var killed = new Dictionary<NodeKind, int>();
         for (int kill = 0; kill < kills; kill++)
         {
@@ -60,7 +59,9 @@ public sealed class StudyChaosTests
             int begun = 1 + ((trials - 2) * kill / kills);
             var study = await cluster.JobAsync(id, s => s.TryGetProperty("started", out var n) && n.GetInt32() >= begun, $"trial {begun}");
             Assert.False(study.TryGetProperty("summary", out _), $"it ended after {kill} of {kills} kills: {study}");
-            await Task.Delay(random.Next(400), Token);
+            // so many steps further on, if it has that many
+            long at = Computed("killed.count") + random.Next(60);
+            await cluster.JobAsync(id, _ => Computed("killed.count") >= at, $"step {at} of all trials");
             var kind = kill % 2 == 0 ? NodeKind.Worker : NodeKind.Coordinator;
             var victims = cluster.Processes.Where(p => p.Kind == kind).ToList();
             await cluster.KillAsync(victims[random.Next(victims.Count)]);
@@ -74,7 +75,7 @@ public sealed class StudyChaosTests
         Assert.Equal(Enumerable.Range(0, trials), lines.Select(t => t["number"]!.GetValue<int>()).Order());
         Assert.Equal(StudyFolder.Trials(undisturbed), StudyFolder.Trials(directory));
         Assert.Equal(Best(undisturbed), Best(directory));
-        long needed = new FileInfo(cluster.Folder.In("calm.count")).Length, computed = new FileInfo(cluster.Folder.In("killed.count")).Length;
+        long needed = Computed("calm.count"), computed = Computed("killed.count");
         TestContext.Current.TestOutputHelper?.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{string.Join(", ", killed.Select(k => $"{k.Value} {k.Key}"))} killed; {needed} steps needed, {computed} computed: waste {(double)computed / needed:0.000}; {ended.GetProperty("summary")}"));
         Assert.Equal(kills / 2, ended.GetProperty("summary").GetProperty("interruptions").GetInt32());
