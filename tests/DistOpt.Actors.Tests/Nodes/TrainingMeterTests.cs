@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using DistOpt.Actors.Nodes;
+using DistOpt.Core.Tests.Support;
 using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Tests.Nodes;
@@ -109,9 +110,7 @@ public sealed class TrainingMeterTests : IDisposable
         if (isListenedTo) listener.Start();
         var job = new JobId("a");
         Record(10); // warm: the job's labels, and the code
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        Record(1000);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, Allocations.LeastOf(() => Record(1000)));
         Assert.Equal(isListenedTo, sum > 0);
 
         void Record(int times)
