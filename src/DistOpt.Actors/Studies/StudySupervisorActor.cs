@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Event;
+using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Trials;
 using DistOpt.Core.Studies.Engine;
 
@@ -174,7 +175,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             return;
         }
         if (_attempts.FirstOrDefault(a => a.Value.Equals(broke.Child)) is not { Value: not null } attempt) return;
-        _log.Error(broke.Why, "An attempt at trial {0} broke", attempt.Key.Trial);
+        _log.OfTrial(attempt.Key.Trial).Error(broke.Why, "attempt {Attempt} at the trial broke", attempt.Key.Attempt);
         End(attempt.Key, () => _engine!.Lose(attempt.Key, $"{broke.Why.GetType().FullName}: {broke.Why.Message}"));
     }
 

@@ -1,4 +1,6 @@
 using Akka.Actor;
+using Akka.Event;
+using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Studies;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Batching;
@@ -18,6 +20,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
 {
     private const string TimeoutTimer = "timeout";
 
+    private readonly ILoggingAdapter _log;
     private readonly TrialOrder _order;
     private readonly StudySection _study;
     private readonly long _trialEnd;
@@ -48,6 +51,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     {
         var study = run.Study;
         (_order, _study, _trialEnd, _runs, _jobs, _time) = (order, study, trialEnd, run.Trials, run.Jobs, run.Time);
+        _log = Context.GetLogger().OfTrial(order.Id.Trial);
         _isIsolated = (study.Isolation ?? run.Isolation) == TrialIsolation.Process;
         // seconds are not those of the run alone: it cannot be told beforehand where to leave off
         _until = order.Until < long.MaxValue && study.Resource != TrialResource.Seconds ? order.Until : null;
@@ -105,6 +109,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         var (self, run) = (Self, _run!);
         _job = new JobId(_parts++ == 0 ? run.Job : FormattableString.Invariant($"{run.Job}-{_parts}"));
         (_isRunning, _ended, _told) = (true, null, TrialDirective.Continue);
+        _log.Of(_job).Info("attempt {Attempt} at the trial is submitted", _order.Id.Attempt);
         _jobs.Tell(new SubmitJob(_job, run.Spec, runtime => new TrialSink(run.Sink(runtime), self), run.CheckpointDirectory, run.Resumes || _parts > 1)
         {
             Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1) { IsIsolated = _isIsolated },
@@ -185,14 +190,12 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         if (_isStopping) Finish();
         else if (_isTimedOut && ended.Summary.Status == RunStatus.Cancelled)
         {
-            Context.Parent.Tell(new AttemptTimedOut(_order.Id, Seconds));
-            Context.Stop(Self);
+            Leave(new AttemptTimedOut(_order.Id, Seconds), "ran out of time");
         }
         else if (ended.Lost is { } why)
         {
             // what it has reported the study has heard, or is about to
-            Context.Parent.Tell(new AttemptLost(_order.Id, why, Seconds));
-            Context.Stop(Self);
+            Leave(new AttemptLost(_order.Id, why, Seconds), $"is lost: {why}");
         }
         else Proceed();
     }
@@ -226,8 +229,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         if (isKept) _runs.Keep(_order, new TrialCheckpoint(_order.Id.Trial, _resource, _order.Repeat));
         if (_told == TrialDirective.Pause)
         {
-            Context.Parent.Tell(new AttemptReleased(_order.Id, _resource, Seconds));
-            Context.Stop(Self);
+            Leave(new AttemptReleased(_order.Id, _resource, Seconds), "is paused");
             return;
         }
         if (_told == TrialDirective.Complete)
@@ -251,19 +253,18 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
             Fail(false, $"the run has not measured {string.Join(", ", missing)}{known}; name another objective, or add the metric to evaluate.metrics");
             return;
         }
-        Context.Parent.Tell(new AttemptCompleted(_order.Id, values, _metrics.Constraints(selected), Seconds));
-        Context.Stop(Self);
+        Leave(new AttemptCompleted(_order.Id, values, _metrics.Constraints(selected), Seconds), "is complete");
     }
 
-    private void Fail(bool hasDiverged, string error)
-    {
-        Context.Parent.Tell(new AttemptFailed(_order.Id, hasDiverged, error, Seconds));
-        Context.Stop(Self);
-    }
+    private void Fail(bool hasDiverged, string error) =>
+        Leave(new AttemptFailed(_order.Id, hasDiverged, error, Seconds), hasDiverged ? "has diverged" : $"has failed: {error}");
 
-    private void Finish()
+    private void Finish() => Leave(new AttemptStopped(_order.Id), "is stopped");
+
+    private void Leave(object result, string outcome)
     {
-        Context.Parent.Tell(new AttemptStopped(_order.Id));
+        (_run is null ? _log : _log.Of(_job)).Info("attempt {Attempt} at the trial {Outcome}", _order.Id.Attempt, outcome);
+        Context.Parent.Tell(result);
         Context.Stop(Self);
     }
 }

@@ -64,6 +64,25 @@ public sealed class StudySupervisorTests
     }
 
     [Fact]
+    public async Task What_is_logged_of_an_attempt_comes_with_the_ids_of_its_trial_and_its_job()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2) with { MaxAttempts = 1 });
+        harness.Begin();
+        (await harness.JobAsync()).Start().Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        (await harness.JobAsync()).Start().Lose("the node is gone");
+        await harness.EndAsync<StudyOver>();
+
+        await Eventually.Until(() => harness.Lines.Count >= 4);
+        Assert.Equal(
+        [
+            "job=trial-0-1-0 trial=0: attempt 1 at the trial is submitted",
+            "job=trial-0-1-0 trial=0: attempt 1 at the trial is complete",
+            "job=trial-1-1-0 trial=1: attempt 1 at the trial is submitted",
+            "job=trial-1-1-0 trial=1: attempt 1 at the trial is lost: the node is gone",
+        ], harness.Lines);
+    }
+
+    [Fact]
     public async Task A_trial_that_leaves_off_at_a_rung_keeps_its_state_before_the_slot_is_given_up_and_goes_on_from_it()
     {
         await using var harness = new StudyHarness(Asha(trials: 3));

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Akka.Actor;
 using Akka.Configuration;
+using Akka.Event;
 using DistOpt.Actors.Studies;
 using DistOpt.Actors.Training;
 using DistOpt.Actors.Trials;
@@ -30,11 +31,13 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
 
             akka {
               stdout-loglevel = OFF
-              loglevel = OFF
+              loglevel = INFO
               loggers = []
             }
             """));
         var jobs = _system.ActorOf(Props.Create(() => new Jobs(_jobs.Writer)));
+        var log = _system.ActorOf(Props.Create(() => new Log(Lines)));
+        _system.EventStream.Subscribe(log, typeof(LogEvent));
         _run = new StudyRun
         {
             Id = "s",
@@ -67,6 +70,9 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     public ConcurrentQueue<StudyEvent> Happened { get; } = new();
 
     public ConcurrentQueue<string> Files { get; } = new();
+
+    /// <summary>What is logged under ids: the ids, each as name=value, and the line.</summary>
+    public ConcurrentQueue<string> Lines { get; } = new();
 
     /// <summary>Where attempts began.</summary>
     public ConcurrentQueue<string> Nodes { get; } = new();
@@ -127,6 +133,16 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
                 else supervisor.Forward(message);
             });
         }
+    }
+
+    private sealed class Log : ReceiveActor
+    {
+        public Log(ConcurrentQueue<string> lines) => Receive<LogEvent>(line =>
+        {
+            if (!line.TryGetProperties(out var all) || all is null) return;
+            string ids = string.Join(' ', all.Where(p => char.IsAsciiLetterLower(p.Key[0])).OrderBy(p => p.Key).Select(p => $"{p.Key}={p.Value}"));
+            if (ids.Length > 0) lines.Enqueue($"{ids}: {line.Message}");
+        });
     }
 
     private sealed class Jobs : ReceiveActor
