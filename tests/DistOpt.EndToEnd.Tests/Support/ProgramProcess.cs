@@ -253,9 +253,8 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
     private static string Built(string project)
     {
-        // artifacts/bin/<project>/<configuration>/
-        var own = new DirectoryInfo(AppContext.BaseDirectory);
-        string path = Path.Combine(own.Parent!.Parent!.FullName, project, own.Name, project + ".dll");
+        // beside the tests' own, where they are precompiled
+        string path = Path.Combine(AppContext.BaseDirectory, project + ".dll");
         Assert.True(File.Exists(path), $"{path} does not exist: build the solution first");
         return path;
     }
