@@ -101,8 +101,9 @@ public sealed class DurableStudiesTests
         await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
         var coordinator = await harness.ReadyAsync();
         await SubmitAsync(coordinator, "s");
-        await harness.SubmitAsync(coordinator, "job", workers: 100);
         await sessions.EndsAsync(1);
+        // it waits for its workers, and what is submitted after it waits with it
+        await harness.SubmitAsync(coordinator, "job", workers: 100);
 
         Assert.Equal(new StudyAnswer(true, new()), await CommandAsync(coordinator, "s", e => e.Pause("p")));
         Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await CommandAsync(coordinator, "s", e => e.Pause("p")));
