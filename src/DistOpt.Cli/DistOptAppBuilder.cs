@@ -176,6 +176,10 @@ public sealed class DistOptAppDefinition
 
     public required Catalog<Func<object, ISampler>> Samplers { get; init; }
 
+    /// <summary>Identity of the program's own code, which the trials of a study run; see <see cref="TorchCatalog.UserCode"/>.</summary>
+    public string UserCode => Catalog.UserCode(((ICatalog[])[Optimizers, Schedules, Samplers]).SelectMany(c => c.Entries).Select(e => e.OptionsType.Assembly)
+        .Concat(Observers.Select(o => o.GetType().Assembly)));
+
     internal IReadOnlyList<ITrainingObserver> Observers { get; }
 
     internal IReadOnlyList<Command> Commands { get; }

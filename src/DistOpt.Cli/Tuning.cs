@@ -15,6 +15,9 @@ public sealed record TuningOptions
     /// that is gone on with.</summary>
     public IReadOnlyList<ImportedTrial> Imported { get; init; } = [];
 
+    /// <summary>Whether a study that is gone on with takes user code that has changed since, as <c>--accept-new-code</c>; it is refused otherwise.</summary>
+    public bool AcceptNewCode { get; init; }
+
     /// <summary>Told of each trial that has ended, in that order, on a thread of the study. Must not block.</summary>
     public Action<TrialRecord>? TrialEnded { get; init; }
 
@@ -54,7 +57,7 @@ public static class Tuning
     /// <param name="app">Catalogue; the one that it was begun with.</param>
     /// <param name="options">Of these, <see cref="TuningOptions.Out"/> and <see cref="TuningOptions.Imported"/> have no meaning here.</param>
     /// <param name="cancellationToken">Ends running trials with a checkpoint.</param>
-    /// <exception cref="SpecException">There is no such study, or another process runs it.</exception>
+    /// <exception cref="SpecException">There is no such study, another process runs it, or its code has changed.</exception>
     public static Task<StudySummary> ResumeAsync(string study, DistOptAppDefinition? app = null, TuningOptions? options = null,
         CancellationToken cancellationToken = default)
     {
@@ -72,6 +75,7 @@ public static class Tuning
             Runtimes = Hosts.Runtimes(app, Hosts.Data()),
             Directory = directory,
             Imported = options.Imported,
+            AcceptsNewCode = options.AcceptNewCode,
             Display = new Told(options),
             Time = options.Time,
         }, cancellationToken);

@@ -58,6 +58,31 @@ public sealed class TuningTests : IDisposable
     }
 
     [Fact]
+    public async Task A_study_whose_code_has_changed_is_gone_on_with_only_if_that_is_accepted_and_its_trials_note_it()
+    {
+        using var stop = new CancellationTokenSource();
+        string folder = Path.Combine(_folder, "study");
+        var study = new StudySection { Metric = "validation.accuracy", Trials = 3, Parallel = 1, Sampler = new PluginSpec("random") };
+        await Tuning.RunAsync(Small, study, Space, options: new TuningOptions { Out = folder, TrialEnded = _ => stop.Cancel() }, cancellationToken: stop.Token);
+        string before = File.ReadAllText(Path.Combine(folder, "trials.jsonl"));
+
+        // a program with code of its own; the one before had none
+        var app = DistOptApp.Define(define => define.AddLoss<OwnLoss>("own", _ => throw new NotSupportedException()));
+        var error = await Assert.ThrowsAsync<SpecException>(() => Tuning.ResumeAsync(folder, app, cancellationToken: Token));
+        Assert.Equal("--accept-new-code", Assert.Single(error.Violations).Path);
+        Assert.Matches(@"ran the code none, which is DistOpt\.Cli\.Tests [0-9a-f]{16} now", error.Message);
+        Assert.Equal(before, File.ReadAllText(Path.Combine(folder, "trials.jsonl")));
+
+        var ended = new ConcurrentQueue<TrialRecord>();
+        var rest = await Tuning.ResumeAsync(folder, app, new TuningOptions { AcceptNewCode = true, TrialEnded = ended.Enqueue }, Token);
+        Assert.Equal(3, rest.Status.Counts.Complete);
+        Assert.Equal(1, ended.Last().Code[^1]);
+        Assert.Contains("\"code\":[1]", File.ReadAllLines(Path.Combine(folder, "trials.jsonl"))[^1]);
+    }
+
+    private sealed record OwnLoss;
+
+    [Fact]
     public async Task Bad_input_is_told_before_anything_is_written()
     {
         var study = new StudySection { Metric = "test.accuracy", Trials = 0 };

@@ -99,7 +99,7 @@ internal sealed class StudyHostActor : ReceiveActor
             Fail(e);
             return;
         }
-        var run = _session.Run with { Jobs = _jobs, IsDurable = _isDurable, Time = _time, Isolation = TrialIsolation.Process };
+        var run = _session.Run with { Jobs = _jobs, IsDurable = _isDurable, Time = _time, Isolation = TrialIsolation.Process, NewCode = NewCode.Ask };
         _supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
         Cancel();
     }

@@ -7,6 +7,19 @@ using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Studies;
 
+/// <summary>What becomes of a study that is gone on with where its user code has changed.</summary>
+public enum NewCode
+{
+    /// <summary>It is not gone on with.</summary>
+    Refuse,
+
+    /// <summary>It begins nothing until a user accepts the code or ends the study.</summary>
+    Ask,
+
+    /// <summary>It goes on.</summary>
+    Accept,
+}
+
 /// <summary>What a study is run from; see <see cref="StudySupervisorActor"/>.</summary>
 public sealed record StudyRun
 {
@@ -33,6 +46,9 @@ public sealed record StudyRun
 
     /// <summary>Where attempts run if the study does not say it: in child processes on a cluster.</summary>
     public TrialIsolation Isolation { get; init; } = TrialIsolation.None;
+
+    /// <summary>What becomes of it where its user code is another one than before.</summary>
+    public NewCode NewCode { get; init; }
 
     /// <summary>Whether its events are stored by Akka.Persistence's default journal.</summary>
     public bool IsDurable { get; init; }

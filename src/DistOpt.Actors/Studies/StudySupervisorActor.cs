@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Trials;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Actors.Studies;
@@ -94,9 +95,16 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Step(() =>
         {
             _engine = events.Count == 0 ? new StudyEngine(_run.Setup, Record) : StudyEngine.Restore(_run.Setup, events, Record);
+            if (_engine.CodeChange is { } change && _run.NewCode == NewCode.Refuse)
+            {
+                throw new SpecException("--accept-new-code", $"is missing: the trials of this study ran the code {change.Before}, which is {change.Now} now; "
+                    + "give it to go on with the new code, which the trials that run it then note, or go on with the program as it was");
+            }
             _run.Sink.Began(events);
             // attempts of this session have names of their own only once it is stored that it has begun
             if (events.Count > 0) _engine.Reopen(_ => false);
+            _engine.NoteCode();
+            if (_run.NewCode == NewCode.Accept) _engine.AcceptCode(null);
             _engine.Import(_run.Imported);
             _isReopening = _decided > 0;
             _tickedAt = _run.Time.GetTimestamp();
@@ -288,7 +296,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void Break(Exception why)
     {
         if (_isOver) return;
-        _log.Error(why, "The study broke");
+        if (why is not SpecException) _log.Error(why, "The study broke");
         Leave(new StudyBroke(why));
     }
 

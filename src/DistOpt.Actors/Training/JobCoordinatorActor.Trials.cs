@@ -15,7 +15,7 @@ public sealed partial class JobCoordinatorActor
     internal static readonly TimeSpan Linger = TimeSpan.FromSeconds(30);
 
     /// <summary>A parent sees how its child ended: for so long nobody acts on hearing from others that it is gone.</summary>
-    private static readonly TimeSpan LastWordsTime = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LastWordsTime = TimeSpan.FromSeconds(20);
 
     private readonly Dictionary<NodeId, WarmProcesses> _warm = [];
     private readonly Dictionary<NodeId, KeepTrialProcesses> _kept = [];

@@ -16,7 +16,17 @@ internal static class StudyControlCommands
     public static Command Pause(Bind bind) =>
         OfTrial(bind, "pause", "Pauses a study, or one trial: attempts end with a checkpoint at their next report", "paused", "Only this trial");
 
-    public static Command Resume(Bind bind) => OfTrial(bind, "resume", "Goes on with a study, or one trial, that 'pause' has paused", "goes on", "Only this trial");
+    public static Command Resume(Bind bind)
+    {
+        var trial = Trial("Only this trial");
+        var accept = new Option<bool>("--accept-new-code") { Description = "Go on although the code of the program has changed since the study's trials ran" };
+        return Create(bind, "resume", "Goes on with a study, or one trial, that 'pause' has paused", "goes on", [trial, accept], parse =>
+        {
+            if (parse.GetValue(accept) && parse.GetValue(trial) is not null)
+                throw new SpecException("--accept-new-code", "is given beside --trial: code is accepted for the whole study; leave one away");
+            return parse.GetValue(accept) ? Body(json => json.WriteBoolean("accept_new_code", true)) : BodyOf(parse, trial);
+        });
+    }
 
     public static Command Cancel(Bind bind) => OfTrial(bind, "cancel", "Ends a job, a study, or one trial of a study", "cancelled", "Only this trial of the study");
 
@@ -66,12 +76,16 @@ internal static class StudyControlCommands
 
     private static Command OfTrial(Bind bind, string name, string description, string done, string only)
     {
-        var trial = new Option<int?>("--trial") { Description = only, HelpName = "n" };
-        return Create(bind, name, description, done, [trial], parse =>
-        {
-            if (parse.GetValue(trial) is < 0) throw new SpecException("--trial", $"is {parse.GetValue(trial)}, but must be at least 0");
-            return parse.GetValue(trial) is { } number ? Body(json => json.WriteNumber("trial", number)) : "";
-        });
+        var trial = Trial(only);
+        return Create(bind, name, description, done, [trial], parse => BodyOf(parse, trial));
+    }
+
+    private static Option<int?> Trial(string description) => new("--trial") { Description = description, HelpName = "n" };
+
+    private static string BodyOf(ParseResult parse, Option<int?> trial)
+    {
+        if (parse.GetValue(trial) is < 0) throw new SpecException("--trial", $"is {parse.GetValue(trial)}, but must be at least 0");
+        return parse.GetValue(trial) is { } number ? Body(json => json.WriteNumber("trial", number)) : "";
     }
 
     private static Command Create(Bind bind, string name, string description, string done, IReadOnlyList<Symbol> symbols, Func<ParseResult, string> body)

@@ -15,6 +15,7 @@ internal sealed class SweepCommand
     private readonly Option<int?> _parallel = new("--parallel") { Description = "Trials that run at a time (study.parallel)", HelpName = "n" };
     private readonly Option<string> _out = new("--out") { Description = "Folder for the results; default: studies/<name>-<id>", HelpName = "folder" };
     private readonly Option<string> _resume = new("--resume") { Description = "Goes on with a study that has not ended: its folder, or that folder's name", HelpName = "study" };
+    private readonly Option<bool> _acceptNewCode = new("--accept-new-code") { Description = "With --resume: go on although the program's own code has changed since" };
     private readonly StudyImportOptions _import = new();
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Check everything, show the study and its parameters, run nothing" };
     private readonly Option<string[]> _set = GlobalOptions.Set();
@@ -25,7 +26,7 @@ internal sealed class SweepCommand
         var sweep = new SweepCommand();
         var command = new Command("sweep", "Searches settings of a training spec: a study of many trials")
         {
-            sweep._spec, sweep._trials, sweep._parallel, sweep._out, sweep._resume, sweep._dryRun, sweep._set, sweep._require,
+            sweep._spec, sweep._trials, sweep._parallel, sweep._out, sweep._resume, sweep._acceptNewCode, sweep._dryRun, sweep._set, sweep._require,
         };
         sweep._import.AddTo(command);
         bind(command, sweep.RunAsync);
@@ -63,6 +64,7 @@ internal sealed class SweepCommand
                 Directory = directory,
                 Imported = imported,
                 Parallel = parse.GetValue(_resume) is null ? null : parse.GetValue(_parallel),
+                AcceptsNewCode = parse.GetValue(_acceptNewCode),
                 Display = display,
                 Time = console.Time,
             }, invocation.Interrupt).ConfigureAwait(false);
@@ -79,6 +81,7 @@ internal sealed class SweepCommand
     private (StudySpec? Spec, StudyDirectory? Directory) Begun(string id, ParseResult parse, AppConsole console, DistOptAppDefinition app,
         ViolationCollector violations)
     {
+        if (parse.GetValue(_acceptNewCode)) violations.Add("--accept-new-code", "is given without --resume: a new study begins with the code that there is; leave it away");
         if (parse.GetValue(_spec) is not { } file)
         {
             violations.Add("spec", "is missing: name a file with a training spec, study: and space:, or --resume a study");

@@ -46,7 +46,7 @@ internal static class Hosts
     {
         Studies = new StudyParts(
             yaml => SpecFiles.Binder(app).ParseStudy(yaml),
-            spec => StudySetup.Of(spec, SpecFiles.Catalogs(app)),
+            spec => StudySetup.Of(spec, SpecFiles.Catalogs(app)) with { Code = app.UserCode },
             spec => new TrialSpecs(SpecFiles.Binder(app), spec),
             SpecFiles.Write,
             (spec, model, stop) => Test(runtimes, spec, model, stop)),

@@ -1,3 +1,4 @@
+using DistOpt.Actors.Studies;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
@@ -29,6 +30,9 @@ internal sealed record StudyPlan
     /// <summary>Trials that run at a time from now on; null = as the spec or the latest command says.</summary>
     public int? Parallel { get; init; }
 
+    /// <summary>Whether it goes on where the program's own code has changed.</summary>
+    public bool AcceptsNewCode { get; init; }
+
     /// <summary>What shows the study; null = nothing does.</summary>
     public IStudyDisplay? Display { get; init; }
 
@@ -59,6 +63,7 @@ internal static class StudyRunner
         using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, watch);
         var run = session.Run;
         if (plan.Parallel is { } parallel) run = run with { Setup = run.Setup with { Parallel = parallel } };
+        if (plan.AcceptsNewCode) run = run with { NewCode = NewCode.Accept };
         var commands = new StudyCommands();
         await using var control = StudyControlServer.Start(plan.Directory, plan.Spec, commands);
         var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, parts, commands, interrupt).ConfigureAwait(false);

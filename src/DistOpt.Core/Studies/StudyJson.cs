@@ -45,6 +45,12 @@ public static class StudyJson
             foreach (string loss in trial.Losses) json.WriteStringValue(loss);
             json.WriteEndArray();
         }
+        if (!trial.Code.IsEmpty)
+        {
+            json.WriteStartArray("code");
+            foreach (int version in trial.Code) json.WriteNumberValue(version);
+            json.WriteEndArray();
+        }
         json.WriteNumber("seconds", Math.Round(trial.Seconds, 3));
         if (!trial.Spans.IsEmpty)
         {
@@ -83,6 +89,7 @@ public static class StudyJson
             json.TryGetProperty("lost", out var lost) ? [.. lost.EnumerateArray().Select(l => l.GetString() ?? "")] : [], Number(Field("seconds")),
             json.TryGetProperty("error", out var error) ? error.GetString() : null)
         {
+            Code = json.TryGetProperty("code", out var code) ? [.. code.EnumerateArray().Select(c => c.GetInt32())] : [],
             Spans = json.TryGetProperty("spans", out var spans)
                 ? [.. spans.EnumerateArray().Select(s => new TrialSpan(s[0].GetDouble(), s[1].GetDouble()))] : [],
         };

@@ -7,11 +7,14 @@ namespace DistOpt.Core.Studies;
 /// <summary>The JSON of where a study stands while it goes on: what <c>show</c> and <c>watch</c> are told.</summary>
 public static class StudyStatusJson
 {
-    /// <summary>Where it stands in a word: <c>running</c>, <c>paused</c> by a user, or <c>ending</c> while what it has chosen is measured.</summary>
+    /// <summary>
+    /// Where it stands in a word: <c>running</c>, <c>paused</c> by a user or since the user code has changed, or <c>ending</c> while what it has chosen is
+    /// measured.
+    /// </summary>
     public static string State(StudyStatus status)
     {
         ArgumentNullException.ThrowIfNull(status);
-        return status.End is not null ? "ending" : status.IsSuspended ? "paused" : "running";
+        return status.End is not null ? "ending" : status.IsSuspended || status.CodeChange is not null ? "paused" : "running";
     }
 
     /// <summary>Fields of an object that is open.</summary>
@@ -52,6 +55,7 @@ public static class StudyStatusJson
     /// <summary>Why a free slot has nothing to do; null where that is no news.</summary>
     private static string? Waiting(StudyStatus status) => status.Wait switch
     {
+        _ when status.CodeChange is { } change => $"a user, to accept with resume --accept-new-code that the code is {change.Now} and no longer {change.Before}",
         _ when status.IsSuspended => "a user, who has paused the study",
         StudyWait.Trials => "trials that run: what comes next depends on them",
         StudyWait.Turn when status.WaitsFor is { } trial => FormattableString.Invariant($"trial {trial}, whose turn it is in a deterministic study"),

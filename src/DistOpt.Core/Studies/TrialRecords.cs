@@ -19,6 +19,11 @@ namespace DistOpt.Core.Studies;
 public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cause, ImmutableArray<double> Parameters, ImmutableArray<double> Values,
     ImmutableArray<double> Constraints, ImmutableArray<Report> Reports, int Attempts, ImmutableArray<string> Losses, double Seconds, string? Error)
 {
+    /// <summary>
+    /// Versions of the user code that its attempts ran, in that order; 0 is the one that the study began with. Empty where that is the only one.
+    /// </summary>
+    public ImmutableArray<int> Code { get; init; } = [];
+
     /// <summary>When its attempts ran, in the order in which they began.</summary>
     public ImmutableArray<TrialSpan> Spans { get; init; } = [];
 }
@@ -36,6 +41,8 @@ public sealed class TrialRecords
 
     /// <summary>The study's clock, in seconds.</summary>
     private double _now;
+
+    private int _code = -1;
 
     private sealed class Live
     {
@@ -56,8 +63,16 @@ public sealed class TrialRecords
 
         public List<TrialSpan> Spans { get; } = [];
 
+        public List<int> Code { get; } = [];
+
         /// <summary>When the attempt that runs began; NaN = none does.</summary>
         public double Since { get; set; }
+
+        /// <summary>An attempt begins with this version of the user code.</summary>
+        public void Runs(int code)
+        {
+            if (code >= 0 && (Code.Count == 0 || Code[^1] != code)) Code.Add(code);
+        }
 
         /// <summary>The attempt that runs has ended.</summary>
         /// <param name="now">The study's clock: for one that told nothing of its length.</param>
@@ -79,13 +94,18 @@ public sealed class TrialRecords
         switch (e)
         {
             case StudyEvent.Started started:
-                _live[started.Trial] = new Live { Parameters = started.Parameters, Since = _now };
+                var first = _live[started.Trial] = new Live { Parameters = started.Parameters, Since = _now };
+                first.Runs(_code);
+                break;
+            case StudyEvent.CodeAccepted:
+                _code++;
                 break;
             case StudyEvent.TimePassed passed:
                 _now = passed.Seconds;
                 break;
             case StudyEvent.AttemptBegun begun when _live.TryGetValue(begun.Trial, out var live):
                 live.Attempts++;
+                live.Runs(_code);
                 live.Close(_now);
                 // the clock is a second behind at times
                 (live.Before, live.Latest, live.Since) = (live.Before + live.Latest, 0, live.Spans is [.., var last] ? Math.Max(_now, last.To) : _now);
@@ -125,6 +145,7 @@ public sealed class TrialRecords
                     live.Attempts, [.. live.Losses], seconds, ended.Error)
                 {
                     Spans = [.. live.Spans],
+                    Code = live.Code is [0] ? [] : [.. live.Code],
                 };
         }
         return null;

@@ -35,16 +35,31 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
                 int? from = (int?)Number(fields, "from_trial", 0, int.MaxValue);
                 return engine => engine.SetParallel(key, parallel, from);
             default:
+                bool accepts = Name == "resume" && Flag(fields, "accept_new_code");
                 int? trial = (int?)Number(fields, "trial", 0, int.MaxValue);
                 return Name switch
                 {
                     "pause" => engine => engine.Pause(key, trial),
+                    "resume" when accepts && trial is not null => throw new SpecException("accept_new_code", "is given beside trial: code is accepted for the whole study"),
+                    "resume" when accepts => engine => AcceptCode(engine, key),
                     "resume" => engine => engine.Resume(key, trial),
                     "cancel" => engine => engine.Cancel(key, trial),
                     _ => throw new ArgumentException($"{Name} is no command of a study"),
                 };
         }
     }
+
+    /// <summary>Both in one: whoever accepts the code wants the study to go on.</summary>
+    private static CommandAnswer AcceptCode(StudyEngine engine, string? key)
+    {
+        if (engine.CodeChange is null) return engine.Resume(key);
+        var answer = engine.AcceptCode(key);
+        if (answer is { IsRepeat: false, Refusal: null }) engine.Resume(null);
+        return answer;
+    }
+
+    private static bool Flag(MappingNode fields, string name) => fields.Get(name) is ScalarNode { IsNull: false } node
+        && (node.Text is "true" or "false" ? node.Text == "true" : throw new SpecException(name, $"is {node.Text}, but must be true or false"));
 
     private static long? Number(MappingNode fields, string name, long least, long most, bool isNeeded = false)
     {

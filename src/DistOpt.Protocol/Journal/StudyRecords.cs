@@ -65,6 +65,10 @@ public sealed record JournalParallelSet([property: Key(0)] string? IdempotencyKe
 [MessagePackObject]
 public sealed record JournalSuspensionSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int? Trial, [property: Key(2)] bool IsSuspended);
 
+/// <param name="Code">Identity of the user code.</param>
+[MessagePackObject]
+public sealed record JournalCodeAccepted([property: Key(0)] string? IdempotencyKey, [property: Key(1)] string Code);
+
 [MessagePackObject]
 public sealed record JournalCancelRequested([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int? Trial);
 

@@ -25,7 +25,7 @@ internal static class Fingerprints
         var counts = job.Splits.Counts;
         var exact = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            ["user code"] = CodeOf(job.Code.Except(s_own)) is { Length: > 0 } code ? code : "none",
+            ["user code"] = UserCode(job.Code),
             ["data rows"] = string.Create(CultureInfo.InvariantCulture,
                 $"{job.Dataset.Count} (train {counts.Train}, validation {counts.Validation}, test {counts.Test})"),
             ["data hash"] = Short(job.Dataset.ContentHash ?? SampleHash(job)),
@@ -52,6 +52,9 @@ internal static class Fingerprints
         string products = MatrixArithmetic.IsIndependentOfAlignment ? MatrixArithmetic.Setting : "not in force";
         return $"{kernels}, {MatrixArithmetic.Variable} {(products.Length > 0 ? products : "unset")}";
     }
+
+    /// <summary>The user's among these assemblies: names with module version ids; <c>none</c> = there is none.</summary>
+    public static string UserCode(IEnumerable<Assembly> assemblies) => CodeOf(assemblies.Except(s_own)) is { Length: > 0 } code ? code : "none";
 
     /// <summary>Names with module version ids, which a deterministic compiler derives from the source.</summary>
     private static string CodeOf(IEnumerable<Assembly> assemblies) => string.Join(", ", assemblies.Distinct()

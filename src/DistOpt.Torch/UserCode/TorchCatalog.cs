@@ -1,6 +1,8 @@
+using System.Reflection;
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Datasets.Augmentations;
 using DistOpt.Core.Specs;
+using DistOpt.Torch.Engine;
 using DistOpt.Torch.Losses;
 using DistOpt.Torch.Metrics;
 using DistOpt.Torch.Models;
@@ -41,6 +43,22 @@ public sealed class TorchCatalog
             catalog.Datasets.Add(new(data.Name, data.OptionsType, definition, data.Summary, data.Source));
         }
         return catalog;
+    }
+
+    /// <summary>
+    /// Identity of the user code behind the entries: names of assemblies with ids that a deterministic compiler derives from their source; <c>none</c> = all is
+    /// built in. What these assemblies call in others does not count.
+    /// </summary>
+    /// <param name="others">Assemblies of user code that no entry here comes from, such as an observer's.</param>
+    public string UserCode(IEnumerable<Assembly> others)
+    {
+        ArgumentNullException.ThrowIfNull(others);
+        ICatalog[] all = [Models, Datasets, Augmentations, Losses, Metrics];
+        return Fingerprints.UserCode(Models.Entries.SelectMany(e => e.Factory.Code)
+            .Concat(Datasets.Entries.Select(e => e.Factory.Code))
+            // the factories of these may be ours around the user's
+            .Concat(all.SelectMany(c => c.Entries).Select(e => e.OptionsType.Assembly))
+            .Concat(others));
     }
 
     /// <summary>A new catalogue without anything in it.</summary>

@@ -2,6 +2,7 @@ using Akka.Actor;
 using DistOpt.Actors.Studies;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
@@ -61,6 +62,40 @@ public sealed class StudySupervisorTests
         Assert.Equal([(TrialState.Complete, (string?)null), (TrialState.Failed, "attempt 2 of at most 2 was lost: process 8 was killed")],
             ends.Select(e => (e.State, e.Error)));
         Assert.Equal((0, 0.9), (over.Status.Best!.Number, over.Status.Best.Values[0]));
+    }
+
+    [Theory]
+    [InlineData(NewCode.Refuse)]
+    [InlineData(NewCode.Ask)]
+    [InlineData(NewCode.Accept)]
+    public async Task A_study_whose_code_has_changed_is_refused_or_waits_or_goes_on(NewCode policy)
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2), new JournalSwitch());
+        var before = harness.Begin("models 1");
+        (await harness.JobAsync()).Start().Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        (await harness.JobAsync()).Start();
+        await Eventually.Until(() => harness.Happened.OfType<StudyEvent.Started>().Count() == 2);
+        await before.GracefulStop(Eventually.Patience);
+        harness.Happened.Clear();
+        var study = harness.Begin("models 2", policy);
+        if (policy == NewCode.Refuse)
+        {
+            var broke = await harness.EndAsync<StudyBroke>();
+            Assert.Contains("ran the code models 1, which is models 2 now", Assert.IsType<SpecException>(broke.Why).Message);
+            Assert.Empty(harness.Happened);
+            return;
+        }
+        if (policy == NewCode.Ask)
+        {
+            // a command is answered once the journal has been read
+            await study.Ask<CommandAnswer>(new StudyCommand(engine => engine.SetParallel(null, 1)), Eventually.Patience, Token);
+            var waits = await study.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
+            Assert.Equal((new CodeChange("models 1", "models 2"), StudyWait.Code), (waits.CodeChange, waits.Wait));
+            Assert.False(harness.HasJob);
+            Assert.Equal(default, await study.Ask<CommandAnswer>(new StudyCommand(engine => engine.AcceptCode("k")), Eventually.Patience, Token));
+        }
+        (await harness.JobAsync()).Start().Epoch(1, 0.7).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        Assert.Equal(2, (await harness.EndAsync<StudyOver>()).Status.Counts.Complete);
     }
 
     [Fact]

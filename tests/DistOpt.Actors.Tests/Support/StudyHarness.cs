@@ -86,10 +86,12 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>Begins the study, or goes on with it.</summary>
+    /// <param name="code">Identity of the user code; null = it is not known.</param>
+    /// <param name="newCode">What becomes of it where that has changed.</param>
     /// <returns>Passes messages on to its supervisor.</returns>
-    public IActorRef Begin()
+    public IActorRef Begin(string? code = null, NewCode newCode = NewCode.Refuse)
     {
-        var (run, ends) = (_run, _ends.Writer);
+        var (run, ends) = (_run with { Setup = _run.Setup with { Code = code }, NewCode = newCode }, _ends.Writer);
         return _system.ActorOf(Props.Create(() => new Host(run, ends)));
     }
 

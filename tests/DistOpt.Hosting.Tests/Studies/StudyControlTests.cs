@@ -40,6 +40,9 @@ public sealed class StudyControlTests : IDisposable
             refused = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "dance", "", "", Token));
             Assert.Contains("'dance' is no command of a study", refused.Message);
 
+            refused = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "resume", "", """{"accept_new_code": 1}""", Token));
+            Assert.Contains("must be true or false", refused.Message);
+
             await StudyControlClient.CommandAsync(directory, "cancel", "", "", Token);
             Assert.Equal(StudyStopReason.Cancelled, (await study).End);
         }

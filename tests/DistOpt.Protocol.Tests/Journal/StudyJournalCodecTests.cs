@@ -30,6 +30,7 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.SuspensionSet("key", 3, true),
         new StudyEvent.SuspensionSet(null, null, false),
         new StudyEvent.CancelRequested("key", null),
+        new StudyEvent.CodeAccepted("key", "Verses 0123456789abcdef"),
         new StudyEvent.Imported(new ImportedTrial(TrialState.Complete, [1, double.NaN], [double.PositiveInfinity, 2], [-1], null, "old.db, study s, trial 3")),
         new StudyEvent.Imported(new ImportedTrial(TrialState.Pruned, [1, 2], [], [], new Report(9, double.NaN), "")),
         new StudyEvent.PointRefused("it breaks a constraint"),

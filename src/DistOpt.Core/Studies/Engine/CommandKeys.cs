@@ -23,6 +23,7 @@ internal sealed class CommandKeys(int most)
         StudyEvent.Enqueued e => $"enqueue {string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}",
         StudyEvent.ParallelSet e => $"set parallel {e.Parallel}",
         StudyEvent.SuspensionSet e => $"{(e.IsSuspended ? "pause" : "resume")} {Of(e.Trial)}",
+        StudyEvent.CodeAccepted e => $"accept new code {e.Code}",
         StudyEvent.CancelRequested e => $"cancel {Of(e.Trial)}",
         _ => throw new ArgumentException($"{command.GetType()} is no command of a study", nameof(command)),
     };

@@ -65,6 +65,9 @@ public enum StudyWait
 
     /// <summary>The study, or all that is left of it, is paused by a user.</summary>
     Suspended,
+
+    /// <summary>The user code is another one than before, and nobody has accepted it.</summary>
+    Code,
 }
 
 /// <summary>What a free slot is for: exactly one of the three.</summary>

@@ -44,6 +44,22 @@ public sealed partial class StudyEngine
     }
 
     /// <summary>
+    /// The user code that the study was last gone on with, and the one that it would be now; null = it has not changed, one is not known, or the study has ended.
+    /// </summary>
+    public CodeChange? CodeChange => _ledger is { End: null, Code: { } before } && _setup.Code is { } now && now != before ? new CodeChange(before, now) : null;
+
+    /// <summary>Notes the user code with which the study begins, before its first trial, or after <see cref="Restore"/> where its events do not say it.</summary>
+    public void NoteCode()
+    {
+        if (_setup.Code is { } code && _ledger is { Code: null, End: null }) Commit(new StudyEvent.CodeAccepted(null, code));
+    }
+
+    /// <summary>Goes on with user code that has changed: attempts that begin from now on run it, and their trials say so.</summary>
+    /// <param name="key">Idempotency key; null = none.</param>
+    public CommandAnswer AcceptCode(string? key) =>
+        CodeChange is { } change ? Carry(new StudyEvent.CodeAccepted(key, change.Now), null) : default;
+
+    /// <summary>
     /// Lets the sampler know trials of another study. Before this one's own begin, at its beginning or after <see cref="Restore"/>: those that its events have
     /// already are not taken twice, so that a study whose events end among them gets the rest.
     /// </summary>
@@ -58,13 +74,16 @@ public sealed partial class StudyEngine
         foreach (var trial in trials.Skip(_ledger.Imported)) Commit(new StudyEvent.Imported(trial));
     }
 
-    /// <summary>So long has the study gone on: journaled at most once a second and at its end, and it may end by it.</summary>
+    /// <summary>
+    /// So long has the study gone on: journaled at most once a second and at its end, and it may end by it. Time in which it waits for a user with nothing under
+    /// way does not count.
+    /// </summary>
     /// <param name="seconds">Since the last call.</param>
     public void Pass(double seconds)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(seconds);
-        // what has ended does not get older
-        if (_ledger.End is not null) return;
+        // what has ended does not get older, nor what waits for a user with nothing under way
+        if (_ledger.End is not null || (_ledger.Running == 0 && (_ledger.IsSuspended || CodeChange is not null))) return;
         _passed += seconds;
         if (_passed < 1 && !(_ledger.Seconds + _passed >= _setup.Stop.MaxSeconds)) return;
         CountTime();

@@ -40,6 +40,7 @@ public sealed partial class StudyEngine
             Rungs = _advisors.Rungs,
             Wait = _ledger.End is null ? _waits?.Wait : null,
             WaitsFor = _ledger.End is null ? _waits?.For : null,
+            CodeChange = CodeChange,
             IsSuspended = _ledger.IsSuspended,
             Seconds = _ledger.Seconds + _passed,
             Sessions = _ledger.Session,

@@ -62,6 +62,7 @@ public sealed partial class StudyEngine
         {
             if (_ledger.End is null && DueStop() is { } due) EndStudy(due);
             if (_ledger.End is { } end) return new(null, End: end);
+            if (CodeChange is not null) return new(null, StudyWait.Code);
             if (_ledger.IsSuspended) return new(null, StudyWait.Suspended);
             if (_ledger.Running >= _ledger.Parallel) return new(null, StudyWait.Slots);
             if (FirstReady() is { } ready) return Begin(ready);

@@ -162,6 +162,14 @@ public abstract record StudyEvent
     /// <param name="Trial">Null = the study.</param>
     public sealed record CancelRequested(string? Key, int? Trial) : Command(Key);
 
+    /// <summary>
+    /// What begins from now on runs this user code: noted at a study's beginning, and when a user accepts another one. Counts the versions of a study's code
+    /// from 0.
+    /// </summary>
+    /// <param name="Key">Idempotency key.</param>
+    /// <param name="Code">Its identity.</param>
+    public sealed record CodeAccepted(string? Key, string Code) : Command(Key);
+
     /// <summary>Samplers know a trial of another study, before this one's own begin. It has no number here, and counts nowhere else.</summary>
     public sealed record Imported(ImportedTrial Trial) : StudyEvent;
 

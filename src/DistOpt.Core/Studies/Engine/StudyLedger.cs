@@ -67,6 +67,9 @@ internal sealed class StudyLedger
 
     public bool IsCancelled { get; private set; }
 
+    /// <summary>Identity of the user code that the study was last gone on with; null = none was noted.</summary>
+    public string? Code { get; private set; }
+
     public double Seconds { get; private set; }
 
     public int Session { get; private set; }
@@ -256,6 +259,9 @@ internal sealed class StudyLedger
                 break;
             case StudyEvent.SuspensionSet set:
                 IsSuspended = set.IsSuspended;
+                break;
+            case StudyEvent.CodeAccepted accepted:
+                Code = accepted.Code;
                 break;
             case StudyEvent.CancelRequested { Trial: { } trial }:
                 Known(trial).IsCancelled = true;

@@ -54,6 +54,12 @@ public sealed record StudySetup
     /// <summary>How long to wait before another attempt.</summary>
     public RetryBackoff Backoff { get; init; } = new();
 
+    /// <summary>
+    /// Identity of the user code that trials run, as this build has it; null = it is not known. A study that goes on with another one begins nothing until
+    /// that is accepted (<see cref="StudyEngine.AcceptCode"/>).
+    /// </summary>
+    public string? Code { get; init; }
+
     /// <summary>Idempotency keys of commands that are remembered, the latest ones.</summary>
     public int CommandKeysKept { get; init; } = 10_000;
 

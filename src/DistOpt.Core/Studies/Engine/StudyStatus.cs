@@ -28,6 +28,11 @@ public sealed record TrialCounts(int Waiting, int Running, int Paused, int Compl
 public sealed record LiveTrialStatus(int Number, TrialState State, int Attempt, int Losses, ImmutableArray<double> Parameters, int Bracket, int Repeat,
     Report? Last, long Until, double Seconds, bool IsSuspended);
 
+/// <summary>The user code of a study has changed.</summary>
+/// <param name="Before">Identity of what its trials ran last.</param>
+/// <param name="Now">Identity of what they would run.</param>
+public sealed record CodeChange(string Before, string Now);
+
 /// <summary>Where a study stands: what <c>show</c> and <c>watch</c> tell of it.</summary>
 public sealed record StudyStatus
 {
@@ -71,6 +76,9 @@ public sealed record StudyStatus
 
     /// <summary>The trial that it waits for, where it is a single one.</summary>
     public required int? WaitsFor { get; init; }
+
+    /// <summary>Set where the user code has changed, and nothing begins until that is accepted.</summary>
+    public CodeChange? CodeChange { get; init; }
 
     /// <summary>Whether a user has paused the study.</summary>
     public required bool IsSuspended { get; init; }

@@ -69,6 +69,7 @@ public static class StudyExport
             var known = begun[record.Number];
             var own = new List<KeyValuePair<string, object?>> { new("cause", RunJson.Name(record.Cause)) };
             if (!record.Losses.IsEmpty) own.Add(new("lost", record.Losses));
+            if (!record.Code.IsEmpty) own.Add(new("code", record.Code));
             if (record.Error is { } error) own.Add(new("error", error));
             trials.Add(Of(record.Number, StateOf(record.State), record.Parameters, record.Reports, record.Attempts, record.Seconds, own, known) with
             {

@@ -67,6 +67,22 @@ public sealed class StudyStopTests
         Assert.Equal(seconds, study.Engine.Status().Seconds);
     }
 
+    [Fact]
+    public void The_time_stands_still_while_a_user_has_paused_the_study_and_nothing_runs_any_more()
+    {
+        var study = new EngineFixture(EngineFixture.Random(trials: 3, parallel: 1) with { Stop = new() { MaxSeconds = 10 } });
+        var order = study.Order();
+        study.Engine.Pause(null);
+        study.Engine.Pass(4);
+        study.Complete(order, 1);
+        study.Engine.Pass(1000);
+        Assert.Equal((4, null), (study.Engine.Status().Seconds, study.Engine.End));
+        study.Engine.Resume(null);
+        study.Order();
+        study.Engine.Pass(7);
+        Assert.Equal(StudyStopReason.MaxSeconds, study.Engine.End);
+    }
+
     /// <summary>Of equal ones the first, whichever ended first.</summary>
     [Fact]
     public void The_best_trial_is_feasible_and_has_the_lowest_number()
