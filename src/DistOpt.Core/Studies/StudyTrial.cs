@@ -48,6 +48,12 @@ public sealed record StudyTrial
     /// <summary>Reports in the order of their steps.</summary>
     public ImmutableArray<Report> Reports { get; init; } = [];
 
+    /// <summary>
+    /// What the trial was worth at the rungs that it has come to, by the rungs' resources, ascending: the first objective's values. NaN at the one that it failed
+    /// on its way to. Empty where the trial scheduler has none.
+    /// </summary>
+    public ImmutableArray<Report> Rungs { get; init; } = [];
+
     /// <summary>Constraints of the study: at most 0 where the trial is feasible; empty where there are none.</summary>
     public ImmutableArray<double> Constraints { get; init; } = [];
 

@@ -64,6 +64,8 @@ public sealed class StudySpecErrorTests
     [InlineData("{ sampler: random, stop: { target: 1, patience: {} }, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
         "study.stop.target: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds",
         "study.stop.patience: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds")]
+    [InlineData("{ sampler: bohb }", "study.sampler: learns from trials that pause at rungs (bohb), and trial_scheduler has none; use hyperband, "
+        + "or asha with promotion, or sampler tpe")]
     [InlineData("{ trials: null }", "study.trials: is null, and stop has no target, max_seconds or patience: the study would never end; set one of them")]
     [InlineData("{ trials: 1, enqueue: [{}, {}] }", "study.enqueue: has 2 points to try first, but study.trials is 1; raise it, or remove some")]
     [InlineData("{ sampler: tpee }", "study.sampler: sampler 'tpee' is not known. Available: {samplers}. Did you mean 'tpe'?")]

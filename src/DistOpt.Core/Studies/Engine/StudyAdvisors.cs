@@ -27,13 +27,19 @@ internal sealed class StudyAdvisors
     /// <summary>Of a deterministic study: what the sampler is not to know yet, in the order in which it was counted.</summary>
     private readonly List<StudyTrial> _deferred = [];
 
+    /// <summary>Of trials that have not ended: what they were worth at the rungs that they have come to.</summary>
+    private readonly Dictionary<int, ImmutableArray<Report>> _rungs = [];
+    private readonly bool _hasRungs;
+
     /// <exception cref="SpecException">One of them cannot be used for the study.</exception>
     public StudyAdvisors(StudySetup setup)
     {
         (_setup, _context) = (setup, setup.Context);
         (_sampler, _scheduler, _pruners) = (setup.Sampler(), setup.TrialScheduler(_context), setup.Pruners(_context));
         _history = new StudyHistory(_context.Space, _context.Directions);
-        StudyContext.Demand([.. _sampler.Check(_context.Space, _context.Directions.Length), .. OrderViolations()]);
+        _hasRungs = !_scheduler.Rungs.IsEmpty;
+        StudyContext.Demand(
+            [.. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler), .. OrderViolations()]);
     }
 
     public StudyHistory History => _history;
@@ -142,6 +148,7 @@ internal sealed class StudyAdvisors
                     Values = imported.Values,
                     Constraints = imported.Constraints,
                     Reports = imported.State == TrialState.Pruned && imported.Last is { } reported ? [reported] : [],
+                    Rungs = RungsOf(imported),
                     IsImported = true,
                 });
                 break;
@@ -183,9 +190,38 @@ internal sealed class StudyAdvisors
             Constraints = constraints,
             // of the others nothing is asked of their way
             Reports = state is TrialState.Paused or TrialState.Pruned && trial.Last is { } last ? [last] : [],
+            Rungs = RungsOf(trial, state, values),
         };
         if (_context.IsDeterministic) _deferred.Add(learned);
         else _history.Set(learned);
+    }
+
+    /// <summary>What a trial was worth at rungs, with the one that it has come to, or failed on its way to.</summary>
+    private ImmutableArray<Report> RungsOf(LiveTrial trial, TrialState state, ImmutableArray<double> values)
+    {
+        if (!_hasRungs) return [];
+        var rungs = _rungs.GetValueOrDefault(trial.Number, []);
+        double? value = state switch
+        {
+            TrialState.Paused => trial.Last?.Value,
+            TrialState.Complete => values[0],
+            TrialState.Failed => double.NaN,
+            _ => null,
+        };
+        // a trial that fails at a rung, paused there, was worth something
+        if (value is { } reached && trial.Until != long.MaxValue && !(rungs is [.., var last] && last.Step >= trial.Until))
+            rungs = rungs.Add(new Report(trial.Until, reached));
+        if (state == TrialState.Paused) _rungs[trial.Number] = rungs;
+        else _rungs.Remove(trial.Number);
+        return rungs;
+    }
+
+    /// <summary>One of another study, which had no rungs that are known here: it counts at the end, or where it ended if there is a rung.</summary>
+    private ImmutableArray<Report> RungsOf(ImportedTrial trial)
+    {
+        if (!_hasRungs) return [];
+        if (trial.State == TrialState.Complete) return TrialEnd == long.MaxValue ? [] : [new Report(TrialEnd, trial.Values[0])];
+        return trial.Last is { } last && Rungs.Any(r => r.Resource == last.Step) ? [last] : [];
     }
 
     /// <summary>The number of a trial in the history, where those that were imported are before it.</summary>
