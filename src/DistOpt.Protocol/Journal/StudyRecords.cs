@@ -72,6 +72,9 @@ public sealed record JournalCancelRequested([property: Key(0)] string? Idempoten
 public sealed record JournalPointRefused([property: Key(0)] string Error);
 
 [MessagePackObject]
+public sealed record JournalImprovementForeseen([property: Key(0)] int Complete, [property: Key(1)] double Improvement);
+
+[MessagePackObject]
 public sealed record JournalTimePassed([property: Key(0)] double Seconds);
 
 [MessagePackObject]

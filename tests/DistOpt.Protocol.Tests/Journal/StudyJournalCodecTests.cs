@@ -33,6 +33,7 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.Imported(new ImportedTrial(TrialState.Complete, [1, double.NaN], [double.PositiveInfinity, 2], [-1], null, "old.db, study s, trial 3")),
         new StudyEvent.Imported(new ImportedTrial(TrialState.Pruned, [1, 2], [], [], new Report(9, double.NaN), "")),
         new StudyEvent.PointRefused("it breaks a constraint"),
+        new StudyEvent.ImprovementForeseen(30, 0.125),
         new StudyEvent.TimePassed(61.5),
         new StudyEvent.Reopened(2),
         new StudyEvent.StudyEnded(StudyStopReason.Patience),

@@ -39,7 +39,7 @@ internal sealed class StudyAdvisors
         _history = new StudyHistory(_context.Space, _context.Directions);
         _hasRungs = !_scheduler.Rungs.IsEmpty;
         StudyContext.Demand(
-            [.. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler), .. OrderViolations()]);
+            [.. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler), .. OrderViolations(), .. StopViolations()]);
     }
 
     public StudyHistory History => _history;
@@ -72,6 +72,11 @@ internal sealed class StudyAdvisors
 
     /// <summary>Whether the sampler has a configuration left.</summary>
     public bool HasMore => _sampler.HasMore(_history);
+
+    /// <summary>The greatest expected improvement by all trials that are complete; null while there is nothing to improve on. In a deterministic study, too, it
+    /// knows all that were counted: there these are the same in every run.</summary>
+    public double? Improvement() =>
+        ExpectedImprovement.Greatest(_history, [.. _history.Trials.Concat(_deferred).Where(t => t.State == TrialState.Complete).OrderBy(t => t.Number)], _context.Seed);
 
     public ImmutableArray<double> Suggest(int number)
     {
@@ -238,6 +243,9 @@ internal sealed class StudyAdvisors
         if (!_scheduler.IsOrderIndependent) yield return new(TrialSchedulerOptions.Path, $"{but}; use fifo or asha");
         if (!_pruners.IsOrderIndependent) yield return new(PrunerOptions.Path, $"{but}; use threshold or none");
     }
+
+    private IEnumerable<SpecViolation> StopViolations() => _setup.Stop.ExpectedImprovement is not { } section ? []
+        : ExpectedImprovement.Check(section, _context.Space, _context.Directions.Length, _context.Trials);
 
     private static bool AreEqual(Exploit? a, Exploit? b) =>
         a is null || b is null ? a == b : (a.Donor, a.Resource) == (b.Donor, b.Resource) && a.Parameters.SequenceEqual(b.Parameters);

@@ -36,6 +36,7 @@ public sealed partial class StudyEngine
             RefusedLast = _ledger.Refused.Last,
             Best = results.Best,
             Front = results.Front,
+            Improvement = results.Foreseen is { Improvement: var expected } && double.IsFinite(expected) ? expected : null,
             Live = [.. _ledger.Live.Where(t => t.Phase != TrialPhase.Paused).Select(StatusOf)],
             Rungs = _advisors.Rungs,
             Wait = _ledger.End is null ? _waits?.Wait : null,

@@ -60,6 +60,7 @@ public sealed partial class StudyEngine
     {
         while (true)
         {
+            if (_ledger.End is null && !_ledger.IsCancelled && _ledger.Results.IsToBeForeseen) Foresee();
             if (_ledger.End is null && DueStop() is { } due) EndStudy(due);
             if (_ledger.End is { } end) return new(null, End: end);
             if (_ledger.IsSuspended) return new(null, StudyWait.Suspended);
@@ -136,6 +137,8 @@ public sealed partial class StudyEngine
         if (trial.Outcome is { } outcome) Commit(outcome);
         else Commit(new StudyEvent.Taken(trial.Number));
     }
+
+    private void Foresee() => Commit(new StudyEvent.ImprovementForeseen(_ledger.Results[TrialState.Complete], _advisors.Improvement() ?? double.PositiveInfinity));
 
     private StudyStopReason? DueStop() => _ledger.IsCancelled ? StudyStopReason.Cancelled
         : _ledger.Results.Stop ?? (_ledger.Seconds >= _setup.Stop.MaxSeconds ? StudyStopReason.MaxSeconds : null);

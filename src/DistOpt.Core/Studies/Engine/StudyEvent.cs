@@ -49,6 +49,9 @@ public enum StudyStopReason
     /// <summary><c>stop.patience</c> is used up.</summary>
     Patience,
 
+    /// <summary>No more than <c>stop.expected_improvement</c> is to be gained.</summary>
+    ExpectedImprovement,
+
     /// <summary><c>stop.max_seconds</c> have passed.</summary>
     MaxSeconds,
 
@@ -167,6 +170,11 @@ public abstract record StudyEvent
 
     /// <summary>The first of the points to try first is left out.</summary>
     public sealed record PointRefused(string Error) : StudyEvent;
+
+    /// <summary>What may still be gained, as a model of all complete trials sees it: it is not asked again when the study is rebuilt.</summary>
+    /// <param name="Complete">Trials that were complete.</param>
+    /// <param name="Improvement">The greatest expected improvement, in units of the first objective; infinite while there is nothing to improve on.</param>
+    public sealed record ImprovementForeseen(int Complete, double Improvement) : StudyEvent;
 
     /// <summary>How long the study has gone on, with what was before it was resumed.</summary>
     public sealed record TimePassed(double Seconds) : StudyEvent;

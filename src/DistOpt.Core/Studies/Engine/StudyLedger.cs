@@ -131,6 +131,9 @@ internal sealed class StudyLedger
                 _points.Dequeue();
                 Refused = (Refused.Count + 1, refused.Error);
                 break;
+            case StudyEvent.ImprovementForeseen foreseen:
+                Results.Foresee(foreseen);
+                break;
             case StudyEvent.TimePassed passed:
                 Seconds = Math.Max(Seconds, passed.Seconds);
                 break;

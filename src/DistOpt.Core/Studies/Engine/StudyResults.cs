@@ -29,6 +29,19 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     /// <summary>What ends the study by its results.</summary>
     public StudyStopReason? Stop { get; private set; }
 
+    /// <summary>What was last foreseen; null = nothing yet.</summary>
+    public StudyEvent.ImprovementForeseen? Foreseen { get; private set; }
+
+    /// <summary>Whether the model of all complete trials is to be asked now.</summary>
+    public bool IsToBeForeseen => Stop is null && stop.ExpectedImprovement is { } rule && this[TrialState.Complete] is var complete
+        && complete >= (Foreseen is { } last ? last.Complete + rule.EveryTrials : rule.MinTrials);
+
+    public void Foresee(StudyEvent.ImprovementForeseen foreseen)
+    {
+        Foreseen = foreseen;
+        if (stop.ExpectedImprovement is { } rule && foreseen.Improvement <= rule.AtMost) Stop ??= StudyStopReason.ExpectedImprovement;
+    }
+
     public void Add(StudyEvent.Ended end, ImmutableArray<double> parameters)
     {
         _counts[(int)end.State]++;

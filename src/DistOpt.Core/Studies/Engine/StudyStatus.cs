@@ -60,6 +60,9 @@ public sealed record StudyStatus
     /// <summary>Feasible trials that no other one dominates, by number.</summary>
     public required ImmutableArray<TrialResult> Front { get; init; }
 
+    /// <summary>The greatest improvement that was expected when it was last asked, for <c>stop.expected_improvement</c>; null = it was not.</summary>
+    public double? Improvement { get; init; }
+
     /// <summary>Trials that have not ended, by number; those that are paused only as counts.</summary>
     public required ImmutableArray<LiveTrialStatus> Live { get; init; }
 
