@@ -27,6 +27,11 @@ public interface ISampler
     /// <summary>Whether it learns from what trials were worth at the rungs of the trial scheduler (<see cref="StudyTrial.Rungs"/>).</summary>
     bool NeedsRungs => false;
 
+    /// <summary>
+    /// Whether its suggestions follow a course that is laid out in the space (a list, a sequence, generations), so that the space has to stay as it is.
+    /// </summary>
+    bool KeepsCourse(SearchSpace space) => false;
+
     /// <summary>Why a sampler cannot go with a trial scheduler; nothing where it can.</summary>
     internal static IEnumerable<SpecViolation> Check(ISampler sampler, ITrialScheduler scheduler)
     {

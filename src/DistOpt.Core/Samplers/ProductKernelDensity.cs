@@ -4,10 +4,10 @@ namespace DistOpt.Core.Samplers;
 
 /// <summary>
 /// Kernel density over numbers within [0, 1] and choices by their indices, as <c>statsmodels</c>' <c>KDEMultivariate</c> with the bandwidth
-/// <c>normal_reference</c>: h_j = 1.06 s_j n^(-1 / (4 + d)), s_j the deviation of the n rows in dimension j. The density is the mean over the rows of products of normal
-/// densities and, for choices, of the kernel of Aitchison and Aitken ("Multivariate binary discrimination by the kernel method", Biometrika 1976):
-/// 1 - h at the row's own choice, h / (K - 1) at each other one. There h is at most (K - 1) / K, where all choices are as likely; and K is the number of choices
-/// that there are, not of those that the rows have.
+/// <c>normal_reference</c>: h_j = 1.06 s_j n^(-1 / (4 + d)), s_j the deviation of the n rows in dimension j. The density is the mean over the rows of products
+/// of normal densities and, for choices, of the kernel of Aitchison and Aitken ("Multivariate binary discrimination by the kernel method", Biometrika 1976):
+/// 1 - h at the row's own choice, h / (K - 1) at each other one. There h is at most (K - 1) / K, where all choices are as likely; and K is the number of
+/// choices that there are, not of those that the rows have.
 /// </summary>
 internal sealed class ProductKernelDensity
 {
@@ -46,8 +46,8 @@ internal sealed class ProductKernelDensity
     }
 
     /// <summary>
-    /// A point near one of the rows: numbers from a normal distribution around the row's, with the bandwidth times a factor, truncated to [0, 1]; choices stay with
-    /// probability 1 - h, and else are any.
+    /// A point near one of the rows: numbers from a normal distribution around the row's, with the bandwidth times a factor, truncated to [0, 1]; choices
+    /// stay with probability 1 - h, and else are any.
     /// </summary>
     /// <param name="random">A whole number, then one or, for choices, two draws for each dimension.</param>
     /// <param name="factor">Of the bandwidths of numbers.</param>

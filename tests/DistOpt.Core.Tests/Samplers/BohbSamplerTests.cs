@@ -178,8 +178,8 @@ public sealed class BohbSamplerTests
     }
 
     /// <summary>
-    /// The paper's counting ones (section 5.1), with 4 choices and 4 probabilities: so many of them are 1, a probability as measured by as many draws as a trial
-    /// has resource. 15 of 20 seeds have p = 0.02 by the sign test.
+    /// The paper's counting ones (section 5.1), with 4 choices and 4 probabilities: so many of them are 1, a probability as measured by as many draws as a
+    /// trial has resource. 15 of 20 seeds have p = 0.02 by the sign test.
     /// </summary>
     [Fact]
     public void With_hyperband_it_finds_better_values_than_random_configurations_with_hyperband_do()
@@ -245,7 +245,8 @@ public sealed class BohbSamplerTests
         for (int i = 0; i < count; i++)
         {
             new RandomSampler().Suggest(history, 1, i, values);
-            history.Set(new StudyTrial { Number = i, State = TrialState.Paused, Parameters = [.. values], Rungs = [new Report(9, value(values[0], values[1]))] });
+            var reached = new Report(9, value(values[0], values[1]));
+            history.Set(new StudyTrial { Number = i, State = TrialState.Paused, Parameters = [.. values], Rungs = [reached] });
         }
         return history;
     }

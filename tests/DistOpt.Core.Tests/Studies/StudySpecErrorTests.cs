@@ -74,7 +74,8 @@ public sealed class StudySpecErrorTests
     [InlineData("{ sampler: random, trials: 20, stop: { expected_improvement: {} }, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
         "study.stop.expected_improvement: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds",
         "study.stop.expected_improvement.min_trials: is 30, but study.trials is 20, so that it would never be asked; give less",
-        "study.stop.expected_improvement: knows only parameters that always have a value, and model.hidden[1] has a condition; leave it away, and use stop.patience")]
+        "study.stop.expected_improvement: knows only parameters that always have a value, and model.hidden[1] has a condition; "
+            + "leave it away, and use stop.patience")]
     [InlineData("{ sampler: tpee }", "study.sampler: sampler 'tpee' is not known. Available: {samplers}. Did you mean 'tpe'?")]
     [InlineData("{ sampler: { kind: tpe, startup: 3 } }", "study.sampler.startup: unknown field 'startup' of sampler 'tpe': did you mean 'startup_trials'?")]
     [InlineData("{ trials: 0, repeats: 0, value: mean, seed: -1, max_attempts: 0, trial_timeout: 0, isolation: docker, stop: { patience: { trials: 0 } } }",

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using DistOpt.Core.Pruners;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.TrialSchedulers;
 
@@ -17,12 +18,12 @@ internal sealed class StudyAdvisors
     /// <summary>How often a point that leaves something out is filled in, until it keeps to the constraints.</summary>
     private const int Drawn = 10_000;
 
-    private readonly StudySetup _setup;
-    private readonly StudyContext _context;
-    private readonly ISampler _sampler;
+    private StudySetup _setup;
+    private StudyContext _context;
+    private ISampler _sampler;
     private readonly ITrialScheduler _scheduler;
     private readonly ObjectivePruners _pruners;
-    private readonly StudyHistory _history;
+    private StudyHistory _history;
 
     /// <summary>Of a deterministic study: what the sampler is not to know yet, in the order in which it was counted.</summary>
     private readonly List<StudyTrial> _deferred = [];
@@ -39,7 +40,10 @@ internal sealed class StudyAdvisors
         _history = new StudyHistory(_context.Space, _context.Directions);
         _hasRungs = !_scheduler.Rungs.IsEmpty;
         StudyContext.Demand(
-            [.. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler), .. OrderViolations(), .. StopViolations()]);
+        [
+            .. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler),
+            .. OrderViolations(), .. StopViolations(_setup),
+        ]);
     }
 
     public StudyHistory History => _history;
@@ -70,13 +74,36 @@ internal sealed class StudyAdvisors
         _deferred.RemoveAll(t => t.Number - _history.Imported <= most);
     }
 
+    /// <summary>Why the space cannot be replaced by a wider one; nothing where it can.</summary>
+    /// <param name="wide">The setup over the wider space.</param>
+    public IEnumerable<SpecViolation> CheckWidening(StudySetup wide)
+    {
+        const string but = "so that the space has to stay as it is; begin another study with the wider one, and import this one's trials";
+        if (_sampler.KeepsCourse(_context.Space))
+            yield return new("study.sampler", $"follows a course that is laid out in the space (grid, sobol, cma-es, or auto over numbers), {but}");
+        if (_scheduler.ChangesParameters) yield return new(TrialSchedulerOptions.Path, $"changes the parameters of trials (pbt, pb2), {but}");
+        foreach (var violation in wide.Sampler().Check(wide.Context.Space, wide.Context.Directions.Length)) yield return violation;
+        foreach (var violation in StopViolations(wide)) yield return violation;
+    }
+
+    /// <summary>From now on suggestions are of a wider space; what trial scheduler and pruners know stays.</summary>
+    public void Widen(SpaceWidening widening, StudySetup wide)
+    {
+        (_setup, _context, _sampler) = (wide, wide.Context, wide.Sampler());
+        _history = _history.Widened(widening);
+        for (int i = 0; i < _deferred.Count; i++) _deferred[i] = _deferred[i] with { Parameters = widening.Map(_deferred[i].Parameters.AsSpan()) };
+    }
+
     /// <summary>Whether the sampler has a configuration left.</summary>
     public bool HasMore => _sampler.HasMore(_history);
 
     /// <summary>The greatest expected improvement by all trials that are complete; null while there is nothing to improve on. In a deterministic study, too, it
     /// knows all that were counted: there these are the same in every run.</summary>
-    public double? Improvement() =>
-        ExpectedImprovement.Greatest(_history, [.. _history.Trials.Concat(_deferred).Where(t => t.State == TrialState.Complete).OrderBy(t => t.Number)], _context.Seed);
+    public double? Improvement()
+    {
+        var complete = _history.Trials.Concat(_deferred).Where(t => t.State == TrialState.Complete).OrderBy(t => t.Number);
+        return ExpectedImprovement.Greatest(_history, [.. complete], _context.Seed);
+    }
 
     public ImmutableArray<double> Suggest(int number)
     {
@@ -158,7 +185,13 @@ internal sealed class StudyAdvisors
                 });
                 break;
             case StudyEvent.Started started:
-                _history.Set(new StudyTrial { Number = Place(started.Trial), State = TrialState.Running, Parameters = started.Parameters });
+                _history.Set(new StudyTrial
+                {
+                    Number = Place(started.Trial),
+                    State = TrialState.Running,
+                    Parameters = started.Parameters,
+                    SpaceVersion = ledger.SpaceVersion,
+                });
                 _scheduler.Begin(started.Trial, started.Parameters);
                 break;
             case StudyEvent.Released released when !_context.IsDeterministic && ledger.Find(released.Trial) is { Told: ReportAction.Pause } trial:
@@ -244,8 +277,8 @@ internal sealed class StudyAdvisors
         if (!_pruners.IsOrderIndependent) yield return new(PrunerOptions.Path, $"{but}; use threshold or none");
     }
 
-    private IEnumerable<SpecViolation> StopViolations() => _setup.Stop.ExpectedImprovement is not { } section ? []
-        : ExpectedImprovement.Check(section, _context.Space, _context.Directions.Length, _context.Trials);
+    private static IEnumerable<SpecViolation> StopViolations(StudySetup setup) => setup.Stop.ExpectedImprovement is not { } section ? []
+        : ExpectedImprovement.Check(section, setup.Context.Space, setup.Context.Directions.Length, setup.Context.Trials);
 
     private static bool AreEqual(Exploit? a, Exploit? b) =>
         a is null || b is null ? a == b : (a.Donor, a.Resource) == (b.Donor, b.Resource) && a.Parameters.SequenceEqual(b.Parameters);

@@ -30,6 +30,7 @@ public sealed partial class StudyEngine
             Started = _ledger.Next,
             Trials = _setup.Context.Trials,
             Parallel = _ledger.Parallel,
+            SpaceVersion = _ledger.SpaceVersion,
             Imported = _ledger.Imported,
             Enqueued = _ledger.Points,
             Refused = _ledger.Refused.Count,

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.TrialSchedulers;
 
@@ -24,7 +25,7 @@ namespace DistOpt.Core.Studies.Engine;
 /// </summary>
 public sealed partial class StudyEngine
 {
-    private readonly StudySetup _setup;
+    private StudySetup _setup;
     private readonly StudyLedger _ledger;
     private readonly StudyAdvisors _advisors;
     private readonly Action<StudyEvent> _record;
@@ -138,7 +139,8 @@ public sealed partial class StudyEngine
         else Commit(new StudyEvent.Taken(trial.Number));
     }
 
-    private void Foresee() => Commit(new StudyEvent.ImprovementForeseen(_ledger.Results[TrialState.Complete], _advisors.Improvement() ?? double.PositiveInfinity));
+    private void Foresee() =>
+        Commit(new StudyEvent.ImprovementForeseen(_ledger.Results[TrialState.Complete], _advisors.Improvement() ?? double.PositiveInfinity));
 
     private StudyStopReason? DueStop() => _ledger.IsCancelled ? StudyStopReason.Cancelled
         : _ledger.Results.Stop ?? (_ledger.Seconds >= _setup.Stop.MaxSeconds ? StudyStopReason.MaxSeconds : null);
@@ -164,8 +166,18 @@ public sealed partial class StudyEngine
 
     private void Commit(StudyEvent e)
     {
+        Apply(e);
+        _record(e);
+    }
+
+    private void Apply(StudyEvent e)
+    {
         _advisors.Follow(e, _ledger);
         _ledger.Apply(e);
-        _record(e);
+        if (_ledger is not { IsSpaceDue: true, ComingSpace: { } coming }) return;
+        var widening = new SpaceWidening(_setup.Context.Space, coming.Space, coming.Defaults);
+        _setup = _setup.Widened(coming.Space);
+        _advisors.Widen(widening, _setup);
+        _ledger.Widen(widening);
     }
 }

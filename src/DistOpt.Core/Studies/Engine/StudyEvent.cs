@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Studies.Engine;
@@ -164,6 +165,16 @@ public abstract record StudyEvent
     /// <param name="Key">Idempotency key.</param>
     /// <param name="Trial">Null = the study.</param>
     public sealed record CancelRequested(string? Key, int? Trial) : Command(Key);
+
+    /// <summary>The space is replaced by one that contains it.</summary>
+    /// <param name="Key">Idempotency key.</param>
+    /// <param name="Version">From 1.</param>
+    /// <param name="FromTrial">The number of the first trial that is drawn from it. Parameters in events after the start of the trial before it are of
+    /// this space.</param>
+    /// <param name="Space">What is searched from then on.</param>
+    /// <param name="Defaults">By the names of added parameters: what earlier trials are taken to have had.</param>
+    public sealed record SpaceWidened(
+        string? Key, int Version, int FromTrial, SearchSpace Space, ImmutableSortedDictionary<string, double> Defaults) : Command(Key);
 
     /// <summary>Samplers know a trial of another study, before this one's own begin. It has no number here, and counts nowhere else.</summary>
     public sealed record Imported(ImportedTrial Trial) : StudyEvent;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using DistOpt.Core.MultiObjective;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 
 namespace DistOpt.Core.Studies.Engine;
@@ -54,6 +55,12 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
         if (loss < _improvedTo - patience.MinDelta) (_improvedTo, _withoutImprovement) = (loss, 0);
         else _withoutImprovement++;
         if (_withoutImprovement >= patience.Trials) Stop ??= StudyStopReason.Patience;
+    }
+
+    public void Widen(SpaceWidening widening)
+    {
+        for (int i = 0; i < _front.Count; i++)
+            _front[i] = (_front[i].Result with { Parameters = widening.Map(_front[i].Result.Parameters.AsSpan()) }, _front[i].Losses);
     }
 
     private double Loss(double value, int objective) => directions[objective] == Direction.Maximize ? -value : value;

@@ -42,6 +42,9 @@ public sealed record StudyStatus
     /// <summary>Trials that may run at a time.</summary>
     public required int Parallel { get; init; }
 
+    /// <summary>How often the space was widened; parameters here are of the one in force.</summary>
+    public int SpaceVersion { get; init; }
+
     /// <summary>Trials of other studies that the sampler knows; in no other number here.</summary>
     public int Imported { get; init; }
 
