@@ -1,7 +1,10 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using DistOpt.Core.Runs;
+using DistOpt.Core.Specs.Yaml;
+using DistOpt.Core.Tests.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Torch;
 
@@ -29,6 +32,21 @@ public sealed class ExampleTests : IDisposable
 
         Assert.True(result.Code == 0, result.Error);
         Assert.Contains("parameters", result.Out);
+    }
+
+    [Fact]
+    public async Task Every_study_is_as_the_schema_of_studies_says_and_with_a_mistake_it_is_not()
+    {
+        var schema = JsonNode.Parse((await RunAsync(["schema", "--study"])).Out)!.AsObject();
+        string[] studies = [.. Specs().Select(s => s.Data).Where(f => f.EndsWith("-sweep.yaml", StringComparison.Ordinal))];
+        Assert.NotEmpty(studies);
+        foreach (string file in studies)
+        {
+            string text = File.ReadAllText(Spec(file));
+            Assert.True(JsonSchema.IsValid(schema, JsonSchema.Json(SpecYaml.Parse(text, file))), file);
+            string wrong = text.Replace("  trials: ", "  trails: ", StringComparison.Ordinal);
+            Assert.False(JsonSchema.IsValid(schema, JsonSchema.Json(SpecYaml.Parse(wrong, file))), file);
+        }
     }
 
     [Fact]

@@ -170,10 +170,12 @@ internal static class SchemaCommand
 {
     public static Command Create(Bind bind)
     {
-        var command = new Command("schema", "Prints the JSON schema of training specs, for editors");
+        var study = new Option<bool>("--study") { Description = "That of study specs" };
+        var command = new Command("schema", "Prints the JSON schema of training specs, or of study specs, for editors") { study };
         bind(command, invocation =>
         {
-            var schema = SpecSchema.Json(SpecFiles.Catalogs(invocation.App));
+            var catalogs = SpecFiles.Catalogs(invocation.App);
+            var schema = invocation.Parse.GetValue(study) ? SpecSchema.Study(catalogs) : SpecSchema.Json(catalogs);
             void Json(Utf8JsonWriter json) => schema.WriteTo(json);
             invocation.Write(Json, writer => writer.WriteLine(Core.Runs.RunJson.Text(indented: true, Json)));
             return Task.FromResult(ExitCode.Done);

@@ -31,6 +31,9 @@ public sealed class AutoSampler : ISampler
     /// <summary>Whatever the space, there is a sampler for it.</summary>
     public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => [];
 
+    /// <summary>Where all parameters are numbers it comes to cma-es.</summary>
+    public bool KeepsCourse(SearchSpace space) => IsNumeric(space);
+
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values) => For(history, seed).Suggest(history, seed, number, values);
 
     /// <summary>The sampler of the next trial.</summary>
@@ -38,9 +41,10 @@ public sealed class AutoSampler : ISampler
     {
         var space = history.Space;
         if (history.Directions.Length > 1) return _nsga2;
-        bool isNumeric = space.Parameters.All(p => p.When is null && (p.Domain is NumericDomain || p.Domain.IsSingle))
-            && space.Parameters.Any(p => !p.Domain.IsSingle) && space.Count <= SobolSequence.MaxDimensions;
-        if (!isNumeric) return _tpe;
+        if (!IsNumeric(space)) return _tpe;
         return _cmaEs.IsReady(history, seed) ? _cmaEs : _gp;
     }
+
+    private static bool IsNumeric(SearchSpace space) => space.Parameters.All(p => p.When is null && (p.Domain is NumericDomain || p.Domain.IsSingle))
+        && space.Parameters.Any(p => !p.Domain.IsSingle) && space.Count <= SobolSequence.MaxDimensions;
 }

@@ -64,6 +64,8 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         yield return new SpecViolation("study.sampler", "is cma-es, which is for numbers, but the space has no number that always has a value: use tpe");
     }
 
+    public bool KeepsCourse(SearchSpace space) => true;
+
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
     {
         Follow(history, seed);

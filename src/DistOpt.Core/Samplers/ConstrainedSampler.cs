@@ -20,6 +20,10 @@ public sealed class ConstrainedSampler(ISampler sampler, ImmutableArray<Paramete
 
     public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => sampler.Check(space, objectives);
 
+    public bool KeepsCourse(SearchSpace space) => sampler.KeepsCourse(space);
+
+    public bool NeedsRungs => sampler.NeedsRungs;
+
     public bool HasMore(StudyHistory history) => sampler.HasMore(history);
 
     /// <exception cref="SpecException">No configuration was found that keeps to them.</exception>

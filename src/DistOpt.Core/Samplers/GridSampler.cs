@@ -34,6 +34,8 @@ public sealed class GridSampler(Func<ReadOnlySpan<double>, bool>? holds = null) 
             yield return new SpecViolation("space", $"{problem}, and sampler grid counts them");
     }
 
+    public bool KeepsCourse(SearchSpace space) => true;
+
     public bool HasMore(StudyHistory history)
     {
         Follow(history);

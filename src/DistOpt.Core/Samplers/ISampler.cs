@@ -2,6 +2,7 @@ using DistOpt.Core.Randomness;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Samplers;
 
@@ -22,6 +23,25 @@ public interface ISampler
 
     /// <summary>Whether there is a configuration left to suggest: a study whose sampler goes through a list ends with that list.</summary>
     bool HasMore(StudyHistory history) => true;
+
+    /// <summary>Whether it learns from what trials were worth at the rungs of the trial scheduler (<see cref="StudyTrial.Rungs"/>).</summary>
+    bool NeedsRungs => false;
+
+    /// <summary>
+    /// Whether its suggestions follow a course that is laid out in the space (a list, a sequence, generations), so that the space has to stay as it is.
+    /// </summary>
+    bool KeepsCourse(SearchSpace space) => false;
+
+    /// <summary>Why a sampler cannot go with a trial scheduler; nothing where it can.</summary>
+    internal static IEnumerable<SpecViolation> Check(ISampler sampler, ITrialScheduler scheduler)
+    {
+        // those that never pause a trial leave none of which the others' next rung is asked
+        if (sampler.NeedsRungs && (scheduler.Rungs.IsEmpty || !scheduler.NeedsCheckpoints))
+        {
+            yield return new SpecViolation("study.sampler",
+                "learns from trials that pause at rungs (bohb), and trial_scheduler has none; use hyperband, or asha with promotion, or sampler tpe");
+        }
+    }
 }
 
 /// <summary>Options of <c>random</c>: there are none.</summary>

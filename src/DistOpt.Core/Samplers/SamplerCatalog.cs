@@ -14,6 +14,8 @@ public static class SamplerCatalog
             "every value as likely as any other, independently of the trials before", "Bergstra and Bengio 2012"))
         .Add(new("tpe", typeof(TpeOptions), o => new TpeSampler((TpeOptions)o),
             "tree-structured Parzen estimator: where good trials are denser than bad ones", "optuna.samplers.TPESampler; Bergstra et al. 2011"))
+        .Add(new("bohb", typeof(BohbOptions), o => new BohbSampler((BohbOptions)o),
+            "with hyperband or asha: densities of good and of other trials at the highest rung that has enough", "Falkner et al. 2018; HpBandSter BOHB"))
         .Add(new("grid", typeof(GridOptions), _ => new GridSampler(),
             "every configuration of a space with steps and choices once, in shuffled order", "optuna.samplers.GridSampler"))
         .Add(new("sobol", typeof(SobolOptions), o => new SobolSampler((SobolOptions)o),

@@ -10,4 +10,7 @@ internal static class SamplerStreams
 
     /// <summary>Second coordinate: how many trials had ended.</summary>
     public const long Restart = -3;
+
+    /// <summary>Second coordinate: how many trials were complete.</summary>
+    public const int Improvement = -4;
 }

@@ -78,6 +78,10 @@ public sealed class SearchSpace
 
     public ImmutableArray<SearchParameter> Parameters { get; }
 
+    /// <summary>Everything that tells it from another space, as text: equal texts are equal spaces.</summary>
+    public override string ToString() => string.Join("; ", Parameters.Select(p => $"{p.Name} {TextOf(p.Domain)}" + string.Concat(p.Conditions.Select(c =>
+        string.Create(CultureInfo.InvariantCulture, $" when {c.Parameter} {c.Least:R}..{c.Most:R} {(c.Among is { } among ? string.Join('|', among) : "")}")))));
+
     /// <summary>Number of parameters.</summary>
     public int Count => Parameters.Length;
 
@@ -181,6 +185,13 @@ public sealed class SearchSpace
             if (!when.Holds(values[parent])) return Parameters[parent].Name;
         throw new ArgumentException($"{Parameters[index].Name} has a value", nameof(index));
     }
+
+    private static string TextOf(Domain domain) => domain switch
+    {
+        NumericDomain n => string.Create(CultureInfo.InvariantCulture, $"{n.GetType().Name} {n.Low:R}..{n.High:R} step {n.Step:R}{(n.Log ? " log" : "")}"),
+        ChoiceDomain c => (c.IsOrdered ? "ordered " : "") + string.Join('|', c.Choices.Select(v => string.Create(CultureInfo.InvariantCulture, $"{v?.GetType().Name} {v}"))),
+        _ => domain.ToString(),
+    };
 
     /// <summary>Configurations of the parameters from one on, counted with those before it that conditions ask for.</summary>
     private long? Configurations(int index, double[] before)

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs.Binding;
 using DistOpt.Core.Specs.Yaml;
+using DistOpt.Core.Studies;
 
 namespace DistOpt.Core.Specs;
 
@@ -26,7 +28,75 @@ public static class SpecSchema
         return schema;
     }
 
-    private sealed class Writer(SpecCatalogs catalogs)
+    /// <summary>
+    /// The schema of a study spec. Fields of the training spec that are required are not asked for, since they may be searched, and a section whose plug-in is
+    /// searched (<c>space: { optimizer.kind: ... }</c>) may have fields of all of its catalogue.
+    /// </summary>
+    public static JsonObject Study(SpecCatalogs catalogs)
+    {
+        ArgumentNullException.ThrowIfNull(catalogs);
+        var schema = new JsonObject { ["$schema"] = "https://json-schema.org/draft/2020-12/schema", ["title"] = "DistOpt study spec" };
+        var training = RecordShape.Of(typeof(TrainingSpec));
+        var fields = new Writer(catalogs, isSearched: true);
+        fields.WriteFields(schema, [(training, training.Create())], null);
+        var properties = schema["properties"]!.AsObject();
+        var unlessSearched = new JsonArray();
+        foreach (var field in training.Fields.Where(f => f.Type.Kind == FieldKind.Plugin))
+        {
+            var known = properties[field.Name]!;
+            properties[field.Name] = fields.AnyPlugin(field.Type);
+            var isSearched = new JsonObject { ["required"] = new JsonArray($"{field.Name}.{field.Type.Plugin!.Key}") };
+            unlessSearched.Add(new JsonObject
+            {
+                ["if"] = new JsonObject { ["properties"] = new JsonObject { [StudyBinder.Space] = isSearched } },
+                ["else"] = new JsonObject { ["properties"] = new JsonObject { [field.Name] = known } },
+            });
+        }
+        var section = RecordShape.Of(typeof(StudySection));
+        var own = new Writer(catalogs);
+        var study = new JsonObject();
+        own.WriteFields(study, [(section, section.Create())], null);
+        properties[StudyBinder.Study] = study;
+        properties[StudyBinder.Space] = new JsonObject
+        {
+            ["type"] = "object",
+            ["minProperties"] = 1,
+            ["additionalProperties"] = new JsonObject { ["anyOf"] = new JsonArray(Value(), Parameter(own)) },
+            ["description"] = "What is searched: paths of the training spec with their values",
+        };
+        schema["required"] = new JsonArray(StudyBinder.Space);
+        schema["allOf"] = unlessSearched;
+        foreach (var (name, definition) in own.Definitions.ToList())
+        {
+            own.Definitions.Remove(name);
+            fields.Definitions[name] = definition;
+        }
+        schema["$defs"] = fields.Definitions;
+        return schema;
+    }
+
+    /// <summary>One value that stays, in place of a parameter.</summary>
+    private static JsonObject Value() => new() { ["type"] = new JsonArray("string", "number", "boolean", "null", "array") };
+
+    private static JsonObject Parameter(Writer writer)
+    {
+        var shape = RecordShape.Of(typeof(ParameterSpec));
+        var schema = new JsonObject();
+        writer.WriteFields(schema, [(shape, shape.Create())], null);
+        var parts = schema["properties"]!["list"]!["properties"]!.AsObject();
+        foreach (string part in new[] { "length", "each" })
+        {
+            var domain = parts[part]!;
+            parts[part] = null;
+            parts[part] = new JsonObject { ["anyOf"] = new JsonArray(part == "each" ? Value() : new JsonObject { ["type"] = "integer" }, domain) };
+        }
+        schema["oneOf"] = new JsonArray([.. new[] { "float", "int", "choices", "value", "list" }.Select(f => new JsonObject { ["required"] = new JsonArray(f) })]);
+        return schema;
+    }
+
+    /// <param name="catalogs">The plug-ins.</param>
+    /// <param name="isSearched">Whether a field may stand in a space instead, so that none is required but a plug-in's name.</param>
+    private sealed class Writer(SpecCatalogs catalogs, bool isSearched = false)
     {
         public JsonObject Definitions { get; } = [];
 
@@ -43,7 +113,7 @@ public static class SpecSchema
                 {
                     var value = field.Property.GetValue(defaults);
                     properties[field.Name] = Field(field, value);
-                    if (field.Required && value is null or "")
+                    if (!isSearched && field.Required && value is null or "")
                         required.Add(field.Name);
                 }
             }
@@ -137,6 +207,26 @@ public static class SpecSchema
             }
 
             return new JsonObject { ["anyOf"] = options };
+        }
+
+        /// <summary>A section that may have the fields of every plug-in of its catalogue.</summary>
+        public JsonObject AnyPlugin(FieldType type)
+        {
+            Plugin(type, null);
+            var catalog = catalogs.Get(type.Plugin!.Catalog);
+            var kinds = new Dictionary<string, List<JsonNode>>(StringComparer.Ordinal);
+            foreach (var entry in catalog.Entries)
+            {
+                foreach (var (name, field) in Definitions[$"{type.Plugin.Catalog}.{entry.Name}"]!["properties"]!.AsObject())
+                {
+                    if (!kinds.TryGetValue(name, out var known)) kinds[name] = known = [];
+                    if (!known.Exists(k => JsonNode.DeepEquals(k, field))) known.Add(field!.DeepClone());
+                }
+            }
+            var properties = new JsonObject(kinds.Select(k => KeyValuePair.Create(k.Key, (JsonNode?)new JsonObject { ["anyOf"] = new JsonArray([.. k.Value]) })));
+            var section = new JsonObject { ["type"] = "object", ["additionalProperties"] = false, ["properties"] = properties };
+            var names = new JsonObject { ["enum"] = new JsonArray([.. catalog.Entries.Select(e => JsonValue.Create(e.Name))]) };
+            return new JsonObject { ["anyOf"] = new JsonArray(names, section, new JsonObject { ["type"] = "null" }) };
         }
 
         private static JsonObject Number(FieldType type, FieldRules rules)

@@ -81,15 +81,8 @@ public sealed class StudyHistory
             throw new ArgumentException($"trial {trial.Number} is of another study, but is not before all others", nameof(trial));
         if (trial.Number == _trials.Count)
         {
-            if (trial.IsImported) Imported++;
-            _trials.Add(trial);
+            Append(trial);
             _seen.Add(_ended.Count);
-            for (int i = 0; i < Space.Count; i++)
-            {
-                double value = trial.Parameters[i];
-                _scaled[i].Add(Space.Parameters[i].Domain is NumericDomain numbers ? numbers.ToScale(value) : value);
-                if (!double.IsNaN(value)) _ordered[i].Add(trial.Number);
-            }
         }
         else
         {
@@ -103,6 +96,32 @@ public sealed class StudyHistory
         }
         if (trial.HasEnded) _ended.Add(trial.Number);
         if (trial.IsRanked) _ranking.Add(trial.Number);
+    }
+
+    /// <summary>The same trials in a space that contains this one's.</summary>
+    internal StudyHistory Widened(SpaceWidening widening)
+    {
+        var wide = new StudyHistory(widening.To, Directions);
+        foreach (var trial in _trials)
+        {
+            wide.Append(trial with { Parameters = widening.Map(trial.Parameters.AsSpan()) });
+            if (trial.IsRanked) wide._ranking.Add(trial.Number);
+        }
+        wide._seen.AddRange(_seen);
+        wide._ended.AddRange(_ended);
+        return wide;
+    }
+
+    private void Append(StudyTrial trial)
+    {
+        if (trial.IsImported) Imported++;
+        _trials.Add(trial);
+        for (int i = 0; i < Space.Count; i++)
+        {
+            double value = trial.Parameters[i];
+            _scaled[i].Add(Space.Parameters[i].Domain is NumericDomain numbers ? numbers.ToScale(value) : value);
+            if (!double.IsNaN(value)) _ordered[i].Add(trial.Number);
+        }
     }
 
     private int Order(int parameter, int a, int b)

@@ -135,6 +135,9 @@ public sealed record StudyStopSection
 
     [Description("End when the objective no longer improves; for one objective")]
     public StudyPatienceSection? Patience { get; init; }
+
+    [Description("End when a Gaussian process of all complete trials expects hardly any improvement; for one objective and parameters without conditions")]
+    public ExpectedImprovementSection? ExpectedImprovement { get; init; }
 }
 
 /// <summary>End the study when so many trials in a row have brought nothing better.</summary>

@@ -12,6 +12,7 @@ public static class StudySpecRules
         new(["study.constraints"], Constraints),
         new(["study.trials", "study.stop"], End),
         new(["study.stop", "study.objectives"], OneObjective),
+        new(["study.trials", "study.stop", "study.objectives"], Improvement),
         new(["study.trials", "study.enqueue"], Enqueued),
         new(["study.repeats"], Repeats),
         new(["storage.kind"], Storage),
@@ -47,8 +48,8 @@ public static class StudySpecRules
     private static IEnumerable<SpecViolation> End(StudySpec spec)
     {
         // a grid comes to its end by itself
-        if (spec.Study is { Trials: null, Sampler.Kind: not "grid", Stop: { Target: null, MaxSeconds: null, Patience: null } })
-            yield return new("study.trials", "is null, and stop has no target, max_seconds or patience: the study would never end; set one of them");
+        if (spec.Study is { Trials: null, Sampler.Kind: not "grid", Stop: { Target: null, MaxSeconds: null, Patience: null, ExpectedImprovement: null } })
+            yield return new("study.trials", "is null, and stop has no target, max_seconds, patience or expected_improvement: the study would never end; set one of them");
     }
 
     private static IEnumerable<SpecViolation> OneObjective(StudySpec spec)
@@ -58,6 +59,9 @@ public static class StudySpecRules
         if (spec.Study.Stop.Target is not null) yield return new("study.stop.target", but);
         if (spec.Study.Stop.Patience is not null) yield return new("study.stop.patience", but);
     }
+
+    private static IEnumerable<SpecViolation> Improvement(StudySpec spec) => spec.Study.Stop.ExpectedImprovement is not { } section ? []
+        : ExpectedImprovement.Check(section, spec.Space.Space, spec.Study.Objectives.Length, spec.Study.Trials);
 
     private static IEnumerable<SpecViolation> Enqueued(StudySpec spec)
     {

@@ -38,6 +38,7 @@ public static class StudyStatusJson
             json.WritePropertyName("best");
             WriteResult(json, study, best);
         }
+        if (status.Improvement is { } improvement) json.WriteNumber("expected_improvement", improvement);
         if (study.Study.Objectives.Length > 1)
         {
             json.WriteStartArray("front");

@@ -42,11 +42,20 @@ public sealed record StudyTrial
     /// <summary>One value for each parameter of the space; NaN where it has none.</summary>
     public required ImmutableArray<double> Parameters { get; init; }
 
+    /// <summary>Of the space that it was drawn from: 0 until the space is widened for the first time.</summary>
+    public int SpaceVersion { get; init; }
+
     /// <summary>One value for each objective where the trial is complete, else empty.</summary>
     public ImmutableArray<double> Values { get; init; } = [];
 
     /// <summary>Reports in the order of their steps.</summary>
     public ImmutableArray<Report> Reports { get; init; } = [];
+
+    /// <summary>
+    /// What the trial was worth at the rungs that it has come to, by the rungs' resources, ascending: the first objective's values. NaN at the one that it
+    /// failed on its way to. Empty where the trial scheduler has none.
+    /// </summary>
+    public ImmutableArray<Report> Rungs { get; init; } = [];
 
     /// <summary>Constraints of the study: at most 0 where the trial is feasible; empty where there are none.</summary>
     public ImmutableArray<double> Constraints { get; init; } = [];

@@ -81,6 +81,9 @@ public interface ITrialScheduler
     /// </summary>
     long TrialEnd => long.MaxValue;
 
+    /// <summary>Whether it changes the parameters of trials, so that the space has to stay as it is.</summary>
+    bool ChangesParameters => false;
+
     /// <summary>Whether a trial may still be sent on, by itself or as another one, from its checkpoint at a resource; if not, it can be deleted.</summary>
     bool MayNeed(int trial, long resource) => false;
 

@@ -37,6 +37,8 @@ public abstract class PopulationScheduler : ITrialScheduler
 
     public bool NeedsCheckpoints => true;
 
+    public bool ChangesParameters => true;
+
     public bool IsOrderIndependent => _options.Synchronous;
 
     public long TrialEnd => _end;

@@ -61,6 +61,18 @@ public sealed class CatalogCommandTests
         using var cli = new CliRun();
         Assert.Equal(0, await cli.RunAsync("schema"));
         Assert.True(cli.Json().GetProperty("properties").TryGetProperty("optimizer", out _));
+        Assert.False(cli.Json().GetProperty("properties").TryGetProperty("space", out _));
+    }
+
+    [Fact]
+    public async Task Schema_of_studies_has_their_sections_and_the_samplers_of_the_catalogue()
+    {
+        using var cli = new CliRun();
+        Assert.Equal(0, await cli.RunAsync("schema", "--study"));
+        var schema = cli.Json();
+        Assert.True(schema.GetProperty("properties").TryGetProperty("space", out _));
+        Assert.True(schema.GetProperty("properties").GetProperty("study").GetProperty("properties").TryGetProperty("trial_scheduler", out _));
+        Assert.True(schema.GetProperty("$defs").TryGetProperty("samplers.bohb", out _));
     }
 
     [Fact]

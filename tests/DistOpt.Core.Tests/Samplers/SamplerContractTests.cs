@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DistOpt.Core.Samplers;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
@@ -31,6 +32,7 @@ public sealed class SamplerContractTests
         ("sobol, shifted", () => new SobolSampler(new SobolOptions { Scrambling = Scrambling.Shift })),
         ("cma-es, warm", () => new CmaEsSampler(new CmaEsOptions { WarmStartTrials = 20, Population = 5 })),
         ("gp, soon", () => new GpSampler(new GpOptions { StartupTrials = 5 })),
+        ("bohb, always", () => new BohbSampler(new BohbOptions { RandomFraction = 0, MinPoints = 10, TopPercent = 30 })),
         ("nsga2, few", () => new Nsga2Sampler(new Nsga2Options { Population = 20 })),
         ("tpe, each by itself", () => new TpeSampler(new TpeOptions { Multivariate = false, ConstantLiar = false })),
         ("tpe as in Optuna 4", () => new TpeSampler(new TpeOptions { Bandwidth = Bandwidth.Scott, Endpoints = true })),
@@ -93,6 +95,16 @@ public sealed class SamplerContractTests
         }
         return (history, suggested);
 
-        StudyTrial Trial(int number, TrialState state) => new() { Number = number, State = state, Parameters = [.. values] };
+        // the first rung of all, the second of some, one of which failed on its way there
+        ImmutableArray<Report> Rungs(int number, double value) => number % 7 == 4 ? []
+            : [new Report(1, value - 1), .. number % 2 == 0 ? new[] { new Report(3, number % 7 == 3 ? double.NaN : value) } : []];
+
+        StudyTrial Trial(int number, TrialState state) => new()
+        {
+            Number = number,
+            State = state,
+            Parameters = [.. values],
+            Rungs = Rungs(number, -Math.Abs(Math.Log10(values[0]) + 2)),
+        };
     }
 }

@@ -64,8 +64,18 @@ public sealed class StudySpecErrorTests
     [InlineData("{ sampler: random, stop: { target: 1, patience: {} }, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
         "study.stop.target: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds",
         "study.stop.patience: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds")]
-    [InlineData("{ trials: null }", "study.trials: is null, and stop has no target, max_seconds or patience: the study would never end; set one of them")]
+    [InlineData("{ sampler: bohb }", "study.sampler: learns from trials that pause at rungs (bohb), and trial_scheduler has none; use hyperband, "
+        + "or asha with promotion, or sampler tpe")]
+    [InlineData("{ trials: null }", "study.trials: is null, and stop has no target, max_seconds, patience or expected_improvement: the study would never end; set one of them")]
     [InlineData("{ trials: 1, enqueue: [{}, {}] }", "study.enqueue: has 2 points to try first, but study.trials is 1; raise it, or remove some")]
+    [InlineData("{ trials: 20, stop: { expected_improvement: { at_most: -1, every_trials: 0 } } }",
+        "study.stop.expected_improvement.at_most: is -1, but must be at least 0",
+        "study.stop.expected_improvement.every_trials: is 0, but must be at least 1")]
+    [InlineData("{ sampler: random, trials: 20, stop: { expected_improvement: {} }, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
+        "study.stop.expected_improvement: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds",
+        "study.stop.expected_improvement.min_trials: is 30, but study.trials is 20, so that it would never be asked; give less",
+        "study.stop.expected_improvement: knows only parameters that always have a value, and model.hidden[1] has a condition; "
+            + "leave it away, and use stop.patience")]
     [InlineData("{ sampler: tpee }", "study.sampler: sampler 'tpee' is not known. Available: {samplers}. Did you mean 'tpe'?")]
     [InlineData("{ sampler: { kind: tpe, startup: 3 } }", "study.sampler.startup: unknown field 'startup' of sampler 'tpe': did you mean 'startup_trials'?")]
     [InlineData("{ trials: 0, repeats: 0, value: mean, seed: -1, max_attempts: 0, trial_timeout: 0, isolation: docker, stop: { patience: { trials: 0 } } }",

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.TrialSchedulers;
@@ -27,6 +29,12 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.Ended(4, TrialState.Failed, TrialEndCause.TimedOut, [], [], "late", 60),
         new StudyEvent.Enqueued("key", [1, double.NaN]),
         new StudyEvent.ParallelSet(null, 8, 40),
+        new StudyEvent.SpaceWidened("key", 2, 40, new SearchSpace(
+        [
+            new("rate", new FloatDomain(1e-5, 1, log: true)), new("share", new FloatDomain(0, 1, step: 0.05)), new("size", new IntDomain(2, 8, 2)),
+            new("kind", new ChoiceDomain([null, true, 3L, 0.5, "a: b"], IsOrdered: true)),
+            new("momentum", new FloatDomain(0, 1), new Condition("kind", Among: [1, 4])) { AndWhen = [new Condition("size", Least: 4)] },
+        ]), ImmutableSortedDictionary<string, double>.Empty.Add("momentum", 0.9).Add("share", 0.1)),
         new StudyEvent.SuspensionSet("key", 3, true),
         new StudyEvent.SuspensionSet(null, null, false),
         new StudyEvent.CancelRequested("key", null),
@@ -34,6 +42,7 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.Imported(new ImportedTrial(TrialState.Complete, [1, double.NaN], [double.PositiveInfinity, 2], [-1], null, "old.db, study s, trial 3")),
         new StudyEvent.Imported(new ImportedTrial(TrialState.Pruned, [1, 2], [], [], new Report(9, double.NaN), "")),
         new StudyEvent.PointRefused("it breaks a constraint"),
+        new StudyEvent.ImprovementForeseen(30, 0.125),
         new StudyEvent.TimePassed(61.5),
         new StudyEvent.Reopened(2),
         new StudyEvent.StudyEnded(StudyStopReason.Patience),
@@ -82,6 +91,7 @@ public sealed class StudyJournalCodecTests
         static string Value(object? value) => value switch
         {
             System.Collections.Immutable.ImmutableArray<double> values => $"[{string.Join(" ", values.Select(v => BitConverter.DoubleToInt64Bits(v)))}]",
+            ImmutableSortedDictionary<string, double> named => string.Join(" ", named.Select(n => $"{n.Key}={n.Value:R}")),
             StudyEvent inner => Text(inner),
             Exploit exploit => $"{exploit.Donor} {exploit.Resource} {Value(exploit.Parameters)}",
             _ => $"{value}",

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using DistOpt.Core.Pruners;
+using DistOpt.Core.Samplers;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs.Yaml;
 using DistOpt.Core.Studies;
@@ -203,6 +204,14 @@ internal sealed class StudyBinder(SpecBinder binder)
         var context = StudyContext.Of(spec);
         if (!_violations.Touches("study.trial_scheduler")) CheckTrialScheduler(spec.Study.TrialScheduler, context);
         if (!_violations.Touches("study.pruner")) CheckPruner(spec.Study.Pruner, context);
+        if (!_violations.Touches("study.sampler") && !_violations.Touches("study.trial_scheduler")) CheckRungs(spec, context);
+    }
+
+    private void CheckRungs(StudySpec spec, StudyContext context)
+    {
+        var sampler = binder.Catalogs.Samplers.Get(spec.Study.Sampler.Kind)(spec.Study.Sampler.Options!);
+        var scheduler = spec.Study.TrialScheduler;
+        if (sampler.NeedsRungs) Add(ISampler.Check(sampler, binder.Catalogs.TrialSchedulers.Get(scheduler.Kind)(scheduler.Options!, context)));
     }
 
     private void CheckTrialScheduler(PluginSpec plugin, StudyContext context)

@@ -22,6 +22,8 @@ internal sealed class CommandKeys(int most)
     {
         StudyEvent.Enqueued e => $"enqueue {string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}",
         StudyEvent.ParallelSet e => $"set parallel {e.Parallel}",
+        StudyEvent.SpaceWidened e => FormattableString.Invariant(
+            $"set space {e.Space}; defaults {string.Join(", ", e.Defaults.Select(d => FormattableString.Invariant($"{d.Key} {d.Value:R}")))}"),
         StudyEvent.SuspensionSet e => $"{(e.IsSuspended ? "pause" : "resume")} {Of(e.Trial)}",
         StudyEvent.CodeAccepted e => $"accept new code {e.Code}",
         StudyEvent.CancelRequested e => $"cancel {Of(e.Trial)}",

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using DistOpt.Core.Pruners;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.TrialSchedulers;
 
@@ -17,15 +18,19 @@ internal sealed class StudyAdvisors
     /// <summary>How often a point that leaves something out is filled in, until it keeps to the constraints.</summary>
     private const int Drawn = 10_000;
 
-    private readonly StudySetup _setup;
-    private readonly StudyContext _context;
-    private readonly ISampler _sampler;
+    private StudySetup _setup;
+    private StudyContext _context;
+    private ISampler _sampler;
     private readonly ITrialScheduler _scheduler;
     private readonly ObjectivePruners _pruners;
-    private readonly StudyHistory _history;
+    private StudyHistory _history;
 
     /// <summary>Of a deterministic study: what the sampler is not to know yet, in the order in which it was counted.</summary>
     private readonly List<StudyTrial> _deferred = [];
+
+    /// <summary>Of trials that have not ended: what they were worth at the rungs that they have come to.</summary>
+    private readonly Dictionary<int, ImmutableArray<Report>> _rungs = [];
+    private readonly bool _hasRungs;
 
     /// <exception cref="SpecException">One of them cannot be used for the study.</exception>
     public StudyAdvisors(StudySetup setup)
@@ -33,7 +38,12 @@ internal sealed class StudyAdvisors
         (_setup, _context) = (setup, setup.Context);
         (_sampler, _scheduler, _pruners) = (setup.Sampler(), setup.TrialScheduler(_context), setup.Pruners(_context));
         _history = new StudyHistory(_context.Space, _context.Directions);
-        StudyContext.Demand([.. _sampler.Check(_context.Space, _context.Directions.Length), .. OrderViolations()]);
+        _hasRungs = !_scheduler.Rungs.IsEmpty;
+        StudyContext.Demand(
+        [
+            .. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler),
+            .. OrderViolations(), .. StopViolations(_setup),
+        ]);
     }
 
     public StudyHistory History => _history;
@@ -64,8 +74,36 @@ internal sealed class StudyAdvisors
         _deferred.RemoveAll(t => t.Number - _history.Imported <= most);
     }
 
+    /// <summary>Why the space cannot be replaced by a wider one; nothing where it can.</summary>
+    /// <param name="wide">The setup over the wider space.</param>
+    public IEnumerable<SpecViolation> CheckWidening(StudySetup wide)
+    {
+        const string but = "so that the space has to stay as it is; begin another study with the wider one, and import this one's trials";
+        if (_sampler.KeepsCourse(_context.Space))
+            yield return new("study.sampler", $"follows a course that is laid out in the space (grid, sobol, cma-es, or auto over numbers), {but}");
+        if (_scheduler.ChangesParameters) yield return new(TrialSchedulerOptions.Path, $"changes the parameters of trials (pbt, pb2), {but}");
+        foreach (var violation in wide.Sampler().Check(wide.Context.Space, wide.Context.Directions.Length)) yield return violation;
+        foreach (var violation in StopViolations(wide)) yield return violation;
+    }
+
+    /// <summary>From now on suggestions are of a wider space; what trial scheduler and pruners know stays.</summary>
+    public void Widen(SpaceWidening widening, StudySetup wide)
+    {
+        (_setup, _context, _sampler) = (wide, wide.Context, wide.Sampler());
+        _history = _history.Widened(widening);
+        for (int i = 0; i < _deferred.Count; i++) _deferred[i] = _deferred[i] with { Parameters = widening.Map(_deferred[i].Parameters.AsSpan()) };
+    }
+
     /// <summary>Whether the sampler has a configuration left.</summary>
     public bool HasMore => _sampler.HasMore(_history);
+
+    /// <summary>The greatest expected improvement by all trials that are complete; null while there is nothing to improve on. In a deterministic study, too, it
+    /// knows all that were counted: there these are the same in every run.</summary>
+    public double? Improvement()
+    {
+        var complete = _history.Trials.Concat(_deferred).Where(t => t.State == TrialState.Complete).OrderBy(t => t.Number);
+        return ExpectedImprovement.Greatest(_history, [.. complete], _context.Seed);
+    }
 
     public ImmutableArray<double> Suggest(int number)
     {
@@ -142,11 +180,18 @@ internal sealed class StudyAdvisors
                     Values = imported.Values,
                     Constraints = imported.Constraints,
                     Reports = imported.State == TrialState.Pruned && imported.Last is { } reported ? [reported] : [],
+                    Rungs = RungsOf(imported),
                     IsImported = true,
                 });
                 break;
             case StudyEvent.Started started:
-                _history.Set(new StudyTrial { Number = Place(started.Trial), State = TrialState.Running, Parameters = started.Parameters });
+                _history.Set(new StudyTrial
+                {
+                    Number = Place(started.Trial),
+                    State = TrialState.Running,
+                    Parameters = started.Parameters,
+                    SpaceVersion = ledger.SpaceVersion,
+                });
                 _scheduler.Begin(started.Trial, started.Parameters);
                 break;
             case StudyEvent.Released released when !_context.IsDeterministic && ledger.Find(released.Trial) is { Told: ReportAction.Pause } trial:
@@ -183,9 +228,38 @@ internal sealed class StudyAdvisors
             Constraints = constraints,
             // of the others nothing is asked of their way
             Reports = state is TrialState.Paused or TrialState.Pruned && trial.Last is { } last ? [last] : [],
+            Rungs = RungsOf(trial, state, values),
         };
         if (_context.IsDeterministic) _deferred.Add(learned);
         else _history.Set(learned);
+    }
+
+    /// <summary>What a trial was worth at rungs, with the one that it has come to, or failed on its way to.</summary>
+    private ImmutableArray<Report> RungsOf(LiveTrial trial, TrialState state, ImmutableArray<double> values)
+    {
+        if (!_hasRungs) return [];
+        var rungs = _rungs.GetValueOrDefault(trial.Number, []);
+        double? value = state switch
+        {
+            TrialState.Paused => trial.Last?.Value,
+            TrialState.Complete => values[0],
+            TrialState.Failed => double.NaN,
+            _ => null,
+        };
+        // a trial that fails at a rung, paused there, was worth something
+        if (value is { } reached && trial.Until != long.MaxValue && !(rungs is [.., var last] && last.Step >= trial.Until))
+            rungs = rungs.Add(new Report(trial.Until, reached));
+        if (state == TrialState.Paused) _rungs[trial.Number] = rungs;
+        else _rungs.Remove(trial.Number);
+        return rungs;
+    }
+
+    /// <summary>One of another study, which had no rungs that are known here: it counts at the end, or where it ended if there is a rung.</summary>
+    private ImmutableArray<Report> RungsOf(ImportedTrial trial)
+    {
+        if (!_hasRungs) return [];
+        if (trial.State == TrialState.Complete) return TrialEnd == long.MaxValue ? [] : [new Report(TrialEnd, trial.Values[0])];
+        return trial.Last is { } last && Rungs.Any(r => r.Resource == last.Step) ? [last] : [];
     }
 
     /// <summary>The number of a trial in the history, where those that were imported are before it.</summary>
@@ -202,6 +276,9 @@ internal sealed class StudyAdvisors
         if (!_scheduler.IsOrderIndependent) yield return new(TrialSchedulerOptions.Path, $"{but}; use fifo or asha");
         if (!_pruners.IsOrderIndependent) yield return new(PrunerOptions.Path, $"{but}; use threshold or none");
     }
+
+    private static IEnumerable<SpecViolation> StopViolations(StudySetup setup) => setup.Stop.ExpectedImprovement is not { } section ? []
+        : ExpectedImprovement.Check(section, setup.Context.Space, setup.Context.Directions.Length, setup.Context.Trials);
 
     private static bool AreEqual(Exploit? a, Exploit? b) =>
         a is null || b is null ? a == b : (a.Donor, a.Resource) == (b.Donor, b.Resource) && a.Parameters.SequenceEqual(b.Parameters);

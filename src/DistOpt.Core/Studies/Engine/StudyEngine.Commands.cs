@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
 
 namespace DistOpt.Core.Studies.Engine;
 
@@ -60,6 +62,34 @@ public sealed partial class StudyEngine
         CodeChange is { } change ? Carry(new StudyEvent.CodeAccepted(key, change.Now), null) : default;
 
     /// <summary>
+    /// Replaces the space by one that contains it (<see cref="SpaceWidening"/>): trials from now on are drawn from that, by all that the earlier ones have
+    /// brought. Parameters of all trials, whenever they began, are in the space that is in force, as told by the setup's <see cref="StudySetup.Over"/>.
+    /// </summary>
+    /// <param name="key">Idempotency key; null = none.</param>
+    /// <param name="space">At least as wide as the one in force.</param>
+    /// <param name="defaults">By the names of added parameters: what earlier trials are taken to have had.</param>
+    /// <param name="fromTrial">Deterministic: the number of the first trial that is drawn from it; null = the one that is next now.</param>
+    /// <exception cref="SpecException">
+    /// The space does not contain the one in force, or sampler or trial scheduler cannot go on with another one: all that is wrong.
+    /// </exception>
+    public CommandAnswer Widen(string? key, SearchSpace space, IReadOnlyDictionary<string, double> defaults, int? fromTrial = null)
+    {
+        ArgumentNullException.ThrowIfNull(space);
+        ArgumentNullException.ThrowIfNull(defaults);
+        int from = IsDeterministic ? Math.Max(_ledger.Next, fromTrial ?? 0) : _ledger.Next;
+        var command = new StudyEvent.SpaceWidened(key, _ledger.SpaceVersion + 1, from, space, defaults.ToImmutableSortedDictionary(StringComparer.Ordinal));
+        // a repeat is of a space that is in force already
+        if (Repeated(command) is { } repeat) return repeat;
+        string? refusal = _ledger.ComingSpace is { } coming ? $"another space is to hold from trial {coming.FromTrial} on; wait for that" : null;
+        if (refusal is null && _ledger.End is null)
+        {
+            _ = new SpaceWidening(_setup.Context.Space, space, defaults);
+            StudyContext.Demand(_advisors.CheckWidening(_setup.Widened(space)));
+        }
+        return Carry(command, refusal);
+    }
+
+    /// <summary>
     /// Lets the sampler know trials of another study. Before this one's own begin, at its beginning or after <see cref="Restore"/>: those that its events have
     /// already are not taken twice, so that a study whose events end among them gets the rest.
     /// </summary>
@@ -101,13 +131,18 @@ public sealed partial class StudyEngine
 
     private CommandAnswer Carry(StudyEvent.Command command, string? refusal)
     {
-        string name = CommandKeys.NameOf(command);
-        if (command.Key is { } key && _ledger.Keys.Find(key) is { } use)
-            return use == name ? new(IsRepeat: true) : new(Refusal: $"key '{key}' was used for another command, '{use}'");
+        if (Repeated(command) is { } repeat) return repeat;
         if (refusal is null && _ledger.End is { } end) refusal = $"the study has ended ({end})";
         if (refusal is not null) return new(Refusal: refusal);
         Commit(command);
         return new();
+    }
+
+    /// <summary>What is said to a command whose key was used before; null = it was not.</summary>
+    private CommandAnswer? Repeated(StudyEvent.Command command)
+    {
+        if (command.Key is not { } key || _ledger.Keys.Find(key) is not { } use) return null;
+        return use == CommandKeys.NameOf(command) ? new(IsRepeat: true) : new(Refusal: $"key '{key}' was used for another command, '{use}'");
     }
 
     private string? Missing(int? trial) => trial is not { } number || _ledger.Find(number) is { Phase: not TrialPhase.Finished } ? null

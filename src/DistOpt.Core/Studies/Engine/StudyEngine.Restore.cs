@@ -17,8 +17,7 @@ public sealed partial class StudyEngine
         foreach (var e in events)
         {
             engine._advisors.Repeat(e, engine._ledger);
-            engine._advisors.Follow(e, engine._ledger);
-            engine._ledger.Apply(e);
+            engine.Apply(e);
         }
         return engine;
     }

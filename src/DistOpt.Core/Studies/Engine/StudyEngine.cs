@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.TrialSchedulers;
 
@@ -24,7 +25,7 @@ namespace DistOpt.Core.Studies.Engine;
 /// </summary>
 public sealed partial class StudyEngine
 {
-    private readonly StudySetup _setup;
+    private StudySetup _setup;
     private readonly StudyLedger _ledger;
     private readonly StudyAdvisors _advisors;
     private readonly Action<StudyEvent> _record;
@@ -60,6 +61,7 @@ public sealed partial class StudyEngine
     {
         while (true)
         {
+            if (_ledger.End is null && !_ledger.IsCancelled && _ledger.Results.IsToBeForeseen) Foresee();
             if (_ledger.End is null && DueStop() is { } due) EndStudy(due);
             if (_ledger.End is { } end) return new(null, End: end);
             if (CodeChange is not null) return new(null, StudyWait.Code);
@@ -138,6 +140,9 @@ public sealed partial class StudyEngine
         else Commit(new StudyEvent.Taken(trial.Number));
     }
 
+    private void Foresee() =>
+        Commit(new StudyEvent.ImprovementForeseen(_ledger.Results[TrialState.Complete], _advisors.Improvement() ?? double.PositiveInfinity));
+
     private StudyStopReason? DueStop() => _ledger.IsCancelled ? StudyStopReason.Cancelled
         : _ledger.Results.Stop ?? (_ledger.Seconds >= _setup.Stop.MaxSeconds ? StudyStopReason.MaxSeconds : null);
 
@@ -162,8 +167,18 @@ public sealed partial class StudyEngine
 
     private void Commit(StudyEvent e)
     {
+        Apply(e);
+        _record(e);
+    }
+
+    private void Apply(StudyEvent e)
+    {
         _advisors.Follow(e, _ledger);
         _ledger.Apply(e);
-        _record(e);
+        if (_ledger is not { IsSpaceDue: true, ComingSpace: { } coming }) return;
+        var widening = new SpaceWidening(_setup.Context.Space, coming.Space, coming.Defaults);
+        _setup = _setup.Widened(coming.Space);
+        _advisors.Widen(widening, _setup);
+        _ledger.Widen(widening);
     }
 }

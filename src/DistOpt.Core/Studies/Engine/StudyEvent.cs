@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Studies.Engine;
@@ -48,6 +49,9 @@ public enum StudyStopReason
 
     /// <summary><c>stop.patience</c> is used up.</summary>
     Patience,
+
+    /// <summary>No more than <c>stop.expected_improvement</c> is to be gained.</summary>
+    ExpectedImprovement,
 
     /// <summary><c>stop.max_seconds</c> have passed.</summary>
     MaxSeconds,
@@ -170,11 +174,26 @@ public abstract record StudyEvent
     /// <param name="Code">Its identity.</param>
     public sealed record CodeAccepted(string? Key, string Code) : Command(Key);
 
+    /// <summary>The space is replaced by one that contains it.</summary>
+    /// <param name="Key">Idempotency key.</param>
+    /// <param name="Version">From 1.</param>
+    /// <param name="FromTrial">The number of the first trial that is drawn from it. Parameters in events after the start of the trial before it are of
+    /// this space.</param>
+    /// <param name="Space">What is searched from then on.</param>
+    /// <param name="Defaults">By the names of added parameters: what earlier trials are taken to have had.</param>
+    public sealed record SpaceWidened(
+        string? Key, int Version, int FromTrial, SearchSpace Space, ImmutableSortedDictionary<string, double> Defaults) : Command(Key);
+
     /// <summary>Samplers know a trial of another study, before this one's own begin. It has no number here, and counts nowhere else.</summary>
     public sealed record Imported(ImportedTrial Trial) : StudyEvent;
 
     /// <summary>The first of the points to try first is left out.</summary>
     public sealed record PointRefused(string Error) : StudyEvent;
+
+    /// <summary>What may still be gained, as a model of all complete trials sees it: it is not asked again when the study is rebuilt.</summary>
+    /// <param name="Complete">Trials that were complete.</param>
+    /// <param name="Improvement">The greatest expected improvement, in units of the first objective; infinite while there is nothing to improve on.</param>
+    public sealed record ImprovementForeseen(int Complete, double Improvement) : StudyEvent;
 
     /// <summary>How long the study has gone on, with what was before it was resumed.</summary>
     public sealed record TimePassed(double Seconds) : StudyEvent;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Studies.Engine;
@@ -62,6 +63,15 @@ internal sealed class StudyLedger
 
     /// <summary>Trials that may run at a time; a deterministic study takes the next value up at a trial number.</summary>
     public int Parallel { get; private set; }
+
+    /// <summary>Counts the spaces, from 0.</summary>
+    public int SpaceVersion { get; private set; }
+
+    /// <summary>A wider space that waits for its trial.</summary>
+    public StudyEvent.SpaceWidened? ComingSpace { get; private set; }
+
+    /// <summary>Whether the next trial is drawn from the space that is coming.</summary>
+    public bool IsSpaceDue => ComingSpace is { } space && space.FromTrial <= Next;
 
     public bool IsSuspended { get; private set; }
 
@@ -134,6 +144,9 @@ internal sealed class StudyLedger
                 _points.Dequeue();
                 Refused = (Refused.Count + 1, refused.Error);
                 break;
+            case StudyEvent.ImprovementForeseen foreseen:
+                Results.Foresee(foreseen);
+                break;
             case StudyEvent.TimePassed passed:
                 Seconds = Math.Max(Seconds, passed.Seconds);
                 break;
@@ -146,6 +159,16 @@ internal sealed class StudyLedger
             default:
                 throw new ArgumentException($"{e.GetType()} is no event of a study", nameof(e));
         }
+    }
+
+    /// <summary>The space that was coming is there: all that is kept is in it from now on.</summary>
+    public void Widen(SpaceWidening widening)
+    {
+        SpaceVersion = ComingSpace!.Version;
+        ComingSpace = null;
+        foreach (var trial in _live.Values) trial.Parameters = widening.Map(trial.Parameters.AsSpan());
+        for (int i = _points.Count; i > 0; i--) _points.Enqueue(widening.MapPoint(_points.Dequeue().AsSpan()));
+        Results.Widen(widening);
     }
 
     private LiveTrial Known(int trial) => Find(trial) ?? throw new ArgumentException($"trial {trial} is not among those that have not ended", nameof(trial));
@@ -253,6 +276,9 @@ internal sealed class StudyLedger
                 int place = _parallel.FindLastIndex(p => p.FromTrial <= set.FromTrial);
                 _parallel.Insert(place + 1, (set.FromTrial, set.Parallel));
                 FollowParallel();
+                break;
+            case StudyEvent.SpaceWidened widened:
+                ComingSpace = widened;
                 break;
             case StudyEvent.SuspensionSet { Trial: { } trial } set:
                 Known(trial).IsSuspended = set.IsSuspended;

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using DistOpt.Core.MultiObjective;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 
 namespace DistOpt.Core.Studies.Engine;
@@ -29,6 +30,19 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     /// <summary>What ends the study by its results.</summary>
     public StudyStopReason? Stop { get; private set; }
 
+    /// <summary>What was last foreseen; null = nothing yet.</summary>
+    public StudyEvent.ImprovementForeseen? Foreseen { get; private set; }
+
+    /// <summary>Whether the model of all complete trials is to be asked now.</summary>
+    public bool IsToBeForeseen => Stop is null && stop.ExpectedImprovement is { } rule && this[TrialState.Complete] is var complete
+        && complete >= (Foreseen is { } last ? last.Complete + rule.EveryTrials : rule.MinTrials);
+
+    public void Foresee(StudyEvent.ImprovementForeseen foreseen)
+    {
+        Foreseen = foreseen;
+        if (stop.ExpectedImprovement is { } rule && foreseen.Improvement <= rule.AtMost) Stop ??= StudyStopReason.ExpectedImprovement;
+    }
+
     public void Add(StudyEvent.Ended end, ImmutableArray<double> parameters)
     {
         _counts[(int)end.State]++;
@@ -41,6 +55,12 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
         if (loss < _improvedTo - patience.MinDelta) (_improvedTo, _withoutImprovement) = (loss, 0);
         else _withoutImprovement++;
         if (_withoutImprovement >= patience.Trials) Stop ??= StudyStopReason.Patience;
+    }
+
+    public void Widen(SpaceWidening widening)
+    {
+        for (int i = 0; i < _front.Count; i++)
+            _front[i] = (_front[i].Result with { Parameters = widening.Map(_front[i].Result.Parameters.AsSpan()) }, _front[i].Losses);
     }
 
     private double Loss(double value, int objective) => directions[objective] == Direction.Maximize ? -value : value;

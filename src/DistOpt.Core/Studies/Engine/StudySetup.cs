@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using DistOpt.Core.Pruners;
 using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.TrialSchedulers;
 
@@ -63,6 +64,21 @@ public sealed record StudySetup
     /// <summary>Idempotency keys of commands that are remembered, the latest ones.</summary>
     public int CommandKeysKept { get; init; } = 10_000;
 
+    /// <summary>
+    /// The same study over a wider space, with its sampler and its constraints bound to that; null = nothing but the space is another one, which needs
+    /// constraints to be empty.
+    /// </summary>
+    public Func<SearchSpace, StudySetup>? Over { get; init; }
+
+    /// <summary>The setup over a wider space.</summary>
+    internal StudySetup Widened(SearchSpace space)
+    {
+        if (Over is null && !Constraints.IsEmpty) throw new InvalidOperationException($"constraints are bound to the space: a setup with constraints needs {nameof(Over)}");
+        var wide = Over?.Invoke(space) ?? this;
+        // the trial scheduler goes on with what it knew of trials
+        return wide with { Context = Context with { Space = space }, Over = Over };
+    }
+
     /// <summary>The setup of a study spec.</summary>
     /// <param name="spec">What to search.</param>
     /// <param name="catalogs">Those that it was bound with.</param>
@@ -86,6 +102,12 @@ public sealed record StudySetup
             Stop = section.Stop,
             MaxAttempts = section.MaxAttempts,
             TrialTimeout = section.TrialTimeout,
+            Over = space => Of(spec with { Constraints = Bound(section, space) }, catalogs),
         };
     }
+
+    /// <summary>The constraints on parameters over another space, which has all of theirs.</summary>
+    private static ImmutableArray<ParameterConstraint> Bound(StudySection section, SearchSpace space) => [.. section.Constraints
+        .Where(c => c.Parameters is not null).Select(c => ParameterConstraint.Of(c, space).Constraint
+            ?? throw new ArgumentException($"the constraint on '{c.Parameters}' is none in the wider space", nameof(space)))];
 }

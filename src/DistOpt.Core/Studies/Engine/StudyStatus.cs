@@ -47,6 +47,9 @@ public sealed record StudyStatus
     /// <summary>Trials that may run at a time.</summary>
     public required int Parallel { get; init; }
 
+    /// <summary>How often the space was widened; parameters here are of the one in force.</summary>
+    public int SpaceVersion { get; init; }
+
     /// <summary>Trials of other studies that the sampler knows; in no other number here.</summary>
     public int Imported { get; init; }
 
@@ -64,6 +67,9 @@ public sealed record StudyStatus
 
     /// <summary>Feasible trials that no other one dominates, by number.</summary>
     public required ImmutableArray<TrialResult> Front { get; init; }
+
+    /// <summary>The greatest improvement that was expected when it was last asked, for <c>stop.expected_improvement</c>; null = it was not.</summary>
+    public double? Improvement { get; init; }
 
     /// <summary>Trials that have not ended, by number; those that are paused only as counts.</summary>
     public required ImmutableArray<LiveTrialStatus> Live { get; init; }

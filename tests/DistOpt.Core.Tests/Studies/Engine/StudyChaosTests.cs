@@ -8,7 +8,7 @@ public sealed class StudyChaosTests
 {
     public static TheoryData<string, string, string> All =>
     [
-        .. StudySetups.Samplers.Select(s => (s, "fifo", "none")),
+        .. StudySetups.Samplers.Select(s => (s, StudySetups.SchedulerOf(s), "none")),
         .. StudySetups.Schedulers.Skip(1).Select(s => ("random", s, "none")),
         .. StudySetups.Pruners.Skip(1).Select(p => ("random", "fifo", p)),
         ("tpe", "asha", "median"), ("tpe", "asha, stopping", "median"), ("tpe", "hyperband", "threshold"), ("random", "pbt", "median"),
@@ -16,10 +16,10 @@ public sealed class StudyChaosTests
 
     public static TheoryData<string, string> Ordered =>
     [
-        .. StudySetups.Samplers.Select(s => (s, "fifo")),
+        .. StudySetups.Samplers.Select(s => (s, StudySetups.SchedulerOf(s))),
         .. StudySetups.OrderedSchedulers.Skip(1).Select(s => ("random", s)),
         .. StudySetups.OrderedSchedulers.Skip(1).Where(s => !s.StartsWith("pb", StringComparison.Ordinal)).Select(s => ("tpe", s)),
-        ("nsga2", "asha"),
+        ("nsga2", "asha"), ("bohb", "asha"),
     ];
 
     /// <summary>Killed again and again, with an end of the journal lost that was not acknowledged.</summary>

@@ -25,6 +25,9 @@ internal static class StudySetups
 
     public static IReadOnlyList<string> Samplers { get; } = [.. SamplerCatalog.Default.Entries.Select(e => e.Name)];
 
+    /// <summary>The trial scheduler that a sampler goes with, whatever else it can go with.</summary>
+    public static string SchedulerOf(string sampler) => sampler == "bohb" ? "hyperband" : "fifo";
+
     public static IReadOnlyList<string> Schedulers { get; } =
         [.. TrialSchedulerCatalog.Default.Entries.Select(e => e.Name), "asha, stopping", "asha, 2 brackets", "pbt, synchronous", "pb2, synchronous"];
 

@@ -1,3 +1,5 @@
+using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
@@ -44,6 +46,92 @@ public sealed class StudyStopTests
         study.Engine.Complete(last.Id, [1], [5]);
         Assert.Equal(StudyStopReason.Patience, study.Engine.Decide().End);
         Assert.Equal(6, study.Engine.Status().Best!.Number);
+    }
+
+    /// <summary>Asked after 6, 8, 10 ... complete trials; the valley's ground is known to a thousandth long before the trials are used up.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void It_ends_when_hardly_any_improvement_is_expected_and_a_rebuilt_study_does_not_ask_again(bool deterministic)
+    {
+        var setup = EngineFixture.Random(trials: 100, parallel: 1, deterministic: deterministic) with
+        {
+            Sampler = () => new GpSampler(new GpOptions { StartupTrials = 4 }),
+            Stop = new() { ExpectedImprovement = new() { AtMost = 1e-3, MinTrials = 6, EveryTrials = 2 } },
+        };
+        var undisturbed = Run(setup, rebuilds: false);
+        var foreseen = undisturbed.Journal.OfType<StudyEvent.ImprovementForeseen>().ToList();
+        Assert.Equal(StudyStopReason.ExpectedImprovement, undisturbed.Engine.End);
+        Assert.Equal(Enumerable.Range(0, foreseen.Count).Select(i => 6 + 2 * i), foreseen.Select(f => f.Complete));
+        Assert.True(foreseen.Count > 1 && foreseen[^1].Improvement <= 1e-3 && foreseen.SkipLast(1).All(f => f.Improvement > 1e-3));
+        Assert.Equal(foreseen[^1].Improvement, undisturbed.Engine.Status().Improvement);
+        Assert.InRange(undisturbed.Engine.Status().Best!.Values[0], 3, 3.01);
+        Assert.Equal(undisturbed.Journal.Select(EventText.Of), Run(setup, rebuilds: true).Journal.Select(EventText.Of));
+        // as the journal says, whatever would come out today
+        var told = new List<StudyEvent>();
+        var restored = StudyEngine.Restore(setup with { Sampler = () => new GpSampler(new GpOptions { StartupTrials = 4 }) },
+            undisturbed.Journal.Take(undisturbed.Journal.Count - 1), told.Add);
+        Assert.Equal(StudyStopReason.ExpectedImprovement, restored.Decide().End);
+        Assert.Equal([nameof(StudyEvent.StudyEnded)], told.Select(e => e.GetType().Name));
+
+        static EngineFixture Run(StudySetup setup, bool rebuilds)
+        {
+            var study = new EngineFixture(setup);
+            while (study.Engine.Decide().Order is { } order)
+            {
+                study.Complete(order, 3 + Math.Pow(order.Parameters[0] - 0.3, 2) + Math.Pow(order.Parameters[1] - 0.6, 2));
+                if (rebuilds) study.Rebuild();
+            }
+            return study;
+        }
+    }
+
+    [Fact]
+    public void The_greatest_expected_improvement_is_in_units_of_the_objective_and_needs_a_feasible_trial_of_its_own()
+    {
+        StudyHistory History(double factor, Func<int, StudyTrial, StudyTrial> change)
+        {
+            var history = new StudyHistory(EngineFixture.Space, Direction.Maximize);
+            for (int i = 0; i < 12; i++)
+            {
+                double[] at = [i % 4 / 3.0, i / 4 / 2.0];
+                history.Set(change(i, new StudyTrial
+                {
+                    Number = i,
+                    State = TrialState.Complete,
+                    Parameters = [.. at],
+                    Values = [factor * Math.Sin(3 * at[0] + 2 * at[1])],
+                }));
+            }
+            return history;
+        }
+
+        double? Greatest(StudyHistory history) => ExpectedImprovement.Greatest(history, [.. history.Trials], 3);
+
+        double once = Greatest(History(1, (_, t) => t))!.Value, thousand = Greatest(History(1000, (_, t) => t))!.Value;
+        Assert.Equal(1000, thousand / once, 1e-6);
+        Assert.InRange(once, 1e-6, 0.3);
+        Assert.Null(Greatest(History(1, (_, t) => t with { IsImported = true })));
+        Assert.Null(Greatest(History(1, (_, t) => t with { Constraints = [1] })));
+        // the best one is of another study: what is below it is no improvement there, but is one on the study's own
+        Assert.True(Greatest(History(1, (i, t) => t with { IsImported = i < 10 })) > 1);
+        Assert.Equal(0, Greatest(History(0, (_, t) => t))!.Value, 1e-9);
+    }
+
+    [Fact]
+    public void Conditions_and_spaces_of_single_values_are_refused()
+    {
+        string Refusal(params SearchParameter[] parameters)
+        {
+            var setup = EngineFixture.Random() with { Stop = new() { ExpectedImprovement = new() { MinTrials = 5 } } };
+            setup = setup with { Context = setup.Context with { Space = new SearchSpace(parameters) } };
+            return Assert.Throws<SpecException>(() => new StudyEngine(setup, _ => { })).Message;
+        }
+
+        var x = new SearchParameter("x", new FloatDomain(0, 1));
+        Assert.Contains("knows only parameters that always have a value, and y has a condition; leave it away, and use stop.patience",
+            Refusal(x, x with { Name = "y", When = new Condition("x", Least: 0.5) }));
+        Assert.Contains("is for 1 to", Refusal(x with { Domain = new FloatDomain(1, 1) }));
     }
 
     [Fact]
