@@ -1,3 +1,4 @@
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.TrialSchedulers;
@@ -32,6 +33,15 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.CancelRequested("key", null),
         new StudyEvent.Imported(new ImportedTrial(TrialState.Complete, [1, double.NaN], [double.PositiveInfinity, 2], [-1], null, "old.db, study s, trial 3")),
         new StudyEvent.Imported(new ImportedTrial(TrialState.Pruned, [1, 2], [], [], new Report(9, double.NaN), "")),
+        new StudyEvent.Defined("x", new FloatDomain(1e-5, 1, log: true)),
+        new StudyEvent.Defined("y", new FloatDomain(0, 1, step: 0.25)),
+        new StudyEvent.Defined("n", new IntDomain(-4, 1L << 40, step: 4)),
+        new StudyEvent.Defined("kind", new ChoiceDomain([null, true, false, 5L, 5.0, double.NaN, "5", "", "text"], IsOrdered: true)),
+        new StudyEvent.Suggested(3, "x", 0.125),
+        new StudyEvent.DrawnTogether(3, ["x", "kind"], [0.125, 2]),
+        new StudyEvent.PointEnqueued("key", [new("x", 0.5), new("kind", "a"), new("n", 3L), new("none", null)]),
+        new StudyEvent.AttributeSet(3, "seed", "{\"a\":[1,null]}"),
+        new StudyEvent.AttributeSet(null, "owner", "\"me\""),
         new StudyEvent.PointRefused("it breaks a constraint"),
         new StudyEvent.TimePassed(61.5),
         new StudyEvent.Reopened(2),
@@ -81,6 +91,10 @@ public sealed class StudyJournalCodecTests
         static string Value(object? value) => value switch
         {
             System.Collections.Immutable.ImmutableArray<double> values => $"[{string.Join(" ", values.Select(v => BitConverter.DoubleToInt64Bits(v)))}]",
+            System.Collections.Immutable.ImmutableArray<string> names => $"[{string.Join(" ", names)}]",
+            System.Collections.Immutable.ImmutableArray<KeyValuePair<string, object?>> point =>
+                $"[{string.Join(" ", point.Select(p => $"{p.Key} {p.Value?.GetType().Name} {p.Value}"))}]",
+            ChoiceDomain domain => $"{domain.IsOrdered} [{string.Join(" ", domain.Choices.Select(c => $"{c?.GetType().Name} {c}"))}]",
             StudyEvent inner => Text(inner),
             Exploit exploit => $"{exploit.Donor} {exploit.Resource} {Value(exploit.Parameters)}",
             _ => $"{value}",

@@ -21,6 +21,7 @@ internal sealed class CommandKeys(int most)
     public static string NameOf(StudyEvent.Command command) => command switch
     {
         StudyEvent.Enqueued e => $"enqueue {string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}",
+        StudyEvent.PointEnqueued e => $"enqueue {string.Join(' ', e.Point.Select(p => FormattableString.Invariant($"{p.Key}={p.Value}")))}",
         StudyEvent.ParallelSet e => $"set parallel {e.Parallel}",
         StudyEvent.SuspensionSet e => $"{(e.IsSuspended ? "pause" : "resume")} {Of(e.Trial)}",
         StudyEvent.CancelRequested e => $"cancel {Of(e.Trial)}",

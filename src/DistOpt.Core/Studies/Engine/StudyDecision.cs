@@ -65,6 +65,9 @@ public enum StudyWait
 
     /// <summary>The study, or all that is left of it, is paused by a user.</summary>
     Suspended,
+
+    /// <summary>Nothing is under way, and no new trial was to begin.</summary>
+    Starts,
 }
 
 /// <summary>What a free slot is for: exactly one of the three.</summary>

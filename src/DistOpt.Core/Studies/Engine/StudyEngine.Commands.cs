@@ -1,10 +1,14 @@
 using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace DistOpt.Core.Studies.Engine;
 
 /// <summary>What users ask for. A command whose idempotency key was used for the same before does nothing.</summary>
 public sealed partial class StudyEngine
 {
+    private static readonly JsonSerializerOptions s_json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     /// <summary>
     /// Pauses the study, or a trial: no attempt begins, and those under way are told to write a checkpoint and end with their next report. A trial that
     /// goes on later has lost nothing, and no attempt of its own.
@@ -41,6 +45,20 @@ public sealed partial class StudyEngine
     {
         int from = IsDeterministic ? Math.Max(_ledger.Next, fromTrial ?? 0) : _ledger.Next;
         return Carry(new StudyEvent.ParallelSet(key, parallel, from), parallel < 1 ? $"parallel is {parallel}, but must be at least 1" : null);
+    }
+
+    /// <summary>Something that a user wants to be known of a trial, or of the study. Also of one that has ended.</summary>
+    /// <param name="trial">Its number; null = the study.</param>
+    /// <param name="name">What it is; one that is there already is replaced.</param>
+    /// <param name="value">Becomes JSON; NaN and infinities as texts.</param>
+    /// <exception cref="ArgumentException">There is no such trial, or no name.</exception>
+    /// <exception cref="NotSupportedException">The value cannot be JSON.</exception>
+    public void SetAttribute<T>(int? trial, string name, T value)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (trial is { } number && (number < 0 || number >= _ledger.Next))
+            throw new ArgumentException($"there is no trial {number}; there are {_ledger.Next}", nameof(trial));
+        Commit(new StudyEvent.AttributeSet(trial, name, JsonSerializer.Serialize(value, s_json)));
     }
 
     /// <summary>
