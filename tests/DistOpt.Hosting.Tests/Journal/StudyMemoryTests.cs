@@ -28,7 +28,7 @@ public sealed class StudyMemoryTests : IDisposable
             Assert.Equal(0, status.Counts.Failed + status.Counts.Running);
         }
         await RunAsync();
-        await Memory.StopsGrowingAsync(RunAsync, Round, managed: 600, native: 100, roundsMin: 5);
+        await Memory.StopsGrowingAsync(RunAsync, Round, managed: 400, native: 100, roundsMin: 5);
         Assert.True(study.Status().Counts.Complete >= 6 * Round);
     }
 }

@@ -16,7 +16,10 @@ namespace DistOpt.Core.Studies.Functions;
 /// and reports are stored together with others, and where the process is killed first they are asked for once more.
 /// </para>
 /// </summary>
-/// <remarks>Trial schedulers that send a trial on from another one's state (pbt, pb2) cannot be used: a function has no state to copy.</remarks>
+/// <remarks>
+/// Trial schedulers that send a trial on from another one's state (pbt, pb2) cannot be used: a function has no state to copy. Nor is there a limit on a
+/// trial's time (<see cref="StudySetup.TrialTimeout"/>): a function cannot be ended from outside.
+/// </remarks>
 public sealed partial class FunctionStudy
 {
     private readonly Lock _lock = new();
@@ -186,7 +189,10 @@ public sealed partial class FunctionStudy
     private bool GoesOn(TrialOrder order)
     {
         if (order.From is { } from && from.Trial != order.Id.Trial)
-            throw new NotSupportedException($"trial {order.Id.Trial} is to go on from the state of trial {from.Trial}, which a function does not have; use asha");
+        {
+            throw new NotSupportedException(
+                $"trial {order.Id.Trial} is to go on from the state of trial {from.Trial}, which a function does not have; use asha");
+        }
         if (!_trials.TryGetValue(order.Id.Trial, out var trial) || trial.Waiting is not { } waiting) return false;
         (trial.Order, trial.Waiting) = (order, null);
         return waiting.TrySetResult(true);
