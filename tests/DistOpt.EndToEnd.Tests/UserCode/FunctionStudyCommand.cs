@@ -16,13 +16,19 @@ internal static class FunctionStudyCommand
     public static Command Create()
     {
         var file = new Argument<string>("file");
-        var command = new Command("function-study") { file };
+        var until = new Argument<int>("until") { Description = "From the trial with this number on functions wait to be killed" };
+        var command = new Command("function-study") { file, until };
         command.SetAction(async (parse, stop) =>
         {
             var output = parse.InvocationConfiguration.Output;
             using var journal = StudyJournal.Open(parse.GetValue(file)!);
             var study = new FunctionStudy(Options, journal) { TrialEnded = (_, trial) => output.WriteLine(Line(trial)) };
-            await study.RunAsync(Objective, cancellationToken: stop);
+            int last = parse.GetValue(until);
+            await study.RunAsync(async (trial, token) =>
+            {
+                if (trial.Number >= last) await Task.Delay(Timeout.Infinite, token);
+                return Objective(trial);
+            }, cancellationToken: stop);
         });
         return command;
     }
