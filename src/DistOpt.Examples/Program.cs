@@ -7,7 +7,13 @@ return await DistOptApp.RunAsync(args, ExampleApp.Configure);
 /// <summary>What the examples add.</summary>
 public static class ExampleApp
 {
-    public static void Configure(DistOptAppBuilder app) => app
+    public static void Configure(DistOptAppBuilder app)
+    {
+        foreach (var command in StudyCommands.Create()) app.AddCommand(command);
+        ConfigureTraining(app);
+    }
+
+    private static void ConfigureTraining(DistOptAppBuilder app) => app
         .AddModel<SpiralNetOptions>("spiral-net", (options, data) => new SpiralNet(options.Width, data.Classes.Length),
             "points in the plane")
         .AddDataset<SpiralOptions>("spirals", (options, _) => new Spirals(options), "2,000 points on three spirals")

@@ -15,5 +15,6 @@ internal static class BenchmarkRows
         new PrecisionRow(),
         new CheckpointRow(),
         new StudyRow(),
+        new FunctionStudyRow(),
     ];
 }

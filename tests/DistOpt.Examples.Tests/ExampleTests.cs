@@ -143,6 +143,60 @@ public sealed class ExampleTests : IDisposable
         Assert.True(rows >= 2 * result.Summary.Epochs);
     }
 
+    [Fact]
+    public async Task A_study_over_a_function_finds_the_minimum_and_goes_on_from_its_journal()
+    {
+        string file = Path.Combine(_folder, "study.db");
+        var first = await RunAsync(["study-function", file]);
+        Assert.True(first.Code == 0, first.Error);
+        Assert.Contains("100 trials; the least value is 0.", first.Out);
+        Assert.Equal(100, first.Out.Split('\n').Count(l => l.Contains(" Complete: best so far ", StringComparison.Ordinal)));
+        // it has ended: nothing is computed again
+        var again = await RunAsync(["study-function", file]);
+        Assert.Equal(first.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1], again.Out.Trim());
+    }
+
+    [Fact]
+    public async Task A_study_that_is_asked_and_told_finds_the_minimum()
+    {
+        var result = await RunAsync(["study-ask-tell"]);
+        Assert.True(result.Code == 0, result.Error);
+        Assert.Matches("the least value is [01]\\.", result.Out);
+    }
+
+    [Fact]
+    public async Task A_study_whose_trials_define_their_parameters_prunes_and_keeps_attributes()
+    {
+        var result = await RunAsync(["study-define-by-run"]);
+        Assert.True(result.Code == 0, result.Error);
+        Assert.Contains("trials are Pruned", result.Out);
+        Assert.Contains("trials are Complete", result.Out);
+        Assert.DoesNotContain("Failed", result.Out);
+        Assert.Contains(", x = ", result.Out);
+    }
+
+    [Fact]
+    public async Task A_study_over_training_specs_is_run_from_code()
+    {
+        var result = await RunAsync(["study-training", "--out", Path.Combine(_folder, "study")]);
+        Assert.True(result.Code == 0, result.Error);
+        Assert.Contains("best: trial ", result.Out);
+        Assert.True(File.Exists(Path.Combine(_folder, "study", "best.yaml")));
+    }
+
+    /// <summary>What README shows of studies in code is what runs here.</summary>
+    [Fact]
+    public void The_studies_of_README_are_those_of_the_examples()
+    {
+        static string Lines(string text) => string.Join('\n', text.ReplaceLineEndings("\n").Split('\n').Select(l => l.Trim()));
+        string code = Lines(File.ReadAllText(Path.Combine(Root, "src/DistOpt.Examples/Studies/FunctionStudies.cs")));
+        string readme = File.ReadAllText(Path.Combine(Root, "README.md")).ReplaceLineEndings("\n");
+        string section = readme[readme.IndexOf("### From C#", StringComparison.Ordinal)..readme.IndexOf("### What mattered", StringComparison.Ordinal)];
+        string[] blocks = [.. section.Split("```csharp\n").Skip(1).Select(b => b[..b.IndexOf("```", StringComparison.Ordinal)].Trim())];
+        Assert.Equal(4, blocks.Length);
+        Assert.All(blocks, block => Assert.Contains(Lines(block), code));
+    }
+
     private async Task<RunSummary> TrainAsync(string spec, params string[] args)
     {
         string folder = Path.Combine(_folder, $"run{Directory.GetDirectories(_folder).Length}");

@@ -27,7 +27,7 @@ public enum RandomPurpose
     Codec = 7,
 
     /// <summary>Samplers of studies. Coordinates: trial; where a suggestion breaks a constraint also the attempt, from 1; for what
-    /// an enqueued point leaves out the attempt and the parameter.</summary>
+    /// an enqueued point leaves out the attempt and the parameter; for a parameter that trials define while they run a hash of its name.</summary>
     Search = 8,
 
     /// <summary>Network, compute and fault models of a simulation.</summary>

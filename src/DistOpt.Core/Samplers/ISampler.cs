@@ -44,12 +44,50 @@ public interface ISampler
     }
 }
 
+/// <summary>
+/// A sampler that can draw some parameters of a space and leave the others: what studies need whose trials define their parameters while they run. The
+/// parameters of their history have no conditions, and each trial has some of them.
+/// </summary>
+public interface IPartialSampler : ISampler
+{
+    /// <summary>Whether it draws parameters together that trials have together; else each by itself.</summary>
+    bool DrawsTogether(StudyHistory history);
+
+    /// <summary>Draws values of some parameters together: a function of the history, the seed, the number and their names alone.</summary>
+    /// <param name="history">The trials so far, the one that the values are for among them.</param>
+    /// <param name="seed">The study's.</param>
+    /// <param name="number">The trial's.</param>
+    /// <param name="parameters">Places in the history's space; at least one, none with a single value.</param>
+    /// <param name="values">One for each of <paramref name="parameters"/>.</param>
+    void Suggest(StudyHistory history, long seed, int number, ReadOnlySpan<int> parameters, Span<double> values);
+
+    /// <summary>The stream of a parameter, or of those that are drawn with it: it does not depend on what else there is, and since when.</summary>
+    static CounterRandom Stream(StudyHistory history, long seed, int number, int parameter)
+    {
+        // FNV-1a
+        ulong hash = 14695981039346656037;
+        foreach (char letter in history.Space.Parameters[parameter].Name) hash = (hash ^ letter) * 1099511628211;
+        return new CounterRandom(seed, RandomPurpose.Search, number, (long)(hash >> 1));
+    }
+}
+
 /// <summary>Options of <c>random</c>: there are none.</summary>
 public sealed record RandomOptions;
 
 /// <summary>Every value of a domain as likely as any other (every order of magnitude where it is logarithmic), independently of all trials.</summary>
-public sealed class RandomSampler : ISampler
+public sealed class RandomSampler : IPartialSampler
 {
+    public bool DrawsTogether(StudyHistory history) => false;
+
+    public void Suggest(StudyHistory history, long seed, int number, ReadOnlySpan<int> parameters, Span<double> values)
+    {
+        for (int i = 0; i < parameters.Length; i++)
+        {
+            var random = IPartialSampler.Stream(history, seed, number, parameters[i]);
+            values[i] = history.Space.Parameters[parameters[i]].Domain.FromUnit(random.NextDouble());
+        }
+    }
+
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
     {
         var random = new CounterRandom(seed, RandomPurpose.Search, number);

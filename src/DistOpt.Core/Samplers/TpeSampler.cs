@@ -41,7 +41,7 @@ public sealed record TpeOptions
 /// drawn from l the one with the greatest l / g is taken. Parameters that always have a value are drawn together, those under conditions each by
 /// itself from the trials that have one. Trials that are paused at a rung count as pruned ones do there: by how far they came, and their value.
 /// </summary>
-public sealed class TpeSampler(TpeOptions options) : ISampler
+public sealed class TpeSampler(TpeOptions options) : IPartialSampler
 {
     private const int BelowMax = 25;
 
@@ -78,6 +78,25 @@ public sealed class TpeSampler(TpeOptions options) : ISampler
             else Draw(history, [i], _belowAlone, _aboveAlone, ref random, values);
         }
     }
+
+    public bool DrawsTogether(StudyHistory history) => options.Multivariate && !IsStartup(history);
+
+    public void Suggest(StudyHistory history, long seed, int number, ReadOnlySpan<int> parameters, Span<double> values)
+    {
+        var random = IPartialSampler.Stream(history, seed, number, parameters[0]);
+        if (IsStartup(history))
+        {
+            for (int i = 0; i < parameters.Length; i++) values[i] = history.Space.Parameters[parameters[i]].Domain.FromUnit(random.NextDouble());
+            return;
+        }
+        Split(history, history.Ranking.Length, number);
+        double[] all = new double[history.Space.Count];
+        bool isAlone = parameters.Length == 1;
+        Draw(history, parameters.ToArray(), isAlone ? _belowAlone : _below, isAlone ? _aboveAlone : _above, ref random, all);
+        for (int i = 0; i < parameters.Length; i++) values[i] = all[parameters[i]];
+    }
+
+    private bool IsStartup(StudyHistory history) => history.Ranking.Length < Math.Max(1, options.StartupTrials);
 
     /// <summary>The best tenth on one side; all others that have ended, and those that run, on the other.</summary>
     private void Split(StudyHistory history, int ended, int number)

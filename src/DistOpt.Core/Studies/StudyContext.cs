@@ -25,6 +25,9 @@ public sealed record StudyContext
     /// <summary>Whether decisions must not depend on the order in which reports arrive.</summary>
     public bool IsDeterministic { get; init; }
 
+    /// <summary>Whether trials define their parameters while they run; <see cref="Space"/> is empty then.</summary>
+    public bool IsDefinedByRun { get; init; }
+
     /// <summary>What a study spec says of it.</summary>
     public static StudyContext Of(StudySpec spec)
     {

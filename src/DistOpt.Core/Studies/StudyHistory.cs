@@ -12,12 +12,13 @@ namespace DistOpt.Core.Studies;
 public sealed class StudyHistory
 {
     private readonly List<StudyTrial> _trials = [];
-    private readonly OrderedNumbers[] _ordered;
-    private readonly List<double>[] _scaled;
+    private readonly List<OrderedNumbers> _ordered = [];
+    private readonly List<List<double>> _scaled = [];
     private readonly OrderedNumbers _ranking;
     private readonly List<int> _ended = [];
     private readonly List<int> _seen = [];
     private readonly Comparer<int> _byRank;
+    private bool _isDefinedByRun;
 
     /// <param name="space">What is searched.</param>
     /// <param name="directions">One for each objective.</param>
@@ -25,13 +26,13 @@ public sealed class StudyHistory
     {
         if (directions.IsDefaultOrEmpty) throw new ArgumentException("a study has at least one objective", nameof(directions));
         (Space, Directions) = (space, directions);
-        _ordered = [.. Enumerable.Range(0, space.Count).Select(i => new OrderedNumbers(Comparer<int>.Create((a, b) => Order(i, a, b))))];
-        _scaled = [.. Enumerable.Range(0, space.Count).Select(_ => new List<double>())];
+        AddColumns();
         _byRank = Comparer<int>.Create((a, b) => Compare(_trials[a], _trials[b]));
         _ranking = new OrderedNumbers(_byRank);
     }
 
-    public SearchSpace Space { get; }
+    /// <summary>What is searched; where trials define it while they run, all that was defined so far.</summary>
+    public SearchSpace Space { get; private set; }
 
     public ImmutableArray<Direction> Directions { get; }
 
@@ -73,7 +74,7 @@ public sealed class StudyHistory
     public void Set(StudyTrial trial)
     {
         if (trial.Number > _trials.Count || trial.Number < 0) throw new ArgumentException($"trial {trial.Number} is not the next one, {_trials.Count}", nameof(trial));
-        if (trial.Parameters.Length != Space.Count)
+        if (_isDefinedByRun ? trial.Parameters.Length > Space.Count : trial.Parameters.Length != Space.Count)
             throw new ArgumentException($"trial {trial.Number} has {trial.Parameters.Length} values for {Space.Count} parameters", nameof(trial));
         if (trial.State == TrialState.Complete && trial.Values.Length != Directions.Length)
             throw new ArgumentException($"trial {trial.Number} has {trial.Values.Length} values for {Directions.Length} objectives", nameof(trial));
@@ -118,9 +119,56 @@ public sealed class StudyHistory
         _trials.Add(trial);
         for (int i = 0; i < Space.Count; i++)
         {
-            double value = trial.Parameters[i];
-            _scaled[i].Add(Space.Parameters[i].Domain is NumericDomain numbers ? numbers.ToScale(value) : value);
+            double value = i < trial.Parameters.Length ? trial.Parameters[i] : double.NaN;
+            _scaled[i].Add(Scale(i, value));
             if (!double.IsNaN(value)) _ordered[i].Add(trial.Number);
+        }
+    }
+
+    /// <summary>
+    /// A trial has defined a parameter that is new, or has another domain now: values of trials before that are not in it are no observations of it any
+    /// more. O(trials). Parameters of such a space have no conditions.
+    /// </summary>
+    internal void Define(string name, Domain domain)
+    {
+        _isDefinedByRun = true;
+        int place = Space.IndexOf(name);
+        if (place >= 0)
+        {
+            Space = new SearchSpace(Space.Parameters.SetItem(place, new SearchParameter(name, domain)));
+            var column = CollectionsMarshal.AsSpan(_scaled[place]);
+            for (int i = 0; i < column.Length; i++)
+                column[i] = Scale(place, place < _trials[i].Parameters.Length ? _trials[i].Parameters[place] : double.NaN);
+            return;
+        }
+        Space = new SearchSpace(Space.Parameters.Add(new SearchParameter(name, domain)));
+        AddColumns();
+    }
+
+    /// <summary>A trial that runs has a value of a parameter that it had none of.</summary>
+    internal void Give(int number, int parameter, double value)
+    {
+        var trial = _trials[number];
+        if (trial.HasEnded) throw new ArgumentException($"trial {number} has ended before ({trial.State})", nameof(number));
+        _trials[number] = trial with { Parameters = StudyTrial.With(trial.Parameters, parameter, value) };
+        _scaled[parameter][number] = Scale(parameter, value);
+        _ordered[parameter].Add(number);
+    }
+
+    private double Scale(int parameter, double value)
+    {
+        var domain = Space.Parameters[parameter].Domain;
+        if (_isDefinedByRun && !domain.Contains(value)) return double.NaN;
+        return domain is NumericDomain numbers ? numbers.ToScale(value) : value;
+    }
+
+    private void AddColumns()
+    {
+        for (int i = _ordered.Count; i < Space.Count; i++)
+        {
+            int parameter = i;
+            _ordered.Add(new OrderedNumbers(Comparer<int>.Create((a, b) => Order(parameter, a, b))));
+            _scaled.Add([.. Enumerable.Repeat(double.NaN, _trials.Count)]);
         }
     }
 

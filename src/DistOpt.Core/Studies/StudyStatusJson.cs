@@ -63,6 +63,7 @@ public static class StudyStatusJson
         StudyWait.Turn => "the trial whose turn it is in a deterministic study",
         StudyWait.Checkpoint => "a checkpoint to go on from",
         StudyWait.Suspended => "a user, who has paused all trials that are left",
+        StudyWait.Starts => "whoever runs it, to begin more trials",
         _ => null,
     };
 

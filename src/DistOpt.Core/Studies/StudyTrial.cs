@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.InteropServices;
 
 namespace DistOpt.Core.Studies;
 
@@ -71,6 +72,16 @@ public sealed record StudyTrial
 
     /// <summary>Whether it can be compared with others: informative, or paused at a rung whose value is known.</summary>
     public bool IsRanked => IsInformative || (State == TrialState.Paused && !Reports.IsEmpty);
+
+    /// <summary>Parameters with a value of one more; NaN where there is none before it.</summary>
+    internal static ImmutableArray<double> With(ImmutableArray<double> parameters, int place, double value)
+    {
+        double[] grown = new double[Math.Max(parameters.Length, place + 1)];
+        parameters.CopyTo(grown);
+        grown.AsSpan(parameters.Length).Fill(double.NaN);
+        grown[place] = value;
+        return ImmutableCollectionsMarshal.AsImmutableArray(grown);
+    }
 
     /// <summary>By how much the constraints are missed, in all; 0 = feasible.</summary>
     public double Violation

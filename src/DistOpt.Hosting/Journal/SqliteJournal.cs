@@ -53,6 +53,9 @@ internal sealed class SqliteJournal(string path) : SqlJournal
         _lock = null;
     }
 
+    /// <summary>A connection that may write while this process has the journal.</summary>
+    internal SqliteConnection OpenConnection() => (SqliteConnection)Connect();
+
     protected override DbConnection Connect()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);

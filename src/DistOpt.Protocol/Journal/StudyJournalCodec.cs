@@ -41,6 +41,12 @@ public static class StudyJournalCodec
         ["study-code.1"] = bytes => As<JournalCodeAccepted>(bytes, r => new StudyEvent.CodeAccepted(r.IdempotencyKey, r.Code)),
         ["trial-imported.1"] = bytes => As<JournalTrialImported>(bytes, r => new StudyEvent.Imported(new ImportedTrial(JournalCodec.Named<TrialState>(r.State),
             Of(r.Parameters), Of(r.Values), Of(r.Constraints), r.Step is { } step ? new Report(step, r.Reported) : null, r.Source))),
+        ["parameter-defined.1"] = bytes => As<JournalParameterDefined>(bytes, r => new StudyEvent.Defined(r.Name, DomainRecords.Read(r.Domain))),
+        ["parameter-suggested.1"] = bytes => As<JournalSuggested>(bytes, r => new StudyEvent.Suggested(r.Trial, Required(r.Name), r.Value)),
+        ["parameters-drawn.1"] = bytes => As<JournalDrawnTogether>(bytes, r => new StudyEvent.DrawnTogether(r.Trial, [.. r.Names], Of(r.Values))),
+        ["study-point.1"] = bytes => As<JournalPointEnqueued>(bytes, r => new StudyEvent.PointEnqueued(r.IdempotencyKey,
+            [.. r.Names.Zip(r.Values, (name, value) => new KeyValuePair<string, object?>(name, DomainRecords.Value(value)))])),
+        ["study-attribute.1"] = bytes => As<JournalAttributeSet>(bytes, r => new StudyEvent.AttributeSet(r.Trial, r.Name, r.Json)),
         ["study-point-refused.1"] = bytes => As<JournalPointRefused>(bytes, r => new StudyEvent.PointRefused(r.Error)),
         ["study-improvement.1"] = bytes => As<JournalImprovementForeseen>(bytes, r => new StudyEvent.ImprovementForeseen(r.Complete, r.Improvement)),
         ["study-time.1"] = bytes => As<JournalTimePassed>(bytes, r => new StudyEvent.TimePassed(r.Seconds)),
@@ -74,6 +80,12 @@ public static class StudyJournalCodec
         StudyEvent.CodeAccepted c => Entry("study-code.1", new JournalCodeAccepted(c.Key, c.Code)),
         StudyEvent.Imported { Trial: var t } => Entry("trial-imported.1", new JournalTrialImported(RunJson.Name(t.State), Of(t.Parameters), Of(t.Values),
             Of(t.Constraints), t.Last?.Step, t.Last?.Value ?? double.NaN, t.Source)),
+        StudyEvent.Defined d => Entry("parameter-defined.1", new JournalParameterDefined(d.Name, DomainRecords.Write(d.Domain))),
+        StudyEvent.Suggested s => Entry("parameter-suggested.1", new JournalSuggested(s.Trial, s.Name, s.Value)),
+        StudyEvent.DrawnTogether t => Entry("parameters-drawn.1", new JournalDrawnTogether(t.Trial, [.. t.Names], Of(t.Values))),
+        StudyEvent.PointEnqueued q => Entry("study-point.1", new JournalPointEnqueued(q.Key, [.. q.Point.Select(p => p.Key)],
+            [.. q.Point.Select(p => DomainRecords.Text(p.Value))])),
+        StudyEvent.AttributeSet a => Entry("study-attribute.1", new JournalAttributeSet(a.Trial, a.Name, a.Json)),
         StudyEvent.PointRefused r => Entry("study-point-refused.1", new JournalPointRefused(r.Error)),
         StudyEvent.ImprovementForeseen f => Entry("study-improvement.1", new JournalImprovementForeseen(f.Complete, f.Improvement)),
         StudyEvent.TimePassed t => Entry("study-time.1", new JournalTimePassed(t.Seconds)),
@@ -96,6 +108,8 @@ public static class StudyJournalCodec
     private static double[] Of(ImmutableArray<double> values) => ImmutableCollectionsMarshal.AsArray(values) ?? [];
 
     private static ImmutableArray<double> Of(double[] values) => [.. values];
+
+    private static string Required(string? text) => text ?? throw new ArgumentNullException(nameof(text));
 
     private static JournalEntry Entry<T>(string manifest, T record) => JournalCodec.Entry(manifest, record);
 

@@ -91,6 +91,33 @@ public sealed record JournalParameter(
 public sealed record JournalCondition(
     [property: Key(0)] string Parameter, [property: Key(1)] double Least, [property: Key(2)] double Most, [property: Key(3)] double[]? Among);
 
+/// <param name="Domain">Its values from then on.</param>
+[MessagePackObject]
+public sealed record JournalParameterDefined([property: Key(0)] string Name, [property: Key(1)] JournalDomain Domain);
+
+/// <param name="Kind">float, int or choices.</param>
+/// <param name="Low">Of numbers, as all up to <paramref name="Log"/>.</param>
+/// <param name="Choices">See <see cref="DomainRecords.Text"/>; null for numbers.</param>
+[MessagePackObject]
+public sealed record JournalDomain(
+    [property: Key(0)] string Kind, [property: Key(1)] double Low, [property: Key(2)] double High, [property: Key(3)] double? Step, [property: Key(4)] bool Log,
+    [property: Key(5)] string[]? Choices, [property: Key(6)] bool IsOrdered);
+
+[MessagePackObject]
+public sealed record JournalSuggested([property: Key(0)] int Trial, [property: Key(1)] string Name, [property: Key(2)] double Value);
+
+[MessagePackObject]
+public sealed record JournalDrawnTogether([property: Key(0)] int Trial, [property: Key(1)] string[] Names, [property: Key(2)] double[] Values);
+
+/// <param name="Values">One for each name; see <see cref="DomainRecords.Text"/>.</param>
+[MessagePackObject]
+public sealed record JournalPointEnqueued([property: Key(0)] string? IdempotencyKey, [property: Key(1)] string[] Names, [property: Key(2)] string[] Values);
+
+/// <param name="Trial">Null = the study's.</param>
+/// <param name="Json">Its value.</param>
+[MessagePackObject]
+public sealed record JournalAttributeSet([property: Key(0)] int? Trial, [property: Key(1)] string Name, [property: Key(2)] string Json);
+
 [MessagePackObject]
 public sealed record JournalPointRefused([property: Key(0)] string Error);
 

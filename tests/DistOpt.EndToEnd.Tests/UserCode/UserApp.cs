@@ -15,6 +15,7 @@ internal static class UserApp
         .AddModel<TalkerOptions, Talker, SupervisedBatch>("talker", (_, data) => new Talker(data.InputLength, data.Classes.Length), Talker.Step)
         .AddModel<CrasherOptions, Crasher, SupervisedBatch>("crasher", (options, data) => new Crasher(options, data.InputLength, data.Classes.Length),
             Crasher.Step)
+        .AddCommand(FunctionStudyCommand.Create())
         .AddModel<CountedOptions, Counted, SupervisedBatch>("counted", (options, data) => new Counted(options, data.InputLength, data.Classes.Length), Counted.Step);
 }
 

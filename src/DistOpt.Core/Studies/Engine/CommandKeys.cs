@@ -21,6 +21,7 @@ internal sealed class CommandKeys(int most)
     public static string NameOf(StudyEvent.Command command) => command switch
     {
         StudyEvent.Enqueued e => $"enqueue {string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}",
+        StudyEvent.PointEnqueued e => $"enqueue {string.Join(' ', e.Point.Select(p => FormattableString.Invariant($"{p.Key}={p.Value}")))}",
         StudyEvent.ParallelSet e => $"set parallel {e.Parallel}",
         StudyEvent.SpaceWidened e => FormattableString.Invariant(
             $"set space {e.Space}; defaults {string.Join(", ", e.Defaults.Select(d => FormattableString.Invariant($"{d.Key} {d.Value:R}")))}"),

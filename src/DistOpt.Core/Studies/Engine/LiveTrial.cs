@@ -27,6 +27,12 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
     /// <summary>In force: those that it was started with, or those of its last exploit.</summary>
     public ImmutableArray<double> Parameters { get; set; } = parameters;
 
+    /// <summary>Of a study whose trials define their parameters: what was drawn together with a parameter that it has, by place.</summary>
+    public Dictionary<int, double> Drawn { get; } = [];
+
+    /// <summary>Of such a study: values that are not left to the sampler, by name.</summary>
+    public IReadOnlyDictionary<string, object?>? Fixed { get; init; }
+
     public TrialPhase Phase { get; set; }
 
     public long Until { get; set; }
@@ -86,6 +92,12 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
 
     /// <summary>Of a deterministic study: what it ends as.</summary>
     public StudyEvent.Ended? Outcome { get; set; }
+
+    /// <summary>Whether it has a value of a parameter.</summary>
+    public bool Has(int place) => place < Parameters.Length && !double.IsNaN(Parameters[place]);
+
+    /// <summary>It has a value of one more.</summary>
+    public void Give(int place, double value) => Parameters = StudyTrial.With(Parameters, place, value);
 
     /// <summary>Whether a deterministic study can count it.</summary>
     public bool HasOutcome => Phase is TrialPhase.Finished or TrialPhase.Paused;

@@ -42,24 +42,30 @@ internal sealed class StudyAdvisors
         StudyContext.Demand(
         [
             .. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler),
-            .. OrderViolations(), .. StopViolations(_setup),
+            .. OrderViolations(), .. StopViolations(_setup), .. DefinedViolations(),
         ]);
     }
 
     public StudyHistory History => _history;
+
+    /// <summary>What has become of a trial of the study, also where its sampler is not to know yet.</summary>
+    public StudyTrial this[int number] => _deferred.FindLast(t => t.Number == Place(number)) ?? _history.Trials[Place(number)];
 
     /// <summary>Resource at which the trial scheduler completes a trial.</summary>
     public long TrialEnd => _scheduler.TrialEnd;
 
     public ImmutableArray<RungStatus> Rungs => _scheduler.Rungs;
 
+    /// <summary>Whether trials are paused, or copied.</summary>
+    public bool Pauses => _scheduler.NeedsCheckpoints;
+
     public bool MayNeed(TrialCheckpoint checkpoint) =>
         _scheduler.NeedsCheckpoints && checkpoint.Repeat == 0 && _scheduler.MayNeed(checkpoint.Trial, checkpoint.Resource);
 
     /// <summary>What the next decision is: a new trial where one may be started, a promotion, or nothing.</summary>
-    public SlotDecision Next(StudyLedger ledger)
+    public SlotDecision Next(StudyLedger ledger, bool startsTrials)
     {
-        bool mayStart = !(ledger.Next >= _context.Trials) && (ledger.Points > 0 || _sampler.HasMore(_history));
+        bool mayStart = startsTrials && !(ledger.Next >= _context.Trials) && (ledger.Points > 0 || _sampler.HasMore(_history));
         return _scheduler.Next(mayStart ? ledger.Next : null);
     }
 
@@ -105,8 +111,20 @@ internal sealed class StudyAdvisors
         return ExpectedImprovement.Greatest(_history, [.. complete], _context.Seed);
     }
 
+    /// <summary>Whether parameters are drawn together that trials have together.</summary>
+    public bool DrawsTogether => _sampler is IPartialSampler partial && partial.DrawsTogether(_history);
+
+    /// <summary>Values of some parameters of a study whose trials define them.</summary>
+    public ImmutableArray<double> Suggest(int number, ReadOnlySpan<int> parameters)
+    {
+        double[] values = new double[parameters.Length];
+        ((IPartialSampler)_sampler).Suggest(_history, _context.Seed, Place(number), parameters, values);
+        return ImmutableCollectionsMarshal.AsImmutableArray(values);
+    }
+
     public ImmutableArray<double> Suggest(int number)
     {
+        if (_context.IsDefinedByRun) return [];
         double[] values = new double[_context.Space.Count];
         _sampler.Suggest(_history, _context.Seed, Place(number), values);
         return ImmutableCollectionsMarshal.AsImmutableArray(values);
@@ -194,6 +212,12 @@ internal sealed class StudyAdvisors
                 });
                 _scheduler.Begin(started.Trial, started.Parameters);
                 break;
+            case StudyEvent.Defined defined:
+                _history.Define(defined.Name, defined.Domain);
+                break;
+            case StudyEvent.Suggested suggested:
+                _history.Give(Place(suggested.Trial), ledger.Defined.IndexOf(suggested.Name), suggested.Value);
+                break;
             case StudyEvent.Released released when !_context.IsDeterministic && ledger.Find(released.Trial) is { Told: ReportAction.Pause } trial:
                 Learn(trial, TrialState.Paused, [], []);
                 break;
@@ -279,6 +303,30 @@ internal sealed class StudyAdvisors
 
     private static IEnumerable<SpecViolation> StopViolations(StudySetup setup) => setup.Stop.ExpectedImprovement is not { } section ? []
         : ExpectedImprovement.Check(section, setup.Context.Space, setup.Context.Directions.Length, setup.Context.Trials);
+
+    private IEnumerable<SpecViolation> DefinedViolations()
+    {
+        if (!_context.IsDefinedByRun) yield break;
+        const string but = "but its trials define their parameters while they run";
+        if (_sampler is not IPartialSampler)
+        {
+            yield return new("study.sampler",
+                $"is {Name(_sampler)}, which needs the space before the first trial, {but}; use random or tpe, or declare the space");
+        }
+        if (_context.Space.Count > 0) yield return new("space", $"has {_context.Space.Count} parameters, {but}; declare all of them or none");
+        if (_context.IsDeterministic)
+            yield return new("study.deterministic", $"is true, {but}: what they are suggested depends on what others have brought by then; declare the space");
+        if (!_setup.Constraints.IsEmpty) yield return new("study.constraints", $"are on parameters, {but}; declare the space");
+        if (!_setup.Enqueued.IsEmpty) yield return new("study.enqueue", $"has points of a declared space, {but}; enqueue points by name");
+    }
+
+    /// <summary>What users know it by: its entry in the catalogue.</summary>
+    private static string Name(ISampler sampler)
+    {
+        string name = sampler.GetType().Name;
+        if (name.EndsWith("Sampler", StringComparison.Ordinal)) name = name[..^"Sampler".Length];
+        return string.Concat(name.Select((c, i) => i > 0 && char.IsUpper(c) ? $"-{c}" : $"{c}")).ToLowerInvariant();
+    }
 
     private static bool AreEqual(Exploit? a, Exploit? b) =>
         a is null || b is null ? a == b : (a.Donor, a.Resource) == (b.Donor, b.Resource) && a.Parameters.SequenceEqual(b.Parameters);

@@ -68,6 +68,9 @@ public enum StudyWait
 
     /// <summary>The user code is another one than before, and nobody has accepted it.</summary>
     Code,
+
+    /// <summary>Nothing is under way, and no new trial was to begin.</summary>
+    Starts,
 }
 
 /// <summary>What a free slot is for: exactly one of the three.</summary>

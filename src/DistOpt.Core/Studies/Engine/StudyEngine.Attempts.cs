@@ -106,6 +106,28 @@ public sealed partial class StudyEngine
         return true;
     }
 
+    /// <summary>A trial does not go on by its own wish, since others are better.</summary>
+    /// <param name="id">The attempt.</param>
+    /// <param name="seconds">That the attempt has computed.</param>
+    /// <returns>Whether it counts.</returns>
+    public bool Prune(AttemptId id, double seconds = 0)
+    {
+        if (Current(id) is not { } trial) return false;
+        EndPruned(trial, seconds);
+        return true;
+    }
+
+    /// <summary>An attempt was given up by whoever runs the study: there is another one, and the trial has lost none of <c>max_attempts</c>.</summary>
+    /// <param name="id">The attempt.</param>
+    /// <param name="reason">Why.</param>
+    /// <returns>Whether it counts.</returns>
+    public bool GiveUp(AttemptId id, string reason)
+    {
+        if (Current(id) is not { } trial) return false;
+        Commit(new StudyEvent.AttemptLost(trial.Number, reason, false, 0, trial.AttemptSeconds));
+        return true;
+    }
+
     /// <summary>The node or process of an attempt is lost: there is another one, or the trial has failed.</summary>
     /// <param name="id">The attempt.</param>
     /// <param name="reason">What is known of it.</param>

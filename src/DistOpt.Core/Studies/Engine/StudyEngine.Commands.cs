@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 
@@ -7,6 +9,8 @@ namespace DistOpt.Core.Studies.Engine;
 /// <summary>What users ask for. A command whose idempotency key was used for the same before does nothing.</summary>
 public sealed partial class StudyEngine
 {
+    private static readonly JsonSerializerOptions s_json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     /// <summary>
     /// Pauses the study, or a trial: no attempt begins, and those under way are told to write a checkpoint and end with their next report. A trial that
     /// goes on later has lost nothing, and no attempt of its own.
@@ -45,6 +49,20 @@ public sealed partial class StudyEngine
         return Carry(new StudyEvent.ParallelSet(key, parallel, from), parallel < 1 ? $"parallel is {parallel}, but must be at least 1" : null);
     }
 
+    /// <summary>Something that a user wants to be known of a trial, or of the study. Also of one that has ended.</summary>
+    /// <param name="trial">Its number; null = the study.</param>
+    /// <param name="name">What it is; one that is there already is replaced.</param>
+    /// <param name="value">Becomes JSON; NaN and infinities as texts.</param>
+    /// <exception cref="ArgumentException">There is no such trial, or no name.</exception>
+    /// <exception cref="NotSupportedException">The value cannot be JSON.</exception>
+    public void SetAttribute<T>(int? trial, string name, T value)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (trial is { } number && (number < 0 || number >= _ledger.Next))
+            throw new ArgumentException($"there is no trial {number}; there are {_ledger.Next}", nameof(trial));
+        Commit(new StudyEvent.AttributeSet(trial, name, JsonSerializer.Serialize(value, s_json)));
+    }
+
     /// <summary>
     /// The user code that the study was last gone on with, and the one that it would be now; null = it has not changed, one is not known, or the study has ended.
     /// </summary>
@@ -81,6 +99,7 @@ public sealed partial class StudyEngine
         // a repeat is of a space that is in force already
         if (Repeated(command) is { } repeat) return repeat;
         string? refusal = _ledger.ComingSpace is { } coming ? $"another space is to hold from trial {coming.FromTrial} on; wait for that" : null;
+        if (_setup.Context.IsDefinedByRun) refusal = "its trials define their parameters while they run: let them define more";
         if (refusal is null && _ledger.End is null)
         {
             _ = new SpaceWidening(_setup.Context.Space, space, defaults);

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace DistOpt.Core.Studies.Engine;
 
 /// <summary>What is to be seen and to be kept.</summary>
@@ -8,6 +10,18 @@ public sealed partial class StudyEngine
 
     /// <summary>Resource at which every trial is complete, whatever it reports; <see cref="long.MaxValue"/> = the trial scheduler has no such bound.</summary>
     public long TrialEnd => _advisors.TrialEnd;
+
+    /// <summary>What has become of a trial of the study so far. By the number that it has here, not in <see cref="History"/>.</summary>
+    public StudyTrial Trial(int number) => _advisors[number];
+
+    /// <summary>What users want to be known of a trial, or (null) of the study.</summary>
+    public IReadOnlyDictionary<string, JsonElement> Attributes(int? trial) => _ledger.Attributes.Of(trial);
+
+    /// <summary>Trials that have begun.</summary>
+    public int Started => _ledger.Next;
+
+    /// <summary>Whether the trial scheduler pauses trials, or copies them.</summary>
+    public bool Pauses => _advisors.Pauses;
 
     /// <summary>Checkpoints that are known to exist.</summary>
     public IReadOnlyCollection<TrialCheckpoint> Checkpoints => _ledger.Checkpoints;

@@ -50,14 +50,15 @@ public sealed partial class StudyEngine
     private bool IsDeterministic => _setup.Context.IsDeterministic;
 
     /// <summary>What a free slot is for. What it begins is under way from then on.</summary>
-    public StudyDecision Decide()
+    /// <param name="mayStart">Whether that may be a new trial; if not, the study does not end for want of them.</param>
+    public StudyDecision Decide(bool mayStart = true)
     {
-        var decision = Decided();
+        var decision = Decided(mayStart);
         _waits = decision.Wait is { } wait ? (wait, decision.WaitsFor) : null;
         return decision;
     }
 
-    private StudyDecision Decided()
+    private StudyDecision Decided(bool mayStart)
     {
         while (true)
         {
@@ -69,13 +70,14 @@ public sealed partial class StudyEngine
             if (_ledger.Running >= _ledger.Parallel) return new(null, StudyWait.Slots);
             if (FirstReady() is { } ready) return Begin(ready);
             bool mayAsk = (IsDeterministic ? _ledger.Turns.Count : _ledger.Held) < _ledger.Parallel;
-            if (mayAsk && _advisors.Next(_ledger) is { Action: not SlotAction.Wait } next)
+            if (mayAsk && _advisors.Next(_ledger, mayStart) is { Action: not SlotAction.Wait } next)
             {
                 if (next.Action == SlotAction.Start) return Start(next);
                 Commit(new StudyEvent.Promoted(next.Trial, next.Until, next.Exploit));
             }
             else if (_ledger.Turns.TryPeek(out int turn) && _ledger.Find(turn) is { HasOutcome: true } trial) Take(trial);
             else if (WhatFor() is { } wait) return new(null, wait.Wait, wait.For);
+            else if (!mayStart) return new(null, StudyWait.Starts);
             // nothing is under way, and nothing more is begun
             else EndStudy(_ledger.Next >= _setup.Context.Trials ? StudyStopReason.Trials : StudyStopReason.Exhausted);
         }
@@ -112,7 +114,7 @@ public sealed partial class StudyEngine
             parameters = _advisors.Complete(next.Trial, point.AsSpan());
             if (parameters is null) Commit(new StudyEvent.PointRefused("with nothing that was drawn for what it leaves out it keeps to the constraints"));
         }
-        bool isEnqueued = parameters is not null;
+        bool isEnqueued = parameters is not null || _ledger.HasNamedPoint;
         parameters ??= _advisors.Suggest(next.Trial);
         Commit(new StudyEvent.Started(next.Trial, parameters.Value, next.Until, next.Bracket, isEnqueued));
         return new(OrderOf(_ledger.Find(next.Trial)!, 0));

@@ -195,6 +195,34 @@ public abstract record StudyEvent
     /// <param name="Improvement">The greatest expected improvement, in units of the first objective; infinite while there is nothing to improve on.</param>
     public sealed record ImprovementForeseen(int Complete, double Improvement) : StudyEvent;
 
+    /// <summary>Of a study whose trials define their parameters: there is a new one, or one has another domain than in trials before.</summary>
+    /// <param name="Name">Of the parameter.</param>
+    /// <param name="Domain">Its values from now on.</param>
+    public sealed record Defined(string Name, Domain Domain) : StudyEvent;
+
+    /// <summary>Of a study whose trials define their parameters: a trial that runs has a value of one.</summary>
+    /// <param name="Trial">Its number.</param>
+    /// <param name="Name">Of the parameter, which is defined.</param>
+    /// <param name="Value">As it is kept: a choice by its index.</param>
+    public sealed record Suggested(int Trial, string Name, double Value) : StudyEvent;
+
+    /// <summary>The sampler has drawn parameters together that trials have together, before the first of them is suggested for a trial.</summary>
+    /// <param name="Trial">Its number.</param>
+    /// <param name="Names">Of the parameters.</param>
+    /// <param name="Values">One for each.</param>
+    public sealed record DrawnTogether(int Trial, ImmutableArray<string> Names, ImmutableArray<double> Values) : StudyEvent;
+
+    /// <summary>A point to try before others are suggested, of a study whose trials define their parameters.</summary>
+    /// <param name="Key">Idempotency key.</param>
+    /// <param name="Point">Null, bool, long, double or text by parameter.</param>
+    public sealed record PointEnqueued(string? Key, ImmutableArray<KeyValuePair<string, object?>> Point) : Command(Key);
+
+    /// <summary>Something that a user wants to be known of a trial, or of the study; what it was before is forgotten.</summary>
+    /// <param name="Trial">Its number; null = the study.</param>
+    /// <param name="Name">What it is.</param>
+    /// <param name="Json">Its value.</param>
+    public sealed record AttributeSet(int? Trial, string Name, string Json) : StudyEvent;
+
     /// <summary>How long the study has gone on, with what was before it was resumed.</summary>
     public sealed record TimePassed(double Seconds) : StudyEvent;
 

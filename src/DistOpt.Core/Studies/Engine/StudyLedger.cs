@@ -14,6 +14,7 @@ internal sealed class StudyLedger
     private readonly SortedDictionary<int, LiveTrial> _live = [];
     private readonly LinkedList<LiveTrial> _ready = new();
     private readonly Queue<ImmutableArray<double>> _points;
+    private readonly Queue<IReadOnlyDictionary<string, object?>> _namedPoints = new();
     private readonly List<(int FromTrial, int Parallel)> _parallel;
     private readonly SortedSet<TrialCheckpoint> _checkpoints = [];
 
@@ -36,7 +37,10 @@ internal sealed class StudyLedger
     /// <summary>The point to try next.</summary>
     public ImmutableArray<double>? NextPoint => _points.TryPeek(out var point) ? point : null;
 
-    public int Points => _points.Count;
+    /// <summary>Whether there is a point to try, where trials define their parameters.</summary>
+    public bool HasNamedPoint => _namedPoints.Count > 0;
+
+    public int Points => _points.Count + _namedPoints.Count;
 
     /// <summary>Points that were left out, and why the last one.</summary>
     public (int Count, string? Last) Refused { get; private set; }
@@ -46,6 +50,11 @@ internal sealed class StudyLedger
     public StudyResults Results { get; }
 
     public CommandKeys Keys { get; }
+
+    /// <summary>What trials have defined; empty where the space was declared.</summary>
+    public DefinedSpace Defined { get; } = new();
+
+    public UserAttributes Attributes { get; } = new();
 
     public TrialTurns Turns { get; } = new();
 
@@ -140,6 +149,18 @@ internal sealed class StudyLedger
                 if (Next > 0) throw new ArgumentException("a trial is imported after trials of the study have begun", nameof(e));
                 Imported++;
                 break;
+            case StudyEvent.Defined defined:
+                Defined.Set(defined.Name, defined.Domain);
+                break;
+            case StudyEvent.Suggested suggested:
+                Known(suggested.Trial).Give(Defined.IndexOf(suggested.Name), suggested.Value);
+                break;
+            case StudyEvent.DrawnTogether drawn:
+                for (int i = 0; i < drawn.Names.Length; i++) Known(drawn.Trial).Drawn[Defined.IndexOf(drawn.Names[i])] = drawn.Values[i];
+                break;
+            case StudyEvent.AttributeSet set:
+                Attributes.Set(set.Trial, set.Name, set.Json);
+                break;
             case StudyEvent.PointRefused refused:
                 _points.Dequeue();
                 Refused = (Refused.Count + 1, refused.Error);
@@ -176,10 +197,16 @@ internal sealed class StudyLedger
     private void Start(StudyEvent.Started started)
     {
         if (started.Trial != Next) throw new ArgumentException($"trial {started.Trial} is not the next one, {Next}", nameof(started));
-        var trial = new LiveTrial(started.Trial, started.Parameters) { Until = started.Until, Bracket = started.Bracket };
+        bool isNamed = started.IsEnqueued && _setup.Context.IsDefinedByRun;
+        var trial = new LiveTrial(started.Trial, started.Parameters)
+        {
+            Until = started.Until,
+            Bracket = started.Bracket,
+            Fixed = isNamed ? _namedPoints.Dequeue() : null,
+        };
         _live.Add(trial.Number, trial);
         Next++;
-        if (started.IsEnqueued) _points.Dequeue();
+        if (started.IsEnqueued && !isNamed) _points.Dequeue();
         trial.Attempt = new AttemptId(trial.Number, 1, Session);
         Running++;
         if (_setup.Context.IsDeterministic) Turns.Begin(trial.Number, Length(0, started.Until));
@@ -261,6 +288,7 @@ internal sealed class StudyLedger
         _ready.Remove(trial);
         Turns.Take(trial.Number);
         _live.Remove(trial.Number);
+        if (_setup.Context.IsDefinedByRun && ended.State is TrialState.Complete or TrialState.Pruned) Defined.Learn(trial.Parameters);
         Results.Add(ended, trial.Parameters);
     }
 
@@ -271,6 +299,9 @@ internal sealed class StudyLedger
         {
             case StudyEvent.Enqueued enqueued:
                 _points.Enqueue(enqueued.Point);
+                break;
+            case StudyEvent.PointEnqueued enqueued:
+                _namedPoints.Enqueue(new Dictionary<string, object?>(enqueued.Point, StringComparer.Ordinal));
                 break;
             case StudyEvent.ParallelSet set:
                 int place = _parallel.FindLastIndex(p => p.FromTrial <= set.FromTrial);

@@ -1,62 +1,100 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Studies.Functions;
 
 /// <summary>
-/// A study over any function, in one process: by itself (<see cref="RunAsync"/>), or with trials that its caller asks for and tells of
-/// (<see cref="Ask"/>, <see cref="Tell"/>). The space is declared before. Thread-safe.
+/// A study over any function, in one process: by itself (<see cref="RunAsync(TrialFunction, int?, CancellationToken)"/>), or with trials that its caller asks
+/// for and tells of (<see cref="Ask"/>, <see cref="Tell(FunctionTrial, ReadOnlySpan{double})"/>). Thread-safe.
+/// <para>
+/// With a journal it survives its process, whenever that is killed: opened again with the same setup it goes on, its ended trials are there, once, and those
+/// that ran begin anew with the parameters that they had. What is durable: what a method of this class returns or shows, and what
+/// <see cref="TrialEnded"/> is told, is on the disk. Functions that <c>RunAsync</c> runs begin, and are answered to their reports, before that: their beginning
+/// and reports are stored together with others, and where the process is killed first they are asked for once more.
+/// </para>
 /// </summary>
-/// <remarks>Trial schedulers that send a trial on from another one's state (pbt, pb2) cannot be used: a function has no state to copy.</remarks>
-public sealed class FunctionStudy
+/// <remarks>
+/// Trial schedulers that send a trial on from another one's state (pbt, pb2) cannot be used: a function has no state to copy. Nor is there a limit on a
+/// trial's time (<see cref="StudySetup.TrialTimeout"/>): a function cannot be ended from outside.
+/// </remarks>
+public sealed partial class FunctionStudy
 {
     private readonly Lock _lock = new();
     private readonly StudySetup _setup;
     private readonly StudyEngine _engine;
+    private readonly IStudyJournal _journal;
     private readonly Dictionary<int, FunctionTrial> _trials = [];
-    private readonly SemaphoreSlim _changed = new(0);
-    private bool _isInterrupted;
-    private CancellationToken _interruption;
+    private readonly bool _isOpen;
+    private long? _passedAt;
 
     /// <param name="setup">What to search and how.</param>
-    /// <param name="events">Of a study that was interrupted: it goes on, with the trials that ran from their beginning; null = a new one.</param>
-    /// <param name="record">Takes every event, for a study that is to survive the process; called by one thread at a time; null = nobody.</param>
-    public FunctionStudy(StudySetup setup, IEnumerable<StudyEvent>? events = null, Action<StudyEvent>? record = null)
+    /// <param name="journal">Where it is kept; a study that is there already goes on. Null = it ends with the process.</param>
+    /// <exception cref="Specs.SpecException">The setup does not go together, or the journal is of another study.</exception>
+    /// <exception cref="InvalidOperationException">The trial scheduler or pruner decides otherwise than the journal says.</exception>
+    public FunctionStudy(StudySetup setup, IStudyJournal? journal = null)
     {
         ArgumentNullException.ThrowIfNull(setup);
-        _setup = setup;
-        Action<StudyEvent> all = e =>
+        (_setup, _journal) = (setup, journal ?? new NoStudyJournal());
+        bool isNew = true;
+        IEnumerable<StudyEvent> Before()
         {
-            record?.Invoke(e);
-            if (e is StudyEvent.Ended ended) End(ended);
-        };
-        _engine = events is null ? new StudyEngine(setup, all) : StudyEngine.Restore(setup, events, all);
-        if (events is not null) _engine.Reopen(_ => false);
+            foreach (var e in _journal.Open(StudyIdentity.Of(setup)))
+            {
+                isNew = false;
+                yield return e;
+            }
+        }
+        _engine = StudyEngine.Restore(setup, Before(), Record);
+        if (!isNew) _engine.Reopen(_ => false);
+        _isOpen = true;
+        // attempts have names of their own only once it is stored that it goes on
+        Wait(_journal.StoredAsync());
     }
 
-    /// <summary>Called when a trial has ended, with the trial where its function has begun in this process, by the thread that ended it.</summary>
-    public Action<StudyEvent.Ended, FunctionTrial?>? TrialEnded { get; init; }
+    /// <param name="options">What to search and how, shortly.</param>
+    /// <param name="journal">As above.</param>
+    /// <inheritdoc cref="FunctionStudy(StudySetup, IStudyJournal?)"/>
+    public FunctionStudy(FunctionStudyOptions options, IStudyJournal? journal = null) : this(Demand(options).ToSetup(), journal) { }
+
+    /// <summary>
+    /// Told of each trial that has ended, in that order, once it is stored; by one thread at a time, which may call this study. An exception of it is one of
+    /// the method that ended the trial. Trials whose end was stored but not told when the process was killed are not told again.
+    /// </summary>
+    public Action<FunctionStudy, TrialSnapshot>? TrialEnded { get; init; }
+
+    /// <summary>The clock that counts the study's seconds, while it is run or asked; null = they are not counted. <c>stop.max_seconds</c> needs one.</summary>
+    public TimeProvider? Time { get; init; }
+
+    /// <summary>All trials so far, by number. O(trials).</summary>
+    public IReadOnlyList<TrialSnapshot> Trials => Shown(() => Enumerable.Range(0, _engine.Status().Started).Select(Snapshot).ToImmutableArray());
+
+    /// <summary>The best trial so far; null while there is none, and with several objectives.</summary>
+    public TrialSnapshot? BestTrial => Shown(() => _engine.Status().Best is { } best ? Snapshot(best.Number) : null);
+
+    /// <summary>Complete trials that no other one dominates, by number; with one objective the best one.</summary>
+    public IReadOnlyList<TrialSnapshot> BestTrials => Shown(() => _engine.Status().Front.Select(t => Snapshot(t.Number)).ToImmutableArray());
+
+    /// <summary>What is to be known of the study: what <see cref="SetUserAttribute{T}"/> was given.</summary>
+    public IReadOnlyDictionary<string, JsonElement> UserAttributes => UserAttributesOf(null);
 
     /// <summary>Where the study stands.</summary>
-    public StudyStatus Status()
-    {
-        lock (_lock) return _engine.Status();
-    }
+    public StudyStatus Status() => Shown(_engine.Status);
 
     /// <summary>The next trial; null = there is none now, or the study is over (<see cref="StudyStatus.End"/>).</summary>
-    public FunctionTrial? Ask()
-    {
-        lock (_lock) return _engine.Decide().Order is { } order ? Begin(order) : null;
-    }
+    public FunctionTrial? Ask() => Settled(() => Next(mayStart: true).Begun);
 
     /// <summary>The values of a trial.</summary>
     /// <param name="trial">That <see cref="Ask"/> has given.</param>
-    /// <param name="values">One for each objective.</param>
+    /// <param name="values">One for each objective; a trial with a NaN has failed.</param>
     /// <returns>Whether they count: not where the trial has ended before.</returns>
-    public bool Tell(FunctionTrial trial, params double[] values)
+    public bool Tell(FunctionTrial trial, params ReadOnlySpan<double> values)
     {
         ArgumentNullException.ThrowIfNull(trial);
-        return Change(() => _engine.Complete(trial.Order.Id, values));
+        double[] told = values.ToArray();
+        return Settled(() => _engine.Complete(trial.Order.Id, told));
     }
 
     /// <summary>A trial has failed; the study goes on.</summary>
@@ -66,137 +104,147 @@ public sealed class FunctionStudy
     public bool Fail(FunctionTrial trial, string error)
     {
         ArgumentNullException.ThrowIfNull(trial);
-        return Change(() => _engine.Fail(trial.Order.Id, hasDiverged: false, error));
+        return Settled(() => _engine.Fail(trial.Order.Id, hasDiverged: false, error));
+    }
+
+    /// <summary>A trial does not go on, since others are better.</summary>
+    /// <param name="trial">That <see cref="Ask"/> has given.</param>
+    /// <returns>Whether it counts.</returns>
+    public bool Prune(FunctionTrial trial)
+    {
+        ArgumentNullException.ThrowIfNull(trial);
+        return Settled(() => _engine.Prune(trial.Order.Id));
     }
 
     /// <summary>A point to try before others are suggested: NaN where a parameter is left to the sampler.</summary>
-    public CommandAnswer Enqueue(params double[] point) => Change(() => _engine.Enqueue(null, [.. point]));
+    public CommandAnswer Enqueue(params double[] point) => Settled(() => _engine.Enqueue(null, [.. point]));
 
     /// <summary>Lets the sampler know trials of another study, before this one's own begin.</summary>
     /// <param name="trials">All of them; a study that goes on from its events takes those that it does not have.</param>
     /// <exception cref="ArgumentException">One is no trial of this space and these objectives; none of them is taken then.</exception>
-    public void Import(IReadOnlyList<ImportedTrial> trials)
+    public void Import(IReadOnlyList<ImportedTrial> trials) => Settled(() =>
     {
-        lock (_lock) _engine.Import(trials);
-    }
+        _engine.Import(trials);
+        return true;
+    });
+
+    /// <summary>Something that is to be known of the study.</summary>
+    /// <param name="name">What it is; one that is there already is replaced.</param>
+    /// <param name="value">Becomes JSON.</param>
+    public void SetUserAttribute<T>(string name, T value) => Settled(() =>
+    {
+        _engine.SetAttribute(null, name, value);
+        return true;
+    });
 
     /// <summary>Ends the study, and with it the trials that run: their next report says so.</summary>
-    public CommandAnswer Stop() => Change(() => _engine.Cancel(null));
+    public CommandAnswer Stop() => Settled(() => _engine.Cancel(null));
 
-    /// <summary>
-    /// Runs the function for one trial after the other, as many at a time as the setup says, until the study is over. An exception of the function is the
-    /// end of its trial alone.
-    /// </summary>
-    /// <param name="objective">Gives the values of a trial, one for each objective.</param>
-    /// <param name="cancellationToken">Ends it without ending the study, which can go on as another one from its events. Functions that run are waited
-    /// for; their next report says that they are to return.</param>
-    public async Task<StudyStatus> RunAsync(Func<FunctionTrial, CancellationToken, Task<double[]>> objective, CancellationToken cancellationToken = default)
+    /// <summary>A point to try before others are suggested, of a study whose trials define their parameters.</summary>
+    /// <param name="point">Values by name: numbers and choices as they are. What it does not name is left to the sampler; where a value turns out not to be in
+    /// its parameter's domain, the trial fails with that.</param>
+    public CommandAnswer Enqueue(IReadOnlyDictionary<string, object?> point) => Settled(() => _engine.Enqueue(null, point));
+
+    internal double Suggest(FunctionTrial trial, string name, Domain domain)
     {
-        ArgumentNullException.ThrowIfNull(objective);
-        var running = new List<Task>();
-        lock (_lock) _interruption = cancellationToken;
-        try
-        {
-            while (true)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                StudyDecision decision;
-                FunctionTrial? begun = null;
-                lock (_lock)
-                {
-                    decision = _engine.Decide();
-                    if (decision.Order is { } order && !GoesOn(order)) begun = Begin(order);
-                }
-                if (begun is not null) running.Add(RunTrialAsync(begun, objective, cancellationToken));
-                if (decision.End is not null) break;
-                if (decision.Order is null) await _changed.WaitAsync(cancellationToken).ConfigureAwait(false);
-                running.RemoveAll(t => t.IsCompletedSuccessfully);
-            }
-        }
-        finally
-        {
-            // nobody sends them on any more
-            lock (_lock)
-            {
-                _isInterrupted = _engine.End is null;
-                foreach (var trial in _trials.Values.Where(t => t.Waiting is not null)) Abandon(trial);
-            }
-            await Task.WhenAll(running).ConfigureAwait(false);
-        }
-        return Status();
+        lock (_lock) return _engine.Suggest(trial.Order.Id, name, domain);
     }
 
-    internal async Task<bool> ReportAsync(FunctionTrial trial, long step, double[] values)
+    internal void SetAttribute<T>(int trial, string name, T value)
     {
-        Task<bool> sentOn;
-        lock (_lock)
-        {
-            // whoever reports may be faster than whoever is to end this
-            if (_isInterrupted || _interruption.IsCancellationRequested)
-            {
-                Abandon(trial);
-                return false;
-            }
-            var directive = _engine.Report(trial.Order.Id, step, values);
-            if (directive is TrialDirective.Continue or TrialDirective.Checkpoint) return true;
-            if (directive is TrialDirective.Complete or TrialDirective.Stop) return false;
-            trial.Waiting = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            sentOn = trial.Waiting.Task;
-            _engine.Release(trial.Order.Id, step);
-        }
-        _changed.Release();
-        return await sentOn.ConfigureAwait(false);
+        lock (_lock) _engine.SetAttribute(trial, name, value);
     }
 
-    private async Task RunTrialAsync(FunctionTrial trial, Func<FunctionTrial, CancellationToken, Task<double[]>> objective, CancellationToken cancellationToken)
+    internal IReadOnlyDictionary<string, JsonElement> UserAttributesOf(int? trial)
     {
-        // a function that computes without ever waiting does not keep the others from beginning
-        await Task.Yield();
-        try
+        lock (_lock) return _engine.Attributes(trial);
+    }
+
+    /// <summary>Under the lock: what the next slot is for. Trials whose functions wait go on; one that is to begin is given back.</summary>
+    private (FunctionTrial? Begun, StudyDecision Decision) Next(bool mayStart)
+    {
+        Pass();
+        while (true)
         {
-            double[] values = await objective(trial, cancellationToken).ConfigureAwait(false);
-            if (!trial.IsAbandoned) Tell(trial, values);
+            var decision = _engine.Decide(mayStart);
+            if (decision.Order is not { } order) return (null, decision);
+            if (!GoesOn(order)) return (_trials[order.Id.Trial] = new FunctionTrial(this, _setup.Context.Space, order), decision);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+    }
+
+    /// <summary>Under the lock: counts the seconds since it was last called, by which the study may end.</summary>
+    private void Pass()
+    {
+        if (Time is not { } time)
         {
-            // the study is interrupted, and the trial not done
+            if (_setup.Stop.MaxSeconds is null) return;
+            throw new InvalidOperationException($"stop.max_seconds is {_setup.Stop.MaxSeconds}, but the study has no clock: set {nameof(Time)}");
         }
-        catch (Exception e)
-        {
-            Fail(trial, e.ToString());
-        }
+        long now = time.GetTimestamp();
+        if (_passedAt is { } before) _engine.Pass(time.GetElapsedTime(before, now).TotalSeconds);
+        _passedAt = now;
     }
 
     /// <summary>Whether it is for a trial whose function waits, which goes on.</summary>
     private bool GoesOn(TrialOrder order)
     {
         if (order.From is { } from && from.Trial != order.Id.Trial)
-            throw new NotSupportedException($"trial {order.Id.Trial} is to go on from the state of trial {from.Trial}, which a function does not have; use asha");
+        {
+            throw new NotSupportedException(
+                $"trial {order.Id.Trial} is to go on from the state of trial {from.Trial}, which a function does not have; use asha");
+        }
         if (!_trials.TryGetValue(order.Id.Trial, out var trial) || trial.Waiting is not { } waiting) return false;
         (trial.Order, trial.Waiting) = (order, null);
         return waiting.TrySetResult(true);
     }
 
-    private static void Abandon(FunctionTrial trial)
+    private void Record(StudyEvent e)
     {
-        trial.IsAbandoned = true;
-        trial.Waiting?.TrySetResult(false);
-    }
-
-    private FunctionTrial Begin(TrialOrder order) => _trials[order.Id.Trial] = new FunctionTrial(this, _setup.Context.Space, order);
-
-    private void End(StudyEvent.Ended ended)
-    {
+        _journal.Append(e);
+        if (e is not StudyEvent.Ended ended) return;
         _trials.Remove(ended.Trial, out var trial);
         trial?.Waiting?.TrySetResult(false);
-        TrialEnded?.Invoke(ended, trial);
+        // whoever is to be told is known once the study has been made
+        if (TrialEnded is not null || !_isOpen) _ended.Enqueue(ended.Trial);
     }
 
-    private T Change<T>(Func<T> change)
+    private TrialSnapshot Snapshot(int number) =>
+        TrialSnapshot.Of(number, _engine.Trial(number), _engine.History.Space, _engine.Attributes(number));
+
+    /// <summary>What is shown is stored.</summary>
+    private T Shown<T>(Func<T> look)
     {
-        T answer;
-        lock (_lock) answer = change();
-        _changed.Release();
+        (T seen, Task stored) = (default!, Task.CompletedTask);
+        lock (_lock) (seen, stored) = (look(), _journal.StoredAsync());
+        Wait(stored);
+        return seen;
+    }
+
+    /// <summary>Lets something happen to the study; comes back when it is stored, and told.</summary>
+    private T Settled<T>(Func<T> change)
+    {
+        (T answer, Task stored) = (default!, Task.CompletedTask);
+        long ended;
+        lock (_lock)
+        {
+            answer = change();
+            Wake();
+            (stored, ended) = (_journal.StoredAsync(), _toldFrom + _ended.Count);
+        }
+        Wait(stored);
+        TellEnded(ended);
         return answer;
+    }
+
+    private static FunctionStudyOptions Demand(FunctionStudyOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        return options;
+    }
+
+    private static void Wait(Task stored)
+    {
+        // what is stored already costs nothing
+        if (!stored.IsCompletedSuccessfully) stored.GetAwaiter().GetResult();
     }
 }

@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.Globalization;
+using System.Text.Json;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies.Engine;
 
@@ -9,6 +11,7 @@ public sealed class FunctionTrial
 {
     private readonly FunctionStudy _study;
     private readonly SearchSpace _space;
+    private bool _isToEnd;
 
     internal FunctionTrial(FunctionStudy study, SearchSpace space, TrialOrder order) => (_study, _space, Order) = (study, space, order);
 
@@ -18,8 +21,8 @@ public sealed class FunctionTrial
     /// <summary>Which run of its configuration it is, from 0: for the random seed.</summary>
     public int Repeat => Order.Repeat;
 
-    /// <summary>What the function wants to be known of the trial; the study takes no notice of it.</summary>
-    public Dictionary<string, object?> Attributes { get; } = new(StringComparer.Ordinal);
+    /// <summary>What is to be known of the trial: what <see cref="SetUserAttribute{T}"/> was given.</summary>
+    public IReadOnlyDictionary<string, JsonElement> UserAttributes => _study.UserAttributesOf(Number);
 
     internal TrialOrder Order { get; set; }
 
@@ -28,6 +31,33 @@ public sealed class FunctionTrial
 
     /// <summary>Completed when the trial goes on: false = it is to end.</summary>
     internal TaskCompletionSource<bool>? Waiting { get; set; }
+
+    /// <summary>A number from low to high, both included, of a study whose trials define their parameters while they run.</summary>
+    /// <param name="name">The same one in a trial has the same value each time.</param>
+    /// <param name="low">The least value.</param>
+    /// <param name="high">The greatest value.</param>
+    /// <param name="log">Whether orders of magnitude are as likely as each other; low is above 0 then, and there is no step.</param>
+    /// <param name="step">Distance from one value to the next, from low on; null = a continuum.</param>
+    /// <exception cref="ArgumentException">They do not go together, or with what the parameter is in other trials.</exception>
+    /// <exception cref="InvalidOperationException">The trial has ended, or the space was declared.</exception>
+    public double SuggestFloat(string name, double low, double high, bool log = false, double? step = null) =>
+        _study.Suggest(this, name, new FloatDomain(low, high, step, log));
+
+    /// <summary>A whole number from low to high, both included.</summary>
+    /// <inheritdoc cref="SuggestFloat"/>
+    public long SuggestInt(string name, long low, long high, bool log = false, long step = 1) =>
+        (long)_study.Suggest(this, name, new IntDomain(low, high, step, log));
+
+    /// <summary>One of a few values: null, truth values, numbers, texts or members of an enum; the same ones in each trial.</summary>
+    /// <param name="name">The same one in a trial has the same value each time.</param>
+    /// <param name="choices">At least one, each once.</param>
+    /// <inheritdoc cref="SuggestFloat"/>
+    public T SuggestCategorical<T>(string name, params ReadOnlySpan<T> choices)
+    {
+        var domain = ImmutableArray.CreateBuilder<object?>(choices.Length);
+        foreach (var choice in choices) domain.Add(ChoiceValues.Canonical(choice, name));
+        return choices[(int)_study.Suggest(this, name, new ChoiceDomain(domain.MoveToImmutable()))];
+    }
 
     /// <summary>Whether a parameter has a value: one under a condition may have none.</summary>
     /// <exception cref="ArgumentException">No parameter has the name.</exception>
@@ -50,10 +80,40 @@ public sealed class FunctionTrial
     /// The function has got so far. Returns when it may go on: at once, or, where the trial scheduler has paused it, when it is sent on; its state stays
     /// in memory meanwhile.
     /// </summary>
+    /// <param name="value">Of the only objective.</param>
     /// <param name="step">Above that of its last report; what resources of the trial scheduler count.</param>
-    /// <param name="values">One for each objective.</param>
     /// <returns>False = it is to return: what it returns counts if the trial is complete, not if it was pruned.</returns>
-    public Task<bool> ReportAsync(long step, params double[] values) => _study.ReportAsync(this, step, values);
+    public Task<bool> ReportAsync(double value, long step) => ReportAsync([value], step);
+
+    /// <inheritdoc cref="ReportAsync(double, long)"/>
+    /// <param name="values">One for each objective.</param>
+    /// <param name="step">Above that of its last report.</param>
+    public async Task<bool> ReportAsync(double[] values, long step)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        bool goesOn = await _study.ReportAsync(this, values, step).ConfigureAwait(false);
+        _isToEnd = !goesOn;
+        return goesOn;
+    }
+
+    /// <summary>
+    /// The function has got so far, and does not wait: <see cref="ShouldPrune"/> says what becomes of the trial. It is decided, and counts, with the report.
+    /// </summary>
+    /// <param name="value">Of the only objective.</param>
+    /// <param name="step">Above that of its last report; of several at one step the first counts.</param>
+    /// <exception cref="NotSupportedException">The trial scheduler pauses trials.</exception>
+    public void Report(double value, long step) => _isToEnd = !_study.Report(this, value, step);
+
+    /// <summary>
+    /// Whether the function is to return, or to throw a <see cref="TrialPrunedException"/>: the trial was pruned by its last report, or has had all that the
+    /// trial scheduler gives it, or its study ends.
+    /// </summary>
+    public bool ShouldPrune() => _isToEnd;
+
+    /// <summary>Something that is to be known of the trial; stored with the trial's end at the latest.</summary>
+    /// <param name="name">What it is; one that is there already is replaced.</param>
+    /// <param name="value">Becomes JSON.</param>
+    public void SetUserAttribute<T>(string name, T value) => _study.SetAttribute(Number, name, value);
 
     private double Value(string name) => Has(name) ? Order.Parameters[IndexOf(name)] : throw Wrong(name, "has no value in this trial: ask Has first");
 

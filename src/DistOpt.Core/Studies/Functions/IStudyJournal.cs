@@ -1,0 +1,37 @@
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt.Core.Studies.Functions;
+
+/// <summary>
+/// Where the events of a <see cref="FunctionStudy"/> are kept, so that it survives its process. Many events go to the disk together: taking one does not
+/// wait for it. Of one study at a time, and disposed of by whoever has made it, after the study.
+/// </summary>
+public interface IStudyJournal
+{
+    /// <summary>What is stored so far, in order; called once, when the study is opened.</summary>
+    /// <param name="study">What the study searches, a line for each thing: stored with its first event, and compared when it goes on.</param>
+    /// <exception cref="Specs.SpecException">What is stored is another study's, or cannot be read.</exception>
+    IEnumerable<StudyEvent> Open(IReadOnlyList<string> study);
+
+    /// <summary>Takes an event, to be stored after those before it, and not waited for. One thread at a time.</summary>
+    /// <exception cref="InvalidOperationException">Nothing can be stored any more.</exception>
+    void Append(StudyEvent e);
+
+    /// <summary>Completed when everything that has been taken so far is on the disk; faulted when that is not possible.</summary>
+    Task StoredAsync();
+
+    /// <summary>Completed when so little is unstored that more may be taken: bounds memory where events come faster than the disk takes them.</summary>
+    Task RoomAsync();
+}
+
+/// <summary>Keeps nothing: the study ends with its process.</summary>
+internal sealed class NoStudyJournal : IStudyJournal
+{
+    public IEnumerable<StudyEvent> Open(IReadOnlyList<string> study) => [];
+
+    public void Append(StudyEvent e) { }
+
+    public Task StoredAsync() => Task.CompletedTask;
+
+    public Task RoomAsync() => Task.CompletedTask;
+}
