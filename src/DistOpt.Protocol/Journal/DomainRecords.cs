@@ -27,7 +27,7 @@ internal static class DomainRecords
     {
         null => "n",
         bool truth => truth ? "b1" : "b0",
-        long number => "i" + number.ToString(CultureInfo.InvariantCulture),
+        int or long => string.Create(CultureInfo.InvariantCulture, $"i{choice}"),
         double number => "d" + number.ToString("R", CultureInfo.InvariantCulture),
         string text => "s" + text,
         _ => throw new JournalException($"a choice of type {choice.GetType()} has no record: add it to {nameof(DomainRecords)}"),

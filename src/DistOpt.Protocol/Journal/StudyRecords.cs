@@ -79,13 +79,9 @@ public sealed record JournalSpaceWidened(
     [property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Version, [property: Key(2)] int FromTrial, [property: Key(3)] JournalParameter[] Space,
     [property: Key(4)] string[] Names, [property: Key(5)] double[] Defaults);
 
-/// <param name="Kind"><c>float</c>, <c>int</c> or <c>choice</c>.</param>
-/// <param name="Choices">Each with its type: <c>null</c>, <c>b:true</c>, <c>i:3</c>, <c>f:0.5</c>, <c>s:relu</c>; empty for numbers.</param>
 [MessagePackObject]
 public sealed record JournalParameter(
-    [property: Key(0)] string Name, [property: Key(1)] string Kind, [property: Key(2)] double Low, [property: Key(3)] double High,
-    [property: Key(4)] double? Step, [property: Key(5)] bool IsLog,
-    [property: Key(6)] string[] Choices, [property: Key(7)] bool IsOrdered, [property: Key(8)] JournalCondition[] Conditions);
+    [property: Key(0)] string Name, [property: Key(1)] JournalDomain Domain, [property: Key(2)] JournalCondition[] Conditions);
 
 [MessagePackObject]
 public sealed record JournalCondition(
