@@ -42,7 +42,8 @@ public sealed record BohbOptions
 /// each rung that enough trials have come to, the best 15 % make a density l and the others a density g (<see cref="ProductKernelDensity"/>, over all
 /// parameters at once); of the rungs with a model the highest counts. Of 64 candidates drawn around good trials, with three times the bandwidth, the
 /// one with the greatest l / g is taken; one suggestion in three is random. A trial that failed on its way to a rung has an infinite loss there, one
-/// that a pruner ended has none, and infeasible ones are behind all others. Where a parameter had no value, the density gets that of another trial of its side, by chance.
+/// that a pruner ended has none, and infeasible ones are behind all others. Where a parameter had no value, the density gets that of another trial of its
+/// side, by chance.
 /// <para>Unlike HpBandSter's: brackets are asynchronous (<see cref="TrialSchedulers.Hyperband"/>); ordered choices are choices; bandwidths of choices are
 /// bounded, and all choices are known from the beginning, so that no density is infinite or below 0.</para>
 /// </summary>

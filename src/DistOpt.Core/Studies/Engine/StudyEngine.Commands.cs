@@ -64,9 +64,11 @@ public sealed partial class StudyEngine
     }
 
     /// <summary>
-    /// The user code that the study was last gone on with, and the one that it would be now; null = it has not changed, one is not known, or the study has ended.
+    /// The user code that the study was last gone on with, and the one that it would be now; null = it has not changed, one is not known, or the study has
+    /// ended.
     /// </summary>
-    public CodeChange? CodeChange => _ledger is { End: null, Code: { } before } && _setup.Code is { } now && now != before ? new CodeChange(before, now) : null;
+    public CodeChange? CodeChange =>
+        _ledger is { End: null, Code: { } before } && _setup.Code is { } now && now != before ? new CodeChange(before, now) : null;
 
     /// <summary>Notes the user code with which the study begins, before its first trial, or after <see cref="Restore"/> where its events do not say it.</summary>
     public void NoteCode()
@@ -124,8 +126,8 @@ public sealed partial class StudyEngine
     }
 
     /// <summary>
-    /// So long has the study gone on: journaled at most once a second and at its end, and it may end by it. Time in which it waits for a user with nothing under
-    /// way does not count.
+    /// So long has the study gone on: journaled at most once a second and at its end, and it may end by it. Time in which it waits for a user with nothing
+    /// under way does not count.
     /// </summary>
     /// <param name="seconds">Since the last call.</param>
     public void Pass(double seconds)
