@@ -96,7 +96,7 @@ public sealed record KeepTrialProcesses([property: Key(0)] int Count, [property:
 /// A node to the job coordinator: a child process of it has ended that nobody asked to. What happened to it is known to the node alone, while others see only
 /// that it is gone.
 /// </summary>
-/// <param name="Node">The child; null where it never joined.</param>
+/// <param name="Node">The child, which may not have joined; null where it ended before it knew what it would be.</param>
 /// <param name="Why">How it ended, in words: exit code, signal, memory limit.</param>
 /// <param name="LastLines">The last lines that it wrote and did not send itself, oldest first.</param>
 /// <param name="Stack">What the runtime said of an unhandled exception; null where it said nothing.</param>

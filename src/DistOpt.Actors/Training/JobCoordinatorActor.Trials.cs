@@ -118,7 +118,8 @@ public sealed partial class JobCoordinatorActor
 
     private void OnProcessEnded(NodeId parent, TrialProcessEnded ended)
     {
-        if (ended.Node is { } node)
+        // what was never heard of did not join
+        if (ended.Node is { } node && (_nodes.ContainsKey(node.Value) || _awaitWords.ContainsKey(node) || _gone.Contains(node)))
         {
             OnNodeGone(new NodeGone(node, ended.Why) { LastLines = ended.LastLines, Stack = ended.Stack });
             return;

@@ -4,6 +4,7 @@ using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Processes;
 using DistOpt.Hosting.Telemetry;
+using DistOpt.Protocol;
 using Microsoft.Extensions.Logging;
 
 namespace DistOpt;
@@ -69,12 +70,19 @@ internal static class NodeCommand
         try
         {
             node = await ClusterNode.StartAsync(options, parts, loggers, console.Time, stop.Token,
-                isChild ? null : ProgramStart.Current()).ConfigureAwait(false);
+                isChild ? null : ProgramStart.Current(), isChild ? Identify : null).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TimeoutException or JoinRefusedException)
         {
             throw new CommandException(ExitCode.CouldNotJoin, e.Message);
         }
+        // work may be given to it before it has heard itself that it has joined
+        void Identify(NodeId id)
+        {
+            console.Out.WriteLine(NodeProcess.Identification + id.Value);
+            console.Out.Flush();
+        }
+
         await using (node.ConfigureAwait(false))
         {
             var userCode = loggers.CreateLogger("UserCode");

@@ -118,11 +118,12 @@ public sealed class ClusterNode : IAsyncDisposable
     /// What a worker node starts as child processes in which attempts at trials run: a program of the same build that understands the <c>node</c> command.
     /// Null = such attempts do not run on this node.
     /// </param>
+    /// <param name="identified">Told what the node will be in the cluster, before it joins.</param>
     /// <exception cref="SpecException">Settings out of bounds, or a port in use.</exception>
     /// <exception cref="TimeoutException">The cluster could not be joined in <see cref="NodeOptions.JoinTimeout"/>.</exception>
     /// <exception cref="JoinRefusedException">The cluster runs a version that does not work with this one.</exception>
     public static async Task<ClusterNode> StartAsync(NodeOptions options, JobParts parts, ILoggerFactory loggers, TimeProvider time,
-        CancellationToken cancellationToken, ProgramStart? program = null)
+        CancellationToken cancellationToken, ProgramStart? program = null, Action<NodeId>? identified = null)
     {
         var violations = options.Validate().Concat(PortsInUse(options)).ToList();
         var tls = NodeTls.Load(options, violations);
@@ -142,6 +143,7 @@ public sealed class ClusterNode : IAsyncDisposable
             var cluster = Akka.Cluster.Cluster.Get(system);
             versions.UseMembers(() => MemberVersions.Of(cluster.State));
             var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
+            identified?.Invoke(id);
             string name = options.Parent is { } parent ? string.Create(CultureInfo.InvariantCulture, $"{parent.Address}/{Environment.ProcessId}")
                 : $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
             channel = OpenChannel(options, bind, tls, id, loggers, time);

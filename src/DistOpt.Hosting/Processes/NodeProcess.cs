@@ -20,7 +20,7 @@ public sealed record ProgramStart(string FileName, IReadOnlyList<string> Argumen
 
 /// <summary>
 /// A child process that runs a node. It ends when its standard input closes, so it never outlives this process, however that ends. Its
-/// first line of output announces its node id; every other line is the user code's.
+/// first lines of output say its node id, and that it has joined; every other line is the user code's.
 /// </summary>
 public sealed class NodeProcess : IAsyncDisposable
 {
@@ -38,6 +38,10 @@ public sealed class NodeProcess : IAsyncDisposable
     /// <summary>Of at most 1000.</summary>
     private const string OomScore = "900";
 
+    /// <summary>In front of the node id that it will have, before it joins.</summary>
+    public const string Identification = "distopt-node-id ";
+
+    /// <summary>In front of its node id, once it has joined.</summary>
     public const string Announcement = "distopt-node ";
 
     private readonly Process _process;
@@ -45,12 +49,16 @@ public sealed class NodeProcess : IAsyncDisposable
     private readonly TaskCompletionSource<NodeId> _announced = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _ending;
     private volatile string? _killed;
+    private volatile string? _node;
 
     private NodeProcess(Process process, int index) => (_process, Index) = (process, index);
 
     public int Index { get; }
 
     public int Pid { get; private set; }
+
+    /// <summary>Its node id, as soon as it has one; whether it has joined as that is not said by it.</summary>
+    public NodeId? Node => _node is { } id ? new NodeId(id) : null;
 
     /// <summary>Its node id, once it has joined.</summary>
     public Task<NodeId> Announced => _announced.Task;
@@ -181,6 +189,11 @@ public sealed class NodeProcess : IAsyncDisposable
     private void OnLine(string source, string? text, Action<NodeProcess, string, string> line)
     {
         if (text is null) return;
+        if (source == "stdout" && text.StartsWith(Identification, StringComparison.Ordinal))
+        {
+            _node = text[Identification.Length..];
+            return;
+        }
         if (source == "stdout" && text.StartsWith(Announcement, StringComparison.Ordinal))
         {
             _announced.TrySetResult(new NodeId(text[Announcement.Length..]));

@@ -109,8 +109,8 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
     {
         public NodeProcess Process { get; } = process;
 
-        /// <summary>Once it has joined.</summary>
-        public NodeId? Node => Process.Announced is { IsCompletedSuccessfully: true } announced ? announced.Result : null;
+        /// <summary>Which it joins, or has joined, as.</summary>
+        public NodeId? Node => Process.Node;
 
         public bool IsEnding { get; set; }
     }

@@ -182,15 +182,18 @@ public sealed class IsolatedTrialTests : IDisposable
         Assert.DoesNotContain(harness.Wires, d => d.Body is KeepTrialProcesses { Count: > 0 });
     }
 
-    [Fact]
-    public async Task A_child_that_does_not_start_is_what_attempts_say_that_they_wait_for()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_child_that_does_not_start_is_what_attempts_say_that_they_wait_for(bool knewWhatItWouldBe)
     {
         await using var harness = Coordinator();
         int host = harness.JoinHost(Runtime(), slots: 2, processes: 2);
         var run = harness.RunAsync(JobHarness.SpecOf(workers: 1), Token, trial: Isolated);
         await Kept(harness, 1);
 
-        harness.SendAs(host, 0, NodeActors.Jobs, new TrialProcessEnded(null, "process 0 (pid 7) ended with exit code 4", ["no port is free"], null));
+        NodeId? child = knewWhatItWouldBe ? new NodeId("10.0.0.9:1#1") : null;
+        harness.SendAs(host, 0, NodeActors.Jobs, new TrialProcessEnded(child, "process 0 (pid 7) ended with exit code 4", ["no port is free"], null));
         var status = await harness.StatusAsync(j => j.Waiting?.StartsWith("a child process that starts", StringComparison.Ordinal) == true, Token);
         harness.JoinChild(Runtime(), host);
 

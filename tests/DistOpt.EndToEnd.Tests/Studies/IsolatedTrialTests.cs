@@ -56,11 +56,11 @@ public sealed class IsolatedTrialTests : IAsyncDisposable
         var neighbour = await good;
 
         Assert.True(abort.Lost is not null, abort.Summary.Error);
-        Assert.True(abort.Lost.Contains("(SIGABRT)", StringComparison.Ordinal), abort.Lost);
-        Assert.True(abort.Lost.Contains(" fails", StringComparison.Ordinal), abort.Lost);
+        Assert.True(abort.Lost.Contains("(SIGABRT)", StringComparison.Ordinal), $"{abort.Lost}{Environment.NewLine}{worker.Describe()}");
+        Assert.True(abort.Lost.Contains(" fails", StringComparison.Ordinal), $"{abort.Lost}{Environment.NewLine}{worker.Describe()}");
         Assert.True(allocate.Lost is not null, allocate.Summary.Error);
         Assert.Matches(@"was killed with \d+ MiB of memory: over its memory limit of 1024 MiB \(trial_memory_bytes\)", allocate.Lost);
-        Assert.True(first.Lost?.Contains("(SIGABRT)", StringComparison.Ordinal) ?? false, first.Lost ?? first.Summary.Error);
+        Assert.True(first.Lost?.Contains("(SIGABRT)", StringComparison.Ordinal) ?? false, $"{first.Lost ?? first.Summary.Error}{Environment.NewLine}{worker.Describe()}");
         Assert.True(second.Summary.Status == RunStatus.Completed, second.Summary.Error);
         Assert.Equal(kept, sink.Start!.Resumed?.Step ?? 0);
         Assert.Equal((RunStatus.Interrupted, 0, 0), (neighbour.Summary.Status, neighbour.Summary.WorkerFailures, neighbour.Summary.Rollbacks));
