@@ -1,5 +1,5 @@
 # Optuna on the functions of TestFunctions.cs. Expects the imports of OptunaPeer. Arguments, of which the first says what is printed as JSON:
-#   values FUNCTION POINTS        the value at each point of a JSON array; choices by index, null = the parameter has none
+#   values POINTS   the values at the points of a JSON object, an array for each function; choices by index, null = the parameter has none
 #   studies FUNCTION SAMPLER SEED BUDGET...   the best value after each budget
 import math
 
@@ -113,8 +113,9 @@ def best(function, sampler, seed, budgets):
     return [min(values[:budget]) for budget in budgets]
 
 
-action, function, *rest = sys.argv[1:]
+action, *rest = sys.argv[1:]
 if action == "values":
-    print(json.dumps([FUNCTIONS[function][0](point) for point in json.loads(rest[0])]))
+    print(json.dumps({f: [FUNCTIONS[f][0](p) for p in points] for f, points in json.loads(rest[0]).items()}))
 else:
-    print(json.dumps(best(function, rest[0], int(rest[1]), [int(b) for b in rest[2:]])))
+    function, sampler, seed, *budgets = rest
+    print(json.dumps(best(function, sampler, int(seed), [int(b) for b in budgets])))
