@@ -17,7 +17,15 @@ public static class SignedRankTest
     /// The probability, were the differences symmetric around 0, of ranks of the positive ones as great as these or greater.
     /// </summary>
     /// <param name="differences">Finite; at least one.</param>
-    public static double PValueGreater(ReadOnlySpan<double> differences)
+    public static double PValueGreater(ReadOnlySpan<double> differences) => PValueGreater(differences, ExactMostTied);
+
+    /// <summary>The same, exact over all signs also with ties and zeros.</summary>
+    /// <param name="differences">Finite; 1 to 50.</param>
+    internal static double ExactPValueGreater(ReadOnlySpan<double> differences) => differences.Length <= ExactMost
+        ? PValueGreater(differences, ExactMost)
+        : throw new ArgumentException($"has {differences.Length} elements: the sums of more than {ExactMost} ranks are not counted", nameof(differences));
+
+    private static double PValueGreater(ReadOnlySpan<double> differences, int exactMostTied)
     {
         int n = differences.Length;
         if (n == 0) throw new ArgumentException("there are no differences to test", nameof(differences));
@@ -42,7 +50,7 @@ public static class SignedRankTest
                 positive += share * ranks[i] / 2;
             }
         }
-        if (n <= (isTied ? ExactMostTied : ExactMost)) return Exact(ranks, sizes, positive);
+        if (n <= (isTied ? exactMostTied : ExactMost)) return Exact(ranks, sizes, positive);
         double mean = n * (n + 1.0) / 4, deviation = Math.Sqrt((n * (n + 1.0) * (2.0 * n + 1) - ties / 2) / 24);
         return NormalDistribution.Cdf((mean - positive) / deviation);
     }

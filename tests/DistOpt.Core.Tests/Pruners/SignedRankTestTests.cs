@@ -54,6 +54,38 @@ public sealed class SignedRankTestTests
         Assert.True(PWithRanksOfNegatives(50, 467) > 0.05);
     }
 
+    /// <summary>n = 20, one-sided at 0.025, 0.01 and 0.005.</summary>
+    [Theory]
+    [InlineData(52, 0.025)]
+    [InlineData(43, 0.01)]
+    [InlineData(37, 0.005)]
+    public void Twenty_pairs_have_the_published_critical_values(int critical, double p)
+    {
+        Assert.True(PWithRanksOfNegatives(20, critical) <= p);
+        Assert.True(PWithRanksOfNegatives(20, critical + 1) > p);
+    }
+
+    /// <summary>Darwin's maize, the example of scipy's documentation: W = 24, two-sided p = 0.041259765625, one-sided 0.0206298828125.</summary>
+    [Fact]
+    public void The_example_of_scipy_has_its_p_value()
+    {
+        double[] differences = [6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75];
+        Assert.Equal(0.0206298828125, SignedRankTest.PValueGreater(differences), 15);
+        Assert.Equal(0.0206298828125, SignedRankTest.ExactPValueGreater(differences), 15);
+    }
+
+    /// <summary>Where all sizes are the same the signs alone count: binomial, of 20 (21700 / 2^20) or, with two zeros, of 18 (4048 / 2^18).</summary>
+    [Fact]
+    public void Twenty_pairs_with_ties_and_zeros_are_exact_where_that_is_asked_for()
+    {
+        double[] ties = [.. Enumerable.Range(0, 20).Select(i => i < 15 ? 1.0 : -1)];
+        Assert.Equal(21700 / Math.Pow(2, 20), SignedRankTest.ExactPValueGreater(ties), 14);
+        double[] zeros = [.. Enumerable.Range(0, 20).Select(i => i < 2 ? 0 : i < 16 ? 1.0 : -1)];
+        Assert.Equal(4048 / Math.Pow(2, 18), SignedRankTest.ExactPValueGreater(zeros), 14);
+        Assert.NotEqual(SignedRankTest.PValueGreater(ties), SignedRankTest.ExactPValueGreater(ties), 5);
+        Assert.Throws<ArgumentException>(() => SignedRankTest.ExactPValueGreater(new double[51]));
+    }
+
     /// <summary>n = 14 with a tie: z = (W - n (n + 1) / 4) / sqrt((n (n + 1) (2 n + 1) - (t^3 - t) / 2) / 24).</summary>
     [Fact]
     public void Larger_samples_with_ties_have_the_normal_approximation()

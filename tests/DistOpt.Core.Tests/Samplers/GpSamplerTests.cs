@@ -5,45 +5,10 @@ using DistOpt.Core.Studies;
 
 namespace DistOpt.Core.Tests.Samplers;
 
+/// <summary>That it is better than random is in <see cref="SamplerComparisonTests"/>.</summary>
 public sealed class GpSamplerTests
 {
-    private const int Seeds = 8;
-
-    private static readonly SearchSpace s_branin = new([new("a", new FloatDomain(-5, 10)), new("b", new FloatDomain(0, 15))]);
-
-    private static readonly SearchSpace s_hartmann6 = new(Enumerable.Range(0, 6).Select(i => new SearchParameter($"x{i}", new FloatDomain(0, 1))));
-
-    private static readonly double[] s_alphas = [1, 1.2, 3, 3.2];
-
-    private static readonly double[][] s_a = [[10, 3, 17, 3.5, 1.7, 8], [0.05, 10, 17, 0.1, 8, 14], [3, 3.5, 1.7, 10, 17, 8], [17, 8, 0.05, 10, 0.1, 14]];
-
-    private static readonly double[][] s_p =
-    [
-        [0.1312, 0.1696, 0.5569, 0.0124, 0.8283, 0.5886], [0.2329, 0.4135, 0.8307, 0.3736, 0.1004, 0.9991],
-        [0.2348, 0.1451, 0.3522, 0.2883, 0.3047, 0.6650], [0.4047, 0.8828, 0.8732, 0.5743, 0.1091, 0.0381],
-    ];
-
-    /// <summary>The one-sided signed-rank test over 8 seeds: the ranks of the wrong differences sum up to at most 3 with p &lt; 0.02.</summary>
-    [Theory]
-    [InlineData("branin", 25)]
-    [InlineData("hartmann6", 40)]
-    public void It_is_better_than_random(string name, int trials)
-    {
-        var (space, value) = name == "branin" ? (s_branin, (Func<double[], double>)Branin) : (s_hartmann6, Hartmann6);
-        double[] gp = [.. Enumerable.Range(0, Seeds).Select(seed => Best(space, value, new GpSampler(new GpOptions()), seed, trials))];
-        double[] random = [.. Enumerable.Range(0, Seeds).Select(seed => Best(space, value, new RandomSampler(), seed, trials))];
-        double[] differences = [.. random.Zip(gp, (r, g) => r - g)];
-        var ranks = differences.Select(Math.Abs).Order().ToList();
-        double wrong = differences.Where(d => d < 0).Sum(d => ranks.IndexOf(-d) + 1);
-        Assert.True(wrong <= 3, $"the ranks of seeds at which random was better sum up to {wrong}; {string.Join(' ', gp)} against {string.Join(' ', random)}");
-    }
-
-    [Fact]
-    public void The_test_functions_have_their_published_least_values()
-    {
-        Assert.Equal(0.39788735772973816, Branin([Math.PI, 2.275]), 1e-12);
-        Assert.Equal(-3.32236801141551, Hartmann6([0.20168952, 0.15001069, 0.47687398, 0.27533243, 0.31165162, 0.65730054]), 1e-10);
-    }
+    private static readonly SearchSpace s_branin = TestFunctions.Branin.Space;
 
     /// <summary>Numbers with steps, integers on a logarithm, and choices: the best of 48 x 12 x 3 is found, or one beside it.</summary>
     [Fact]
@@ -114,11 +79,7 @@ public sealed class GpSamplerTests
     public void Several_objectives_and_a_space_without_parameters_of_its_own_are_refused() =>
         Assert.Equal(2, new GpSampler(new GpOptions()).Check(new SearchSpace([new("one", new IntDomain(1, 1))]), 2).Count());
 
-    private static double Branin(double[] x) =>
-        Math.Pow(x[1] - 5.1 / (4 * Math.PI * Math.PI) * x[0] * x[0] + 5 / Math.PI * x[0] - 6, 2) + 10 * (1 - 1 / (8 * Math.PI)) * Math.Cos(x[0]) + 10;
-
-    private static double Hartmann6(double[] x) =>
-        -Enumerable.Range(0, 4).Sum(i => s_alphas[i] * Math.Exp(-Enumerable.Range(0, 6).Sum(j => s_a[i][j] * Math.Pow(x[j] - s_p[i][j], 2))));
+    private static double Branin(double[] x) => TestFunctions.Branin.Value(x);
 
     private static double Best(SearchSpace space, Func<double[], double> value, ISampler sampler, long seed, int trials) =>
         Finished(space, value, sampler, seed, trials) is var history ? history.Loss(history.Trials[history.Ranking[0]]) : 0;
