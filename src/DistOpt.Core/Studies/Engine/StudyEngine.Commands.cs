@@ -70,7 +70,9 @@ public sealed partial class StudyEngine
     public CodeChange? CodeChange =>
         _ledger is { End: null, Code: { } before } && _setup.Code is { } now && now != before ? new CodeChange(before, now) : null;
 
-    /// <summary>Notes the user code with which the study begins, before its first trial, or after <see cref="Restore"/> where its events do not say it.</summary>
+    /// <summary>
+    /// Notes the user code with which the study begins, before its first trial, or after <see cref="Restore"/> where its events do not say it.
+    /// </summary>
     public void NoteCode()
     {
         if (_setup.Code is { } code && _ledger is { Code: null, End: null }) Commit(new StudyEvent.CodeAccepted(null, code));
