@@ -59,7 +59,8 @@ public sealed class StudyApiTests : IDisposable
         Assert.Contains("was used for another command", await RefusedAsync(node, id, "pause", "", key: "same"));
         Assert.Contains("there is no job", await RefusedAsync(node, "nobody", "pause", "", HttpStatusCode.NotFound));
 
-        string narrow = await RefusedAsync(node, id, "set", """{"space": {"optimizer.learning_rate": {"float": [1e-3, 1e-2]}, "batch.size": {"choices": [1, 2]}}}""");
+        string narrow = await RefusedAsync(node, id, "set",
+            """{"space": {"optimizer.learning_rate": {"float": [1e-3, 1e-2]}, "batch.size": {"choices": [1, 2]}}}""");
         Assert.Contains("is not logarithmic, unlike before", narrow);
         Assert.Contains("which does not contain all from", narrow);
         Assert.Contains("is added, and for earlier trials is 10, but must be one of 1, 2", narrow);
