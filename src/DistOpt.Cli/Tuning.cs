@@ -84,7 +84,9 @@ public static class Tuning
     {
         public void Began(StudyPlan plan, IReadOnlyList<TrialRecord> before) { }
 
-        public void Ended(TrialRecord trial) => options.TrialEnded?.Invoke(trial);
+        public void Ended(TrialRecord trial, StudySpec spec) => options.TrialEnded?.Invoke(trial);
+
+        public void Widened(StudyEvent.SpaceWidened widened) { }
 
         public void Stands(Func<StudyStatus> status)
         {

@@ -118,8 +118,9 @@ internal sealed class StudyHostActor : ReceiveActor
         }
         _supervisor.Ask<CommandAnswer>(new StudyCommand(command.Carry), Timeout.InfiniteTimeSpan, _stopped.Token)
             .PipeTo(Sender, success: answer => new StudyAnswer(true, answer),
-                // the study ended, or its coordinator did, before it was stored: asked again, whoever is there then answers
-                failure: _ => new Status.Failure(new CoordinatorGoneException("the study has stopped while it was given the command")));
+                failure: e => new Status.Failure(e.GetBaseException() is SpecException wrong ? wrong
+                    // the study ended, or its coordinator did, before it was stored: asked again, whoever is there then answers
+                    : new CoordinatorGoneException("the study has stopped while it was given the command")));
     }
 
     private void Find()

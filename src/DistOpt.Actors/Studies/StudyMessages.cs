@@ -85,8 +85,10 @@ public sealed record StudyBroke(Exception Why) : INoSerializationVerificationNee
 /// <summary>What a study decides can no longer be stored, or what was stored cannot be read: it can be gone on with once that is possible.</summary>
 public sealed class StudyJournalException(string message, Exception? inner = null) : InvalidOperationException(message, inner);
 
-/// <summary>To the study's supervisor: a command of a user. Answered by <see cref="CommandAnswer"/> once it is stored.</summary>
-/// <param name="Carry">Gives it to the study.</param>
+/// <summary>
+/// To the study's supervisor: a command of a user. Answered by <see cref="CommandAnswer"/> once it is stored, or by the failure with what is wrong with it.
+/// </summary>
+/// <param name="Carry">Gives it to the study; may throw <see cref="SpecException"/> while nothing has happened.</param>
 public sealed record StudyCommand(Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded;
 
 /// <summary>To the study's supervisor: answered by <see cref="StudyStatus"/>.</summary>
@@ -103,8 +105,11 @@ public sealed record AskStudy : INoSerializationVerificationNeeded;
 /// <param name="Key">Idempotency key: a repeat is answered with the study that the first one made.</param>
 public sealed record SubmitDurableStudy(JobId Study, string Name, string SpecYaml, string Directory, string? Key) : INoSerializationVerificationNeeded;
 
-/// <summary>To the job coordinator: a command of a user to a study. Answered by <see cref="StudyAnswer"/> once it is stored.</summary>
-/// <param name="Carry">Gives it to the study.</param>
+/// <summary>
+/// To the job coordinator: a command of a user to a study. Answered by <see cref="StudyAnswer"/> once it is stored, or by the failure with what is wrong with
+/// it.
+/// </summary>
+/// <param name="Carry">Gives it to the study; may throw <see cref="SpecException"/> while nothing has happened.</param>
 public sealed record CommandStudy(JobId Study, Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded;
 
 /// <param name="Known">Whether there is such a study.</param>

@@ -210,8 +210,16 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         }
         Step(() =>
         {
-            var answer = command.Carry(_engine);
-            _answers.Enqueue((_decided, asker, answer));
+            try
+            {
+                var answer = command.Carry(_engine);
+                _answers.Enqueue((_decided, asker, answer));
+            }
+            catch (SpecException e)
+            {
+                // bad input of a user, by which nothing has happened
+                asker.Tell(new Status.Failure(e));
+            }
             Answer();
         });
     }

@@ -32,17 +32,26 @@ internal static class StudyControlCommands
 
     public static Command Set(Bind bind)
     {
-        var parallel = new Option<int?>("--parallel") { Description = "Trials that run at a time from now on", HelpName = "n", Required = true };
+        var parallel = new Option<int?>("--parallel") { Description = "Trials that run at a time from now on", HelpName = "n" };
+        var space = new Option<string?>("--space")
+        {
+            Description = "YAML file with the wider space: of trials from now on; an added parameter says with default: what earlier trials had",
+            HelpName = "file",
+        };
         var from = new Option<int?>("--from-trial") { Description = "Of a deterministic study: number of the trial from which on it holds; default: the next one", HelpName = "n" };
-        return Create(bind, "set", "Changes how many trials of a study run at a time", "set", [parallel, from], parse =>
+        return Create(bind, "set", "Changes how many trials of a study run at a time, or widens its space", "set", [parallel, space, from], parse =>
         {
             var violations = new ViolationCollector();
-            if (parse.GetValue(parallel) is not { } n || n is < 1 or > 100_000) violations.Add("--parallel", $"is {parse.GetValue(parallel)}, but must be between 1 and 100000");
+            string? file = parse.GetValue(space), text = file is null ? null : violations.Try(() => SpecFile.Read(file));
+            if (file is null == parse.GetValue(parallel) is null)
+                violations.Add("--parallel", file is null ? "is missing: give it, or --space" : "is given beside --space; set one after the other");
+            if (parse.GetValue(parallel) is < 1 or > 100_000) violations.Add("--parallel", $"is {parse.GetValue(parallel)}, but must be between 1 and 100000");
             if (parse.GetValue(from) is < 0) violations.Add("--from-trial", $"is {parse.GetValue(from)}, but must be at least 0");
             violations.ThrowIfAny();
             return Body(json =>
             {
-                json.WriteNumber("parallel", parse.GetValue(parallel)!.Value);
+                if (text is not null) json.WriteString("space", text);
+                else json.WriteNumber("parallel", parse.GetValue(parallel)!.Value);
                 if (parse.GetValue(from) is { } trial) json.WriteNumber("from_trial", trial);
             });
         });

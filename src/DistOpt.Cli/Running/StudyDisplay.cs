@@ -27,13 +27,16 @@ internal class StudyDisplay(TextWriter writer) : IStudyDisplay
         if (before.Count > 0) WriteLine($"goes on after {Format.Plural(before.Count, "trial")} that had ended");
     }
 
-    public virtual void Ended(TrialRecord trial)
+    public virtual void Ended(TrialRecord trial, StudySpec spec)
     {
         string mark = IsBest(trial) ? "*" : " ";
         WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"trial {trial.Number,4} {mark} {RunJson.Name(trial.State),-9} {Result(trial)}  {ParametersText.Line(_spec, trial.Parameters)}  {Format.Duration(trial.Seconds)}"));
+            $"trial {trial.Number,4} {mark} {RunJson.Name(trial.State),-9} {Result(trial)}  {ParametersText.Line(spec, trial.Parameters)}  {Format.Duration(trial.Seconds)}"));
         if (trial.Error is { } error) WriteLine($"           {CommandLine.FirstLine(error)}");
     }
+
+    public void Widened(StudyEvent.SpaceWidened widened) =>
+        WriteLine($"{StudyText.Space(widened.Version, widened.FromTrial)}: {Format.Plural(widened.Space.Count, "parameter")}");
 
     public virtual void Stands(Func<StudyStatus> status) { }
 
@@ -93,6 +96,9 @@ internal static class StudyText
         }
     }
 
+    /// <summary>Which space holds from where on.</summary>
+    public static string Space(int version, int fromTrial) => string.Create(CultureInfo.InvariantCulture, $"space version {version} from trial {fromTrial}");
+
     public static void Write(TextWriter writer, StudySummary summary)
     {
         var (spec, status) = (summary.Spec, summary.Status);
@@ -104,6 +110,7 @@ internal static class StudyText
         string imported = status.Imported > 0 ? $", beside {Format.Plural(status.Imported, "imported trial")}" : "";
         writer.WriteLine($"{(status.End is { } end ? $"ended ({RunJson.Name(end)})" : "interrupted")}: {Format.Plural(status.Started, "trial")} "
             + $"({string.Join(", ", parts)}){imported} in {Format.Duration(status.Seconds)}");
+        if (status.SpaceVersion > 0) writer.WriteLine(Space(status.SpaceVersion, status.SpaceFrom));
         if (spec.Study.Objectives.Length > 1) WriteFront(writer, summary);
         else if (status.Best is { } best) WriteBest(writer, summary, best);
         else writer.WriteLine("no trial is complete");

@@ -45,7 +45,12 @@ internal interface IStudyDisplay
     /// <param name="before">Trials that had ended before it was gone on with.</param>
     void Began(StudyPlan plan, IReadOnlyList<TrialRecord> before);
 
-    void Ended(TrialRecord trial);
+    /// <param name="trial">The trial.</param>
+    /// <param name="spec">The study over the space that the trial was drawn from.</param>
+    void Ended(TrialRecord trial, StudySpec spec);
+
+    /// <summary>The space is another one from a trial on.</summary>
+    void Widened(StudyEvent.SpaceWidened widened);
 
     void Stands(Func<StudyStatus> status);
 }
@@ -74,7 +79,9 @@ internal static class StudyRunner
     {
         public void Began(IReadOnlyList<TrialRecord> before) => display.Began(plan, before);
 
-        public void Ended(TrialRecord trial) => display.Ended(trial);
+        public void Ended(TrialRecord trial, StudySpec spec) => display.Ended(trial, spec);
+
+        public void Widened(StudyEvent.SpaceWidened widened) => display.Widened(widened);
 
         public void Stands(Func<StudyStatus> status) => display.Stands(status);
     }

@@ -20,6 +20,8 @@ internal static class StudyStatusText
             string? text = Text(study, name) ?? Text(summary, name);
             if (!string.IsNullOrEmpty(text) && !(name == "interruptions" && text == "0")) rows.Add([label, text]);
         }
+        foreach (var (name, what) in ((string, string)[])[("space", "space"), ("next_space", "next space")])
+            if ((Space(study, name) ?? Space(summary, name)) is { } space) rows.Add([what, space]);
         rows.Add(["trials", Counts(summary, study)]);
         if (Text(summary, "seconds") is { } seconds) rows.Add(["time", Format.Duration(double.Parse(seconds, CultureInfo.InvariantCulture))]);
         if (summary.TryGetProperty("best", out var best) && best.ValueKind == JsonValueKind.Object) rows.Add(["best", Trial(best)]);
@@ -69,6 +71,9 @@ internal static class StudyStatusText
             rows.Add([Text(rung, "bracket")!, Text(rung, "rung")!, Text(rung, "resource")!, Text(rung, "entered")!, Text(rung, "promoted")!]);
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
     }
+
+    private static string? Space(JsonElement json, string name) => Text(json, name + "_from_trial") is not { } from ? null
+        : Text(json, name + "_version") is { } version ? $"version {version} from trial {from}" : $"from trial {from}";
 
     private static string Counts(JsonElement summary, JsonElement study)
     {

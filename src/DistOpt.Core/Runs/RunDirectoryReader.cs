@@ -79,16 +79,24 @@ public sealed class RunDirectoryReader
         for (int number = 1; text.IndexOf('\n', begin) is var end and >= 0; number++, begin = end + 1)
         {
             if (end == begin) continue;
-            T item;
-            try
-            {
-                item = parse(text[begin..end]);
-            }
-            catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or IndexOutOfRangeException or SpecException)
-            {
-                throw new SpecException(path, $"line {number} is damaged: {e.Message}");
-            }
-            yield return item;
+            yield return Parsed(path, number, text[begin..end], parse);
+        }
+    }
+
+    /// <summary>Lines that were read before.</summary>
+    /// <inheritdoc cref="Lines"/>
+    internal static IEnumerable<T> Parsed<T>(string path, IEnumerable<string> lines, Func<string, T> parse) =>
+        lines.Select((line, i) => Parsed(path, i + 1, line, parse));
+
+    private static T Parsed<T>(string path, int number, string line, Func<string, T> parse)
+    {
+        try
+        {
+            return parse(line);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or IndexOutOfRangeException or SpecException)
+        {
+            throw new SpecException(path, $"line {number} is damaged: {e.Message}");
         }
     }
 }

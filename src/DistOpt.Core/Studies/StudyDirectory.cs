@@ -25,6 +25,10 @@ public sealed class StudyDirectory(string path)
     /// <summary>The study spec, as it can be read again.</summary>
     public string SpecFile => In("study.yaml");
 
+    /// <summary>The space by which the one of <see cref="SpecFile"/> was replaced while the study went on; made from the journal.</summary>
+    /// <param name="version">From 1.</param>
+    public string SpaceFile(int version) => In(FormattableString.Invariant($"space-{version}.yaml"));
+
     /// <summary>One line for each trial that has ended, in the order in which they did.</summary>
     public string TrialsFile => In("trials.jsonl");
 

@@ -6,8 +6,8 @@ namespace DistOpt.Core.Studies;
 
 /// <summary>A study's directory as it is read: its spec, and the trials that have ended so far.</summary>
 /// <param name="Directory">Where it is.</param>
-/// <param name="Spec">What it searches.</param>
-/// <param name="Trials">By number.</param>
+/// <param name="Spec">What it searches: the widest space, where that was replaced while the study went on.</param>
+/// <param name="Trials">By number, all in that space: what earlier ones are taken to have had is filled in.</param>
 public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Spec, ImmutableArray<TrialRecord> Trials)
 {
     /// <summary>Whether a path, or a name below <paramref name="root"/>, is the directory of a study.</summary>
@@ -24,7 +24,23 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
         ArgumentNullException.ThrowIfNull(binder);
         var directory = StudyDirectory.Find(study, root, "study");
         var spec = binder.ReadStudy(directory.SpecFile);
-        var trials = RunDirectoryReader.Lines(directory.TrialsFile, line => StudyJson.ParseTrial(line, spec));
-        return new StudyDirectoryReader(directory, spec, [.. trials.OrderBy(t => t.Number)]);
+        // before the spaces: a trial of one is written after it
+        var lines = RunDirectoryReader.Lines(directory.TrialsFile, line => line).ToList();
+        var versions = new StudyVersions(new TrialSpecs(binder, spec));
+        for (int version = 1; File.Exists(directory.SpaceFile(version)); version++) Add(versions, directory.SpaceFile(version));
+        var trials = RunDirectoryReader.Parsed(directory.TrialsFile, lines, line => StudyJson.ParseTrial(line, versions));
+        return new StudyDirectoryReader(directory, versions.Newest, [.. trials.OrderBy(t => t.Number)]);
+    }
+
+    private static void Add(StudyVersions versions, string file)
+    {
+        try
+        {
+            versions.Add(SpecFile.Read(file));
+        }
+        catch (SpecException e)
+        {
+            throw new SpecException(e.Violations.Select(v => v with { Path = v.Path.Length == 0 ? file : $"{file}: {v.Path}" }));
+        }
     }
 }

@@ -15,8 +15,12 @@ namespace DistOpt.Core.Studies;
 public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spec, TrialSpecs specs, Func<int, string?>? nodeOf = null) : IDisposable
 {
     private readonly TrialRecords _records = new();
+    private readonly StudyVersions _versions = new(specs);
     private StreamWriter? _trials;
     private TrialResult? _best;
+
+    /// <summary>The study over each of its spaces.</summary>
+    public StudyVersions Versions => _versions;
 
     /// <summary>The study begins, or goes on from these events.</summary>
     /// <returns>The trials that had ended, in the order in which they did.</returns>
@@ -26,7 +30,7 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
         directory.Create(spec);
         // how it stood when it was interrupted is no longer true
         File.Delete(directory.SummaryFile);
-        var ended = before.Select(_records.Add).OfType<TrialRecord>().ToList();
+        var ended = before.Select(Follow).OfType<TrialRecord>().ToList();
         AtomicFile.Write(directory.TrialsFile, Encoding.UTF8.GetBytes(string.Concat(ended.Select(Line))));
         _trials = new StreamWriter(new FileStream(directory.TrialsFile, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
         return ended;
@@ -36,7 +40,7 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
     /// <returns>The trial that ends with it, if one does.</returns>
     public TrialRecord? Add(StudyEvent e)
     {
-        if (_records.Add(e) is not { } ended) return null;
+        if (Follow(e) is not { } ended) return null;
         (_trials ?? throw new InvalidOperationException("the study has not begun")).Write(Line(ended));
         return ended;
     }
@@ -46,7 +50,8 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
     {
         if (best is null || best.Number == _best?.Number) return;
         _best = best;
-        AtomicFile.Write(directory.BestSpecFile, Encoding.UTF8.GetBytes(specs.BestYaml(best.Number, best.Parameters.AsSpan(), best.Values.AsSpan())));
+        string yaml = _versions.Specs(best.SpaceVersion).BestYaml(best.Number, best.Own.AsSpan(), best.Values.AsSpan());
+        AtomicFile.Write(directory.BestSpecFile, Encoding.UTF8.GetBytes(yaml));
     }
 
     /// <summary>The study has ended, or was interrupted.</summary>
@@ -70,5 +75,16 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
 
     public void Dispose() => _trials?.Dispose();
 
-    private string Line(TrialRecord trial) => StudyJson.TrialLine(trial, spec, nodeOf is null ? "local" : nodeOf(trial.Number)) + "\n";
+    private TrialRecord? Follow(StudyEvent e)
+    {
+        if (e is StudyEvent.SpaceWidened widened)
+        {
+            var wider = _versions.Add(widened);
+            AtomicFile.Write(directory.SpaceFile(widened.Version), Encoding.UTF8.GetBytes(
+                $"# Space {widened.Version} of the study, made from its journal\n{wider.Write(widened.FromTrial)}"));
+        }
+        return _records.Add(e);
+    }
+
+    private string Line(TrialRecord trial) => StudyJson.TrialLine(trial, _versions[trial.SpaceVersion], nodeOf is null ? "local" : nodeOf(trial.Number)) + "\n";
 }

@@ -12,7 +12,7 @@ public static class StudyJson
 {
     /// <summary>One line of <c>trials.jsonl</c>, without the line end.</summary>
     /// <param name="trial">The trial.</param>
-    /// <param name="study">Its study.</param>
+    /// <param name="study">Its study, over the space that the trial was drawn from.</param>
     /// <param name="node">Where it ran; null = that is not known.</param>
     public static string TrialLine(TrialRecord trial, StudySpec study, string? node) => RunJson.Text(false, json =>
     {
@@ -21,6 +21,7 @@ public static class StudyJson
         json.WriteNumber("number", trial.Number);
         json.WriteString("state", RunJson.Name(trial.State));
         json.WriteString("cause", RunJson.Name(trial.Cause));
+        if (trial.SpaceVersion > 0) json.WriteNumber("space_version", trial.SpaceVersion);
         WriteParameters(json, study, trial.Parameters);
         WriteValues(json, study, trial.Values);
         if (!trial.Constraints.IsEmpty)
@@ -71,24 +72,27 @@ public static class StudyJson
 
     /// <summary>Reads a line of <c>trials.jsonl</c>; null stands for NaN.</summary>
     /// <param name="line">The line.</param>
-    /// <param name="study">Its study.</param>
+    /// <param name="study">Its study, over each of its spaces: the trial's parameters are in the widest one.</param>
     /// <exception cref="JsonException">It is no such line.</exception>
     /// <exception cref="SpecException">Parameters are not the study's.</exception>
-    public static TrialRecord ParseTrial(string line, StudySpec study)
+    public static TrialRecord ParseTrial(string line, StudyVersions study)
     {
         ArgumentNullException.ThrowIfNull(study);
         using var document = JsonDocument.Parse(line);
         var json = document.RootElement;
         if (json.ValueKind != JsonValueKind.Object) throw new JsonException("a JSON object is expected");
+        int space = json.TryGetProperty("space_version", out var version) ? version.GetInt32() : 0;
+        if (space < 0 || space >= study.Count) throw new JsonException($"it is of space {space} of the study, of which there is no file");
         var parameters = Field("params").EnumerateObject().Select(p => KeyValuePair.Create(p.Name, Value(p.Value)));
         ImmutableArray<double> values = json.TryGetProperty("values", out var several) ? Numbers(several)
             : Field("value").ValueKind == JsonValueKind.Null && Field("state").GetString() != RunJson.Name(TrialState.Complete) ? [] : [Number(Field("value"))];
         return new TrialRecord(Field("number").GetInt32(), Named<TrialState>("state"), Named<TrialEndCause>("cause"),
-            [.. study.Space.Configuration(parameters, "params")], values, json.TryGetProperty("constraints", out var constraints) ? Numbers(constraints) : [],
+            study.ToNewest([.. study[space].Space.Configuration(parameters, "params")], space), values, json.TryGetProperty("constraints", out var constraints) ? Numbers(constraints) : [],
             [.. Field("intermediate").EnumerateArray().Select(r => new Report(r[0].GetInt64(), Number(r[1])))], Field("attempts").GetInt32(),
             json.TryGetProperty("lost", out var lost) ? [.. lost.EnumerateArray().Select(l => l.GetString() ?? "")] : [], Number(Field("seconds")),
             json.TryGetProperty("error", out var error) ? error.GetString() : null)
         {
+            SpaceVersion = space,
             Code = json.TryGetProperty("code", out var code) ? [.. code.EnumerateArray().Select(c => c.GetInt32())] : [],
             Spans = json.TryGetProperty("spans", out var spans)
                 ? [.. spans.EnumerateArray().Select(s => new TrialSpan(s[0].GetDouble(), s[1].GetDouble()))] : [],
@@ -130,6 +134,7 @@ public static class StudyJson
         json.WriteString("status", status.End is null ? "interrupted" : status.End == StudyStopReason.Cancelled ? "cancelled" : "completed");
         json.WriteString("stop_reason", status.End is { } end ? RunJson.Name(end) : null);
         WriteObjectives(json, study);
+        StudyStatusJson.WriteSpace(json, status);
         WriteCounts(json, status.Counts);
         if (status.Imported > 0) json.WriteNumber("imported", status.Imported);
         json.WritePropertyName("best");
@@ -233,7 +238,7 @@ public static class StudyJson
 }
 
 /// <summary>How a study stands at its end, or where it was interrupted.</summary>
-/// <param name="Spec">Its spec.</param>
+/// <param name="Spec">Its spec, over the space in force.</param>
 /// <param name="Directory">Its directory.</param>
 /// <param name="Status">Where it stands.</param>
 /// <param name="Test">Metrics of the best trial's selected weights on the test part; null while they are not measured.</param>

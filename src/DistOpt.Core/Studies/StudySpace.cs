@@ -89,6 +89,22 @@ public sealed class StudySpace
         return Configuration(named.Select(e => (e.Key, (SpecNode)ToNode(e.Value), (int?)null)), path, partly);
     }
 
+    /// <summary>The values of one parameter, or of a list that is given as a whole, each by itself; or what is wrong.</summary>
+    internal IEnumerable<(string Name, double Value, string? Error)> Parse(string name, SpecNode node)
+    {
+        foreach (var (part, value, _) in Spread((name, node, node.Line)))
+        {
+            int index = Space.IndexOf(part);
+            if (index < 0)
+            {
+                yield return (part, double.NaN, $"gives {part}, which is no parameter of the space");
+                continue;
+            }
+            var (parsed, error) = _parameters[index].Parse(Space.Parameters[index].Domain, value);
+            yield return (part, parsed, error is null || part == name ? error : $"gives {part}, which {error}");
+        }
+    }
+
     /// <summary>What a configuration sets in a training spec.</summary>
     internal IEnumerable<(string[] Path, SpecNode Value)> Settings(double[] values)
     {

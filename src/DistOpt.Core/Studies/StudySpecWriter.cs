@@ -10,6 +10,10 @@ public static class StudySpecWriter
     public static string Write(StudySpec spec)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        return SpecYamlText.Write(spec.Fields.With(StudyBinder.Study, new NodeWriter().WriteRecord(spec.Study)).With(StudyBinder.Space, spec.SpaceFields));
+        return SpecYamlText.Write(Fields(spec));
     }
+
+    /// <summary>The same as a tree.</summary>
+    internal static MappingNode Fields(StudySpec spec) =>
+        spec.Fields.With(StudyBinder.Study, new NodeWriter().WriteRecord(spec.Study)).With(StudyBinder.Space, spec.SpaceFields);
 }

@@ -18,6 +18,9 @@ public static class StudyStatusJson
     }
 
     /// <summary>Fields of an object that is open.</summary>
+    /// <param name="json">Takes them.</param>
+    /// <param name="study">The study over the space in force.</param>
+    /// <param name="status">Where it stands.</param>
     public static void WriteFields(Utf8JsonWriter json, StudySpec study, StudyStatus status)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -26,6 +29,7 @@ public static class StudyStatusJson
         if (status.Trials is { } most) json.WriteNumber("trials_max", most);
         json.WriteNumber("started", status.Started);
         json.WriteNumber("parallel", status.Parallel);
+        WriteSpace(json, status);
         if (status.Enqueued > 0) json.WriteNumber("enqueued", status.Enqueued);
         if (status.Refused > 0) json.WriteString("refused", $"{status.Refused} of the points to try first, the last one since {status.RefusedLast}");
         json.WriteNumber("seconds", Math.Round(status.Seconds, 3));
@@ -51,6 +55,17 @@ public static class StudyStatusJson
         json.WriteStartArray("rungs");
         foreach (var rung in status.Rungs) WriteRung(json, rung);
         json.WriteEndArray();
+    }
+
+    /// <summary>Which space is in force, where it was replaced, and from where on the next one is to be.</summary>
+    internal static void WriteSpace(Utf8JsonWriter json, StudyStatus status)
+    {
+        if (status.SpaceVersion > 0)
+        {
+            json.WriteNumber("space_version", status.SpaceVersion);
+            json.WriteNumber("space_from_trial", status.SpaceFrom);
+        }
+        if (status.NextSpaceFrom is { } next) json.WriteNumber("next_space_from_trial", next);
     }
 
     /// <summary>Why a free slot has nothing to do; null where that is no news.</summary>

@@ -35,7 +35,8 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
     {
         ArgumentNullException.ThrowIfNull(order);
         int number = order.Id.Trial;
-        var spec = specs.Of(number, order.Parameters.AsSpan(), order.Repeat);
+        var own = order.Study is { } over ? specs.Over(over) : specs;
+        var spec = own.Of(number, order.Parameters.AsSpan(), order.Repeat);
         var directory = new RunDirectory(study.RunFolder(number, order.Repeat));
         var store = new CheckpointStore(directory.CheckpointFolder);
         string origin = Origin(order, spec), originFile = Path.Combine(directory.Path, OriginFile);

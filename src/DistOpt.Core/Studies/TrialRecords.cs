@@ -7,7 +7,7 @@ namespace DistOpt.Core.Studies;
 /// <param name="Number">Its number.</param>
 /// <param name="State">How it has ended.</param>
 /// <param name="Cause">Why.</param>
-/// <param name="Parameters">With which it ended; NaN where one has no value.</param>
+/// <param name="Parameters">With which it ended, of the space that it was drawn from; NaN where one has no value.</param>
 /// <param name="Values">One for each objective where it is complete.</param>
 /// <param name="Constraints">At most 0 where it keeps to them.</param>
 /// <param name="Reports">What its first run has reported on its way, in the order of the steps: the first objective's values. Where it went on from a state of
@@ -23,6 +23,9 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
     /// Versions of the user code that its attempts ran, in that order; 0 is the one that the study began with. Empty where that is the only one.
     /// </summary>
     public ImmutableArray<int> Code { get; init; } = [];
+
+    /// <summary>Of the space that it was drawn from.</summary>
+    public int SpaceVersion { get; init; }
 
     /// <summary>When its attempts ran, in the order in which they began.</summary>
     public ImmutableArray<TrialSpan> Spans { get; init; } = [];
@@ -44,9 +47,14 @@ public sealed class TrialRecords
 
     private int _code = -1;
 
+    private int _space;
+    private StudyEvent.SpaceWidened? _coming;
+
     private sealed class Live
     {
         public required ImmutableArray<double> Parameters { get; set; }
+
+        public required int SpaceVersion { get; init; }
 
         public List<Report> Reports { get; } = [];
 
@@ -84,9 +92,10 @@ public sealed class TrialRecords
     }
 
     /// <summary>Trials that have not ended, as far as they have come, by number.</summary>
-    public IEnumerable<(int Number, ImmutableArray<double> Parameters, ImmutableArray<Report> Reports, int Attempts, double Seconds)> Open =>
+    public IEnumerable<(int Number, int SpaceVersion, ImmutableArray<double> Parameters, ImmutableArray<Report> Reports, int Attempts, double Seconds)> Open =>
         _live.OrderBy(l => l.Key)
-            .Select(l => (l.Key, l.Value.Parameters, l.Value.Reports.ToImmutableArray(), l.Value.Attempts, l.Value.Before + l.Value.Latest));
+            .Select(l => (l.Key, l.Value.SpaceVersion, l.Value.Parameters, l.Value.Reports.ToImmutableArray(), l.Value.Attempts,
+                l.Value.Before + l.Value.Latest));
 
     /// <summary>Takes the next event; gives the record of the trial that ends with it, if one does.</summary>
     public TrialRecord? Add(StudyEvent e)
@@ -94,8 +103,14 @@ public sealed class TrialRecords
         switch (e)
         {
             case StudyEvent.Started started:
-                var first = _live[started.Trial] = new Live { Parameters = started.Parameters, Since = _now };
+                if (_coming is { } space && space.FromTrial <= started.Trial) (_space, _coming) = (space.Version, null);
+                var first = _live[started.Trial] = new Live { Parameters = started.Parameters, SpaceVersion = _space, Since = _now };
                 first.Runs(_code);
+                break;
+            case StudyEvent.SpaceWidened widened:
+                // in no order the next trial may be another one by the time that the space before has taken effect
+                if (_coming is { } before) _space = before.Version;
+                _coming = widened;
                 break;
             case StudyEvent.CodeAccepted:
                 _code++;
@@ -145,6 +160,7 @@ public sealed class TrialRecords
                     live.Attempts, [.. live.Losses], seconds, ended.Error)
                 {
                     Spans = [.. live.Spans],
+                    SpaceVersion = live.SpaceVersion,
                     Code = live.Code is [0] ? [] : [.. live.Code],
                 };
         }

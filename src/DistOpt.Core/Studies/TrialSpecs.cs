@@ -20,6 +20,14 @@ public sealed class TrialSpecs(SpecBinder binder, StudySpec study)
 
     private readonly bool _isSeedSearched = study.Space.Space.IndexOf(SeedPath) >= 0;
 
+    /// <summary>What it makes specs of.</summary>
+    public StudySpec Study => study;
+
+    internal SpecBinder Binder => binder;
+
+    /// <summary>The same for the study over another space.</summary>
+    public TrialSpecs Over(StudySpec other) => new(binder, other);
+
     /// <summary>The resolved spec of a trial's run.</summary>
     /// <param name="number">The trial's.</param>
     /// <param name="values">Its configuration.</param>

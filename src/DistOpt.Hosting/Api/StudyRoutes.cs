@@ -28,8 +28,8 @@ internal static class StudyRoutes
         try
         {
             var found = await jobs.StudyAsync(id).ConfigureAwait(false);
-            if (found.Spec is not { } spec) return await NoStudyAsync(jobs, id, name).ConfigureAwait(false);
-            var answer = await jobs.CommandAsync(id, new StudyRequest(name, key, body).ToCommand(spec)).ConfigureAwait(false);
+            if (found.Spec is null) return await NoStudyAsync(jobs, id, name).ConfigureAwait(false);
+            var answer = await jobs.CommandAsync(id, new StudyRequest(name, key, body).ToCommand()).ConfigureAwait(false);
             return Answer(answer, id);
         }
         catch (SpecException e)
@@ -41,7 +41,7 @@ internal static class StudyRoutes
     /// <summary>Fields of a study that is live, in an object that is open.</summary>
     public static void Write(Utf8JsonWriter json, StudyFound study)
     {
-        if (study is { Spec: { } spec, Status: { } status }) StudyStatusJson.WriteFields(json, spec, status);
+        if (study is { Spec: { } spec, Status: { } status }) StudyStatusJson.WriteFields(json, status.Spec ?? spec, status);
     }
 
     private static IResult Answer(StudyAnswer answer, string id) => !answer.Known ? JobRoutes.NotFound(id)

@@ -16,7 +16,9 @@ internal sealed class ClusterStudySessions(StudyParts parts, RunDirectorySinks s
     {
         public void Began(IReadOnlyList<TrialRecord> before) => sinks.Signal(study);
 
-        public void Ended(TrialRecord trial) => sinks.Signal(study);
+        public void Ended(TrialRecord trial, StudySpec spec) => sinks.Signal(study);
+
+        public void Widened(StudyEvent.SpaceWidened widened) { }
 
         public void Stands(Func<StudyStatus> status) { }
     }

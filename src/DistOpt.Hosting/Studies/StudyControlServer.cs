@@ -110,12 +110,12 @@ public sealed class StudyControlServer : IAsyncDisposable
                     writer.WriteString("kind", "study");
                     writer.WriteString("status", StudyStatusJson.State(status));
                     writer.WriteString("run", _directory.Path);
-                    StudyStatusJson.WriteFields(writer, _spec, status);
+                    StudyStatusJson.WriteFields(writer, status.Spec ?? _spec, status);
                     writer.WriteEndObject();
                 });
             }
             if (!StudyRequest.Names.Contains(name)) throw new SpecException("", $"'{name}' is no command of a study; known are {string.Join(", ", StudyRequest.Names)}");
-            var answer = await _commands.GiveAsync(new StudyRequest(name, Field("key"), Field("body") ?? "").ToCommand(_spec), _stopped.Token).ConfigureAwait(false);
+            var answer = await _commands.GiveAsync(new StudyRequest(name, Field("key"), Field("body") ?? "").ToCommand(), _stopped.Token).ConfigureAwait(false);
             return answer.Refusal is { } why ? Wrong(new SpecException("", why)) : "{}";
         }
         catch (SpecException e)

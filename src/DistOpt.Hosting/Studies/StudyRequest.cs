@@ -16,11 +16,10 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
     public static IReadOnlyList<string> Names { get; } = ["pause", "resume", "cancel", "enqueue", "set"];
 
     /// <summary>What the study is to do.</summary>
-    /// <param name="spec">The study's.</param>
-    /// <exception cref="SpecException">All that is wrong with the body.</exception>
-    public Func<StudyEngine, CommandAnswer> ToCommand(StudySpec spec)
+    /// <returns>Throws <see cref="SpecException"/> with all that is wrong by the space in force; nothing has happened then.</returns>
+    /// <exception cref="SpecException">All that is wrong with the body, whatever the space.</exception>
+    public Func<StudyEngine, CommandAnswer> ToCommand()
     {
-        ArgumentNullException.ThrowIfNull(spec);
         var fields = Body.Length == 0 ? MappingNode.Empty : SpecYaml.Parse(Body, "") as MappingNode
             ?? throw new SpecException("", "must be a mapping, such as {\"trial\": 3}");
         string? key = Key;
@@ -28,12 +27,9 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
         {
             case "enqueue":
                 var point = fields.Get("point") as MappingNode ?? throw new SpecException("point", "is missing: give values by the names of parameters");
-                double[] values = spec.Space.Configuration(point, "", partly: true);
-                return engine => engine.Enqueue(key, [.. values]);
+                return engine => engine.Enqueue(key, [.. SpecOf(engine).Space.Configuration(point, "", partly: true)]);
             case "set":
-                int parallel = (int)Number(fields, "parallel", 1, 100_000, isNeeded: true)!.Value;
-                int? from = (int?)Number(fields, "from_trial", 0, int.MaxValue);
-                return engine => engine.SetParallel(key, parallel, from);
+                return Set(fields);
             default:
                 bool accepts = Name == "resume" && Flag(fields, "accept_new_code");
                 int? trial = (int?)Number(fields, "trial", 0, int.MaxValue);
@@ -48,6 +44,27 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
                 };
         }
     }
+
+    private Func<StudyEngine, CommandAnswer> Set(MappingNode fields)
+    {
+        int? from = (int?)Number(fields, "from_trial", 0, int.MaxValue);
+        string? key = Key, space = fields.Get("space") switch
+        {
+            null or ScalarNode { IsNull: true } => null,
+            // a file as it is, or its space as a part of the body
+            ScalarNode text => text.Text,
+            var node => SpecYamlText.Write(new MappingNode([new MappingEntry("space", node)])),
+        };
+        if (space is null)
+        {
+            int parallel = (int)Number(fields, "parallel", 1, 100_000, isNeeded: true)!.Value;
+            return engine => engine.SetParallel(key, parallel, from);
+        }
+        if (fields.Get("parallel") is not null) throw new SpecException("parallel", "is given beside space; set one after the other");
+        return engine => engine.Widen(key, space, from);
+    }
+
+    private static StudySpec SpecOf(StudyEngine engine) => engine.Spec ?? throw new InvalidOperationException("the study is of no study spec");
 
     /// <summary>Both in one: whoever accepts the code wants the study to go on.</summary>
     private static CommandAnswer AcceptCode(StudyEngine engine, string? key)

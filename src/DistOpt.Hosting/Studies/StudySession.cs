@@ -28,7 +28,6 @@ public sealed class StudySession : IStudySession
     private readonly string _study;
     private readonly StudyDirectory _directory;
     private readonly StudyParts _parts;
-    private readonly TrialSpecs _specs;
     private readonly IDisposable _only;
     private readonly StudyDirectoryWriter _writer;
 
@@ -40,11 +39,12 @@ public sealed class StudySession : IStudySession
     {
         ArgumentNullException.ThrowIfNull(directory);
         ArgumentNullException.ThrowIfNull(parts);
-        (_study, Spec, _directory, _parts, _specs) = (study, spec, directory, parts, parts.Trials(spec));
+        (_study, Spec, _directory, _parts) = (study, spec, directory, parts);
+        var specs = parts.Trials(spec);
         directory.Create(spec);
         _only = directory.Lock();
-        var folders = new TrialFolders(directory, _specs);
-        _writer = new StudyDirectoryWriter(directory, spec, _specs, folders.NodesOf);
+        var folders = new TrialFolders(directory, specs);
+        _writer = new StudyDirectoryWriter(directory, spec, specs, folders.NodesOf);
         Run = new StudyRun
         {
             Id = study,
@@ -57,6 +57,7 @@ public sealed class StudySession : IStudySession
         };
     }
 
+    /// <summary>As it began.</summary>
     public StudySpec Spec { get; }
 
     public StudyRun Run { get; }
@@ -69,9 +70,9 @@ public sealed class StudySession : IStudySession
         if (status.End is not null && status.Best is { } best)
         {
             _writer.KeepBest(best.Number);
-            test = _parts.Test(_specs.Of(best.Number, best.Parameters.AsSpan()), new RunDirectory(_directory.BestFolder).ModelFile, stop);
+            test = _parts.Test(_writer.Versions.Specs(best.SpaceVersion).Of(best.Number, best.Own.AsSpan()), new RunDirectory(_directory.BestFolder).ModelFile, stop);
         }
-        var summary = new StudySummary(Spec, _directory.Path, status, test);
+        var summary = new StudySummary(status.Spec ?? Spec, _directory.Path, status, test);
         _writer.End(summary);
         return summary;
     }
@@ -98,7 +99,8 @@ public sealed class StudySession : IStudySession
 
         public void Happened(StudyEvent e)
         {
-            if (writer.Add(e) is { } ended) watch?.Ended(ended);
+            if (writer.Add(e) is { } ended) watch?.Ended(ended, writer.Versions[ended.SpaceVersion]);
+            if (e is StudyEvent.SpaceWidened widened) watch?.Widened(widened);
         }
 
         public void Stands(Func<StudyStatus> status) => watch?.Stands(status);
@@ -130,7 +132,12 @@ public interface IStudyWatch
     /// <param name="before">Trials that had ended before it was gone on with.</param>
     void Began(IReadOnlyList<TrialRecord> before);
 
-    void Ended(TrialRecord trial);
+    /// <param name="trial">The trial.</param>
+    /// <param name="spec">The study over the space that the trial was drawn from.</param>
+    void Ended(TrialRecord trial, StudySpec spec);
+
+    /// <summary>The space is another one from a trial on.</summary>
+    void Widened(StudyEvent.SpaceWidened widened);
 
     /// <summary>Where it stands may have changed: many times a second.</summary>
     /// <param name="status">Tells where; costs what the study's live trials are.</param>

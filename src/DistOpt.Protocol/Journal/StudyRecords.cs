@@ -74,10 +74,11 @@ public sealed record JournalCancelRequested([property: Key(0)] string? Idempoten
 
 /// <param name="Names">Of added parameters.</param>
 /// <param name="Defaults">Of each of them: what earlier trials are taken to have had.</param>
+/// <param name="Text">The file that said it; null where there was none.</param>
 [MessagePackObject]
 public sealed record JournalSpaceWidened(
     [property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Version, [property: Key(2)] int FromTrial, [property: Key(3)] JournalParameter[] Space,
-    [property: Key(4)] string[] Names, [property: Key(5)] double[] Defaults);
+    [property: Key(4)] string[] Names, [property: Key(5)] double[] Defaults, [property: Key(6)] string? Text);
 
 [MessagePackObject]
 public sealed record JournalParameter(

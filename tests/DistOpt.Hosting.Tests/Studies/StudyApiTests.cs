@@ -41,7 +41,7 @@ public sealed class StudyApiTests : IDisposable
     public async Task Commands_are_carried_out_or_refused_with_a_reason()
     {
         await using var node = await StartAsync();
-        string id = await node.SubmitAsync(LinearParts.StudyYaml(trials: 100_000));
+        string id = await node.SubmitAsync(LinearParts.StudyYaml(trials: 100_000).Replace("parallel: 2", "parallel: 2, sampler: random"));
         while (!(await node.GetAsync($"/api/v1/jobs/{id}")).TryGetProperty("started", out var started) || started.GetInt32() < 2) { }
 
         await AcceptedAsync(node, id, "pause", "");
@@ -58,6 +58,16 @@ public sealed class StudyApiTests : IDisposable
         Assert.Contains("there is no trial 77777", await RefusedAsync(node, id, "cancel", """{"trial": 77777}"""));
         Assert.Contains("was used for another command", await RefusedAsync(node, id, "pause", "", key: "same"));
         Assert.Contains("there is no job", await RefusedAsync(node, "nobody", "pause", "", HttpStatusCode.NotFound));
+
+        string narrow = await RefusedAsync(node, id, "set",
+            """{"space": {"optimizer.learning_rate": {"float": [1e-3, 1e-2]}, "batch.size": {"choices": [1, 2]}}}""");
+        Assert.Contains("is not logarithmic, unlike before", narrow);
+        Assert.Contains("which does not contain all from", narrow);
+        Assert.Contains("is added, and for earlier trials is 10, but must be one of 1, 2", narrow);
+        await AcceptedAsync(node, id, "set", """{"space": {"optimizer.learning_rate": {"float": [1e-4, 1e-1], "log": true}}}""", key: "wide");
+        await AcceptedAsync(node, id, "set", """{"space": {"optimizer.learning_rate": {"float": [1e-4, 1e-1], "log": true}}}""", key: "wide");
+        Assert.Equal(1, (await node.GetAsync($"/api/v1/jobs/{id}")).GetProperty("space_version").GetInt32());
+        await AcceptedAsync(node, id, "enqueue", """{"point": {"optimizer.learning_rate": 0.05}}""");
 
         await AcceptedAsync(node, id, "cancel", "");
         Assert.Equal("cancelled", (await node.EndedAsync(id)).GetProperty("status").GetString());

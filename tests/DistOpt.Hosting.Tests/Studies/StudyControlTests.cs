@@ -50,4 +50,49 @@ public sealed class StudyControlTests : IDisposable
         var gone = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.ShowAsync(directory, Token));
         Assert.Contains("no process of yours on this machine runs the study", gone.Message);
     }
+
+    [Fact]
+    public async Task Its_space_is_widened_or_refused_with_all_that_is_wrong_and_nothing_is_lost()
+    {
+        var directory = new StudyDirectory(Path.Combine(_root, "study"));
+        var parts = LinearParts.Of(new LinearRuntime());
+        var spec = parts.Studies!.Read(LinearParts.StudyYaml(trials: 100_000).Replace("parallel: 2", "parallel: 2, sampler: random"));
+        var commands = new StudyCommands();
+        string wide = Set("space:\n  optimizer.learning_rate: { float: [1e-4, 1e-1], log: true }\n  batch.size: { choices: [10, 5] }");
+        using (var session = new StudySession("s", spec, directory, parts.Studies, TimeProvider.System))
+        {
+            await using var control = StudyControlServer.Start(directory, spec, commands);
+            var study = LocalStudyHost.RunAsync(session.Run, directory.JournalFile, parts, commands, Token);
+            var refused = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "set", "k",
+                Set("space:\n  optimizer.learning_rate: { float: [1e-3, 1e-2], log: true }\n  batch.size: { choices: [20, 5] }\nseed: 3"), Token));
+            Assert.Equal(["seed", "space.optimizer.learning_rate", "space.batch.size"], refused.Violations.Select(v => v.Path));
+            refused = await Assert.ThrowsAsync<SpecException>(() =>
+                StudyControlClient.CommandAsync(directory, "set", "", """{"parallel": 2, "space": "space: {}"}""", Token));
+            Assert.Contains("is given beside space", refused.Message);
+            using (var before = await StudyControlClient.ShowAsync(directory, Token))
+                Assert.False(before.RootElement.TryGetProperty("space_version", out _));
+
+            await StudyControlClient.CommandAsync(directory, "set", "k", wide, Token);
+            await StudyControlClient.CommandAsync(directory, "set", "k", wide, Token);
+            await StudyControlClient.CommandAsync(directory, "enqueue", "e", """{"point": {"batch.size": 5}}""", Token);
+            using var shown = await StudyControlClient.ShowAsync(directory, Token);
+            Assert.Equal(1, shown.RootElement.GetProperty("space_version").GetInt32());
+            Assert.All(shown.RootElement.GetProperty("live").EnumerateArray(), t => Assert.True(t.GetProperty("params").TryGetProperty("batch.size", out _)));
+            Assert.True(File.Exists(directory.SpaceFile(1)));
+            await StudyControlClient.CommandAsync(directory, "cancel", "", "", Token);
+            Assert.Equal((StudyStopReason.Cancelled, 1), ((await study).End, (await study).SpaceVersion));
+        }
+
+        // it is the same study when it is opened once more, with a repeat of its key
+        string file = await File.ReadAllTextAsync(directory.SpaceFile(1), Token);
+        File.Delete(directory.SpaceFile(1));
+        using (var session = new StudySession("s", spec, directory, parts.Studies, TimeProvider.System))
+        {
+            var status = await LocalStudyHost.RunAsync(session.Run, directory.JournalFile, parts, null, Token);
+            Assert.Equal((1, 2), (status.SpaceVersion, status.Spec!.Space.Space.Count));
+            Assert.Equal(file, await File.ReadAllTextAsync(directory.SpaceFile(1), Token));
+        }
+    }
+
+    private static string Set(string space) => System.Text.Json.JsonSerializer.Serialize(new { space });
 }

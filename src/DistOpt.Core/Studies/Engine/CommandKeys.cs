@@ -23,6 +23,7 @@ internal sealed class CommandKeys(int most)
         StudyEvent.Enqueued e => $"enqueue {string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}",
         StudyEvent.PointEnqueued e => $"enqueue {string.Join(' ', e.Point.Select(p => FormattableString.Invariant($"{p.Key}={p.Value}")))}",
         StudyEvent.ParallelSet e => $"set parallel {e.Parallel}",
+        StudyEvent.SpaceWidened { Text: { } text } => OfSpace(text),
         StudyEvent.SpaceWidened e => FormattableString.Invariant(
             $"set space {e.Space}; defaults {string.Join(", ", e.Defaults.Select(d => FormattableString.Invariant($"{d.Key} {d.Value:R}")))}"),
         StudyEvent.SuspensionSet e => $"{(e.IsSuspended ? "pause" : "resume")} {Of(e.Trial)}",
@@ -30,6 +31,9 @@ internal sealed class CommandKeys(int most)
         StudyEvent.CancelRequested e => $"cancel {Of(e.Trial)}",
         _ => throw new ArgumentException($"{command.GetType()} is no command of a study", nameof(command)),
     };
+
+    /// <summary>A space is named by the file that says it: what it means depends on the space that was in force.</summary>
+    public static string OfSpace(string text) => $"set space {text}";
 
     private static string Of(int? trial) => trial is { } number ? $"trial {number}" : "study";
 }

@@ -27,6 +27,16 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
     /// <summary>In force: those that it was started with, or those of its last exploit.</summary>
     public ImmutableArray<double> Parameters { get; set; } = parameters;
 
+    /// <summary>The same in the space that it was drawn from, when that is no longer in force.</summary>
+    public ImmutableArray<double> Own
+    {
+        get => field.IsDefault ? Parameters : field;
+        set;
+    }
+
+    /// <summary>Of the space that it was drawn from.</summary>
+    public int SpaceVersion { get; init; }
+
     /// <summary>Of a study whose trials define their parameters: what was drawn together with a parameter that it has, by place.</summary>
     public Dictionary<int, double> Drawn { get; } = [];
 

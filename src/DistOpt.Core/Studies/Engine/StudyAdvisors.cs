@@ -81,13 +81,14 @@ internal sealed class StudyAdvisors
     }
 
     /// <summary>Why the space cannot be replaced by a wider one; nothing where it can.</summary>
-    /// <param name="wide">The setup over the wider space.</param>
-    public IEnumerable<SpecViolation> CheckWidening(StudySetup wide)
+    /// <param name="wide">The setup over the wider space; null = there is none, since that is wrong itself.</param>
+    public IEnumerable<SpecViolation> CheckWidening(StudySetup? wide)
     {
         const string but = "so that the space has to stay as it is; begin another study with the wider one, and import this one's trials";
         if (_sampler.KeepsCourse(_context.Space))
             yield return new("study.sampler", $"follows a course that is laid out in the space (grid, sobol, cma-es, or auto over numbers), {but}");
         if (_scheduler.ChangesParameters) yield return new(TrialSchedulerOptions.Path, $"changes the parameters of trials (pbt, pb2), {but}");
+        if (wide is null) yield break;
         foreach (var violation in wide.Sampler().Check(wide.Context.Space, wide.Context.Directions.Length)) yield return violation;
         foreach (var violation in StopViolations(wide)) yield return violation;
     }

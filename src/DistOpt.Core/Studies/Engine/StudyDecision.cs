@@ -27,7 +27,14 @@ public readonly record struct TrialCheckpoint(int Trial, long Resource, int Repe
 /// <param name="Delay">To wait before it begins, since an attempt at it was lost; the slot is taken meanwhile.</param>
 /// <param name="SecondsLeft">That it may compute before it is to be ended with <see cref="StudyEngine.TimeOut"/>; null = no limit.</param>
 public sealed record TrialOrder(
-    AttemptId Id, ImmutableArray<double> Parameters, int Repeat, TrialCheckpoint? From, long Until, TimeSpan Delay, double? SecondsLeft);
+    AttemptId Id, ImmutableArray<double> Parameters, int Repeat, TrialCheckpoint? From, long Until, TimeSpan Delay, double? SecondsLeft)
+{
+    /// <summary>Of the space that the trial was drawn from, which its parameters are of whatever came after.</summary>
+    public int SpaceVersion { get; init; }
+
+    /// <summary>The study over that space; null = it is of no study spec.</summary>
+    public StudySpec? Study { get; init; }
+}
 
 /// <summary>What an attempt does after a report.</summary>
 public enum TrialDirective

@@ -98,19 +98,40 @@ public sealed partial class StudyEngine
     {
         ArgumentNullException.ThrowIfNull(space);
         ArgumentNullException.ThrowIfNull(defaults);
-        int from = IsDeterministic ? Math.Max(_ledger.Next, fromTrial ?? 0) : _ledger.Next;
-        var command = new StudyEvent.SpaceWidened(key, _ledger.SpaceVersion + 1, from, space, defaults.ToImmutableSortedDictionary(StringComparer.Ordinal));
+        var command = Widened(key, space, defaults, fromTrial);
         // a repeat is of a space that is in force already
         if (Repeated(command) is { } repeat) return repeat;
-        string? refusal = _ledger.ComingSpace is { } coming ? $"another space is to hold from trial {coming.FromTrial} on; wait for that" : null;
-        if (_setup.Context.IsDefinedByRun) refusal = "its trials define their parameters while they run: let them define more";
-        if (refusal is null && _ledger.End is null)
-        {
-            _ = new SpaceWidening(_setup.Context.Space, space, defaults);
-            StudyContext.Demand(_advisors.CheckWidening(_setup.Widened(space)));
-        }
-        return Carry(command, refusal);
+        if (CannotWiden is { } refusal) return new(Refusal: refusal);
+        _ = new SpaceWidening(_setup.Context.Space, space, defaults);
+        StudyContext.Demand(_advisors.CheckWidening(_setup.Widened(command)));
+        return Carry(command, null);
     }
+
+    /// <summary>The same for a study over training specs, by the text of a file with the new space.</summary>
+    /// <param name="key">Idempotency key; null = none.</param>
+    /// <param name="text">See <see cref="WiderSpace"/>.</param>
+    /// <param name="fromTrial">Deterministic: the number of the first trial that is drawn from it; null = the one that is next now.</param>
+    /// <exception cref="SpecException">The text is no wider space, or sampler or trial scheduler cannot go on with another one: all that is wrong.</exception>
+    public CommandAnswer Widen(string? key, string text, int? fromTrial = null)
+    {
+        if (_setup.ReadSpace is not { } read) throw new InvalidOperationException("the study is of no study spec: give its space as one");
+        if (Repeated(key, CommandKeys.OfSpace(text)) is { } repeat) return repeat;
+        if (CannotWiden is { } refusal) return new(Refusal: refusal);
+        var (wider, violations) = read(text);
+        var command = wider is null ? null : Widened(key, wider.Spec.Space.Space, wider.Defaults, fromTrial) with { Text = text };
+        StudyContext.Demand([.. violations, .. _advisors.CheckWidening(command is null ? null : _setup.Widened(command))]);
+        return Carry(command!, null);
+    }
+
+    private StudyEvent.SpaceWidened Widened(string? key, SearchSpace space, IReadOnlyDictionary<string, double> defaults, int? fromTrial)
+    {
+        int from = IsDeterministic ? Math.Max(_ledger.Next, fromTrial ?? 0) : _ledger.Next;
+        return new(key, _ledger.SpaceVersion + 1, from, space, defaults.ToImmutableSortedDictionary(StringComparer.Ordinal));
+    }
+
+    private string? CannotWiden => _ledger.End is { } end ? $"the study has ended ({end})"
+        : _setup.Context.IsDefinedByRun ? "its trials define their parameters while they run: let them define more"
+        : _ledger.ComingSpace is { } coming ? $"another space is to hold from trial {coming.FromTrial} on; wait for that" : null;
 
     /// <summary>
     /// Lets the sampler know trials of another study. Before this one's own begin, at its beginning or after <see cref="Restore"/>: those that its events have
@@ -122,9 +143,11 @@ public sealed partial class StudyEngine
     {
         ArgumentNullException.ThrowIfNull(trials);
         if (_ledger.End is not null || _ledger.Next > 0) return;
-        foreach (var trial in trials)
+        // those that it has may be of a space that was widened since
+        var rest = trials.Skip(_ledger.Imported).ToList();
+        foreach (var trial in rest)
             if (Wrong(trial) is { } wrong) throw new ArgumentException($"{trial.Source} {wrong}", nameof(trials));
-        foreach (var trial in trials.Skip(_ledger.Imported)) Commit(new StudyEvent.Imported(trial));
+        foreach (var trial in rest) Commit(new StudyEvent.Imported(trial));
     }
 
     /// <summary>
@@ -162,10 +185,12 @@ public sealed partial class StudyEngine
     }
 
     /// <summary>What is said to a command whose key was used before; null = it was not.</summary>
-    private CommandAnswer? Repeated(StudyEvent.Command command)
+    private CommandAnswer? Repeated(StudyEvent.Command command) => command.Key is null ? null : Repeated(command.Key, CommandKeys.NameOf(command));
+
+    private CommandAnswer? Repeated(string? key, string name)
     {
-        if (command.Key is not { } key || _ledger.Keys.Find(key) is not { } use) return null;
-        return use == CommandKeys.NameOf(command) ? new(IsRepeat: true) : new(Refusal: $"key '{key}' was used for another command, '{use}'");
+        if (key is null || _ledger.Keys.Find(key) is not { } use) return null;
+        return use == name ? new(IsRepeat: true) : new(Refusal: $"key '{key}' was used for another command, '{use}'");
     }
 
     private string? Missing(int? trial) => trial is not { } number || _ledger.Find(number) is { Phase: not TrialPhase.Finished } ? null

@@ -29,6 +29,9 @@ public sealed partial class StudyEngine
     private readonly StudyLedger _ledger;
     private readonly StudyAdvisors _advisors;
     private readonly Action<StudyEvent> _record;
+
+    // by the versions of the space
+    private readonly List<StudySpec?> _specs;
     private (StudyWait Wait, int? For)? _waits;
     private double _passed;
 
@@ -39,13 +42,16 @@ public sealed partial class StudyEngine
     {
         ArgumentNullException.ThrowIfNull(setup);
         ArgumentNullException.ThrowIfNull(record);
-        (_setup, _record) = (setup, record);
+        (_setup, _record, _specs) = (setup, record, [setup.Spec]);
         _ledger = new StudyLedger(setup);
         _advisors = new StudyAdvisors(setup);
     }
 
     /// <summary>Why the study has ended; null = it has not.</summary>
     public StudyStopReason? End => _ledger.End;
+
+    /// <summary>The study over the space in force; null = it is of no study spec.</summary>
+    public StudySpec? Spec => _setup.Spec;
 
     private bool IsDeterministic => _setup.Context.IsDeterministic;
 
@@ -131,8 +137,12 @@ public sealed partial class StudyEngine
     {
         // a donor that ended before it had written it leaves the trial with what it has itself
         var from = trial.Source is { } source && _ledger.Has(source) ? source : trial.Checkpoint;
-        return new TrialOrder(trial.Attempt, trial.Parameters, trial.Repeat, from, trial.Until, TimeSpan.FromSeconds(delay),
-            _setup.TrialTimeout is { } most ? Math.Max(0, most - trial.Seconds) : null);
+        return new TrialOrder(trial.Attempt, trial.Own, trial.Repeat, from, trial.Until, TimeSpan.FromSeconds(delay),
+            _setup.TrialTimeout is { } most ? Math.Max(0, most - trial.Seconds) : null)
+        {
+            SpaceVersion = trial.SpaceVersion,
+            Study = _specs[trial.SpaceVersion],
+        };
     }
 
     /// <summary>It is the turn of a trial of a deterministic study.</summary>
@@ -179,7 +189,8 @@ public sealed partial class StudyEngine
         _ledger.Apply(e);
         if (_ledger is not { IsSpaceDue: true, ComingSpace: { } coming }) return;
         var widening = new SpaceWidening(_setup.Context.Space, coming.Space, coming.Defaults);
-        _setup = _setup.Widened(coming.Space);
+        _setup = _setup.Widened(coming);
+        _specs.Add(_setup.Spec);
         _advisors.Widen(widening, _setup);
         _ledger.Widen(widening);
     }

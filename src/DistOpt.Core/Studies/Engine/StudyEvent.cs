@@ -181,8 +181,9 @@ public abstract record StudyEvent
     /// this space.</param>
     /// <param name="Space">What is searched from then on.</param>
     /// <param name="Defaults">By the names of added parameters: what earlier trials are taken to have had.</param>
+    /// <param name="Text">Of a study over training specs: the file that said it, from which its spec over the space is made anew. Null for any other.</param>
     public sealed record SpaceWidened(
-        string? Key, int Version, int FromTrial, SearchSpace Space, ImmutableSortedDictionary<string, double> Defaults) : Command(Key);
+        string? Key, int Version, int FromTrial, SearchSpace Space, ImmutableSortedDictionary<string, double> Defaults, string? Text = null) : Command(Key);
 
     /// <summary>Samplers know a trial of another study, before this one's own begin. It has no number here, and counts nowhere else.</summary>
     public sealed record Imported(ImportedTrial Trial) : StudyEvent;

@@ -76,6 +76,9 @@ internal sealed class StudyLedger
     /// <summary>Counts the spaces, from 0.</summary>
     public int SpaceVersion { get; private set; }
 
+    /// <summary>The number of the first trial that was drawn from the space in force.</summary>
+    public int SpaceFrom { get; private set; }
+
     /// <summary>A wider space that waits for its trial.</summary>
     public StudyEvent.SpaceWidened? ComingSpace { get; private set; }
 
@@ -185,9 +188,9 @@ internal sealed class StudyLedger
     /// <summary>The space that was coming is there: all that is kept is in it from now on.</summary>
     public void Widen(SpaceWidening widening)
     {
-        SpaceVersion = ComingSpace!.Version;
+        (SpaceVersion, SpaceFrom) = (ComingSpace!.Version, ComingSpace.FromTrial);
         ComingSpace = null;
-        foreach (var trial in _live.Values) trial.Parameters = widening.Map(trial.Parameters.AsSpan());
+        foreach (var trial in _live.Values) (trial.Own, trial.Parameters) = (trial.Own, widening.Map(trial.Parameters.AsSpan()));
         for (int i = _points.Count; i > 0; i--) _points.Enqueue(widening.MapPoint(_points.Dequeue().AsSpan()));
         Results.Widen(widening);
     }
@@ -202,6 +205,7 @@ internal sealed class StudyLedger
         {
             Until = started.Until,
             Bracket = started.Bracket,
+            SpaceVersion = SpaceVersion,
             Fixed = isNamed ? _namedPoints.Dequeue() : null,
         };
         _live.Add(trial.Number, trial);
@@ -289,7 +293,7 @@ internal sealed class StudyLedger
         Turns.Take(trial.Number);
         _live.Remove(trial.Number);
         if (_setup.Context.IsDefinedByRun && ended.State is TrialState.Complete or TrialState.Pruned) Defined.Learn(trial.Parameters);
-        Results.Add(ended, trial.Parameters);
+        Results.Add(ended, trial);
     }
 
     private void Carry(StudyEvent.Command command)

@@ -9,7 +9,18 @@ namespace DistOpt.Core.Studies.Engine;
 /// <param name="Number">Its number.</param>
 /// <param name="Parameters">With which it ended; NaN where one has no value.</param>
 /// <param name="Values">One for each objective.</param>
-public sealed record TrialResult(int Number, ImmutableArray<double> Parameters, ImmutableArray<double> Values);
+public sealed record TrialResult(int Number, ImmutableArray<double> Parameters, ImmutableArray<double> Values)
+{
+    /// <summary>Of the space that it was drawn from.</summary>
+    public int SpaceVersion { get; init; }
+
+    /// <summary>Its parameters in that space; <see cref="Parameters"/> are in the one in force.</summary>
+    public ImmutableArray<double> Own
+    {
+        get => field.IsDefault ? Parameters : field;
+        init;
+    }
+}
 
 /// <summary>What the trials that have ended add up to. Of equal values that of the lowest number is the best, in whatever order they end.</summary>
 internal sealed class StudyResults(ImmutableArray<Direction> directions, StudyStopSection stop)
@@ -43,11 +54,11 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
         if (stop.ExpectedImprovement is { } rule && foreseen.Improvement <= rule.AtMost) Stop ??= StudyStopReason.ExpectedImprovement;
     }
 
-    public void Add(StudyEvent.Ended end, ImmutableArray<double> parameters)
+    public void Add(StudyEvent.Ended end, LiveTrial trial)
     {
         _counts[(int)end.State]++;
         bool isFeasible = end.State == TrialState.Complete && !end.Constraints.Any(c => c > 0);
-        if (isFeasible) Offer(new TrialResult(end.Trial, parameters, end.Values));
+        if (isFeasible) Offer(new TrialResult(end.Trial, trial.Parameters, end.Values) { SpaceVersion = trial.SpaceVersion, Own = trial.Own });
         if (directions.Length > 1 || end.State is not (TrialState.Complete or TrialState.Pruned)) return;
         double loss = isFeasible ? Loss(end.Values[0], 0) : double.PositiveInfinity;
         if (stop.Target is { } target && isFeasible && loss <= Loss(target, 0)) Stop ??= StudyStopReason.Target;
@@ -60,7 +71,10 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     public void Widen(SpaceWidening widening)
     {
         for (int i = 0; i < _front.Count; i++)
-            _front[i] = (_front[i].Result with { Parameters = widening.Map(_front[i].Result.Parameters.AsSpan()) }, _front[i].Losses);
+        {
+            var (result, losses) = _front[i];
+            _front[i] = (result with { Own = result.Own, Parameters = widening.Map(result.Parameters.AsSpan()) }, losses);
+        }
     }
 
     private double Loss(double value, int objective) => directions[objective] == Direction.Maximize ? -value : value;

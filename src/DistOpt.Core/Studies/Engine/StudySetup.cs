@@ -64,19 +64,33 @@ public sealed record StudySetup
     /// <summary>Idempotency keys of commands that are remembered, the latest ones.</summary>
     public int CommandKeysKept { get; init; } = 10_000;
 
+    /// <summary>The study spec that it is of, over the space in force; null = it is of none.</summary>
+    public StudySpec? Spec { get; init; }
+
+    /// <summary>Reads the file of a wider space for <see cref="Spec"/>; null = there is none.</summary>
+    public Func<string, (WiderSpace? Wider, ImmutableArray<SpecViolation> Violations)>? ReadSpace { get; init; }
+
     /// <summary>
     /// The same study over a wider space, with its sampler and its constraints bound to that; null = nothing but the space is another one, which needs
     /// constraints to be empty.
     /// </summary>
-    public Func<SearchSpace, StudySetup>? Over { get; init; }
+    public Func<StudyEvent.SpaceWidened, StudySetup>? Over { get; init; }
 
-    /// <summary>The setup over a wider space.</summary>
-    internal StudySetup Widened(SearchSpace space)
+    /// <summary>The setup over a wider space: only what hangs on the space is another one.</summary>
+    internal StudySetup Widened(StudyEvent.SpaceWidened widened)
     {
         if (Over is null && !Constraints.IsEmpty) throw new InvalidOperationException($"constraints are bound to the space: a setup with constraints needs {nameof(Over)}");
-        var wide = Over?.Invoke(space) ?? this;
+        var wide = Over?.Invoke(widened) ?? this;
         // the trial scheduler goes on with what it knew of trials
-        return wide with { Context = Context with { Space = space }, Over = Over };
+        return this with
+        {
+            Context = Context with { Space = widened.Space },
+            Sampler = wide.Sampler,
+            Constraints = wide.Constraints,
+            Spec = wide.Spec,
+            ReadSpace = wide.ReadSpace,
+            Over = wide.Over,
+        };
     }
 
     /// <summary>The setup of a study spec.</summary>
@@ -102,12 +116,19 @@ public sealed record StudySetup
             Stop = section.Stop,
             MaxAttempts = section.MaxAttempts,
             TrialTimeout = section.TrialTimeout,
-            Over = space => Of(spec with { Constraints = Bound(section, space) }, catalogs),
+            Spec = spec,
+            ReadSpace = text => WiderSpace.Read(spec, text, new SpecBinder(catalogs)),
+            Over = widened => Of(Wider(spec, widened, catalogs), catalogs),
         };
     }
 
-    /// <summary>The constraints on parameters over another space, which has all of theirs.</summary>
-    private static ImmutableArray<ParameterConstraint> Bound(StudySection section, SearchSpace space) => [.. section.Constraints
-        .Where(c => c.Parameters is not null).Select(c => ParameterConstraint.Of(c, space).Constraint
-            ?? throw new ArgumentException($"the constraint on '{c.Parameters}' is none in the wider space", nameof(space)))];
+    /// <summary>The study over the space that an event says, from the text of its file.</summary>
+    private static StudySpec Wider(StudySpec spec, StudyEvent.SpaceWidened widened, SpecCatalogs catalogs)
+    {
+        string text = widened.Text ?? throw new ArgumentException("a study over training specs is widened by the file of its space", nameof(widened));
+        var wide = WiderSpace.Of(spec, text, new SpecBinder(catalogs)).Spec;
+        if (wide.Space.Space.ToString() == widened.Space.ToString()) return wide;
+        throw new InvalidOperationException(
+            $"the journal has space {widened.Version} as {widened.Space}, but its file now means {wide.Space.Space}: it is of another version");
+    }
 }

@@ -50,6 +50,15 @@ public sealed record StudyStatus
     /// <summary>How often the space was widened; parameters here are of the one in force.</summary>
     public int SpaceVersion { get; init; }
 
+    /// <summary>The number of the first trial that was drawn from the space in force.</summary>
+    public int SpaceFrom { get; init; }
+
+    /// <summary>The number of the trial from which on a wider space holds that was asked for; null = none is to come.</summary>
+    public int? NextSpaceFrom { get; init; }
+
+    /// <summary>The study over the space in force; null = it is of no study spec.</summary>
+    public StudySpec? Spec { get; init; }
+
     /// <summary>Trials of other studies that the sampler knows; in no other number here.</summary>
     public int Imported { get; init; }
 

@@ -21,7 +21,7 @@ public static class StudyExport
 {
     /// <summary>A study over training specs.</summary>
     /// <param name="name">What it is to be called.</param>
-    /// <param name="spec">What it searches.</param>
+    /// <param name="spec">What it searched at its beginning.</param>
     /// <param name="events">Everything that has happened, up to now if it goes on.</param>
     public static ExchangedStudy Of(string name, StudySpec spec, IEnumerable<TimedEvent> events)
     {
@@ -37,6 +37,8 @@ public static class StudyExport
             new("seed", spec.Seed),
             new("spec", StudySpecWriter.Write(spec)),
         };
+        foreach (var widened in happened.Select(e => e.Event).OfType<StudyEvent.SpaceWidened>())
+            attributes.Add(new(FormattableString.Invariant($"space {widened.Version} from trial {widened.FromTrial}"), widened.Text));
         if (happened.Select(e => e.Event).OfType<StudyEvent.StudyEnded>().LastOrDefault() is { } end)
             attributes.Add(new("stop_reason", RunJson.Name(end.Reason)));
         return Of(name, spec.Space.Space, spec.Directions, happened) with
@@ -48,7 +50,7 @@ public static class StudyExport
 
     /// <summary>A study over any function.</summary>
     /// <param name="name">What it is to be called.</param>
-    /// <param name="space">What it searches.</param>
+    /// <param name="space">What it searched at its beginning; trials are told in the widest space, with what earlier ones are taken to have had.</param>
     /// <param name="directions">One for each objective.</param>
     /// <param name="events">Everything that has happened.</param>
     /// <param name="attributes">What else a trial is to be said to have, by its number; null = nothing.</param>
@@ -60,7 +62,14 @@ public static class StudyExport
         var records = new TrialRecords();
         var begun = new Dictionary<int, Begun>();
         var trials = new List<ExchangedTrial>();
-        foreach (var (e, at) in events)
+        var widenings = new List<SpaceWidening>();
+        var happened = events.ToList();
+        foreach (var widened in happened.Select(e => e.Event).OfType<StudyEvent.SpaceWidened>())
+        {
+            widenings.Add(new SpaceWidening(space, widened.Space, widened.Defaults));
+            space = widened.Space;
+        }
+        foreach (var (e, at) in happened)
         {
             if (e is StudyEvent.Started started) begun[started.Trial] = new Begun(at, started.IsEnqueued);
             // counted only when it is its turn
@@ -70,22 +79,26 @@ public static class StudyExport
             var own = new List<KeyValuePair<string, object?>> { new("cause", RunJson.Name(record.Cause)) };
             if (!record.Losses.IsEmpty) own.Add(new("lost", record.Losses));
             if (!record.Code.IsEmpty) own.Add(new("code", record.Code));
+            if (record.SpaceVersion > 0) own.Add(new("space_version", record.SpaceVersion));
             if (record.Error is { } error) own.Add(new("error", error));
-            trials.Add(Of(record.Number, StateOf(record.State), record.Parameters, record.Reports, record.Attempts, record.Seconds, own, known) with
+            trials.Add(Of(record.Number, StateOf(record.State), Wide(record.Parameters, record.SpaceVersion), record.Reports, record.Attempts, record.Seconds, own, known) with
             {
                 Ended = known.Ended ?? at,
                 Values = ValuesOf(record, directions.Length),
                 Constraints = record.Constraints,
             });
         }
-        foreach (var (number, parameters, reports, attempts, seconds) in records.Open)
-            trials.Add(Of(number, ExchangedState.Running, parameters, reports, attempts, seconds, [], begun[number]));
+        foreach (var (number, version, parameters, reports, attempts, seconds) in records.Open)
+            trials.Add(Of(number, ExchangedState.Running, Wide(parameters, version), reports, attempts, seconds, [], begun[number]));
         return new ExchangedStudy
         {
             Name = name,
             Directions = [.. directions.Select(d => (Direction?)d)],
             Trials = [.. trials.OrderBy(t => t.Number)],
         };
+
+        ImmutableArray<double> Wide(ImmutableArray<double> parameters, int version) =>
+            widenings.Skip(version).Aggregate(parameters, (mapped, widening) => widening.Map(mapped.AsSpan()));
 
         ExchangedTrial Of(int number, ExchangedState state, ImmutableArray<double> parameters, ImmutableArray<Report> reports, int attempts, double seconds,
             List<KeyValuePair<string, object?>> own, Begun known)

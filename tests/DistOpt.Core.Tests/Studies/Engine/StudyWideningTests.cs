@@ -49,8 +49,10 @@ public sealed class StudyWideningTests
         study.Complete(point, 6.25);
         study.Engine.Lose(running.Id, "its node is gone");
         var again = study.Order();
-        Assert.Equal((running.Id.Trial, 3), (again.Id.Trial, again.Parameters.Length));
-        study.Complete(again, Math.Pow(again.Parameters[1] - 3, 2));
+        // it goes on as what it was drawn as
+        Assert.Equal((running.Id.Trial, 0, 1), (again.Id.Trial, again.SpaceVersion, point.SpaceVersion));
+        Assert.Equal(running.Parameters, again.Parameters);
+        study.Complete(again, Math.Pow(again.Parameters[0] - 3, 2));
         for (int i = 0; i < 25; i++)
         {
             var order = study.Order();
@@ -146,8 +148,13 @@ public sealed class StudyWideningTests
         var section = spec.Study with { Sampler = new PluginSpec("random", new RandomOptions()), Constraints = [constraint] };
         spec = spec with { Study = section, Constraints = [ParameterConstraint.Of(constraint, spec.Space.Space).Constraint!] };
         var study = new EngineFixture(StudySetup.Of(spec, StudyFixture.Binder.Catalogs));
-        var space = new SearchSpace([new("added", new FloatDomain(0, 1)), new("batch.size", new IntDomain(8, 640)), new("model.dropout", new FloatDomain(0, 0.5))]);
-        study.Engine.Widen(null, space, s_none.Add("added", 0));
+        study.Engine.Widen(null, """
+            space:
+              optimizer.learning_rate: { float: [1e-4, 1] }
+              batch.size: { int: [8, 640] }
+              model.dropout: { float: [0, 0.5] }
+            """);
+        Assert.Equal(["optimizer.learning_rate", "batch.size", "model.dropout"], study.Engine.Spec!.Space.Space.Parameters.Select(p => p.Name));
         for (int i = 0; i < 20; i++)
         {
             var order = study.Order();
