@@ -87,7 +87,8 @@ public static class StudyJson
         ImmutableArray<double> values = json.TryGetProperty("values", out var several) ? Numbers(several)
             : Field("value").ValueKind == JsonValueKind.Null && Field("state").GetString() != RunJson.Name(TrialState.Complete) ? [] : [Number(Field("value"))];
         return new TrialRecord(Field("number").GetInt32(), Named<TrialState>("state"), Named<TrialEndCause>("cause"),
-            study.ToNewest([.. study[space].Space.Configuration(parameters, "params")], space), values, json.TryGetProperty("constraints", out var constraints) ? Numbers(constraints) : [],
+            study.ToNewest([.. study[space].Space.Configuration(parameters, "params")], space), values,
+            json.TryGetProperty("constraints", out var constraints) ? Numbers(constraints) : [],
             [.. Field("intermediate").EnumerateArray().Select(r => new Report(r[0].GetInt64(), Number(r[1])))], Field("attempts").GetInt32(),
             json.TryGetProperty("lost", out var lost) ? [.. lost.EnumerateArray().Select(l => l.GetString() ?? "")] : [], Number(Field("seconds")),
             json.TryGetProperty("error", out var error) ? error.GetString() : null)

@@ -70,7 +70,8 @@ public sealed class StudySession : IStudySession
         if (status.End is not null && status.Best is { } best)
         {
             _writer.KeepBest(best.Number);
-            test = _parts.Test(_writer.Versions.Specs(best.SpaceVersion).Of(best.Number, best.Own.AsSpan()), new RunDirectory(_directory.BestFolder).ModelFile, stop);
+            var spec = _writer.Versions.Specs(best.SpaceVersion).Of(best.Number, best.Own.AsSpan());
+            test = _parts.Test(spec, new RunDirectory(_directory.BestFolder).ModelFile, stop);
         }
         var summary = new StudySummary(status.Spec ?? Spec, _directory.Path, status, test);
         _writer.End(summary);

@@ -81,7 +81,8 @@ public static class StudyExport
             if (!record.Code.IsEmpty) own.Add(new("code", record.Code));
             if (record.SpaceVersion > 0) own.Add(new("space_version", record.SpaceVersion));
             if (record.Error is { } error) own.Add(new("error", error));
-            trials.Add(Of(record.Number, StateOf(record.State), Wide(record.Parameters, record.SpaceVersion), record.Reports, record.Attempts, record.Seconds, own, known) with
+            var parameters = Wide(record.Parameters, record.SpaceVersion);
+            trials.Add(Of(record.Number, StateOf(record.State), parameters, record.Reports, record.Attempts, record.Seconds, own, known) with
             {
                 Ended = known.Ended ?? at,
                 Values = ValuesOf(record, directions.Length),
