@@ -22,6 +22,7 @@ using DistOpt.Hosting.Telemetry;
 using DistOpt.Hosting.Tensors;
 using DistOpt.Protocol;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DistOpt.Hosting.Cluster;
 
@@ -47,6 +48,9 @@ public sealed class ClusterNode : IAsyncDisposable
     private const string SystemName = "distopt";
 
     /// <summary>Shorter than what probes usually wait for.</summary>
+    /// <summary>All phases of a shutdown in good order fit in.</summary>
+    private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(60);
+
     private static readonly TimeSpan ReadyTime = TimeSpan.FromSeconds(2);
 
     private readonly ActorSystem _system;
@@ -112,6 +116,8 @@ public sealed class ClusterNode : IAsyncDisposable
     public Task DrainAsked => _signals.Drain.Task;
 
     private TimeProvider Time { get; init; } = TimeProvider.System;
+
+    private ILogger Log { get; init; } = NullLogger.Instance;
 
     /// <summary>Starts the node and waits until it is a member of the cluster.</summary>
     /// <param name="program">
@@ -200,11 +206,11 @@ public sealed class ClusterNode : IAsyncDisposable
             if (coordinates) await CheckJournalsAsync(cluster, journalId, journal?.Place ?? NodeOptions.NoJournal, led).ConfigureAwait(false);
             var actors = new NodeActorRefs(agent, coordinator, membership, trials);
             return new ClusterNode(options, tls, system, channel, telemetry, id, actors, sinks, place, signals)
-            { Time = time, Studies = parts.Studies };
+            { Time = time, Studies = parts.Studies, Log = loggers.CreateLogger<ClusterNode>() };
         }
         catch
         {
-            await system.Terminate().ConfigureAwait(false);
+            await EndAsync(system.Terminate(), time, loggers.CreateLogger<ClusterNode>()).ConfigureAwait(false);
             if (channel is not null) await channel.DisposeAsync().ConfigureAwait(false);
             telemetry?.Dispose();
             tls?.Dispose();
@@ -315,12 +321,25 @@ public sealed class ClusterNode : IAsyncDisposable
         _stopping = true;
         await StopTrialsAsync().ConfigureAwait(false);
         if (leave) await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ClrExitReason.Instance).ConfigureAwait(false);
-        else await _system.Terminate().ConfigureAwait(false);
-        await _system.WhenTerminated.ConfigureAwait(false);
+        else _ = _system.Terminate();
+        await EndAsync(_system.WhenTerminated, Time, Log).ConfigureAwait(false);
         if (_channel is IAsyncDisposable open) await open.DisposeAsync().ConfigureAwait(false);
         Tls?.Dispose();
         // the last figures go out from here, which may take as long as a collector takes to answer
         await Task.Run(Telemetry.Dispose).ConfigureAwait(false);
+    }
+
+    /// <summary>A node that ends does not hang on an actor that does not stop, say in user code: it says so and goes.</summary>
+    private static async Task EndAsync(Task terminated, TimeProvider time, ILogger log)
+    {
+        try
+        {
+            await terminated.WaitAsync(EndTime, time).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            log.LogError("The actors of this node have not stopped within {Seconds} s: what is left of them ends with the process", EndTime.TotalSeconds);
+        }
     }
 
     /// <summary>They leave the cluster in good order, which they can do while this node is there.</summary>

@@ -253,7 +253,7 @@ internal sealed class ProgramProcess : IAsyncDisposable
 
     private static string Built(string project)
     {
-        // beside the tests' own, where they are precompiled
+        // beside the tests' own, where they may be precompiled
         string path = Path.Combine(AppContext.BaseDirectory, project + ".dll");
         Assert.True(File.Exists(path), $"{path} does not exist: build the solution first");
         return path;

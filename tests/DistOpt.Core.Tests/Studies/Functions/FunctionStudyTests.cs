@@ -227,16 +227,24 @@ public sealed class FunctionStudyTests
     {
         var journal = new ListJournal();
         var told = new List<int>();
+        var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var study = new FunctionStudy(Setup(trials: 1000), journal)
         {
             TrialEnded = (s, trial) =>
             {
                 Assert.Contains(journal.StoredEvents().OfType<StudyEvent.Ended>(), e => e.Trial == trial.Number);
                 told.Add(trial.Number);
-                if (told.Count == 20) s.Stop();
+                if (told.Count != 20) return;
+                s.Stop();
+                stopped.SetResult();
             },
         };
-        var status = await study.RunAsync(trial => trial.Float("x"), cancellationToken: Token);
+        var status = await study.RunAsync(async (trial, _) =>
+        {
+            // trials end faster than they are told
+            if (trial.Number >= 500) await stopped.Task.WaitAsync(Token);
+            return trial.Float("x");
+        }, cancellationToken: Token);
         Assert.Equal(StudyStopReason.Cancelled, status.End);
         Assert.Equal(journal.Events.OfType<StudyEvent.Ended>().Select(e => e.Trial), told);
         Assert.InRange(told.Count, 20, 999);
