@@ -38,8 +38,9 @@ internal sealed class MassClasses
         }
     }
 
-    /// <summary>Adds the log mass of a value to each kernel's term.</summary>
-    public void Add(double value, Span<double> terms)
+    /// <summary>Adds the log mass of a value to the terms of some kernels.</summary>
+    /// <param name="begin">The first one.</param>
+    public void Add(double value, int begin, Span<double> terms)
     {
         if (!_logs.TryGetValue(value, out double[]? logs))
         {
@@ -51,6 +52,7 @@ internal sealed class MassClasses
             }
             _logs.Add(value, logs);
         }
-        for (int k = 0; k < _kernels; k++) terms[k] += logs[_ofKernel[k]];
+        var classes = _ofKernel.AsSpan(begin, terms.Length);
+        for (int k = 0; k < terms.Length; k++) terms[k] += logs[classes[k]];
     }
 }

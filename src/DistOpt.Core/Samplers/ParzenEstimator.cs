@@ -32,10 +32,13 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     /// <summary>Beyond so many deviations a normal distribution has no mass that float64 could add to 1.</summary>
     private const double Far = 8.3;
 
+    /// <summary>Kernels that are evaluated at all points before the next ones are: their numbers stay in the nearest cache.</summary>
+    private const int Block = 256;
+
     private readonly List<Dimension> _dimensions = [];
     private double[] _weights = [];
     private double[] _base = [];
-    private double[] _terms = [];
+    private double[] _logs = [];
     private int[] _places = [];
     private int _kernels;
 
@@ -49,14 +52,14 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         _kernels = count + 1;
         Ensure(ref _weights, _kernels);
         Ensure(ref _base, _kernels);
-        Ensure(ref _terms, _kernels);
+        Ensure(ref _logs, _kernels);
         if (_places.Length < members.Length) _places = new int[Math.Max(members.Length, 2 * _places.Length)];
         int place = 0;
         for (int i = 0; i < members.Length; i++)
             if (members[i]) _places[i] = place++;
         Weigh(count);
         while (_dimensions.Count < parameters.Length) _dimensions.Add(new Dimension());
-        for (int k = 0; k < _kernels; k++) _base[k] = Math.Log(_weights[k]);
+        TensorPrimitives.Log<double>(_weights.AsSpan(0, _kernels), _base);
         for (int d = 0; d < parameters.Length; d++)
         {
             var dimension = _dimensions[d];
@@ -84,23 +87,51 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         }
     }
 
-    /// <summary>The logarithm of the density of a point.</summary>
-    public double LogDensity(ReadOnlySpan<double> point)
+    /// <summary>The logarithms of the densities of points.</summary>
+    /// <param name="points">One after the other, each as <see cref="Draw(ref CounterRandom, Span{double})"/> writes it.</param>
+    /// <param name="densities">One for each point.</param>
+    public void LogDensities(ReadOnlySpan<double> points, Span<double> densities)
     {
-        var terms = _terms.AsSpan(0, _kernels);
-        _base.AsSpan(0, _kernels).CopyTo(terms);
+        // kernels block by block, so that they are read from memory once for all points: sum of exp(term - largest) so far
+        Span<double> sums = densities.Length <= 64 ? stackalloc double[densities.Length] : new double[densities.Length];
+        Span<double> block = stackalloc double[Block];
+        sums.Clear();
+        densities.Fill(double.NegativeInfinity);
+        for (int begin = 0; begin < _kernels; begin += Block)
+        {
+            var terms = block[..Math.Min(Block, _kernels - begin)];
+            for (int p = 0; p < densities.Length; p++)
+            {
+                LogTerms(points.Slice(p * Count, Count), begin, terms);
+                double largest = TensorPrimitives.Max<double>(terms);
+                if (double.IsNegativeInfinity(largest)) continue;
+                if (largest > densities[p])
+                {
+                    sums[p] *= Math.Exp(densities[p] - largest);
+                    densities[p] = largest;
+                }
+                TensorPrimitives.Subtract(terms, densities[p], terms);
+                TensorPrimitives.Exp<double>(terms, terms);
+                sums[p] += Vectors.Sum(terms);
+            }
+        }
+        for (int p = 0; p < densities.Length; p++)
+            if (!double.IsNegativeInfinity(densities[p])) densities[p] += Math.Log(sums[p]);
+    }
+
+    /// <summary>For some kernels the logarithm of weight times density of a point.</summary>
+    /// <param name="begin">The first one.</param>
+    private void LogTerms(ReadOnlySpan<double> point, int begin, Span<double> terms)
+    {
+        _base.AsSpan(begin, terms.Length).CopyTo(terms);
         for (int d = 0; d < Count; d++)
         {
             var dimension = _dimensions[d];
-            if (dimension.Classes is { } classes) classes.Add(point[d], terms);
-            else if (dimension.Domain is NumericDomain) AddSquares(terms, dimension.Means, dimension.Inverses, point[d]);
-            else AddChoices(terms, dimension, point[d]);
+            if (dimension.Classes is { } classes) classes.Add(point[d], begin, terms);
+            else if (dimension.Domain is NumericDomain)
+                AddSquares(terms, dimension.Means.AsSpan(begin, terms.Length), dimension.Inverses.AsSpan(begin, terms.Length), point[d]);
+            else AddChoices(terms, dimension, begin, point[d]);
         }
-        double largest = TensorPrimitives.Max<double>(terms);
-        if (double.IsNegativeInfinity(largest)) return largest;
-        TensorPrimitives.Subtract(terms, largest, terms);
-        TensorPrimitives.Exp<double>(terms, terms);
-        return largest + Math.Log(Vectors.Sum(terms));
     }
 
     private static void Ensure(ref double[] buffer, int count)
@@ -140,12 +171,11 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         }
         dimension.Classes = null;
         const double logSqrtTwoPi = 0.91893853320467274178;
+        var inverses = deviations.AsSpan(0, _kernels);
+        TensorPrimitives.Divide(1, inverses, inverses);
+        TensorPrimitives.Log<double>(inverses, _logs);
         for (int k = 0; k < _kernels; k++)
-        {
-            double inverse = 1 / deviations[k];
-            _base[k] += Math.Log(inverse) - logSqrtTwoPi - LogMass((low - means[k]) * inverse, (high - means[k]) * inverse);
-            deviations[k] = inverse;
-        }
+            _base[k] += _logs[k] - logSqrtTwoPi - LogMass((low - means[k]) * inverses[k], (high - means[k]) * inverses[k]);
 
         void ByScott(ReadOnlySpan<double> scaled, ReadOnlySpan<bool> isMember)
         {
@@ -225,13 +255,14 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         return choices - 1;
     }
 
-    private static void AddSquares(Span<double> terms, double[] means, double[] inverses, double value)
+    private static void AddSquares(Span<double> terms, ReadOnlySpan<double> means, ReadOnlySpan<double> inverses, double value)
     {
         int k = 0;
-        ref double term = ref MemoryMarshal.GetReference(terms);
+        ref double term = ref MemoryMarshal.GetReference(terms), mean = ref MemoryMarshal.GetReference(means);
+        ref double inverse = ref MemoryMarshal.GetReference(inverses);
         for (; k <= terms.Length - Vector256<double>.Count; k += Vector256<double>.Count)
         {
-            var z = (Vector256.Create(value) - Vector256.Create(means, k)) * Vector256.Create(inverses, k);
+            var z = (Vector256.Create(value) - Vector256.LoadUnsafe(ref mean, (nuint)k)) * Vector256.LoadUnsafe(ref inverse, (nuint)k);
             (Vector256.LoadUnsafe(ref term, (nuint)k) - 0.5 * z * z).StoreUnsafe(ref term, (nuint)k);
         }
         for (; k < terms.Length; k++)
@@ -241,12 +272,12 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         }
     }
 
-    private static void AddChoices(Span<double> terms, Dimension dimension, double value)
+    private static void AddChoices(Span<double> terms, Dimension dimension, int begin, double value)
     {
         double hit = Math.Log(dimension.Hit), miss = Math.Log(dimension.Miss), even = Math.Log(dimension.Even);
         for (int k = 0; k < terms.Length; k++)
         {
-            double seen = dimension.Means[k];
+            double seen = dimension.Means[begin + k];
             terms[k] += seen < 0 ? even : seen == value ? hit : miss;
         }
     }

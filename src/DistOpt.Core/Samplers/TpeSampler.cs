@@ -52,6 +52,9 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
     private bool[] _isGood = [];
     private bool[] _isBad = [];
     private bool[] _isIn = [];
+    private double[] _points = [];
+    private double[] _gains = [];
+    private double[] _badGains = [];
 
     public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => objectives == 1 ? []
         : [new SpecViolation("study.sampler", $"is tpe, which is for one objective, but the study has {objectives}")];
@@ -117,16 +120,23 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
     {
         below.Fit(history, parameters, Members(history, parameters, _isGood));
         above.Fit(history, parameters, Members(history, parameters, _isBad));
-        double[] point = new double[parameters.Length], best = new double[parameters.Length];
-        double most = double.NaN;
-        for (int i = 0; i < options.Candidates; i++)
+        int candidates = options.Candidates, dimensions = parameters.Length;
+        if (_points.Length < candidates * dimensions) _points = new double[candidates * dimensions];
+        if (_gains.Length < candidates) (_gains, _badGains) = (new double[candidates], new double[candidates]);
+        var points = _points.AsSpan(0, candidates * dimensions);
+        Span<double> gains = _gains.AsSpan(0, candidates), ofBad = _badGains.AsSpan(0, candidates);
+        for (int i = 0; i < candidates; i++) below.Draw(ref random, points.Slice(i * dimensions, dimensions));
+        below.LogDensities(points, gains);
+        above.LogDensities(points, ofBad);
+        int chosen = 0;
+        double most = gains[0] - ofBad[0];
+        for (int i = 1; i < candidates; i++)
         {
-            below.Draw(ref random, point);
-            double gain = below.LogDensity(point) - above.LogDensity(point);
-            if (gain <= most || (i > 0 && double.IsNaN(gain))) continue;
-            most = gain;
-            point.CopyTo(best, 0);
+            double gain = gains[i] - ofBad[i];
+            if (!(gain > most) && !(double.IsNaN(most) && !double.IsNaN(gain))) continue;
+            (most, chosen) = (gain, i);
         }
+        var best = points.Slice(chosen * dimensions, dimensions);
         for (int d = 0; d < parameters.Length; d++)
             values[parameters[d]] = history.Space.Parameters[parameters[d]].Domain is NumericDomain numbers ? numbers.FromScale(best[d]) : best[d];
     }

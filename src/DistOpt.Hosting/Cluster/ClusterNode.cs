@@ -47,10 +47,10 @@ public sealed class ClusterNode : IAsyncDisposable
 {
     private const string SystemName = "distopt";
 
-    /// <summary>Shorter than what probes usually wait for.</summary>
     /// <summary>All phases of a shutdown in good order fit in.</summary>
     private static readonly TimeSpan EndTime = TimeSpan.FromSeconds(60);
 
+    /// <summary>Shorter than what probes usually wait for.</summary>
     private static readonly TimeSpan ReadyTime = TimeSpan.FromSeconds(2);
 
     private readonly ActorSystem _system;

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using DistOpt.Cli.Tests.Support;
 
 namespace DistOpt.Cli.Tests.Cluster;
@@ -64,6 +66,32 @@ public sealed class ClusterRequestTests
         Assert.Equal(0, await run);
         Assert.NotNull(cluster);
         cluster.Dispose();
+    }
+
+    /// <summary>As one whose machine has fallen off the network, until another takes its place.</summary>
+    [Fact]
+    public async Task A_holder_from_which_nothing_is_heard_is_asked_for_again()
+    {
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        int asked = 0;
+        FakeCluster? cluster = null;
+        using var _ = cluster = new FakeCluster((_, _) =>
+        {
+            if (++asked == 1) return (307, Json, "");
+            cluster!.Headers.Clear();
+            return (200, Json, "[]");
+        });
+        cluster.Headers["Location"] = $"http://{silent.LocalEndpoint}/api/v1/nodes";
+        var told = new List<string>();
+        using var requests = new ClusterRequests(null, null, TimeSpan.FromMinutes(5), TimeProvider.System, told.Add, answerTime: TimeSpan.FromMilliseconds(100));
+
+        using var answer = await requests.SendAsync(cluster.Url, address => new HttpRequestMessage(HttpMethod.Get, address), "/api/v1/nodes",
+            TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+        Assert.Equal(2, asked);
+        Assert.Contains("DISTOPT_PATIENCE", Assert.Single(told));
     }
 
     [Fact]

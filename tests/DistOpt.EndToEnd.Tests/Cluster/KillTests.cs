@@ -84,7 +84,7 @@ public sealed partial class KillTests(KillTests.SharedCluster shared) : IClassFi
     {
         int epochs = (StepsAtLeast + (StepsAKill(replicas, kills) * kills)) / StepsAnEpoch;
         string spec = string.Create(CultureInfo.InvariantCulture, $$"""
-            training: { epochs: {{epochs}}, workers: 3, servers: 2, gradient_shards: 6, replicas: {{replicas}} }
+            training: { epochs: {{epochs}}, workers: 3, servers: 2, gradient_shards: 6, replicas: {{replicas}}, log_every_steps: 10 }
             evaluate: { every_epochs: 10 }
             checkpoint: { every_steps: 200, keep: 2 }
             """);

@@ -1,11 +1,12 @@
 using System.Text.Json;
 using DistOpt.EndToEnd.Tests.Support;
+using DistOpt.Hosting.Tests.Journal;
 
 namespace DistOpt.EndToEnd.Tests.Cluster;
 
 /// <summary>
-/// The network between three machines falls apart in the middle of a job: the side without the coordinator ends by itself, the other goes on, and what the
-/// cut machine had pushed counts once.
+/// The network between three machines falls apart in the middle of a job: the side without the coordinator, or with fewer of several, ends by itself, the
+/// other goes on, and what the cut machine had pushed counts once.
 /// </summary>
 [Trait("Category", "Long")]
 [Collection(Alone.Name)]
@@ -68,21 +69,78 @@ public sealed class SplitTests : IDisposable
         }
     }
 
-    private async Task<ProgramProcess> NodeAsync(NetworkNamespaces network, string machine)
+    [Fact]
+    public async Task Of_three_coordinators_the_larger_side_goes_on_without_the_one_that_led()
+    {
+        if (NetworkNamespaces.Missing() is { } missing) Assert.Skip(missing);
+        string spec = $$"""
+            training: { epochs: 300, workers: 3, servers: 3, gradient_shards: 6, replicas: 1 }
+            evaluate: { every_epochs: 20 }
+            checkpoint: { every_steps: 1000, keep: 2 }
+            storage: { kind: shared, path: {{Directory.CreateDirectory(_folder.In("shared")).FullName}} }
+            """;
+        var calm = await SameRun.UndisturbedAsync(_folder, spec);
+        const string database = "10.0.0.9";
+        using var network = NetworkNamespaces.Make([.. Machines, database]);
+        await using var postgres = await PostgresServer.OnAsync(network.On(database), database);
+        Assert.SkipWhen(postgres.Missing is not null, postgres.Missing ?? "");
+        var made = await ProgramProcess.RunAsync(ProgramProcess.Cli, _folder.Path, null, "cluster", "init", "--nodes", string.Join(',', Machines), "--out", "cluster");
+        Assert.True(made.ExitCode == 0, made.Describe());
+        string[] settings = ["--roles", "coordinator,server,worker", "--journal", postgres.Database, "--split-brain", "keep-majority"];
+        var nodes = new List<ProgramProcess>();
+        try
+        {
+            foreach (string machine in Machines) nodes.Add(await NodeAsync(network, machine, settings));
+            await using var submit = await UseAsync(network, "submit", _folder.In("spec.yaml"), "--format", "json");
+            string id = submit.Json.GetProperty("id").GetString()!;
+            await StatusAsync(network, id, j => j.GetProperty("step").GetInt64() > 500 && j.GetProperty("nodes").GetArrayLength() == 3 && !j.TryGetProperty("unprotected", out _));
+
+            network.Cut(Machines[0]);
+            _asked = Machines[1];
+            var job = await StatusAsync(network, id, j => j.GetProperty("status").GetString() == "training" && j.GetProperty("nodes").GetArrayLength() == 2);
+            Assert.False(job.TryGetProperty("summary", out _), $"it ended before the cut: {job}");
+            int code = await nodes[0].WaitForExitAsync();
+            Assert.True(code == 3, nodes[0].Describe());
+            long step = job.GetProperty("step").GetInt64();
+            job = await StatusAsync(network, id, j => j.GetProperty("step").GetInt64() > step + 200);
+            Assert.False(job.TryGetProperty("summary", out _), $"it ended too early: {job}");
+
+            network.Mend(Machines[0]);
+            nodes[0] = await NodeAsync(network, Machines[0], [.. settings, "--join", $"{Machines[1]}:4053"]);
+            await StatusAsync(network, id, j => j.GetProperty("nodes").GetArrayLength() == 3);
+            await using var watch = await UseAsync(network, "watch", id, "--format", "json");
+            Assert.True(watch.ExitCode == 0, watch.Describe());
+            // what the first coordinator wrote of the run lies on its own machine
+            var summary = watch.Json.GetProperty("summary");
+            foreach (string same in (string[])["weights_sha256", "steps", "samples", "selected", "test"])
+                Assert.True(JsonElement.DeepEquals(calm.GetProperty(same), summary.GetProperty(same)), $"{same}: {calm.GetProperty(same)}, and {summary.GetProperty(same)}");
+            Assert.Equal(0, summary.GetProperty("rollbacks").GetInt32());
+            Assert.Equal(1, summary.GetProperty("coordinator_restarts").GetInt32());
+        }
+        finally
+        {
+            foreach (var node in Enumerable.Reverse(nodes)) await node.DisposeAsync();
+        }
+    }
+
+    /// <summary>Whose API commands are sent to, and who sends them.</summary>
+    private string _asked = Machines[0];
+
+    private async Task<ProgramProcess> NodeAsync(NetworkNamespaces network, string machine, params string[] settings)
     {
         string data = Directory.CreateDirectory(_folder.In("data-" + machine)).FullName;
-        var node = ProgramProcess.StartThrough(network.On(machine), ProgramProcess.Cli, data, null, "node", "--config", _folder.In($"cluster/{machine}/node.yaml"),
-            "--data-root", data, "--worker-slots", "1", "--coordinator-timeout", "10", "--join-timeout", "60");
+        var node = ProgramProcess.StartThrough(network.On(machine), ProgramProcess.Cli, data, null, ["node", "--config", _folder.In($"cluster/{machine}/node.yaml"),
+            "--data-root", data, "--worker-slots", "1", "--coordinator-timeout", "10", "--join-timeout", "60", .. settings]);
         return await node.AnnouncedAsync(machine);
     }
 
     private Task<ProgramProcess> UseAsync(NetworkNamespaces network, params string[] args) => ProgramProcess.RunThroughAsync(
-        network.On(Machines[0]), ProgramProcess.Cli, _folder.Path,
+        network.On(_asked), ProgramProcess.Cli, _folder.Path,
         new Dictionary<string, string>
         {
-            ["DISTOPT_CLUSTER"] = $"https://{Machines[0]}:4055",
-            ["DISTOPT_CA"] = _folder.In($"cluster/{Machines[0]}/ca.pem"),
-            ["DISTOPT_TOKEN_FILE"] = _folder.In($"cluster/{Machines[0]}/token"),
+            ["DISTOPT_CLUSTER"] = $"https://{_asked}:4055",
+            ["DISTOPT_CA"] = _folder.In($"cluster/{_asked}/ca.pem"),
+            ["DISTOPT_TOKEN_FILE"] = _folder.In($"cluster/{_asked}/token"),
         }, args);
 
     /// <summary>The job's status once it is as wanted, or has ended. Each question is a process, which is pause enough.</summary>

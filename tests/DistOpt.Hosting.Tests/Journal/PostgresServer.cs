@@ -6,14 +6,29 @@ using Npgsql;
 namespace DistOpt.Hosting.Tests.Journal;
 
 /// <summary>
-/// A PostgreSQL server of the tests' own, from the programs of the system's package, in a temporary folder and on a free port of loopback.
-/// Where the programs are missing or refuse, the tests that want it are skipped with the reason.
+/// A PostgreSQL server of the tests' own, from the programs of the system's package, in a temporary folder and on a free port of loopback, or of
+/// another machine. Where the programs are missing or refuse, the tests that want it are skipped with the reason.
 /// </summary>
 public sealed class PostgresServer : IAsyncLifetime
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("distopt-postgres-").FullName;
+    private string[] _through = [];
+    private string _address = "127.0.0.1";
     private string? _programs;
     private int _port;
+
+    /// <summary>Begins a server on another machine.</summary>
+    /// <param name="through">What runs a program there.</param>
+    /// <param name="address">Where it listens; everybody who gets there is trusted.</param>
+    internal static async Task<PostgresServer> OnAsync(string[] through, string address)
+    {
+        var server = new PostgresServer { _through = through, _address = address };
+        await server.InitializeAsync();
+        return server;
+    }
+
+    /// <summary>Connection string of the database that is there from the beginning.</summary>
+    internal string Database => For("postgres");
 
     /// <summary>Why there is no server; null = there is.</summary>
     public string? Missing { get; private set; }
@@ -34,8 +49,9 @@ public sealed class PostgresServer : IAsyncLifetime
             return;
         }
         var made = await RunServerAsync("initdb", "-D", Data, "-U", "distopt", "-A", "trust", "-E", "UTF8", "--no-sync");
+        if (made.Code == 0 && _through.Length > 0) await File.AppendAllTextAsync(Path.Combine(Data, "pg_hba.conf"), "host all all all trust\n", CancellationToken.None);
         var started = made.Code != 0 ? made
-            : await RunServerAsync("pg_ctl", "-D", Data, "-w", "-l", Path.Combine(_folder, "log"), "-o", $"-p {_port} -k {_folder} -c listen_addresses=127.0.0.1", "start");
+            : await RunServerAsync("pg_ctl", "-D", Data, "-w", "-l", Path.Combine(_folder, "log"), "-o", $"-p {_port} -k {_folder} -c listen_addresses={_address}", "start");
         if (started.Code != 0) Missing = $"PostgreSQL does not start here: {started.Text}";
     }
 
@@ -60,7 +76,7 @@ public sealed class PostgresServer : IAsyncLifetime
 
     private string Data => Path.Combine(_folder, "data");
 
-    private string For(string database) => $"Host=127.0.0.1;Port={_port};Username=distopt;Database={database}";
+    private string For(string database) => $"Host={_address};Port={_port};Username=distopt;Database={database}";
 
     private static string? Programs()
     {
@@ -73,7 +89,8 @@ public sealed class PostgresServer : IAsyncLifetime
     private Task<(int Code, string Text)> RunServerAsync(string program, params string[] arguments)
     {
         string path = Path.Combine(_programs!, program);
-        return Environment.UserName == "root" ? RunAsync("runuser", ["-u", "postgres", "--", path, .. arguments]) : RunAsync(path, arguments);
+        string[] line = [.. _through, .. Environment.UserName == "root" ? (string[])["runuser", "-u", "postgres", "--"] : [], path, .. arguments];
+        return RunAsync(line[0], line[1..]);
     }
 
     private async Task<(int Code, string Text)> RunAsync(string program, params string[] arguments)
