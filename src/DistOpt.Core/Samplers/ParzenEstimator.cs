@@ -32,6 +32,9 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     /// <summary>Beyond so many deviations a normal distribution has no mass that float64 could add to 1.</summary>
     private const double Far = 8.3;
 
+    /// <summary>Logarithm of what does not change a sum to which 1 belongs, also ten thousand times.</summary>
+    private const double Negligible = -48;
+
     /// <summary>Kernels that are evaluated at all points before the next ones are: their numbers stay in the nearest cache.</summary>
     private const int Block = 256;
 
@@ -110,13 +113,27 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
                     sums[p] *= Math.Exp(densities[p] - largest);
                     densities[p] = largest;
                 }
-                TensorPrimitives.Subtract(terms, densities[p], terms);
-                TensorPrimitives.Exp<double>(terms, terms);
-                sums[p] += Vectors.Sum(terms);
+                sums[p] += SumExp(terms, densities[p]);
             }
         }
         for (int p = 0; p < densities.Length; p++)
             if (!double.IsNegativeInfinity(densities[p])) densities[p] += Math.Log(sums[p]);
+    }
+
+    /// <summary>The sum of exp(term - largest) over the terms, without those that are too small to count: most kernels are far from a point.</summary>
+    private static double SumExp(ReadOnlySpan<double> terms, double largest)
+    {
+        double sum = 0, least = largest + Negligible;
+        int k = 0;
+        ref double term = ref MemoryMarshal.GetReference(terms);
+        for (; k <= terms.Length - Vector256<double>.Count; k += Vector256<double>.Count)
+        {
+            var some = Vector256.LoadUnsafe(ref term, (nuint)k);
+            if (!Vector256.GreaterThanAny(some, Vector256.Create(least))) continue;
+            for (int i = 0; i < Vector256<double>.Count; i++) sum += Math.Exp(some[i] - largest);
+        }
+        for (; k < terms.Length; k++) sum += Math.Exp(terms[k] - largest);
+        return sum;
     }
 
     /// <summary>For some kernels the logarithm of weight times density of a point.</summary>
@@ -283,7 +300,12 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     }
 
     /// <summary>Log of the mass from a to b, where at least one of both is far out in most cases.</summary>
-    private static double LogMass(double a, double b) => a <= -Far && b >= Far ? 0 : Math.Log(NormalDistribution.Between(a, b));
+    private static double LogMass(double a, double b)
+    {
+        // with one end that far out the other one alone decides
+        if (b >= Far) return a <= -Far ? 0 : Math.Log(NormalDistribution.Cdf(-a));
+        return Math.Log(a <= -Far ? NormalDistribution.Cdf(b) : NormalDistribution.Between(a, b));
+    }
 
     private sealed class Dimension
     {
