@@ -292,11 +292,17 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     private static void AddChoices(Span<double> terms, Dimension dimension, int begin, double value)
     {
         double hit = Math.Log(dimension.Hit), miss = Math.Log(dimension.Miss), even = Math.Log(dimension.Even);
-        for (int k = 0; k < terms.Length; k++)
+        var seen = dimension.Means.AsSpan(begin, terms.Length);
+        ref double term = ref MemoryMarshal.GetReference(terms), choice = ref MemoryMarshal.GetReference(seen);
+        int k = 0;
+        for (; k <= terms.Length - Vector256<double>.Count; k += Vector256<double>.Count)
         {
-            double seen = dimension.Means[begin + k];
-            terms[k] += seen < 0 ? even : seen == value ? hit : miss;
+            var choices = Vector256.LoadUnsafe(ref choice, (nuint)k);
+            var others = Vector256.ConditionalSelect(Vector256.LessThan(choices, Vector256<double>.Zero), Vector256.Create(even), Vector256.Create(miss));
+            var logs = Vector256.ConditionalSelect(Vector256.Equals(choices, Vector256.Create(value)), Vector256.Create(hit), others);
+            (Vector256.LoadUnsafe(ref term, (nuint)k) + logs).StoreUnsafe(ref term, (nuint)k);
         }
+        for (; k < terms.Length; k++) terms[k] += seen[k] < 0 ? even : seen[k] == value ? hit : miss;
     }
 
     /// <summary>Log of the mass from a to b, where at least one of both is far out in most cases.</summary>
