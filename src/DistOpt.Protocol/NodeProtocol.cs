@@ -218,7 +218,12 @@ public sealed record JobPlacement(
     [property: Key(3)] WirePeer Coordinator,
     [property: Key(4)] int Assignment = 0,
     [property: Key(5)] bool IsFixed = true,
-    [property: Key(6)] int StartEpoch = 1);
+    [property: Key(6)] int StartEpoch = 1)
+{
+    /// <summary>Above the indices of all replicas that there have been: whoever takes the job over gives none of them again. 0 = of a build that does not say.</summary>
+    [Key(7)]
+    public int NextReplica { get; init; }
+}
 
 /// <summary>
 /// Training coordinator to node agent: start the servers and workers that the placement gives to this node, in place of those of lower

@@ -16,7 +16,8 @@ internal static class TopologyWire
             s.Backup is null ? null : peer(s.Backup), s.Seeded, s.Since))],
         [.. topology.Replicas.Select(r => new ReplicaPlace(r.Index, peer(r.Node),
             [.. r.Workers.Select(w => new WorkerPlace(w.Index, w.ShardBegin, w.ShardEnd))]))],
-        coordinator, topology.Assignment, topology.IsFixed, topology.StartEpoch);
+        coordinator, topology.Assignment, topology.IsFixed, topology.StartEpoch)
+    { NextReplica = topology.NextReplica };
 
     /// <param name="gradientShards">G of the job.</param>
     public static JobTopology FromWire(JobPlacement placement, int gradientShards) => new(placement.JobEpoch, placement.Assignment, gradientShards,
@@ -24,7 +25,7 @@ internal static class TopologyWire
             s.Backup?.Node.Value, s.BackupIsSeeded, s.Since))],
         [.. placement.Replicas.Select(r => new TopologyReplica(r.Index, r.Peer.Node.Value,
             [.. r.Workers.Select(w => new PlacedWorker(w.Index, r.Peer.Node.Value, w.ShardBegin, w.ShardEnd))]))],
-        placement.Replicas.Select(r => r.Index + 1).DefaultIfEmpty(0).Max(), placement.IsFixed)
+        placement.Replicas.Select(r => r.Index + 1).Append(placement.NextReplica).Max(), placement.IsFixed)
     { StartEpoch = placement.StartEpoch };
 
     /// <summary>Where the tensors of the placement's nodes go.</summary>

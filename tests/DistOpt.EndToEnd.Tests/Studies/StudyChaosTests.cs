@@ -23,7 +23,7 @@ public sealed class StudyChaosTests
     private static async Task RunAsync(int trials, int kills, string isolation)
     {
         await using var cluster = new KillableCluster(workers: 3, servers: 0, ProgramProcess.Fixture, isSupervised: true, workersServe: true, slots: 2);
-        string Spec(string count) => string.Create(CultureInfo.InvariantCulture, $$"""
+        string Spec(string count, string how) => string.Create(CultureInfo.InvariantCulture, $$"""
             name: chaos
             data: { name: digits, validation_fraction: 0.15 }
             model: { kind: counted, file: '{{cluster.Folder.In(count)}}' }
@@ -38,18 +38,18 @@ public sealed class StudyChaosTests
               parallel: 4
               max_attempts: 10
               deterministic: true
-              isolation: {{isolation}}
+              isolation: {{how}}
             space:
               optimizer.learning_rate: { float: [1e-4, 3e-2], log: true }
               model.hidden: { int: [8, 64], log: true }
             """);
         await using var calm = ProgramProcess.Start(ProgramProcess.Fixture, cluster.Folder.Path, null,
-            "sweep", cluster.Folder.Write("calm.yaml", Spec("calm.count")), "--out", "calm");
+            "sweep", cluster.Folder.Write("calm.yaml", Spec("calm.count", "none")), "--out", "calm");
         await calm.EndAsync();
         Assert.True(calm.ExitCode == 0, calm.Describe());
         await cluster.JoinedAsync(cluster.Processes.Count);
 
-        string id = await cluster.SubmitAsync(Spec("killed.count"));
+        string id = await cluster.SubmitAsync(Spec("killed.count", isolation));
         var random = new Random(1);
         long Computed(string count) => new FileInfo(cluster.Folder.In(count)) is { Exists: true } file ? file.Length : 0;
         var killed = new Dictionary<NodeKind, int>();
