@@ -220,7 +220,9 @@ public sealed record JobPlacement(
     [property: Key(5)] bool IsFixed = true,
     [property: Key(6)] int StartEpoch = 1)
 {
-    /// <summary>Above the indices of all replicas that there have been: whoever takes the job over gives none of them again. 0 = of a build that does not say.</summary>
+    /// <summary>
+    /// Above the indices of all replicas that there have been: whoever takes the job over gives none of them again. 0 = of a build that does not say.
+    /// </summary>
     [Key(7)]
     public int NextReplica { get; init; }
 }

@@ -29,7 +29,8 @@ public sealed class TopologyWireTests
         Assert.Equal(5, TopologyWire.FromWire(old, 6).NextReplica);
     }
 
-    private static JobTopology Sent(JobTopology topology) => TopologyWire.FromWire(TopologyWire.ToWire(topology, Peer, Peer("coordinator")), topology.GradientShards);
+    private static JobTopology Sent(JobTopology topology) =>
+        TopologyWire.FromWire(TopologyWire.ToWire(topology, Peer, Peer("coordinator")), topology.GradientShards);
 
     private static TopologyReplica Replica(int index, string node, int begin, int end) => new(index, node, [new PlacedWorker(index, node, begin, end)]);
 

@@ -84,7 +84,8 @@ public sealed class ClusterRequestTests
         });
         cluster.Headers["Location"] = $"http://{silent.LocalEndpoint}/api/v1/nodes";
         var told = new List<string>();
-        using var requests = new ClusterRequests(null, null, TimeSpan.FromMinutes(5), TimeProvider.System, told.Add, answerTime: TimeSpan.FromMilliseconds(100));
+        using var requests = new ClusterRequests(null, null, TimeSpan.FromMinutes(5), TimeProvider.System, told.Add,
+            answerTime: TimeSpan.FromMilliseconds(100));
 
         using var answer = await requests.SendAsync(cluster.Url, address => new HttpRequestMessage(HttpMethod.Get, address), "/api/v1/nodes",
             TestContext.Current.CancellationToken);

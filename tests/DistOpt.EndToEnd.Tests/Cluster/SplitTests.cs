@@ -31,8 +31,7 @@ public sealed class SplitTests : IDisposable
             """;
         var calm = await SameRun.UndisturbedAsync(_folder, spec);
         using var network = NetworkNamespaces.Make(Machines);
-        var made = await ProgramProcess.RunAsync(ProgramProcess.Cli, _folder.Path, null, "cluster", "init", "--nodes", string.Join(',', Machines), "--out", "cluster");
-        Assert.True(made.ExitCode == 0, made.Describe());
+        await InitAsync();
         var nodes = new List<ProgramProcess>();
         try
         {
@@ -40,7 +39,7 @@ public sealed class SplitTests : IDisposable
             await using var submit = await UseAsync(network, "submit", _folder.In("spec.yaml"), "--format", "json");
             string id = submit.Json.GetProperty("id").GetString()!;
             // every machine has a worker, a server and a backup
-            await StatusAsync(network, id, j => j.GetProperty("step").GetInt64() > 500 && j.GetProperty("nodes").GetArrayLength() == 3 && !j.TryGetProperty("unprotected", out _));
+            await StatusAsync(network, id, IsWhole);
 
             network.Cut(Machines[2]);
             var job = await StatusAsync(network, id, j => j.GetProperty("nodes").GetArrayLength() == 2);
@@ -84,8 +83,7 @@ public sealed class SplitTests : IDisposable
         using var network = NetworkNamespaces.Make([.. Machines, database]);
         await using var postgres = await PostgresServer.OnAsync(network.On(database), database);
         Assert.SkipWhen(postgres.Missing is not null, postgres.Missing ?? "");
-        var made = await ProgramProcess.RunAsync(ProgramProcess.Cli, _folder.Path, null, "cluster", "init", "--nodes", string.Join(',', Machines), "--out", "cluster");
-        Assert.True(made.ExitCode == 0, made.Describe());
+        await InitAsync();
         string[] settings = ["--roles", "coordinator,server,worker", "--journal", postgres.Database, "--split-brain", "keep-majority"];
         var nodes = new List<ProgramProcess>();
         try
@@ -93,7 +91,7 @@ public sealed class SplitTests : IDisposable
             foreach (string machine in Machines) nodes.Add(await NodeAsync(network, machine, settings));
             await using var submit = await UseAsync(network, "submit", _folder.In("spec.yaml"), "--format", "json");
             string id = submit.Json.GetProperty("id").GetString()!;
-            await StatusAsync(network, id, j => j.GetProperty("step").GetInt64() > 500 && j.GetProperty("nodes").GetArrayLength() == 3 && !j.TryGetProperty("unprotected", out _));
+            await StatusAsync(network, id, IsWhole);
 
             network.Cut(Machines[0]);
             _asked = Machines[1];
@@ -113,7 +111,10 @@ public sealed class SplitTests : IDisposable
             // what the first coordinator wrote of the run lies on its own machine
             var summary = watch.Json.GetProperty("summary");
             foreach (string same in (string[])["weights_sha256", "steps", "samples", "selected", "test"])
-                Assert.True(JsonElement.DeepEquals(calm.GetProperty(same), summary.GetProperty(same)), $"{same}: {calm.GetProperty(same)}, and {summary.GetProperty(same)}");
+            {
+                var (expected, actual) = (calm.GetProperty(same), summary.GetProperty(same));
+                Assert.True(JsonElement.DeepEquals(expected, actual), $"{same}: {actual} in place of {expected}");
+            }
             Assert.Equal(0, summary.GetProperty("rollbacks").GetInt32());
             Assert.Equal(1, summary.GetProperty("coordinator_restarts").GetInt32());
         }
@@ -126,11 +127,25 @@ public sealed class SplitTests : IDisposable
     /// <summary>Whose API commands are sent to, and who sends them.</summary>
     private string _asked = Machines[0];
 
+    private async Task InitAsync()
+    {
+        var made = await ProgramProcess.RunAsync(ProgramProcess.Cli, _folder.Path, null,
+            "cluster", "init", "--nodes", string.Join(',', Machines), "--out", "cluster");
+        Assert.True(made.ExitCode == 0, made.Describe());
+    }
+
+    /// <summary>It goes on, all machines have part in it, and no server is without a backup.</summary>
+    private static bool IsWhole(JsonElement job) => job.GetProperty("step").GetInt64() > 500
+        && job.GetProperty("nodes").GetArrayLength() == Machines.Length && !job.TryGetProperty("unprotected", out _);
+
     private async Task<ProgramProcess> NodeAsync(NetworkNamespaces network, string machine, params string[] settings)
     {
         string data = Directory.CreateDirectory(_folder.In("data-" + machine)).FullName;
-        var node = ProgramProcess.StartThrough(network.On(machine), ProgramProcess.Cli, data, null, ["node", "--config", _folder.In($"cluster/{machine}/node.yaml"),
-            "--data-root", data, "--worker-slots", "1", "--coordinator-timeout", "10", "--join-timeout", "60", .. settings]);
+        var node = ProgramProcess.StartThrough(network.On(machine), ProgramProcess.Cli, data, null,
+        [
+            "node", "--config", _folder.In($"cluster/{machine}/node.yaml"), "--data-root", data,
+            "--worker-slots", "1", "--coordinator-timeout", "10", "--join-timeout", "60", .. settings,
+        ]);
         return await node.AnnouncedAsync(machine);
     }
 
