@@ -21,7 +21,15 @@ public abstract class JournalContract : IDisposable
 
     public virtual void Dispose()
     {
-        Directory.Delete(Root, recursive: true);
+        // a database connection that ends late may put its files there once more
+        for (int tries = 100; Directory.Exists(Root); tries--)
+        {
+            try
+            {
+                Directory.Delete(Root, recursive: true);
+            }
+            catch (IOException) when (tries > 0) { }
+        }
         GC.SuppressFinalize(this);
     }
 
