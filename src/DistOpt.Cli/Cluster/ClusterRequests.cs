@@ -94,18 +94,12 @@ internal sealed class ClusterRequests : IDisposable
                 throw new SpecException(ClusterClient.CaVariable,
                     $"the cluster at {url} is not trusted: {cause}; set {ClusterClient.CaVariable} to the PEM file of the cluster's CA");
             }
-            catch (HttpRequestException e)
+            catch (Exception e) when (e is HttpRequestException || (e is TaskCanceledException && !ct.IsCancellationRequested))
             {
+                // a machine that has fallen off the network refuses nothing: time runs out; it may be the one that held the coordinator, and others stand by
                 why = e.InnerException?.Message ?? e.Message;
                 if (Late(pause))
                     throw new SpecException("", $"the cluster at {url} does not answer ({why}); check {ClusterClient.UrlVariable} and that a node with role coordinator runs there");
-            }
-            catch (TaskCanceledException e) when (!ct.IsCancellationRequested)
-            {
-                // a machine that has fallen off the network refuses nothing; it may be the one that held the coordinator, and others stand by
-                why = e.InnerException?.Message ?? e.Message;
-                if (Late(pause))
-                    throw new SpecException("", $"the cluster at {url} does not answer ({why}); check {ClusterClient.UrlVariable}, or try again");
             }
             if (!_told) _tell?.Invoke($"the cluster at {url} does not answer ({why}); trying again for {_patience.TotalSeconds:0} s ({PatienceVariable})");
             _told = true;

@@ -308,9 +308,11 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     /// <summary>Log of the mass from a to b, where at least one of both is far out in most cases.</summary>
     private static double LogMass(double a, double b)
     {
-        // with one end that far out the other one alone decides
-        if (b >= Far) return a <= -Far ? 0 : Math.Log(NormalDistribution.Cdf(-a));
-        return Math.Log(a <= -Far ? NormalDistribution.Cdf(b) : NormalDistribution.Between(a, b));
+        if (a <= -Far && b >= Far) return 0;
+        // the mean lies between, and what is beyond the end that is far out takes nothing off
+        if (a <= 0 && b >= Far) return Math.Log(NormalDistribution.Cdf(-a));
+        if (b >= 0 && a <= -Far) return Math.Log(NormalDistribution.Cdf(b));
+        return Math.Log(NormalDistribution.Between(a, b));
     }
 
     private sealed class Dimension

@@ -16,6 +16,9 @@ public sealed class SplitTests : IDisposable
 
     private readonly TestFolder _folder = new();
 
+    /// <summary>Whose API commands are sent to, and who sends them.</summary>
+    private string _asked = Machines[0];
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     public void Dispose() => _folder.Dispose();
@@ -123,9 +126,6 @@ public sealed class SplitTests : IDisposable
             foreach (var node in Enumerable.Reverse(nodes)) await node.DisposeAsync();
         }
     }
-
-    /// <summary>Whose API commands are sent to, and who sends them.</summary>
-    private string _asked = Machines[0];
 
     private async Task InitAsync()
     {

@@ -26,14 +26,17 @@ internal static class SameRun
         List<string> rows = Rows(calm), others = Rows(other);
         int same = rows.Zip(others).TakeWhile(r => r.First == r.Second).Count();
         // where it begins tells more than that the weights are others in the end
-        Xunit.Assert.True(same == rows.Count && same == others.Count, $"""
-            after {same} rows that are the same there is
-              {others.ElementAtOrDefault(same) ?? "nothing more"}
-            and not
-              {rows.ElementAtOrDefault(same) ?? "nothing more"}
-            what the run says:
-              {string.Join("\n  ", File.ReadLines(Path.Combine(run, "log.jsonl")))}
-            """);
+        if (same < rows.Count || same < others.Count)
+        {
+            Xunit.Assert.Fail($"""
+                after {same} rows that are the same there is
+                  {others.ElementAtOrDefault(same) ?? "nothing more"}
+                and not
+                  {rows.ElementAtOrDefault(same) ?? "nothing more"}
+                what the run says:
+                  {string.Join("\n  ", File.ReadLines(Path.Combine(run, "log.jsonl")))}
+                """);
+        }
         Xunit.Assert.Equal(expected.WeightsSha256, actual.WeightsSha256);
         Xunit.Assert.Equal((expected.Steps, expected.Samples, expected.Selected), (actual.Steps, actual.Samples, actual.Selected));
         Xunit.Assert.Equal(expected.Train, actual.Train);
