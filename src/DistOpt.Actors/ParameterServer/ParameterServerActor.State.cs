@@ -182,11 +182,11 @@ internal sealed partial class ParameterServerActor
         {
             var buffers = new TensorHeader(TensorKind.Version, to, _placement.JobEpoch, fetch.Step, default,
                 new KeyRange(0, _setup.Buffers.Length), CheckpointPart.Buffers);
-            _services.Channel.Send(peer, buffers, null, new TensorLease(isCurrent ? _buffers : _previousBuffers));
+            _services.Channel.Send(peer, buffers, null, isCurrent ? LendBuffers() : _lentBuffers.LendPrevious(_previousBuffers));
         }
         var plan = _setup.Planner is null ? null : isCurrent ? _setup.Planner.Current : _applied;
-        _services.Channel.Send(peer, weights, plan is null ? null : new AnswerMeta(WirePlan.From(plan)), new TensorLease(isCurrent ?
-            _shard.Weights : _shard.Previous));
+        _services.Channel.Send(peer, weights, plan is null ? null : new AnswerMeta(WirePlan.From(plan)),
+            isCurrent ? LendWeights() : _lentWeights.LendPrevious(_shard.Previous));
     }
 
     /// <summary>Sends the average of the barrier's version to a replica that does not share this memory.</summary>
@@ -202,7 +202,9 @@ internal sealed partial class ParameterServerActor
 
     private void Publish(long version, bool usesAverage)
     {
+        if (_lentWeights.Overwrite() is { } other) _shard.MoveTo(other);
         _shard.LoadSelected(usesAverage);
+        if (NeedsBuffers) _buffers = _lentBuffers.Overwrite() ?? _buffers;
         if (NeedsBuffers) (usesAverage ? AveragedBuffers : _selectedBuffers.Memory).CopyTo(_buffers);
         foreach (var replica in _placement.Replicas) Answer(replica, version, null);
     }

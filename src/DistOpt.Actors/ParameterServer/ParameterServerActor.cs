@@ -66,6 +66,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private readonly ReceiveBuffers _receiveModelBuffers;
     private readonly FlatBuffer _nextBuffers;
     private Memory<float> _buffers;
+    private readonly LentVersions _lentWeights = new();
+    private readonly LentVersions _lentBuffers = new();
 
     // of the version before, unchanged until the update after the next one, as with the weights; empty where it is not kept
     private Memory<float> _previousBuffers;
@@ -273,13 +275,35 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     {
         _applied = plan;
         if (plan.Keep) (plan.UsesAverage ? AveragedBuffers : _buffers).CopyTo(_selectedBuffers.Memory);
-        if (_previousBuffers.Length > 0) (_buffers, _previousBuffers) = (_previousBuffers, _buffers);
+        MakeRoom();
         _shard.Apply(plan, gradient, weight, _norms);
         if (NeedsBuffers) nextBuffers.CopyTo(_buffers);
         if (NeedsBuffers && plan.AverageShare > 0)
             RunningAverage.AddBuffers(_setup.Layout.Buffers, AveragedBuffers.Span, _buffers.Span, plan.AverageShare, _setup.Average!.UsesBuffers);
         Volatile.Write(ref _expected, _shard.Version);
     }
+
+    /// <summary>
+    /// The next version is written over the one before the current one, or over that where no other is kept: what is still lent of it is out of date.
+    /// Where a slow receiver is being sent it, other memory is taken.
+    /// </summary>
+    private void MakeRoom()
+    {
+        bool keepsPrevious = !_shard.Previous.IsEmpty;
+        if (keepsPrevious && _lentWeights.Advance() is { } previous) _shard.ReplacePrevious(previous);
+        else if (!keepsPrevious && _lentWeights.Overwrite() is { } other) _shard.MoveTo(other);
+        if (!NeedsBuffers) return;
+        if (_previousBuffers.Length == 0)
+        {
+            _buffers = _lentBuffers.Overwrite() ?? _buffers;
+            return;
+        }
+        (_buffers, _previousBuffers) = (_lentBuffers.Advance() ?? _previousBuffers, _buffers);
+    }
+
+    private TensorLease LendWeights() => _placement.IsFixed ? new TensorLease(_shard.Weights) : _lentWeights.LendCurrent(_shard.Weights);
+
+    private TensorLease LendBuffers() => _placement.IsFixed ? new TensorLease(_buffers) : _lentBuffers.LendCurrent(_buffers);
 
     /// <summary>The step is applied, and nothing that could still be lost stands in the way: everyone hears of it.</summary>
     private void Finish(StepPlan plan, StepPlan? next)
@@ -304,11 +328,11 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         if (NeedsBuffers)
         {
             var buffers = new TensorHeader(TensorKind.AnswerBuffers, to, _placement.JobEpoch, version, default, new KeyRange(0, _setup.Buffers.Length));
-            _services.Channel.Send(peer, buffers, null, new TensorLease(_buffers));
+            _services.Channel.Send(peer, buffers, null, LendBuffers());
         }
         var header = new TensorHeader(TensorKind.Answer, to, _placement.JobEpoch, version, default, Range);
         var meta = plan is null ? null : new AnswerMeta(WirePlan.From(plan));
-        _services.Channel.Send(peer, header, meta, new TensorLease(_shard.Weights));
+        _services.Channel.Send(peer, header, meta, LendWeights());
     }
 
     private void Report(StepPlanner planner, StepPlan done, StepPlan next, LeafResult result)

@@ -15,6 +15,7 @@ public interface ITensorLeaseWatcher
 public sealed class TensorLease : IDisposable
 {
     private readonly Action<TensorLease>? _release;
+    private readonly LentValues? _values;
     private ITensorLeaseWatcher? _watcher;
     private long _token;
     private int _disposed;
@@ -27,9 +28,28 @@ public sealed class TensorLease : IDisposable
         _release = release;
     }
 
+    private TensorLease(LentValues values) => (Memory, _values) = (values.Memory, values);
+
+    /// <summary>Lends one version of values that later ones will be written over.</summary>
+    internal static TensorLease Of(LentValues values) => new(values);
+
     public Memory<float> Memory { get; }
 
     public Span<float> Span => Memory.Span;
+
+    /// <summary>
+    /// Whether the memory holds what was lent no longer: a later version of the values has been written there. A frame with it is of no use to anybody.
+    /// </summary>
+    public bool IsOutOfDate => _values is { IsRetired: true };
+
+    /// <summary>
+    /// For whoever reads memory that is lent by reference: false where it is out of date. Otherwise it stays as it is until <see cref="EndRead"/>, which
+    /// is to follow.
+    /// </summary>
+    public bool TryRead() => _values is null || _values.TryRead();
+
+    /// <summary>Ends what <see cref="TryRead"/> has begun.</summary>
+    public void EndRead() => _values?.EndRead();
 
     /// <summary>For channels: be told of the disposal. To be called before the lease is handed over, by one watcher.</summary>
     public void Watch(ITensorLeaseWatcher watcher, long token)

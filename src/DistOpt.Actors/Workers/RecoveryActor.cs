@@ -64,7 +64,12 @@ internal sealed class RecoveryActor : ReceiveActor
         using var payload = frame.Payload;
         if (_started || Target(frame.Header) is not { } target) return;
         var destination = target.Slice(frame.Header.Range);
-        if (!destination.Equals(payload.Memory)) payload.Memory.CopyTo(destination);
+        if (!destination.Equals(payload.Memory))
+        {
+            if (!payload.TryRead()) return; // everyone is beyond that step
+            payload.Memory.CopyTo(destination);
+            payload.EndRead();
+        }
         if (frame.Meta is AnswerMeta meta) _plan ??= meta.Plan.ToPlan();
         _arrived.Add((frame.Header.Part, frame.Header.Range.Begin));
         if (_arrived.Count < _placement.Servers.Length + (_buffers.Length > 0 ? 1 : 0) || _plan is not { Evaluate: false, Stop: null } plan) return;

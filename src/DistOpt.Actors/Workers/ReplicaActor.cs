@@ -185,8 +185,16 @@ internal sealed partial class ReplicaActor : ReceiveActor
         if (!destination.Equals(frame.Payload.Memory))
         {
             if (_gate.IsLate(slice, header.Step)) return true;
-            if (!_gate.TryWrite(slice, header.Step)) return false;
-            frame.Payload.Memory.CopyTo(destination);
+            if (!frame.Payload.TryRead()) return true; // everyone is beyond that version
+            try
+            {
+                if (!_gate.TryWrite(slice, header.Step)) return false;
+                frame.Payload.Memory.CopyTo(destination);
+            }
+            finally
+            {
+                frame.Payload.EndRead();
+            }
         }
         _gate.Written(slice, header.Step);
         _services.Meter.Bytes(PayloadDirection.Pull, destination.Length * sizeof(float));

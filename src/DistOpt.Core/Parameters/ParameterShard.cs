@@ -63,6 +63,26 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <summary>Version of <see cref="Previous"/>; -1 while there is none.</summary>
     public long PreviousVersion { get; private set; } = -1;
 
+    /// <summary>
+    /// Keeps the version before the current one, from the next <see cref="Apply(StepPlan, ReadOnlySpan{float}, double, TensorNormSums?)"/> on, in other
+    /// memory: what stands in <see cref="Previous"/> is still being read.
+    /// </summary>
+    /// <param name="memory">As long as the weights; its values do not count, and there is no previous version until then.</param>
+    public void ReplacePrevious(Memory<float> memory)
+    {
+        if (memory.Length != Weights.Length) throw new ArgumentException($"{memory.Length} elements for {Weights.Length} weights", nameof(memory));
+        (Previous, PreviousVersion) = (memory, -1);
+    }
+
+    /// <summary>Goes on in other memory, with the same weights: those in the present one are still being read.</summary>
+    /// <param name="memory">As long as the weights.</param>
+    public void MoveTo(Memory<float> memory)
+    {
+        if (memory.Length != Weights.Length) throw new ArgumentException($"{memory.Length} elements for {Weights.Length} weights", nameof(memory));
+        Weights.CopyTo(memory);
+        Weights = memory;
+    }
+
     /// <summary>Version of the kept copy, or -1.</summary>
     public long SelectedVersion { get; private set; } = -1;
 

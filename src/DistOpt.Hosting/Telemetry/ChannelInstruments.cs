@@ -28,7 +28,7 @@ internal static class ChannelInstruments
         {
             var now = channel.Statistics;
             return new[] { Reason(now.FramesRepeated, "repeated"), Reason(now.FramesDiscarded, "discarded"), Reason(now.FramesRefused, "refused"),
-                Reason(now.FramesAbandoned, "abandoned"), Reason(now.ReceiverFaults, "receiver_fault") };
+                Reason(now.FramesAbandoned, "abandoned"), Reason(now.FramesOutOfDate, "out_of_date"), Reason(now.ReceiverFaults, "receiver_fault") };
         }, "{frame}", "Frames that were not delivered, by reason; refused and abandoned ones come again");
         meter.CreateObservableCounter("distopt.tensor.connections", () => channel.Statistics.Connections, "{connection}", "Connections made to other nodes");
         meter.CreateObservableCounter("distopt.tensor.connections.lost", () => channel.Statistics.Reconnects, "{connection}", "Connections to other nodes that were lost");

@@ -30,9 +30,23 @@ internal sealed class OutboundFrame
     /// <summary>Taken from its stream while being written: the writer lets go of it.</summary>
     public bool Detached { get; set; }
 
+    /// <summary>Its values are kept as they are, from its first record on until it is whole on the wire.</summary>
+    public bool Reading { get; private set; }
+
     public OutboundFrame? Following { get; set; }
 
     public bool WholeOnWire => Started && Sent + Writing == Bytes;
+
+    /// <summary>False where a later version has been written over its values.</summary>
+    public bool TryBegin() => Reading = Lease!.TryRead();
+
+    /// <summary>Nothing of the values is needed any more, unless the frame is to be sent again.</summary>
+    public void EndReading()
+    {
+        if (!Reading) return;
+        Reading = false;
+        Lease!.EndRead();
+    }
 }
 
 /// <summary>Frames to one address, oldest first, until they are acknowledged. Guarded by the link's lock.</summary>
@@ -97,6 +111,7 @@ internal sealed class OutboundStream(TensorAddress address)
             if (frame.Started) Outstanding = Math.Max(0, Outstanding - frame.Bytes);
             frame.Started = false;
             frame.Sent = 0;
+            if (!frame.InWrite) frame.EndReading();
         }
 
         Next = First;
@@ -109,6 +124,20 @@ internal sealed class OutboundStream(TensorAddress address)
     {
         Previous = Next!.Sequence;
         Next = Next.Following;
+    }
+
+    /// <summary>Takes out the frame to write, which has not been begun.</summary>
+    public OutboundFrame TakeNext()
+    {
+        var frame = Next!;
+        OutboundFrame? before = null;
+        for (var each = First; each != frame; each = each!.Following) before = each;
+        Next = frame.Following;
+        if (before is null) First = frame.Following;
+        else before.Following = frame.Following;
+        if (_last == frame) _last = before;
+        frame.Following = null;
+        return frame;
     }
 
     /// <summary>Takes out the frames that have not been begun.</summary>

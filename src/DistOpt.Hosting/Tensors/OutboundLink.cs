@@ -68,10 +68,12 @@ internal sealed class OutboundLink
     public void Send(in TensorHeader header, byte[] meta, TensorLease payload)
     {
         TensorConnection? connection = null;
+        List<OutboundFrame>? outOfDate = null;
         bool full = false, closed, wake = false;
         lock (_gate)
         {
             closed = _closed;
+            if (_streams.TryGetValue(header.To, out var earlier)) outOfDate = TakeOutOfDate(earlier, null);
             if (!closed && _waiting >= _context.Options.MaximumWaitingFrames) full = true;
             else if (!closed)
             {
@@ -90,6 +92,7 @@ internal sealed class OutboundLink
             }
         }
 
+        if (outOfDate is not null) Release(outOfDate, sent: false);
         if (closed || full) payload.Dispose();
         if (full) throw new InvalidOperationException($"{_context.Options.MaximumWaitingFrames} frames wait for node '{_peer.Node}'; another to {header.To} is dropped");
         if (wake) Wake();
@@ -143,15 +146,32 @@ internal sealed class OutboundLink
     /// <summary>For the writer: what to write next, or false: nothing, and the writer has stopped.</summary>
     internal bool TryNext(TensorConnection connection, out OutboundStream stream, out OutboundFrame frame, out FrameRecord record, out int rewinds)
     {
+        List<OutboundFrame>? outOfDate = null;
+        bool found = TryNext(connection, ref outOfDate, out stream, out frame, out record, out rewinds);
+        if (outOfDate is not null) Release(outOfDate, sent: false);
+        return found;
+    }
+
+    private bool TryNext(TensorConnection connection, ref List<OutboundFrame>? outOfDate, out OutboundStream stream, out OutboundFrame frame,
+        out FrameRecord record, out int rewinds)
+    {
         lock (_gate)
         {
             while (_connection == connection && _line.TryDequeue(out var candidate))
             {
                 candidate.InLine = false;
+                outOfDate = TakeOutOfDate(candidate, outOfDate);
                 if (!candidate.CanWrite(_window)) continue;
                 stream = candidate;
                 frame = stream.Next!;
                 bool first = !frame.Started;
+                if (first && !frame.TryBegin())
+                {
+                    // overwritten just now
+                    candidate.InLine = true;
+                    _line.Enqueue(candidate);
+                    continue;
+                }
                 int slice = (int)Math.Min(frame.Bytes - frame.Sent, _context.Options.SliceBytes & ~3);
                 record = new FrameRecord(
                     first ? RecordKind.Frame : RecordKind.Slice, frame.Header, frame.Sequence, stream.Previous, first ? frame.Meta.Length : 0, slice);
@@ -169,6 +189,19 @@ internal sealed class OutboundLink
         }
     }
 
+    /// <summary>Takes out what waits to be begun and whose values are gone. Under the lock; to be released outside of it.</summary>
+    private List<OutboundFrame>? TakeOutOfDate(OutboundStream stream, List<OutboundFrame>? taken)
+    {
+        while (stream.Next is { Started: false, InWrite: false, Lease.IsOutOfDate: true })
+        {
+            (taken ??= []).Add(stream.TakeNext());
+            _waiting--;
+            _context.Counters.OutOfDate();
+        }
+
+        return taken;
+    }
+
     /// <summary>For the writer: the slice is written, or was not because the connection is gone.</summary>
     internal void Written(OutboundStream stream, OutboundFrame frame, int rewinds)
     {
@@ -180,7 +213,15 @@ internal sealed class OutboundLink
             if (!release && rewinds == stream.Rewinds)
             {
                 frame.Sent += frame.Writing;
-                if (frame.Sent == frame.Bytes) stream.Advance();
+                if (frame.Sent == frame.Bytes)
+                {
+                    stream.Advance();
+                    frame.EndReading();
+                }
+            }
+            else
+            {
+                frame.EndReading(); // it was sent again from its start behind our back, or is acknowledged
             }
 
             frame.Writing = 0;
@@ -377,11 +418,12 @@ internal sealed class OutboundLink
             {
                 Release(done, sent: true);
                 done.Clear();
+                // also where the next record is not valid: the link counts on it, and it ends with the connection
+                if (start) _writer.Start(connection, inline: false);
             }
 
             buffer.AsSpan(at, filled - at).CopyTo(buffer);
             filled -= at;
-            if (start) _writer.Start(connection, inline: false);
         }
     }
 

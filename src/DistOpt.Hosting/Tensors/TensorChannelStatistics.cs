@@ -37,6 +37,7 @@ public enum TensorRejection
 /// <param name="FramesDiscarded">Frames that a receiver did not want (<c>Accept</c> gave null).</param>
 /// <param name="FramesRefused">Frames sent back because nobody listened; they come again.</param>
 /// <param name="FramesAbandoned">Frames begun and given up.</param>
+/// <param name="FramesOutOfDate">Frames dropped before they were sent, because their values had been overwritten by a later version.</param>
 /// <param name="ReceiverFaults">Exceptions out of receivers; the frame counts as delivered.</param>
 /// <param name="Connections">Connections made to peers, first ones and later ones.</param>
 /// <param name="Reconnects">Connections to peers that were lost.</param>
@@ -50,6 +51,7 @@ public sealed record TensorChannelStatistics(
     long FramesDiscarded,
     long FramesRefused,
     long FramesAbandoned,
+    long FramesOutOfDate,
     long ReceiverFaults,
     long Connections,
     long Reconnects,
@@ -62,7 +64,7 @@ public sealed record TensorChannelStatistics(
 internal sealed class TensorChannelCounters
 {
     private readonly long[] _rejected = new long[Enum.GetValues<TensorRejection>().Length];
-    private long _framesSent, _bytesSent, _framesReceived, _bytesReceived, _repeated, _discarded, _refused, _abandoned, _faults;
+    private long _framesSent, _bytesSent, _framesReceived, _bytesReceived, _repeated, _discarded, _refused, _abandoned, _outOfDate, _faults;
     private long _connections, _reconnects;
 
     public void Sent(long bytes)
@@ -85,6 +87,8 @@ internal sealed class TensorChannelCounters
 
     public void Abandoned() => Interlocked.Increment(ref _abandoned);
 
+    public void OutOfDate() => Interlocked.Increment(ref _outOfDate);
+
     public void Fault() => Interlocked.Increment(ref _faults);
 
     public void Connected() => Interlocked.Increment(ref _connections);
@@ -106,7 +110,7 @@ internal sealed class TensorChannelCounters
             Interlocked.Read(ref _framesSent), Interlocked.Read(ref _bytesSent),
             Interlocked.Read(ref _framesReceived), Interlocked.Read(ref _bytesReceived),
             Interlocked.Read(ref _repeated), Interlocked.Read(ref _discarded), Interlocked.Read(ref _refused),
-            Interlocked.Read(ref _abandoned), Interlocked.Read(ref _faults),
+            Interlocked.Read(ref _abandoned), Interlocked.Read(ref _outOfDate), Interlocked.Read(ref _faults),
             Interlocked.Read(ref _connections), Interlocked.Read(ref _reconnects), rejected);
     }
 }

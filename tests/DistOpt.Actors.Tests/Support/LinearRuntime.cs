@@ -34,6 +34,9 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
     /// <summary>Called before each leaf; may throw as user code may.</summary>
     public Action<StepPlan, int>? BeforeLeaf { get; set; }
 
+    /// <summary>Called before each leaf with the weights that it is computed with.</summary>
+    public Action<StepPlan, FlatBuffer>? Uses { get; set; }
+
     /// <summary>Called after each leaf, its buffers written, with its gradient, which it may change.</summary>
     public Action<StepPlan, int, FlatBuffer>? AfterLeaf { get; set; }
 
@@ -106,6 +109,7 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
             ReadOnlySpan<float> buffersIn, Span<float> buffersOut)
         {
             runtime.BeforeLeaf?.Invoke(plan, shardIndex);
+            runtime.Uses?.Invoke(plan, weights);
             gradient.Span.Clear();
             var metrics = new MetricSums();
             double loss = 0;

@@ -38,7 +38,8 @@ public sealed class ChaosTests
         if (seed % 3 == 2) spec = JobHarness.WithNorms(spec);
         RunSummary expected;
         RecordingSink kept;
-        await using (var calm = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true))
+        var (right, seen) = (new WeightsSeen(), new WeightsSeen());
+        await using (var calm = new JobHarness([new LinearRuntime(buffers: true) { Uses = right.Add }], isAlone: true))
         {
             var (undisturbed, calmSink) = await calm.RunAsync(spec with { Training = spec.Training with { Replicas = 0 } }, Token);
             (expected, kept) = (undisturbed.Summary, calmSink);
@@ -59,7 +60,7 @@ public sealed class ChaosTests
             for (int i = 0; i < moments.Count; i++)
                 if (now >= moments[i]) reached[i].TrySetResult();
         }
-        LinearRuntime Runtime() => new(buffers: true) { BeforeLeaf = Count };
+        LinearRuntime Runtime() => new(buffers: true) { BeforeLeaf = Count, Uses = seen.Add };
         // with a coordinator's disk, or on storage to which servers write
         if (seed % 2 == 1) spec = spec with { Storage = new StorageSection { Kind = StorageSection.Shared, Path = folder } };
         try
@@ -104,6 +105,7 @@ public sealed class ChaosTests
             Assert.True(!sink.Lines.Any(l => l.Text.Contains("no progress")), $"seed {seed}: {string.Join(Environment.NewLine, sink.Lines.Select(l => l.Text).Concat(harness.Trace))}");
             string traced = $"{string.Join(Environment.NewLine, harness.Trace)}";
             Assert.True(expected.WeightsSha256 == end.WeightsSha256, $"seed {seed}: other bits{Environment.NewLine}{traced}");
+            Assert.True(!seen.Unlike(right).Any(), $"seed {seed}: {string.Join(Environment.NewLine, seen.Unlike(right))}{Environment.NewLine}{traced}");
             Assert.True(kept.LastBuffers.AsSpan().SequenceEqual(sink.LastBuffers), $"seed {seed}: other buffers{Environment.NewLine}{traced}");
             Assert.True(kept.Selected.AsSpan().SequenceEqual(sink.Selected), $"seed {seed}: other selected weights{Environment.NewLine}{traced}");
             Assert.True(expected.Selected == end.Selected, $"seed {seed}: {end.Selected} in place of {expected.Selected}{Environment.NewLine}{traced}");

@@ -75,6 +75,48 @@ public sealed class WeightsInUseTests
         AssertSame(expected, end.Summary);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task Whoever_joins_never_computes_with_weights_of_a_later_step_than_they_are_called(int servers)
+    {
+        var spec = JobHarness.SpecOf(workers: 2, servers, shards: 4, epochs: 3);
+        spec = spec with { Training = spec.Training with { WorkersMin = 1 } };
+        var (right, seen) = (new WeightsSeen(), new WeightsSeen());
+        await using var calm = new JobHarness([new LinearRuntime(buffers: true) { Uses = right.Add }], isAlone: true);
+        var (expected, _) = await calm.RunAsync(spec, Token);
+        await using var harness = LinearCluster.Of(3, slots: 1, roles: [["server"], ["worker"], ["server"]]);
+        harness.Runtimes[1].Uses = seen.Add;
+        const int step = 5;
+        var (isAnswered, isAhead, gate) = (Signal(), Signal(), new StepGate(step));
+        harness.Runtimes[1].BeforeLeaf = gate.Pass;
+        // its first weights are on their way for as long as the others need for three steps, which do not count on it until then
+        harness.Jobs.HoldsMessage = body => body is UseAssignment;
+        harness.Jobs.Holds = header =>
+        {
+            bool isMeant = header is { Kind: TensorKind.Answer or TensorKind.AnswerBuffers, To.Index: 1 };
+            if (isMeant) isAnswered.TrySetResult();
+            return isMeant;
+        };
+        harness.Jobs.OnFrame = (_, _, header, _, _) =>
+        {
+            if (header is { Kind: TensorKind.Answer, To.Index: 0, Step: step + 3 }) isAhead.TrySetResult();
+        };
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        harness.Jobs.Join(new LinearRuntime(buffers: true) { Uses = seen.Add }, "worker");
+        await isAnswered.Task.WaitAsync(Limit, Token);
+        gate.Release();
+        await isAhead.Task.WaitAsync(Limit, Token);
+        harness.Jobs.LetGo(_ => true);
+        harness.Jobs.LetGoMessages();
+        var (end, _) = await run;
+
+        AssertSame(expected.Summary, end.Summary);
+        Assert.Empty(seen.Unlike(right));
+    }
+
     [Fact]
     public async Task Buffers_on_their_way_to_a_server_stay_though_a_recovery_that_was_given_up_ends_late()
     {

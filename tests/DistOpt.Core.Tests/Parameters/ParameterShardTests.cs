@@ -54,6 +54,33 @@ public sealed class ParameterShardTests
         bool Push(long step, int leaf) => shard.Push(step, new TreeNode(0, leaf), new Lease([1, 1, 1, 1]), new LeafResult(1, []));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Memory_that_somebody_reads_can_be_left_as_it_is(bool keepsPrevious)
+    {
+        float[] memory = [1, 2, 3, 4], other = new float[4];
+        using var shard = new ParameterShard<Lease>(memory, new Sgd(new SgdOptions()), new ReductionTree(1), lease => lease.Memory, keepsPrevious);
+        Step(shard);
+        if (keepsPrevious) shard.ReplacePrevious(other);
+        else shard.MoveTo(other);
+        float[] before = shard.Weights.ToArray();
+        Step(shard);
+
+        Assert.Equal([.. before.Select(w => w - 1)], shard.Weights.ToArray());
+        if (keepsPrevious) Assert.Equal(1, shard.PreviousVersion);
+        if (keepsPrevious) Assert.Equal(before, shard.Previous.ToArray());
+        Assert.Equal(keepsPrevious ? [1f, 2, 3, 4] : before, memory);
+        Assert.Throws<ArgumentException>(() => shard.MoveTo(new float[3]));
+        Assert.Throws<ArgumentException>(() => shard.ReplacePrevious(new float[5]));
+
+        static void Step(ParameterShard<Lease> shard)
+        {
+            shard.Push(shard.Version, new TreeNode(0, 0), new Lease([1, 1, 1, 1]), new LeafResult(1, []));
+            shard.Apply(Plan(shard.Version, 1));
+        }
+    }
+
     [Fact]
     public void A_batch_without_weight_moves_nothing()
     {
