@@ -52,7 +52,7 @@ internal static class DownloadCommand
     }
 
     /// <summary>Under a temporary name until it is whole: what is there under its own name can be used.</summary>
-    private static async Task FetchAsync(ClusterClient client, string job, RunFile file, string prefix, string folder, CancellationToken ct)
+    internal static async Task FetchAsync(ClusterClient client, string job, RunFile file, string prefix, string folder, CancellationToken ct)
     {
         // a name from another machine: it may not lead out of the folder
         if (file.Path.Split('/').Any(part => Path.GetFileName(part) != part || part is "" or "." or ".."))

@@ -7,7 +7,7 @@ namespace DistOpt;
 /// <summary><c>explain STUDY</c>: what mattered in a study.</summary>
 internal sealed class ExplainCommand
 {
-    private readonly Argument<string> _study = new("study") { Description = "A study's folder, or its name below studies/" };
+    private readonly Argument<string> _study = new("study") { Description = "A study's folder, its name below studies/, or the id of one on the cluster" };
 
     private readonly Option<string> _params = new("--params")
     {
@@ -21,6 +21,8 @@ internal sealed class ExplainCommand
         HelpName = "step",
     };
 
+    private readonly Option<string> _cluster = GlobalOptions.Cluster();
+
     private readonly Option<double> _quantile = new("--quantile")
     {
         Description = "Share of the trials that count as the best",
@@ -33,19 +35,20 @@ internal sealed class ExplainCommand
         var explain = new ExplainCommand();
         var command = new Command("explain", "Says what mattered in a study: which parameters, where the best trials have them, which pairs, which one change gained most")
         {
-            explain._study, explain._params, explain._at, explain._quantile,
+            explain._study, explain._params, explain._at, explain._quantile, explain._cluster,
         };
-        bind(command, explain.Run);
+        bind(command, explain.RunAsync);
         return command;
     }
 
     /// <summary>Names from a list with commas.</summary>
     internal static string[] Names(string? list) => list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
 
-    private Task<int> Run(CommandInvocation invocation)
+    private async Task<int> RunAsync(CommandInvocation invocation)
     {
         var parse = invocation.Parse;
-        var study = StudyDirectoryReader.Open(parse.GetRequiredValue(_study), SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot);
+        using var source = await StudySource.OpenAsync(invocation, parse.GetRequiredValue(_study), parse.GetValue(_cluster)).ConfigureAwait(false);
+        var study = StudyDirectoryReader.Open(source.Path, SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot);
         var explanations = StudyExplanation.Of(study.Spec, study.Trials, new ExplanationOptions
         {
             Parameters = [.. Names(parse.GetValue(_params))],
@@ -53,6 +56,6 @@ internal sealed class ExplainCommand
             Quantile = parse.GetValue(_quantile),
         });
         invocation.Write(json => ExplanationJson.Write(json, study, explanations), writer => ExplanationText.Write(writer, study, explanations));
-        return Task.FromResult(ExitCode.Done);
+        return ExitCode.Done;
     }
 }

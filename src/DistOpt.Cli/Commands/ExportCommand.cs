@@ -26,7 +26,7 @@ internal sealed class ExportCommand
         [".journal"] = StudyFormat.OptunaJournal,
     };
 
-    private readonly Argument<string> _study = new("study") { Description = "The folder of a study, or that folder's name below studies/; it may be running" };
+    private readonly Argument<string> _study = new("study") { Description = "The folder of a study, that folder's name below studies/, or the id of one on the cluster; it may be running" };
     private readonly Option<string> _to = new("--to") { Description = "File to write", HelpName = "file", Required = true };
 
     private readonly Option<string> _as = new("--as")
@@ -43,12 +43,14 @@ internal sealed class ExportCommand
 
     private readonly Option<bool> _overwrite = new("--overwrite") { Description = "Replace a file that is there" };
 
+    private readonly Option<string> _cluster = GlobalOptions.Cluster();
+
     public static Command Create(Bind bind)
     {
         var export = new ExportCommand();
         var command = new Command("export", "Writes the trials of a study for other programs: CSV, Parquet, Optuna")
         {
-            export._study, export._to, export._as, export._schema, export._overwrite,
+            export._study, export._to, export._as, export._schema, export._overwrite, export._cluster,
         };
         bind(command, export.RunAsync);
         return command;
@@ -59,7 +61,8 @@ internal sealed class ExportCommand
         var parse = invocation.Parse;
         string path = parse.GetRequiredValue(_to);
         var violations = new ViolationCollector();
-        var study = violations.Try(() => StudyFiles.Of(parse.GetRequiredValue(_study), invocation.App, invocation.Console.StudiesRoot));
+        using var source = await StudySource.OpenAsync(invocation, parse.GetRequiredValue(_study), parse.GetValue(_cluster)).ConfigureAwait(false);
+        var study = violations.Try(() => StudyFiles.Of(source.Path, invocation.App, invocation.Console.StudiesRoot));
         var format = FormatOf(path, parse.GetValue(_as), violations);
         if (parse.GetValue(_schema) is { } asked)
         {

@@ -13,7 +13,7 @@ internal sealed class PlotCommand
 {
     private readonly Argument<string[]> _runs = new("runs")
     {
-        Description = "Run directories, or ids of runs below runs/; several are drawn over each other. Or one study: its folder, or its name below studies/",
+        Description = "Run directories, or ids of runs below runs/; several are drawn over each other. Or one study: its folder, its name below studies/, or its id on the cluster",
         Arity = ArgumentArity.OneOrMore,
     };
 
@@ -42,7 +42,7 @@ internal sealed class PlotCommand
         var plot = new PlotCommand();
         var command = new FormatCommand("plot", "Draws a run's metrics, or a study, as PNG or SVG (--format png, --format svg)", "png", "svg")
         {
-            plot._runs, plot._out, plot._label, plot._panels, plot._epochs, plot._logLoss, plot._study.Kind, plot._study.Params, plot._study.Metric,
+            plot._runs, plot._out, plot._label, plot._panels, plot._epochs, plot._logLoss, plot._study.Kind, plot._study.Params, plot._study.Metric, plot._study.Cluster,
         };
         bind(command, plot.Run);
         return command;
@@ -60,18 +60,22 @@ internal sealed class PlotCommand
         return asked ?? named!.Value;
     }
 
+    /// <summary>A name that is neither a run nor a study here is a study's on the cluster, if there is one.</summary>
+    private static bool IsStudy(string name, CommandInvocation invocation) => StudyDirectoryReader.IsStudy(name, invocation.Console.StudiesRoot)
+        || (StudySource.IsOfCluster(name, null, invocation.Console) && !RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot));
+
     private Task<int> Run(CommandInvocation invocation)
     {
         var parse = invocation.Parse;
         string[] names = parse.GetRequiredValue(_runs), labels = parse.GetValue(_label) ?? [];
         string? path = parse.GetValue(_out);
         var violations = new ViolationCollector();
-        if (_study.IsAsked(parse) || names.Any(n => StudyDirectoryReader.IsStudy(n, invocation.Console.StudiesRoot)))
+        if (_study.IsAsked(parse) || names.Any(n => IsStudy(n, invocation)))
         {
             if (names.Length > 1) violations.Add("runs", $"are {names.Length}, one of them a study: name one study alone, or runs");
             foreach (var option in (Option[])[_label, _panels, _epochs, _logLoss])
                 if (parse.GetResult(option) is { Implicit: false }) violations.Add(option.Name, "is for runs; leave it away for a study");
-            return _study.Run(invocation, names[0], path, violations);
+            return _study.RunAsync(invocation, names[0], path, violations);
         }
         var readers = names.Select(name => violations.Try(() => RunDirectoryReader.Open(name, invocation.Console.RunsRoot))).ToArray();
         var runs = readers.Select((reader, i) => reader is null ? null : violations.Try(() => RunCurves.Read(reader, labels.ElementAtOrDefault(i)))).ToArray();

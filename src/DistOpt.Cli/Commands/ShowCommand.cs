@@ -21,9 +21,9 @@ internal static class ShowCommand
         {
             string name = invocation.Parse.GetRequiredValue(run);
             bool asksCluster = invocation.Parse.GetValue(cluster) is not null
-                || (invocation.Console.Environment(ClusterClient.UrlVariable) is not null && !IsLocal(name, invocation.Console.RunsRoot)
+                || (invocation.Console.Environment(ClusterClient.UrlVariable) is not null && !RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot)
                     && StudyText.FindHere(name, invocation.Console) is null);
-            var study = asksCluster || IsLocal(name, invocation.Console.RunsRoot) ? null : StudyText.FindHere(name, invocation.Console);
+            var study = asksCluster || RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot) ? null : StudyText.FindHere(name, invocation.Console);
             if (study is not null) await ShowStudyAsync(invocation, study).ConfigureAwait(false);
             else if (asksCluster) await ShowJobAsync(invocation, name, invocation.Parse.GetValue(cluster)).ConfigureAwait(false);
             else ShowRun(invocation, RunDirectoryReader.Open(name, invocation.Console.RunsRoot));
@@ -58,19 +58,6 @@ internal static class ShowCommand
 
     private static string Cell(JsonElement value) => value.ValueKind != JsonValueKind.Object ? value.ToString()
         : string.Join(' ', value.EnumerateObject().Select(p => $"{p.Name} {(p.Value.ValueKind is JsonValueKind.True or JsonValueKind.False ? p.Value.GetRawText() : p.Value.ToString())}"));
-
-    private static bool IsLocal(string name, string root)
-    {
-        try
-        {
-            RunDirectoryReader.Open(name, root);
-            return true;
-        }
-        catch (SpecException)
-        {
-            return false; // then the cluster is asked, and its answer is the one to show
-        }
-    }
 
     private static async Task ShowJobAsync(CommandInvocation invocation, string id, string? cluster)
     {

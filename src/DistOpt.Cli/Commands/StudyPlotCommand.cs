@@ -27,18 +27,21 @@ internal sealed class StudyPlotCommand
 
     public Option<string> Metric { get; } = new("--metric") { Description = "Of a study with several objectives: the one to show; default: the first", HelpName = "split.name" };
 
+    public Option<string> Cluster { get; } = GlobalOptions.Cluster();
+
     /// <summary>Whether an option of studies is given.</summary>
     public bool IsAsked(ParseResult parse) =>
-        ((Option[])[Kind, Params, Metric]).Any(o => parse.GetResult(o) is { Implicit: false });
+        ((Option[])[Kind, Params, Metric, Cluster]).Any(o => parse.GetResult(o) is { Implicit: false });
 
-    public Task<int> Run(CommandInvocation invocation, string name, string? path, ViolationCollector violations)
+    public async Task<int> RunAsync(CommandInvocation invocation, string name, string? path, ViolationCollector violations)
     {
         var parse = invocation.Parse;
+        using var found = await StudySource.OpenAsync(invocation, name, parse.GetValue(Cluster)).ConfigureAwait(false);
         string[] asked = ExplainCommand.Names(parse.GetValue(Kind));
         var kinds = StudyPlots.Chosen(asked, violations);
         if (path is not null && System.IO.Directory.Exists(path)) violations.Add("--out", $"'{path}' is a folder; name a file in it");
         var format = violations.Try(() => PlotCommand.FormatOf(invocation.Format, path));
-        var study = violations.Try(() => StudyDirectoryReader.Open(name, SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot));
+        var study = violations.Try(() => StudyDirectoryReader.Open(found.Path, SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot));
         if (study is { Trials.IsEmpty: true }) violations.Add("study", $"'{name}' has no trial that has ended; wait for some");
         var source = study is null ? null : violations.Try(() => new StudyPlotSource(study, Rungs(invocation.App, study.Spec),
             ExplainCommand.Names(parse.GetValue(Params)), parse.GetValue(Metric)));
@@ -53,7 +56,9 @@ internal sealed class StudyPlotCommand
         if (path is not null) Write(path, drawn.SelectMany(k => k.Panels(source!)));
         else
         {
-            string folder = System.IO.Path.Combine(study!.Directory.Path, Folder);
+            // beside where it would be downloaded to
+            string folder = found.IsFetched ? System.IO.Path.Combine(invocation.Console.StudiesRoot, $"{name}-{Folder}")
+                : System.IO.Path.Combine(study!.Directory.Path, Folder);
             System.IO.Directory.CreateDirectory(folder);
             foreach (var kind in drawn) Write(System.IO.Path.Combine(folder, kind.Name + (format == PlotFormat.Png ? ".png" : ".svg")), kind.Panels(source!));
         }
@@ -78,7 +83,7 @@ internal sealed class StudyPlotCommand
                 foreach (string file in files) writer.WriteLine($"written: {file}");
                 foreach (var (kind, why) in left) writer.WriteLine($"left out: {kind} ({why})");
             });
-        return Task.FromResult(ExitCode.Done);
+        return ExitCode.Done;
 
         void Write(string file, IEnumerable<PlotPanel> panels)
         {

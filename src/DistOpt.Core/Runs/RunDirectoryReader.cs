@@ -27,6 +27,20 @@ public sealed class RunDirectoryReader
         throw new SpecException("", $"run '{run}' does not exist; give its folder (such as {root}/<name>-<id>) or its id below {root}/");
     }
 
+    /// <summary>Whether <see cref="Open"/> finds one run of this name.</summary>
+    public static bool IsRun(string run, string root = RunDirectory.DefaultRoot)
+    {
+        try
+        {
+            Open(run, root);
+            return true;
+        }
+        catch (SpecException)
+        {
+            return false; // whoever wants to know why opens it
+        }
+    }
+
     /// <summary>The resolved spec as YAML text.</summary>
     public string SpecText() => File.ReadAllText(Directory.SpecFile);
 

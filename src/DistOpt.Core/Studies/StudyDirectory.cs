@@ -65,6 +65,13 @@ public sealed class StudyDirectory(string path)
     public string StateFolder(Engine.TrialCheckpoint checkpoint) =>
         System.IO.Path.Combine(In("states"), FormattableString.Invariant($"{checkpoint.Trial}-{checkpoint.Repeat}-{checkpoint.Resource}"));
 
+    /// <summary>Whether a file of a study's directory says which trials have ended.</summary>
+    public static bool IsOfTrials(string file) => file == "trials.jsonl";
+
+    /// <summary>Whether a file of a study's directory says what is searched: its spec, or a space by which the first one was replaced.</summary>
+    public static bool IsOfSpec(string file) => file == "study.yaml"
+        || (file.StartsWith("space-", StringComparison.Ordinal) && file.EndsWith(".yaml", StringComparison.Ordinal));
+
     /// <summary>The directory of a new study; checks that it can become one.</summary>
     /// <exception cref="SpecException">The path is a file, or a directory that is not empty.</exception>
     public static StudyDirectory Plan(string? outPath, string name, string id, string root = DefaultRoot)

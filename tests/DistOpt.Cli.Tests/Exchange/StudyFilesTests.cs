@@ -1,5 +1,6 @@
 using DistOpt.Cli.Tests.Support;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Tests.Studies.Exchange;
 using Microsoft.Data.Sqlite;
@@ -31,6 +32,30 @@ public sealed class StudyFilesTests : IDisposable
             if (hasDomains || study.Directions.Length > 1) Assert.Equal(study.Metrics, read.Metrics);
         }
         Assert.Equal([_cli.In("file")], Directory.GetFiles(_cli.Folder));
+    }
+
+    /// <summary>As of a cluster, whose coordinator keeps the events.</summary>
+    [Fact]
+    public async Task A_study_without_its_events_is_told_by_its_trials_that_have_ended()
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        var trials = ExampleStudy.Trials(spec, 18).ToList();
+        var study = StudyFiles.Of(ExampleStudy.Write(_cli.In("made"), spec, trials));
+
+        Assert.Equal("made", study.Name);
+        Assert.Equal(["validation.accuracy"], study.Metrics);
+        Assert.Equal(trials.Select(t => t.State.ToString()), study.Trials.Select(t => t.State.ToString()));
+        // one that was pruned has what it reported last
+        Assert.Equal(trials.Select(t => t.State == TrialState.Complete ? t.Values[0] : t.Reports[^1].Value), study.Trials.Select(t => t.Values[0]));
+        Assert.Equal(trials.Select(t => t.Parameters[0]), study.Trials.Select(t => (double)t.Parameters[0].Value!));
+        Assert.Equal(trials.Select(t => t.Reports.Length), study.Trials.Select(t => t.Intermediate.Length));
+        Assert.All(study.Trials, t => Assert.Equal((null, null), (t.Started, t.Ended)));
+        // a table has no domains: its 0 may be a whole number
+        foreach (var (format, schema) in Formats().Select(f => f.Data).Where(f => f.Item1 is StudyFormat.Optuna or StudyFormat.OptunaJournal))
+        {
+            await StudyFiles.WriteAsync(_cli.In("file"), study, format, schema);
+            Assert.Equal(ExchangeFixture.Text(study, true), ExchangeFixture.Text(await StudyFiles.ReadAsync(_cli.In("file")), true));
+        }
     }
 
     [Fact]

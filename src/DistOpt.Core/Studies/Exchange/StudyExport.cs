@@ -28,15 +28,7 @@ public static class StudyExport
         ArgumentNullException.ThrowIfNull(spec);
         ArgumentNullException.ThrowIfNull(events);
         var happened = events.ToList();
-        var attributes = new List<KeyValuePair<string, object?>>
-        {
-            new("sampler", spec.Study.Sampler.Kind),
-            new("trial_scheduler", spec.Study.TrialScheduler.Kind),
-            new("pruner", spec.Study.Pruner.Kind),
-            new("resource", RunJson.Name(spec.Study.Resource)),
-            new("seed", spec.Seed),
-            new("spec", StudySpecWriter.Write(spec)),
-        };
+        var attributes = AttributesOf(spec);
         foreach (var widened in happened.Select(e => e.Event).OfType<StudyEvent.SpaceWidened>())
             attributes.Add(new(FormattableString.Invariant($"space {widened.Version} from trial {widened.FromTrial}"), widened.Text));
         if (happened.Select(e => e.Event).OfType<StudyEvent.StudyEnded>().LastOrDefault() is { } end)
@@ -45,6 +37,23 @@ public static class StudyExport
         {
             Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
             Attributes = [.. attributes],
+        };
+    }
+
+    /// <summary>
+    /// A study whose events are not at hand, by what its directory says: the trials that have ended, in the widest space; when they did is not known.
+    /// </summary>
+    public static ExchangedStudy Of(StudyDirectoryReader study)
+    {
+        ArgumentNullException.ThrowIfNull(study);
+        var spec = study.Spec;
+        return new ExchangedStudy
+        {
+            Name = study.Directory.Name,
+            Directions = [.. spec.Directions.Select(d => (Direction?)d)],
+            Trials = [.. study.Trials.Select(t => Ended(spec.Space.Space, t, t.Parameters, spec.Directions.Length, []))],
+            Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
+            Attributes = [.. AttributesOf(spec)],
         };
     }
 
@@ -76,21 +85,19 @@ public static class StudyExport
             else if (e is StudyEvent.Finished { Outcome.Trial: var over }) begun[over].Ended = at;
             if (records.Add(e) is not { } record) continue;
             var known = begun[record.Number];
-            var own = new List<KeyValuePair<string, object?>> { new("cause", RunJson.Name(record.Cause)) };
-            if (!record.Losses.IsEmpty) own.Add(new("lost", record.Losses));
-            if (!record.Code.IsEmpty) own.Add(new("code", record.Code));
-            if (record.SpaceVersion > 0) own.Add(new("space_version", record.SpaceVersion));
-            if (record.Error is { } error) own.Add(new("error", error));
-            var parameters = Wide(record.Parameters, record.SpaceVersion);
-            trials.Add(Of(record.Number, StateOf(record.State), parameters, record.Reports, record.Attempts, record.Seconds, own, known) with
+            trials.Add(Ended(space, record, Wide(record.Parameters, record.SpaceVersion), directions.Length, Known(record.Number)) with
             {
+                Started = known.At,
                 Ended = known.Ended ?? at,
-                Values = ValuesOf(record, directions.Length),
-                Constraints = record.Constraints,
             });
         }
         foreach (var (number, version, parameters, reports, attempts, seconds) in records.Open)
-            trials.Add(Of(number, ExchangedState.Running, Wide(parameters, version), reports, attempts, seconds, [], begun[number]));
+        {
+            trials.Add(Of(space, number, ExchangedState.Running, Wide(parameters, version), reports, attempts, seconds, [], Known(number)) with
+            {
+                Started = begun[number].At,
+            });
+        }
         return new ExchangedStudy
         {
             Name = name,
@@ -101,24 +108,51 @@ public static class StudyExport
         ImmutableArray<double> Wide(ImmutableArray<double> parameters, int version) =>
             widenings.Skip(version).Aggregate(parameters, (mapped, widening) => widening.Map(mapped.AsSpan()));
 
-        ExchangedTrial Of(int number, ExchangedState state, ImmutableArray<double> parameters, ImmutableArray<Report> reports, int attempts, double seconds,
-            List<KeyValuePair<string, object?>> own, Begun known)
+        IEnumerable<KeyValuePair<string, object?>> Known(int number)
         {
-            own.Add(new("attempts", attempts));
-            if (known.IsEnqueued) own.Add(new("enqueued", true));
-            return new ExchangedTrial
-            {
-                Number = number,
-                State = state,
-                Started = known.At,
-                Parameters = [.. Enumerable.Range(0, space.Count).Where(i => !double.IsNaN(parameters[i]))
-                    .Select(i => ExchangedParameter.Of(space.Parameters[i].Name, space.Parameters[i].Domain, parameters[i]))],
-                Intermediate = reports,
-                Seconds = Math.Round(seconds, 3),
-                Attributes = [.. own, .. attributes?.Invoke(number) ?? []],
-            };
+            if (begun[number].IsEnqueued) yield return new("enqueued", true);
+            foreach (var attribute in attributes?.Invoke(number) ?? []) yield return attribute;
         }
     }
+
+    private static List<KeyValuePair<string, object?>> AttributesOf(StudySpec spec) =>
+    [
+        new("sampler", spec.Study.Sampler.Kind),
+        new("trial_scheduler", spec.Study.TrialScheduler.Kind),
+        new("pruner", spec.Study.Pruner.Kind),
+        new("resource", RunJson.Name(spec.Study.Resource)),
+        new("seed", spec.Seed),
+        new("spec", StudySpecWriter.Write(spec)),
+    ];
+
+    /// <param name="parameters">In the space.</param>
+    /// <param name="known">What else the trial is to be said to have.</param>
+    private static ExchangedTrial Ended(SearchSpace space, TrialRecord record, ImmutableArray<double> parameters, int objectives,
+        IEnumerable<KeyValuePair<string, object?>> known)
+    {
+        var own = new List<KeyValuePair<string, object?>> { new("cause", RunJson.Name(record.Cause)) };
+        if (!record.Losses.IsEmpty) own.Add(new("lost", record.Losses));
+        if (!record.Code.IsEmpty) own.Add(new("code", record.Code));
+        if (record.SpaceVersion > 0) own.Add(new("space_version", record.SpaceVersion));
+        if (record.Error is { } error) own.Add(new("error", error));
+        return Of(space, record.Number, StateOf(record.State), parameters, record.Reports, record.Attempts, record.Seconds, own, known) with
+        {
+            Values = ValuesOf(record, objectives),
+            Constraints = record.Constraints,
+        };
+    }
+
+    private static ExchangedTrial Of(SearchSpace space, int number, ExchangedState state, ImmutableArray<double> parameters, ImmutableArray<Report> reports,
+        int attempts, double seconds, IEnumerable<KeyValuePair<string, object?>> own, IEnumerable<KeyValuePair<string, object?>> known) => new()
+        {
+            Number = number,
+            State = state,
+            Parameters = [.. Enumerable.Range(0, space.Count).Where(i => !double.IsNaN(parameters[i]))
+                .Select(i => ExchangedParameter.Of(space.Parameters[i].Name, space.Parameters[i].Domain, parameters[i]))],
+            Intermediate = reports,
+            Seconds = Math.Round(seconds, 3),
+            Attributes = [.. own, new("attempts", attempts), .. known],
+        };
 
     private static ExchangedState StateOf(TrialState state) => state switch
     {

@@ -1,0 +1,101 @@
+using System.Text.Json;
+using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Runs;
+
+namespace DistOpt.Cli.Tests.Cluster;
+
+/// <summary><c>explain</c>, <c>plot</c> and <c>export</c> of a study that is on a cluster say what they say of its downloaded folder.</summary>
+public sealed class StudySourceTests : IDisposable
+{
+    private const string Json = "application/json";
+
+    private readonly CliRun _cli = new();
+
+    public void Dispose() => _cli.Dispose();
+
+    [Theory]
+    [InlineData("explain")]
+    [InlineData("export", "--to", "trials.csv", "--overwrite")]
+    public async Task What_is_told_of_a_study_by_its_id_is_what_its_folder_tells(params string[] command)
+    {
+        string[] options = [.. command.Skip(1).Select(o => o == "trials.csv" ? _cli.In(o) : o)];
+        string folder = Made(90);
+        using var cluster = Serving(folder, "study");
+        Assert.True(await _cli.RunAsync([command[0], folder, .. options]) == 0, _cli.Error);
+        var (expected, file) = (_cli.Out, Written());
+
+        _cli.Environment["DISTOPT_CLUSTER"] = cluster.Url;
+        Assert.True(await _cli.RunAsync([command[0], "made", .. options]) == 0, _cli.Error);
+
+        Assert.Equal(expected, _cli.Out);
+        Assert.Equal(file, Written());
+        // runs of trials are not fetched
+        Assert.Equal(["study.yaml", "trials.jsonl"], cluster.Requests.Where(r => r.Contains("/files/", StringComparison.Ordinal)).Select(r => r[(r.LastIndexOf('/') + 1)..]).Order());
+        Assert.DoesNotContain(Directory.GetDirectories(Path.GetTempPath(), "distopt-study-*"), d => Directory.Exists(Path.Combine(d, "made")));
+
+        string? Written() => File.Exists(_cli.In("trials.csv")) ? File.ReadAllText(_cli.In("trials.csv")) : null;
+    }
+
+    [Fact]
+    public async Task Pictures_of_a_study_of_the_cluster_are_put_beside_where_it_would_be_downloaded_to()
+    {
+        using var cluster = Serving(Made(30), "study");
+
+        Assert.True(await _cli.RunAsync("plot", "made", "--kind", "edf,history", "--cluster", cluster.Url) == 0, _cli.Error);
+
+        string[] files = [.. new[] { "history", "edf" }.Select(k => Path.Combine("studies", "made-plots", k + ".png"))];
+        Assert.Equal(files.Order(), _cli.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l["written: ".Length..]).Select(Ending).Order());
+
+        static string Ending(string path) => string.Join(Path.DirectorySeparatorChar, path.Split(Path.DirectorySeparatorChar).TakeLast(3));
+    }
+
+    [Fact]
+    public async Task A_folder_here_comes_before_a_study_of_that_name_on_the_cluster()
+    {
+        string folder = Made(30);
+        using var cluster = new FakeCluster((_, _) => (500, Json, "{}"));
+        _cli.Environment["DISTOPT_CLUSTER"] = cluster.Url;
+        Assert.True(await _cli.RunAsync("explain", folder) == 0, _cli.Error);
+        Assert.Empty(cluster.Requests);
+    }
+
+    [Theory]
+    [InlineData("explain")]
+    [InlineData("plot")]
+    public async Task A_job_is_told_from_a_study(string command)
+    {
+        using var cluster = Serving(Made(3), "training");
+        Assert.Equal(2, await _cli.RunAsync(command, "made", "--cluster", cluster.Url));
+        Assert.Equal("error: study: 'made' is a job of the cluster and no study; for a job, 'distopt download made' first and name its folder", Assert.Single(_cli.ErrorLines()));
+    }
+
+    [Fact]
+    public async Task What_the_cluster_does_not_know_is_said_as_it_says_it()
+    {
+        using var cluster = new FakeCluster((_, _) => (404, "application/problem+json", """{"title":"no job 'typo' is known here"}"""));
+        _cli.Environment["DISTOPT_CLUSTER"] = cluster.Url;
+        Assert.Equal(2, await _cli.RunAsync("plot", "typo"));
+        Assert.Equal("error: no job 'typo' is known here", Assert.Single(_cli.ErrorLines()));
+    }
+
+    private string Made(int trials)
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        string folder = ExampleStudy.Write(_cli.In("served/made"), spec, ExampleStudy.Trials(spec, trials));
+        Directory.CreateDirectory(Path.Combine(folder, "trials", "0"));
+        File.WriteAllText(Path.Combine(folder, "trials", "0", "metrics.jsonl"), "{}\n");
+        return folder;
+    }
+
+    /// <summary>A study's directory as a coordinator serves it.</summary>
+    private static FakeCluster Serving(string folder, string kind) => new((request, _) =>
+    {
+        string[] path = request.Url!.AbsolutePath["/api/v1/jobs/".Length..].Split('/', 3);
+        return path.Length switch
+        {
+            1 => (200, Json, $$"""{"id":"made","name":"made","kind":"{{kind}}","status":"running"}"""),
+            2 => (200, Json, JsonSerializer.Serialize(new { files = RunFileList.OfStudy(folder).Select(f => new { path = f.Path, bytes = f.Bytes }) })),
+            _ => (200, "application/octet-stream", File.ReadAllText(Path.Combine(folder, Uri.UnescapeDataString(path[2])))),
+        };
+    });
+}
