@@ -20,7 +20,7 @@ internal sealed class StudySource : IDisposable
     /// <summary>Whether it goes away with this.</summary>
     public bool IsFetched => _fetched is not null;
 
-    /// <summary>Whether a study of this name is to be asked for at a cluster: one is named, by the option, or by the environment where there is none here.</summary>
+    /// <summary>Whether a cluster is to be asked for a study: one is named, by the option, or by the environment where no such study is here.</summary>
     public static bool IsOfCluster(string study, string? cluster, AppConsole console) => cluster is not null
         || (console.Environment(ClusterClient.UrlVariable) is { Length: > 0 } && study.AsSpan().IndexOfAny('/', '\\') < 0
             && !StudyDirectoryReader.IsStudy(study, console.StudiesRoot));

@@ -42,7 +42,8 @@ internal sealed class PlotCommand
         var plot = new PlotCommand();
         var command = new FormatCommand("plot", "Draws a run's metrics, or a study, as PNG or SVG (--format png, --format svg)", "png", "svg")
         {
-            plot._runs, plot._out, plot._label, plot._panels, plot._epochs, plot._logLoss, plot._study.Kind, plot._study.Params, plot._study.Metric, plot._study.Cluster,
+            plot._runs, plot._out, plot._label, plot._panels, plot._epochs, plot._logLoss, plot._study.Kind, plot._study.Params, plot._study.Metric,
+            plot._study.Cluster,
         };
         bind(command, plot.Run);
         return command;

@@ -48,18 +48,19 @@ public sealed record WiderSpace
         ArgumentNullException.ThrowIfNull(yaml);
         ArgumentNullException.ThrowIfNull(binder);
         var violations = new List<SpecViolation>();
+        var fields = MappingNode.Empty;
         try
         {
-            var (fields, given) = Split(SpaceOf(yaml, violations));
+            (fields, var given) = Split(SpaceOf(yaml, violations));
             if (fields.Entries.IsEmpty) return (null, [.. violations]);
             var (spec, space) = Bind(before, fields, binder, violations);
-            if (space is null) return (null, [.. violations]);
+            if (space is null) return (null, WithLines(violations, fields));
             var defaults = new WideningDefaults(before, space, fields);
             defaults.Give(given, violations);
             try
             {
                 var widening = new SpaceWidening(before.Space.Space, space.Space, defaults.Values);
-                if (violations.Count > 0) return (null, [.. violations]);
+                if (violations.Count > 0) return (null, WithLines(violations, fields));
                 return (new WiderSpace
                 {
                     Spec = spec!,
@@ -79,8 +80,12 @@ public sealed record WiderSpace
         {
             violations.AddRange(e.Violations);
         }
-        return (null, [.. violations]);
+        return (null, WithLines(violations, fields));
     }
+
+    /// <summary>What is wrong with a parameter is on its line, where it is not told more closely.</summary>
+    private static ImmutableArray<SpecViolation> WithLines(IEnumerable<SpecViolation> violations, MappingNode fields) =>
+        [.. violations.Select(v => v.Line is null ? v with { Line = fields.Entries.FirstOrDefault(e => IsOf(v.Path, $"{StudyBinder.Space}.{e.Key}"))?.Line } : v)];
 
     /// <summary>The text of <c>space-1.yaml</c> and so on, which <see cref="Of"/> reads.</summary>
     /// <param name="fromTrial">The number of the first trial that is drawn from it.</param>

@@ -55,7 +55,8 @@ public static class StudyControlClient
         using (answer)
         {
             throw new SpecException([.. violations.EnumerateArray()
-                .Select(v => new SpecViolation(v.GetProperty("path").GetString()!, v.GetProperty("message").GetString()!))]);
+                .Select(v => new SpecViolation(v.GetProperty("path").GetString()!, v.GetProperty("message").GetString()!,
+                    v.TryGetProperty("line", out var line) ? line.GetInt32() : null))]);
         }
     }
 }

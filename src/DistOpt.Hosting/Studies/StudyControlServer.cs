@@ -137,6 +137,7 @@ public sealed class StudyControlServer : IAsyncDisposable
             json.WriteStartObject();
             json.WriteString("path", violation.Path);
             json.WriteString("message", violation.Message);
+            if (violation.Line is { } line) json.WriteNumber("line", line);
             json.WriteEndObject();
         }
         json.WriteEndArray();

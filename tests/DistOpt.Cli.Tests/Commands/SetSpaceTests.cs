@@ -44,8 +44,8 @@ public sealed class SetSpaceTests : IDisposable
             }
             string narrow = _cli.Write("narrow.yaml", Wide.Replace("3e-2", "1e-3").Replace("[gelu, relu, tanh]", "[gelu, relu]"));
             Assert.Equal(2, await _cli.RunAsync("set", study, "--space", narrow));
-            Assert.Contains(_cli.ErrorLines(), l => l.Contains("space.optimizer.learning_rate: goes from 0.0001 to 0.001", StringComparison.Ordinal));
-            Assert.Contains(_cli.ErrorLines(), l => l.Contains("space.model.activation: no longer has choice 'tanh'", StringComparison.Ordinal));
+            Assert.Contains(_cli.ErrorLines(), l => l.Contains("space.optimizer.learning_rate (line 3): goes from 0.0001 to 0.001", StringComparison.Ordinal));
+            Assert.Contains(_cli.ErrorLines(), l => l.Contains("space.model.activation (line 4): no longer has choice 'tanh'", StringComparison.Ordinal));
             Assert.True(await _cli.RunAsync("set", study, "--space", file, "--from-trial", "6", "--key", "once") == 0, _cli.Error);
             Assert.Equal($"{study}: set\n", _cli.Out);
             Assert.True(await _cli.RunAsync("set", study, "--space", file, "--from-trial", "6", "--key", "once") == 0, _cli.Error);

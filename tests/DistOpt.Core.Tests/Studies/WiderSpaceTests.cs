@@ -80,7 +80,7 @@ public sealed class WiderSpaceTests : IDisposable
         var spec = s_spec with { Study = s_spec.Study with { Sampler = new PluginSpec("sobol", new DistOpt.Core.Samplers.SobolOptions()) } };
         var engine = new StudyEngine(StudySetup.Of(spec, Binder.Catalogs), _ => { });
 
-        string[] errors = [.. Assert.Throws<SpecException>(() => engine.Widen("k", """
+        var violations = Assert.Throws<SpecException>(() => engine.Widen("k", """
             trials: 9
             space:
               optimizer.kind: { choices: [sgd, adamw] }
@@ -88,7 +88,8 @@ public sealed class WiderSpaceTests : IDisposable
               model.dropout: { float: [0.2, 0.5] }
               model.hiden: { int: [1, 2] }
               batch.size: { choices: [16, 64], default: 48 }
-            """)).Violations.Select(v => $"{v.Path}: {v.Message}")];
+            """)).Violations;
+        string[] errors = [.. violations.Select(v => $"{v.Path}: {v.Message}")];
 
         foreach (string part in (string[])["trials: cannot be changed while the study goes on", "space.model.hiden: ",
             "space.optimizer.kind: no longer has choice 'adam'", "space.optimizer.learning_rate: goes from 0.0001 to 0.05",
@@ -97,6 +98,9 @@ public sealed class WiderSpaceTests : IDisposable
             "space.batch.size.default: is 48, but must be one of 16, 64", "study.sampler: follows a course"])
             Assert.Single(errors, e => e.StartsWith(part, StringComparison.Ordinal));
         Assert.Equal(9, errors.Length);
+        foreach (var (path, line) in new (string, int?)[] { ("trials", 1), ("space.optimizer.kind", 3), ("space.optimizer.learning_rate", 4),
+            ("space.model.dropout", 5), ("space.model.hiden", 6), ("space.batch.size.default", 7), ("space.optimizer.momentum", null) })
+            Assert.All(violations.Where(v => v.Path == path), v => Assert.Equal((path, line), (v.Path, v.Line)));
         Assert.Equal(0, engine.Status().SpaceVersion);
         foreach (string empty in (string[])["", "space:", "[1]"])
             Assert.Contains("space: is missing", Assert.Throws<SpecException>(() => WiderSpace.Of(s_spec, empty, Binder)).Message);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
@@ -115,6 +116,34 @@ public static class StudyExport
         }
     }
 
+    /// <summary>A study by what is kept of its trials, with what their functions wanted to be known.</summary>
+    internal static ExchangedStudy Of(string name, SearchSpace space, ImmutableArray<Direction> directions,
+        IEnumerable<(StudyTrial Trial, IReadOnlyDictionary<string, JsonElement> Attributes)> trials,
+        IReadOnlyDictionary<string, JsonElement> attributes) => new()
+        {
+            Name = name,
+            Directions = [.. directions.Select(d => (Direction?)d)],
+            Attributes = AttributesOf(attributes),
+            Trials = [.. trials.Select(t => new ExchangedTrial
+            {
+                Number = t.Trial.Number,
+                State = StateOf(t.Trial.State),
+                Parameters = ParametersOf(space, t.Trial.Parameters),
+                Values = ValuesOf(t.Trial.State, t.Trial.Values, t.Trial.Reports, directions.Length),
+                Intermediate = t.Trial.Reports,
+                Constraints = t.Trial.Constraints,
+                Attributes = AttributesOf(t.Attributes),
+            })],
+        };
+
+    private static ImmutableArray<KeyValuePair<string, object?>> AttributesOf(IReadOnlyDictionary<string, JsonElement> attributes) =>
+        [.. attributes.OrderBy(a => a.Key, StringComparer.Ordinal).Select(a => new KeyValuePair<string, object?>(a.Key, OptunaJson.Value(a.Value)))];
+
+    /// <summary>Those of a space's parameters that have a value.</summary>
+    private static ImmutableArray<ExchangedParameter> ParametersOf(SearchSpace space, ImmutableArray<double> values) =>
+        [.. Enumerable.Range(0, values.Length).Where(i => !double.IsNaN(values[i]))
+            .Select(i => ExchangedParameter.Of(space.Parameters[i].Name, space.Parameters[i].Domain, values[i]))];
+
     private static List<KeyValuePair<string, object?>> AttributesOf(StudySpec spec) =>
     [
         new("sampler", spec.Study.Sampler.Kind),
@@ -137,7 +166,7 @@ public static class StudyExport
         if (record.Error is { } error) own.Add(new("error", error));
         return Of(space, record.Number, StateOf(record.State), parameters, record.Reports, record.Attempts, record.Seconds, own, known) with
         {
-            Values = ValuesOf(record, objectives),
+            Values = ValuesOf(record.State, record.Values, record.Reports, objectives),
             Constraints = record.Constraints,
         };
     }
@@ -147,8 +176,7 @@ public static class StudyExport
         {
             Number = number,
             State = state,
-            Parameters = [.. Enumerable.Range(0, space.Count).Where(i => !double.IsNaN(parameters[i]))
-                .Select(i => ExchangedParameter.Of(space.Parameters[i].Name, space.Parameters[i].Domain, parameters[i]))],
+            Parameters = ParametersOf(space, parameters),
             Intermediate = reports,
             Seconds = Math.Round(seconds, 3),
             Attributes = [.. own, new("attempts", attempts), .. known],
@@ -158,12 +186,13 @@ public static class StudyExport
     {
         TrialState.Complete => ExchangedState.Complete,
         TrialState.Pruned => ExchangedState.Pruned,
-        _ => ExchangedState.Fail,
+        TrialState.Failed or TrialState.Cancelled => ExchangedState.Fail,
+        _ => ExchangedState.Running,
     };
 
     /// <summary>As Optuna has it, a trial that was pruned has the last value that it has reported.</summary>
-    private static ImmutableArray<double> ValuesOf(TrialRecord record, int objectives) =>
-        record.State == TrialState.Pruned && objectives == 1 && record.Reports is [.., { Value: not double.NaN } last] ? [last.Value] : record.Values;
+    private static ImmutableArray<double> ValuesOf(TrialState state, ImmutableArray<double> values, ImmutableArray<Report> reports, int objectives) =>
+        state == TrialState.Pruned && objectives == 1 && reports is [.., { Value: not double.NaN } last] ? [last.Value] : values;
 
     private sealed class Begun(DateTime? at, bool isEnqueued)
     {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Studies.Functions;
@@ -79,6 +80,19 @@ public sealed partial class FunctionStudy
 
     /// <summary>What is to be known of the study: what <see cref="SetUserAttribute{T}"/> was given.</summary>
     public IReadOnlyDictionary<string, JsonElement> UserAttributes => UserAttributesOf(null);
+
+    /// <summary>
+    /// The study for other programs: files of Optuna, tables. Of the reports on a trial's way it has what a study keeps, the last one of trials that were
+    /// pruned; when trials began and ended is not known. O(trials).
+    /// </summary>
+    /// <param name="name">What it is to be called.</param>
+    public ExchangedStudy Export(string name)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        return Shown(() => StudyExport.Of(name, _engine.History.Space, _setup.Context.Directions,
+            Enumerable.Range(0, _engine.Status().Started).Select(n => (_engine.Trial(n) with { Number = n }, _engine.Attributes(n))),
+            _engine.Attributes(null)));
+    }
 
     /// <summary>Where the study stands.</summary>
     public StudyStatus Status() => Shown(_engine.Status);

@@ -1,8 +1,10 @@
+using DistOpt.Core.Pruners;
 using DistOpt.Core.Samplers;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Studies.Functions;
 
 namespace DistOpt.Core.Tests.Studies.Functions;
@@ -44,6 +46,36 @@ public sealed class DefineByRunTests
         string[] left = ["branch", "left.rate", "x"], right = ["branch", "right.n", "right.y", "x"];
         Assert.All(study.Trials, t => Assert.Equal((string?)t.Parameters["branch"] == "left" ? left : right, t.Parameters.Keys.Order()));
         Assert.All(study.Trials.Where(t => t.Parameters.ContainsKey("right.n")), t => Assert.InRange(Assert.IsType<long>(t.Parameters["right.n"]), 0, 8));
+    }
+
+    [Fact]
+    public async Task What_other_programs_are_given_has_each_trial_with_what_it_had()
+    {
+        var study = new FunctionStudy(Options(trials: 30) with { Pruner = new("threshold", new ThresholdOptions { Upper = 100 }) });
+        study.SetUserAttribute("what", "branches");
+        await study.RunAsync(trial =>
+        {
+            double value = Branches(trial);
+            trial.SetUserAttribute("half", value / 2);
+            trial.Report(trial.Number % 3 == 1 ? 1000 : value, 1);
+            if (trial.ShouldPrune()) throw new TrialPrunedException();
+            return trial.Number % 3 == 2 ? throw new InvalidOperationException("no") : value;
+        }, cancellationToken: Token);
+        var left = study.Ask();
+
+        var exported = study.Export("branches");
+
+        Assert.Equal(("branches", Direction.Minimize), (exported.Name, Assert.Single(exported.Directions)));
+        Assert.Equal(new("what", "branches"), Assert.Single(exported.Attributes));
+        Assert.Equal(30 + (left is null ? 0 : 1), exported.Trials.Length);
+        foreach (var (trial, known) in exported.Trials.Take(30).Zip(study.Trials))
+        {
+            Assert.Equal(known.Number, trial.Number);
+            Assert.Equal((trial.Number % 3) switch { 0 => ExchangedState.Complete, 1 => ExchangedState.Pruned, _ => ExchangedState.Fail }, trial.State);
+            Assert.Equal(known.Parameters.OrderBy(p => p.Key), trial.Parameters.OrderBy(p => p.Name).Select(p => KeyValuePair.Create(p.Name, p.Value)));
+            Assert.Equal(trial.Number % 3 == 1 ? [1000] : known.Values, trial.Values);
+            Assert.Equal(known.UserAttributes["half"].GetDouble(), Assert.Single(trial.Attributes).Value);
+        }
     }
 
     [Theory]
