@@ -85,7 +85,10 @@ public sealed record WiderSpace
 
     /// <summary>What is wrong with a parameter is on its line, where it is not told more closely.</summary>
     private static ImmutableArray<SpecViolation> WithLines(IEnumerable<SpecViolation> violations, MappingNode fields) =>
-        [.. violations.Select(v => v.Line is null ? v with { Line = fields.Entries.FirstOrDefault(e => IsOf(v.Path, $"{StudyBinder.Space}.{e.Key}"))?.Line } : v)];
+    [
+        .. violations.Select(v => v.Line is not null ? v
+            : v with { Line = fields.Entries.FirstOrDefault(e => IsOf(v.Path, $"{StudyBinder.Space}.{e.Key}"))?.Line }),
+    ];
 
     /// <summary>The text of <c>space-1.yaml</c> and so on, which <see cref="Of"/> reads.</summary>
     /// <param name="fromTrial">The number of the first trial that is drawn from it.</param>
