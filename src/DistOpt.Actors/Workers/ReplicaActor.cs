@@ -99,11 +99,11 @@ internal sealed partial class ReplicaActor : ReceiveActor
         Receive<WorkFailed>(OnFailed);
         Receive<PlacementChanged>(changed => OnPlacement(changed.Placement));
         Receive<NodeDelivery>(OnDelivery);
-        Receive<ReadEnded>(_ => TakeStash());
+        Receive<WriteEnded>(_ => TakeStash());
         _self = Self;
     }
 
-    private sealed record ReadEnded : INoSerializationVerificationNeeded;
+    private sealed record WriteEnded : INoSerializationVerificationNeeded;
 
     private int Slices => _placement.Servers.Length + (_setup.Buffers.Length > 0 ? 1 : 0);
 
@@ -147,17 +147,17 @@ internal sealed partial class ReplicaActor : ReceiveActor
         var whole = header.Kind == TensorKind.Answer ? _setup.Weights : _setup.Buffers;
         if (header.Range.End > whole.Length) return null;
         long slice = SliceOf(header);
-        if (_gate.TryRead(slice, header.Step)) return new TensorLease(Destination(header), _ => EndRead(slice));
+        if (_gate.TryBegin(slice, header.Step)) return new TensorLease(Destination(header), _ => EndWrite(slice));
         if (_gate.IsLate(slice, header.Step)) return null;
         int index = header.Kind == TensorKind.AnswerBuffers ? _staging.Length - 1
             : Array.FindIndex(_setup.Placement.Servers, s => s.Begin == header.Range.Begin && s.End == header.Range.End);
         return index < 0 ? null : _staging[index].Rent();
     }
 
-    /// <summary>A frame that was read into place is taken in or given up: others that had to wait for it may go. On any thread.</summary>
-    private void EndRead(long slice)
+    /// <summary>A frame that was written into place is taken in or given up: others that had to wait for it may go. On any thread.</summary>
+    private void EndWrite(long slice)
     {
-        if (_gate.EndRead(slice)) _self.Tell(new ReadEnded());
+        if (_gate.End(slice)) _self.Tell(new WriteEnded());
     }
 
     private void OnTensor(TensorArrived frame)
@@ -182,21 +182,18 @@ internal sealed partial class ReplicaActor : ReceiveActor
         long slice = SliceOf(header);
         var destination = Destination(header);
         // the payload may be our own memory already: read into place, or of a server that shares it
-        if (!destination.Equals(frame.Payload.Memory))
+        bool isHere = destination.Equals(frame.Payload.Memory);
+        if (!isHere)
         {
             if (_gate.IsLate(slice, header.Step)) return true;
             if (!frame.Payload.TryRead()) return true; // everyone is beyond that version
-            try
-            {
-                if (!_gate.TryWrite(slice, header.Step)) return false;
-                frame.Payload.Memory.CopyTo(destination);
-            }
-            finally
-            {
-                frame.Payload.EndRead();
-            }
+            bool mayWrite = _gate.TryBegin(slice, header.Step);
+            if (mayWrite) frame.Payload.Memory.CopyTo(destination);
+            frame.Payload.EndRead();
+            if (!mayWrite) return false;
         }
         _gate.Written(slice, header.Step);
+        if (!isHere) EndWrite(slice);
         _services.Meter.Bytes(PayloadDirection.Pull, destination.Length * sizeof(float));
         if (frame.Meta is AnswerMeta meta) _nextPlan = meta.Plan.ToPlan();
         return true;

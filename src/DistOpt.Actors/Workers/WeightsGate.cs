@@ -9,50 +9,43 @@ internal sealed class WeightsGate
     private readonly Lock _gate = new();
     private readonly Dictionary<long, (long Granted, long Written)> _slices = [];
 
-    // slices that a frame is being read into, and whether another one was refused for that
-    private readonly Dictionary<long, bool> _reading = [];
+    // slices that a frame is being written into, and whether another one was refused for that
+    private readonly Dictionary<long, bool> _writing = [];
     private bool _isOpen = true;
 
     /// <summary>Version of the weights when the gate was closed last; -1 before.</summary>
     public long Version { get; private set; } = -1;
 
     /// <summary>
-    /// Whether a whole frame may be copied into a slice now. From then on the slice counts as torn until <see cref="Written"/> says that it is complete.
+    /// Whether a frame may be written into a slice now, at once or bit by bit as it comes over a network. Until <see cref="End"/> nothing else is written
+    /// there: a sender that was replaced meanwhile may still be at it, and a later version may come while an earlier one is being copied. The slice
+    /// counts as torn until <see cref="Written"/> says that it is complete.
     /// </summary>
     /// <param name="slice">Key of the slice.</param>
     /// <param name="version">Version that the frame brings; lower ones than the slice has are refused.</param>
-    public bool TryWrite(long slice, long version)
-    {
-        lock (_gate) return TryGrant(slice, version);
-    }
-
-    /// <summary>
-    /// Whether a frame may be read into a slice now, bit by bit as it comes over a network. Until <see cref="EndRead"/> nothing else is written there: a
-    /// sender that was replaced meanwhile may still be at it.
-    /// </summary>
-    public bool TryRead(long slice, long version)
+    public bool TryBegin(long slice, long version)
     {
         lock (_gate)
         {
             if (!TryGrant(slice, version)) return false;
-            _reading[slice] = false;
+            _writing[slice] = false;
             return true;
         }
     }
 
-    /// <summary>The frame that was read into the slice is taken in, or was given up. True where others were refused meanwhile.</summary>
-    public bool EndRead(long slice)
+    /// <summary>The frame is in the slice and taken in, or was given up. True where others were refused meanwhile.</summary>
+    public bool End(long slice)
     {
-        lock (_gate) return _reading.Remove(slice, out bool refused) && refused;
+        lock (_gate) return _writing.Remove(slice, out bool refused) && refused;
     }
 
     private bool TryGrant(long slice, long version)
     {
         var (granted, written) = _slices.GetValueOrDefault(slice, (-1, -1));
         if (!_isOpen || version < granted || version <= written) return false;
-        if (_reading.ContainsKey(slice))
+        if (_writing.ContainsKey(slice))
         {
-            _reading[slice] = true;
+            _writing[slice] = true;
             return false;
         }
         _slices[slice] = (version, written);

@@ -16,10 +16,10 @@ public sealed class WeightsGateTests
         Write(1, 3);
         Assert.True(_gate.TryComplete(2));
         Assert.Equal(3, _gate.Version);
-        Assert.False(_gate.TryWrite(0, 4));
+        Assert.False(_gate.TryBegin(0, 4));
         _gate.Open();
         Assert.False(_gate.TryComplete(2));
-        Assert.True(_gate.TryWrite(0, 4));
+        Assert.True(_gate.TryBegin(0, 4));
     }
 
     [Fact]
@@ -30,10 +30,11 @@ public sealed class WeightsGateTests
         _gate.Open();
         Assert.True(_gate.TryClose());
         _gate.Open();
-        Assert.True(_gate.TryWrite(0, 2));
+        Assert.True(_gate.TryBegin(0, 2));
         Assert.False(_gate.TryClose());
         Assert.False(_gate.TryComplete(1));
         _gate.Written(0, 2);
+        _gate.End(0);
         Assert.True(_gate.TryComplete(1));
     }
 
@@ -41,8 +42,8 @@ public sealed class WeightsGateTests
     public void What_is_not_newer_is_late()
     {
         Write(0, 2);
-        Assert.False(_gate.TryWrite(0, 2));
-        Assert.False(_gate.TryRead(0, 1));
+        Assert.False(_gate.TryBegin(0, 2));
+        Assert.False(_gate.TryBegin(0, 1));
         Assert.True(_gate.IsLate(0, 2));
         Assert.False(_gate.IsLate(0, 3));
     }
@@ -50,32 +51,45 @@ public sealed class WeightsGateTests
     [Fact]
     public void Nothing_is_written_where_a_frame_is_being_read_into_place()
     {
-        Assert.True(_gate.TryRead(0, 5));
+        Assert.True(_gate.TryBegin(0, 5));
         // from the successor of a server that still sends
-        Assert.False(_gate.TryRead(0, 5));
-        Assert.False(_gate.TryWrite(0, 6));
-        Assert.True(_gate.TryWrite(1, 6));
+        Assert.False(_gate.TryBegin(0, 5));
+        Assert.False(_gate.TryBegin(0, 6));
+        Assert.True(_gate.TryBegin(1, 6));
         Assert.False(_gate.TryComplete(1));
 
-        Assert.True(_gate.EndRead(0));
-        Assert.True(_gate.TryWrite(0, 6));
+        Assert.True(_gate.End(0));
+        Assert.True(_gate.TryBegin(0, 6));
+    }
+
+    /// <summary>Whoever copies may be held up in the middle for as long as a network needs for the next frame, and would then write old values over new ones.</summary>
+    [Fact]
+    public void A_later_version_waits_until_an_earlier_one_is_copied()
+    {
+        Assert.True(_gate.TryBegin(0, 1));
+        Assert.False(_gate.TryBegin(0, 2));
+        _gate.Written(0, 1);
+        Assert.False(_gate.TryBegin(0, 2));
+        Assert.True(_gate.End(0));
+        Assert.True(_gate.TryBegin(0, 2));
     }
 
     [Fact]
     public void The_end_of_a_read_says_whether_others_were_refused()
     {
-        Assert.True(_gate.TryRead(0, 1));
+        Assert.True(_gate.TryBegin(0, 1));
         _gate.Written(0, 1);
-        Assert.False(_gate.EndRead(0));
-        Assert.True(_gate.TryRead(0, 2));
-        Assert.False(_gate.TryRead(0, 1)); // late all the same
-        Assert.False(_gate.EndRead(0));
-        Assert.False(_gate.EndRead(0));
+        Assert.False(_gate.End(0));
+        Assert.True(_gate.TryBegin(0, 2));
+        Assert.False(_gate.TryBegin(0, 1)); // late all the same
+        Assert.False(_gate.End(0));
+        Assert.False(_gate.End(0));
     }
 
     private void Write(long slice, long version)
     {
-        Assert.True(_gate.TryWrite(slice, version));
+        Assert.True(_gate.TryBegin(slice, version));
         _gate.Written(slice, version);
+        _gate.End(slice);
     }
 }
