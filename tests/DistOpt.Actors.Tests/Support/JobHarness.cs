@@ -175,6 +175,9 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>Sees every tensor frame before it is sent, with the channel of its sender.</summary>
     public Action<ITensorChannel, TensorPeer, TensorHeader, IWireMessage?, TensorLease>? OnFrame { get; set; }
 
+    /// <summary>Sees who listens for tensor frames.</summary>
+    public Action<TensorAddress, ITensorReceiver>? OnListen { get; set; }
+
     /// <summary>Tensor frames of a node that are lost on the way, since it dies before all that it has sent is out.</summary>
     public Func<NodeId, TensorHeader, bool>? Loses { get; set; }
 
@@ -556,7 +559,11 @@ internal sealed class JobHarness : IAsyncDisposable
     {
         public TensorPeer Self => inner.Self;
 
-        public IDisposable Listen(TensorAddress address, ITensorReceiver receiver) => inner.Listen(address, receiver);
+        public IDisposable Listen(TensorAddress address, ITensorReceiver receiver)
+        {
+            owner.OnListen?.Invoke(address, receiver);
+            return inner.Listen(address, receiver);
+        }
 
         public void Send(TensorPeer to, in TensorHeader header, IWireMessage? meta, TensorLease payload)
         {

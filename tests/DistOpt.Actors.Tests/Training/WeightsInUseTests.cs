@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Collections.Concurrent;
 using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Protocol;
@@ -117,6 +119,59 @@ public sealed class WeightsInUseTests
         Assert.Empty(seen.Unlike(right));
     }
 
+    /// <summary>Over a network the later one is read while the actor that copies the earlier one is held up.</summary>
+    [Fact]
+    public async Task A_later_version_that_comes_while_an_earlier_one_is_copied_does_not_end_up_below_it()
+    {
+        const int step = 5;
+        var spec = JobHarness.SpecOf(workers: 2, servers: 1, shards: 4, epochs: 3);
+        spec = spec with { Training = spec.Training with { WorkersMin = 1 } };
+        var (right, seen) = (new WeightsSeen(), new WeightsSeen());
+        await using var calm = new JobHarness([new LinearRuntime { Uses = right.Add }], isAlone: true);
+        var (expected, _) = await calm.RunAsync(spec, Token);
+        var gate = new StepGate(step);
+        await using var harness = new JobHarness([new LinearRuntime(), new LinearRuntime { Uses = seen.Add, BeforeLeaf = gate.Pass }], slots: 1,
+            roles: [["server"], ["worker"]]);
+        var versions = new ConcurrentDictionary<long, (TensorHeader Header, IWireMessage? Meta, float[] Values)>();
+        var (isAnswered, isAhead) = (Signal(), Signal());
+        ITensorReceiver? newcomer = null;
+        harness.OnListen = (address, receiver) =>
+        {
+            if (address is { Target: TensorTarget.Replica, Index: 1 }) newcomer = receiver;
+        };
+        // all that the newcomer is sent waits until it is told here; the others do not count on it until then
+        harness.HoldsMessage = body => body is UseAssignment;
+        harness.Holds = header => header is { Kind: TensorKind.Answer, To.Index: 1 };
+        harness.OnFrame = (_, _, header, meta, payload) =>
+        {
+            if (header is not { Kind: TensorKind.Answer, To.Index: 1 }) return;
+            versions[header.Step] = (header, meta, payload.Memory.ToArray());
+            (header.Step == step ? isAnswered : header.Step == step + 1 ? isAhead : null)?.TrySetResult();
+        };
+
+        var run = harness.RunAsync(spec, Token);
+        await gate.Reached(Token);
+        int joined = harness.Join(new LinearRuntime { Uses = seen.Add }, "worker");
+        await isAnswered.Task.WaitAsync(Limit, Token);
+        gate.Release();
+        await isAhead.Task.WaitAsync(Limit, Token);
+        var (earlier, later) = (versions[step], versions[step + 1]);
+        newcomer!.Received(earlier.Header, earlier.Meta, new TensorLease(new ReadMemory(earlier.Values, () =>
+        {
+            var place = newcomer.Accept(later.Header)!;
+            later.Values.CopyTo(place.Memory);
+            newcomer.Received(later.Header, later.Meta, place);
+        }).Memory));
+        await harness.TakenInAsync(joined, NodeActors.Replica, Token);
+        await harness.TakenInAsync(joined, NodeActors.Replica, Token);
+        harness.LetGo(_ => true);
+        harness.LetGoMessages();
+        var (end, _) = await run;
+
+        AssertSame(expected.Summary, end.Summary);
+        Assert.Empty(seen.Unlike(right));
+    }
+
     [Fact]
     public async Task Buffers_on_their_way_to_a_server_stay_though_a_recovery_that_was_given_up_ends_late()
     {
@@ -169,6 +224,27 @@ public sealed class WeightsInUseTests
         AssertSame(expected.Summary, end.Summary);
         AssertSame(kept, sink);
         Assert.Equal((3, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
+    }
+
+    /// <summary>Memory that does something when it is read for the first time.</summary>
+    private sealed class ReadMemory(float[] values, Action onRead) : MemoryManager<float>
+    {
+        private int _reads;
+
+        public override Span<float> GetSpan()
+        {
+            if (Interlocked.Increment(ref _reads) == 1) onRead();
+            return values;
+        }
+
+        public override MemoryHandle Pin(int elementIndex = 0) => throw new NotSupportedException();
+
+        public override void Unpin() => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            // nothing is held
+        }
     }
 
     private static TaskCompletionSource Signal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
