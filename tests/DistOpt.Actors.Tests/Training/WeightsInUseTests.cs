@@ -134,10 +134,10 @@ public sealed class WeightsInUseTests
             roles: [["server"], ["worker"]]);
         var versions = new ConcurrentDictionary<long, (TensorHeader Header, IWireMessage? Meta, float[] Values)>();
         var (isAnswered, isAhead) = (Signal(), Signal());
-        ITensorReceiver? newcomer = null;
+        var listening = new TaskCompletionSource<ITensorReceiver>(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.OnListen = (address, receiver) =>
         {
-            if (address is { Target: TensorTarget.Replica, Index: 1 }) newcomer = receiver;
+            if (address is { Target: TensorTarget.Replica, Index: 1 }) listening.TrySetResult(receiver);
         };
         // all that the newcomer is sent waits until it is told here; the others do not count on it until then
         harness.HoldsMessage = body => body is UseAssignment;
@@ -156,12 +156,13 @@ public sealed class WeightsInUseTests
         gate.Release();
         await isAhead.Task.WaitAsync(Limit, Token);
         var (earlier, later) = (versions[step], versions[step + 1]);
-        newcomer!.Received(earlier.Header, earlier.Meta, new TensorLease(new ReadMemory(earlier.Values, () =>
+        var newcomer = await listening.Task.WaitAsync(Limit, Token);
+        newcomer.Received(earlier.Header, earlier.Meta, new TensorLease(new ReadMemory(earlier.Values, () =>
         {
             var place = newcomer.Accept(later.Header)!;
             later.Values.CopyTo(place.Memory);
             newcomer.Received(later.Header, later.Meta, place);
-        }).Memory));
+        }).All));
         await harness.TakenInAsync(joined, NodeActors.Replica, Token);
         await harness.TakenInAsync(joined, NodeActors.Replica, Token);
         harness.LetGo(_ => true);
@@ -230,6 +231,9 @@ public sealed class WeightsInUseTests
     private sealed class ReadMemory(float[] values, Action onRead) : MemoryManager<float>
     {
         private int _reads;
+
+        /// <summary>Asking for it is no read, unlike <see cref="MemoryManager{T}.Memory"/>.</summary>
+        public Memory<float> All => CreateMemory(values.Length);
 
         public override Span<float> GetSpan()
         {
