@@ -116,7 +116,7 @@ internal sealed class BatchPrefetcher : IDisposable
 
     private void Run()
     {
-        set_num_threads(1);
+        ThreadCount.SetOne();
         while (true)
         {
             Entry entry;

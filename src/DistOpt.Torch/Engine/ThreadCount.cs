@@ -19,6 +19,16 @@ internal readonly ref struct ThreadCount
         return new ThreadCount(before);
     }
 
+    /// <summary>
+    /// One thread from now on. A thread that has never asked gets at its first kernel whatever some other thread has set last, even where it has set its own
+    /// count before: so it asks first.
+    /// </summary>
+    public static void SetOne()
+    {
+        _ = get_num_threads();
+        set_num_threads(1);
+    }
+
     public void Dispose()
     {
         if (_before != 1) set_num_threads(_before);

@@ -184,7 +184,7 @@ internal sealed class TorchGradientWorker : IGradientWorker
         ObjectDisposedException.ThrowIf(_disposed, this);
         int thread = Environment.CurrentManagedThreadId;
         if (thread == _thread) return;
-        set_num_threads(1);
+        ThreadCount.SetOne();
         _thread = thread;
     }
 }

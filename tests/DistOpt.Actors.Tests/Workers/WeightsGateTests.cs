@@ -62,7 +62,9 @@ public sealed class WeightsGateTests
         Assert.True(_gate.TryBegin(0, 6));
     }
 
-    /// <summary>Whoever copies may be held up in the middle for as long as a network needs for the next frame, and would then write old values over new ones.</summary>
+    /// <summary>
+    /// Whoever copies may be held up in the middle for as long as a network needs for the next frame, and would then write old values over new ones.
+    /// </summary>
     [Fact]
     public void A_later_version_waits_until_an_earlier_one_is_copied()
     {
