@@ -14,6 +14,9 @@ public sealed class StudyDirectory(string path)
     /// <summary>Folder of the trials' runs.</summary>
     internal const string TrialsFolder = "trials";
 
+    private const string SpecName = "study.yaml";
+    private const string TrialsName = "trials.jsonl";
+
     /// <summary>Begins the names of the folders of a trial's runs but the first, which holds them.</summary>
     internal const string RepeatPrefix = "repeat-";
 
@@ -23,14 +26,14 @@ public sealed class StudyDirectory(string path)
     public string Name => System.IO.Path.GetFileName(System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(Path)));
 
     /// <summary>The study spec, as it can be read again.</summary>
-    public string SpecFile => In("study.yaml");
+    public string SpecFile => In(SpecName);
 
     /// <summary>The space by which the one of <see cref="SpecFile"/> was replaced while the study went on; made from the journal.</summary>
     /// <param name="version">From 1.</param>
     public string SpaceFile(int version) => In(FormattableString.Invariant($"space-{version}.yaml"));
 
     /// <summary>One line for each trial that has ended, in the order in which they did.</summary>
-    public string TrialsFile => In("trials.jsonl");
+    public string TrialsFile => In(TrialsName);
 
     /// <summary>Trials of another study that the sampler was given at the beginning; where there are none there is no file.</summary>
     public string ImportedFile => In("imported.jsonl");
@@ -66,10 +69,10 @@ public sealed class StudyDirectory(string path)
         System.IO.Path.Combine(In("states"), FormattableString.Invariant($"{checkpoint.Trial}-{checkpoint.Repeat}-{checkpoint.Resource}"));
 
     /// <summary>Whether a file of a study's directory says which trials have ended.</summary>
-    public static bool IsOfTrials(string file) => file == "trials.jsonl";
+    public static bool IsOfTrials(string file) => file == TrialsName;
 
     /// <summary>Whether a file of a study's directory says what is searched: its spec, or a space by which the first one was replaced.</summary>
-    public static bool IsOfSpec(string file) => file == "study.yaml"
+    public static bool IsOfSpec(string file) => file == SpecName
         || (file.StartsWith("space-", StringComparison.Ordinal) && file.EndsWith(".yaml", StringComparison.Ordinal));
 
     /// <summary>The directory of a new study; checks that it can become one.</summary>
