@@ -25,6 +25,7 @@ internal static class CommandList
         DataCommand.Create,
         DoctorCommand.Create,
         NodeCommand.Create,
+        RehearseOpeningCommand.Create,
         ClusterCommand.Create,
         SubmitCommand.Create,
         JobsCommand.Create,

@@ -121,8 +121,8 @@ public sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>Starts the node and waits until it is a member of the cluster.</summary>
     /// <param name="program">
-    /// What a worker node starts as child processes in which attempts at trials run: a program of the same build that understands the <c>node</c> command.
-    /// Null = such attempts do not run on this node.
+    /// What a node starts as child processes: a program of the same build that understands the commands <c>node</c> (attempts at trials run in those) and
+    /// <c>rehearse-opening</c> (models that a former process of this node has ended with are opened there first). Null = it does neither.
     /// </param>
     /// <param name="identified">Told what the node will be in the cluster, before it joins.</param>
     /// <exception cref="SpecException">Settings out of bounds, or a port in use.</exception>
@@ -161,7 +161,7 @@ public sealed class ClusterNode : IAsyncDisposable
                 Name = name,
                 Router = router,
                 Channel = channel,
-                Runtimes = new JobRuntimes(parts.Runtimes),
+                Runtimes = new JobRuntimes(Guarded(options, parts, program, loggers)),
                 Specs = parts.Specs,
                 Optimizer = parts.Optimizer,
                 Schedule = parts.Schedule,
@@ -363,6 +363,17 @@ public sealed class ClusterNode : IAsyncDisposable
         CoordinatedShutdown.ClusterJoinUnsuccessfulReason => NodeEnd.NotJoined,
         _ => NodeEnd.Stopped,
     };
+
+    /// <summary>What a process of this node has ended with is opened by a process of its own first, where one can be started.</summary>
+    private static IJobRuntimeFactory Guarded(NodeOptions options, JobParts parts, ProgramStart? program, ILoggerFactory loggers)
+    {
+        // the end of a child is seen by its parent
+        if (program is null || options.Parent is not null) return parts.Runtimes;
+        string folder = Path.Combine(Path.GetFullPath(options.DataRoot ?? "."), "node", "opening");
+        var marks = new OpeningMarks(folder, loggers.CreateLogger<OpeningMarks>());
+        var rehearsal = new OpeningRehearsal(program, parts.Specs, folder, options.DataRoot, loggers.CreateLogger<OpeningRehearsal>());
+        return new GuardedRuntimes(parts.Runtimes, parts.Specs, marks, rehearsal);
+    }
 
     private static async Task JoinAsync(Akka.Cluster.Cluster cluster, NodeOptions options, IReadOnlyList<string> peers, Task joined, VersionGate versions,
         TimeProvider time, CancellationToken cancellationToken)

@@ -111,11 +111,12 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     }
 
     /// <summary>Starts another in the place of one that has ended or is about to.</summary>
-    public void Replace(ClusterProcess ended)
+    /// <param name="keepsFolder">Whether it has the folder of the one before; a coordinator always has.</param>
+    public void Replace(ClusterProcess ended, bool keepsFolder = false)
     {
         _processes.Remove(ended);
         _gone.Add(ended);
-        Start(ended.Kind);
+        Start(ended.Kind, keepsFolder ? ended.Number : null);
     }
 
     /// <summary>Asks the process to leave as a service manager does, waits for its end, and starts another in its place.</summary>
@@ -208,10 +209,11 @@ internal sealed partial class KillableCluster : IAsyncDisposable
         Folder.Dispose();
     }
 
-    private void Start(NodeKind kind)
+    /// <param name="folderOf">Number of the process whose folder it gets; null = a new one.</param>
+    private void Start(NodeKind kind, int? folderOf = null)
     {
         int number = ++_started;
-        string folder = Directory.CreateDirectory(Folder.In(kind == NodeKind.Coordinator ? "coordinator" : $"node-{number}")).FullName;
+        string folder = Directory.CreateDirectory(Folder.In(kind == NodeKind.Coordinator ? "coordinator" : $"node-{folderOf ?? number}")).FullName;
         string[] args = kind switch
         {
             NodeKind.Coordinator => ["--roles", "coordinator", "--port", $"{_ports[0]}", "--tensor-port", $"{_ports[1]}", "--api-port", $"{_ports[2]}"],

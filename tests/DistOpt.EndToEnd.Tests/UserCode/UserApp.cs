@@ -77,6 +77,12 @@ public sealed record CrasherOptions
     /// <summary>"throw", "fail-fast", "abort" (in native code), "allocate" (without end), or "wait": until <see cref="Once"/> is there no more.</summary>
     public string How { get; init; } = "throw";
 
+    /// <summary>Fail when the model is built, and not in a step.</summary>
+    public bool Opening { get; init; }
+
+    /// <summary>A process with that in its command line builds the model without failing; empty: none does.</summary>
+    public string Spares { get; init; } = "";
+
     /// <summary>Position in the first epoch: the gradient shard that begins there fails. 640 = at step 20 with batches of 32.</summary>
     [Range(0, 1_000_000)]
     public int AtPosition { get; init; } = 640;
@@ -94,6 +100,7 @@ public sealed class Crasher : nn.Module<Tensor, Tensor>
     public Crasher(CrasherOptions options, int inputs, int classes) : base(nameof(Crasher))
     {
         _options = options;
+        if (options.Opening && !IsSpared(options.Spares)) Fail(options.How);
         layers = nn.Sequential(nn.Linear(inputs, 64), nn.ReLU(), nn.Linear(64, classes));
         RegisterComponents();
     }
@@ -104,7 +111,7 @@ public sealed class Crasher : nn.Module<Tensor, Tensor>
     {
         var options = module._options;
         if (context is { Training: true, Epoch: 0, Step: 0, Rows: > 0 }) Console.WriteLine($"process {Environment.ProcessId} has begun");
-        bool isThere = context is { Training: true, Epoch: 0, Step: > 0, Rows: > 0 } && context.FirstPosition == options.AtPosition;
+        bool isThere = !options.Opening && context is { Training: true, Epoch: 0, Step: > 0, Rows: > 0 } && context.FirstPosition == options.AtPosition;
         if (isThere && IsMine(options.Once))
         {
             if (options.How == "wait") SpinWait.SpinUntil(() => !File.Exists(options.Once), ProgramProcess.Patience);
@@ -125,6 +132,8 @@ public sealed class Crasher : nn.Module<Tensor, Tensor>
 
     [DllImport("libc", EntryPoint = "abort")]
     private static extern void Abort();
+
+    private static bool IsSpared(string spares) => spares.Length > 0 && Environment.CommandLine.Contains(spares, StringComparison.Ordinal);
 
     private static bool IsMine(string once)
     {

@@ -1,0 +1,79 @@
+using System.ComponentModel;
+using System.Globalization;
+using DistOpt.Actors.Nodes;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
+using Microsoft.Extensions.Logging;
+
+namespace DistOpt.Hosting.Processes;
+
+/// <summary>Opens in a child process of the same program, by the command <see cref="Command"/>. One at a time.</summary>
+/// <param name="program">The same build as this process; it understands the command.</param>
+/// <param name="specs">Writes the spec for the child.</param>
+/// <param name="folder">Where that is written.</param>
+/// <param name="dataRoot">Data root of the node; null = the current folder.</param>
+internal sealed class OpeningRehearsal(ProgramStart program, ISpecCodec specs, string folder, string? dataRoot, ILogger log) : IOpeningRehearsal
+{
+    /// <summary>Not for people: <c>rehearse-opening FILE --data-root FOLDER</c>.</summary>
+    public const string Command = "rehearse-opening";
+
+    /// <summary>The line with which the command says that nothing ended it: it has opened model and data, or an exception was thrown.</summary>
+    public const string Done = "distopt-rehearsal-done";
+
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _lock = new();
+
+    public string? Try(TrainingSpec spec)
+    {
+        // a model that takes all memory shall not do so twice at once
+        lock (_lock)
+        {
+            string file = Path.Combine(folder, $"{Environment.ProcessId}.yaml");
+            Directory.CreateDirectory(folder);
+            File.WriteAllText(file, specs.Write(spec));
+            try
+            {
+                return TryAsync(spec, file).GetAwaiter().GetResult();
+            }
+            finally
+            {
+                File.Delete(file);
+            }
+        }
+    }
+
+    private async Task<string?> TryAsync(TrainingSpec spec, string file)
+    {
+        var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        string[] arguments = [Command, file, "--data-root", Path.GetFullPath(dataRoot ?? ".")];
+        NodeProcess process;
+        try
+        {
+            process = NodeProcess.Start(program, 0, arguments, "", (_, _, text) =>
+            {
+                if (text == Done) done.TrySetResult();
+            });
+        }
+        catch (Exception e) when (e is Win32Exception or IOException)
+        {
+            // then it is tried here: a node that can start no process would else open nothing any more
+            log.LogWarning("'{Program}' cannot be started to open a suspect model: {Error}", program.FileName, e.Message);
+            return null;
+        }
+        await using (process.ConfigureAwait(false))
+        {
+            process.PreferForKill(log);
+            var limit = TimeSpan.FromSeconds(spec.Training.StartTimeout);
+            var first = await Task.WhenAny(done.Task, process.Exited, Task.Delay(limit)).ConfigureAwait(false);
+            if (first != done.Task && first != process.Exited)
+            {
+                process.Kill(string.Create(CultureInfo.InvariantCulture, $"had not opened them within {limit.TotalSeconds:0.#} s (training.start_timeout)"));
+                await process.Exited.ConfigureAwait(false);
+            }
+            // its last line may have come with its end
+            if (done.Task.IsCompleted) return null;
+            return process.Describe();
+        }
+    }
+}
