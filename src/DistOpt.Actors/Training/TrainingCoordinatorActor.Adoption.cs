@@ -98,7 +98,9 @@ internal sealed partial class TrainingCoordinatorActor
         Timers.Cancel(AdoptionTimer);
         bool Runs(string node) => _running.TryGetValue(node, out var r) && r.StartEpoch == found.StartEpoch;
         var lost = found.Nodes.Where(n => !Runs(n)).ToHashSet(StringComparer.Ordinal);
-        CountLost(found, lost, $"it no longer ran the job when the coordinator on {_services.Name} took over");
+        long told = found.Nodes.Where(Runs).Select(n => _running[n].Step).DefaultIfEmpty(0).Max();
+        CountLost(found, lost, $"it no longer ran the job when the coordinator on {_services.Name} took over", Math.Max(told, _latestCheckpoint ?? 0));
+        if (FailsForStandstill()) return;
         bool hasBegun = found.Nodes.Any(n => Runs(n) && _running[n].Begun), isSpent = found.Nodes.Any(n => Runs(n) && _running[n].Spent);
         var next = hasBegun && !isSpent && !found.IsFixed ? found.TakenOver(lost) : null;
         _leftBehind.UnionWith(next is null ? found.Nodes : found.Nodes.Except(next.Nodes));
@@ -109,7 +111,7 @@ internal sealed partial class TrainingCoordinatorActor
             if (hasBegun)
             {
                 // nobody has told this coordinator any step yet
-                CountReturn(found.Nodes.Where(Runs).Max(n => _running[n].Step));
+                CountReturn(told);
             }
             _nextReplica = found.NextReplica;
             Enter("placing");

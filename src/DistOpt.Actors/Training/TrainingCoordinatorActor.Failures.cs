@@ -13,6 +13,7 @@ internal sealed partial class TrainingCoordinatorActor
 
     private readonly UserFailures _userFailures = new();
     private readonly NodeFailures _failures = new();
+    private readonly Standstill _standstill = new();
     private readonly Dictionary<string, LastLines> _lastLines = new(StringComparer.Ordinal);
     private readonly Dictionary<(NodeId Node, long Stream), long> _linesSeen = [];
     private readonly Queue<LogLine> _earlyLines = new();
@@ -78,6 +79,16 @@ internal sealed partial class TrainingCoordinatorActor
     private void AddFailure(JobTopology? topology, string node, long step, string why, string? stack) => _failures.Add(node, new NodeFailure(NameOf(node),
         topology?.RolesOf(node) ?? "", step, _services.Time.GetUtcNow(), why, _lastLines.TryGetValue(node, out var lines) ? lines.Snapshot() : [], stack));
 
+    /// <summary>Nodes that the job itself brings down are started again and lost again, for ever: it fails.</summary>
+    /// <returns>Whether it has.</returns>
+    private bool FailsForStandstill()
+    {
+        if (!_standstill.IsTooLong) return false;
+        Fail($"{_standstill.Losses} nodes were lost at step {_standstill.Step} or the next, one after the other, and the job did not get any further: "
+            + "its user code may end the processes that run it; the last lines of the nodes are among the failures of the job");
+        return true;
+    }
+
     /// <summary>Whoever saw the process end may come later than others who only saw that it is gone.</summary>
     private void Amend(NodeGone gone)
     {
@@ -90,6 +101,7 @@ internal sealed partial class TrainingCoordinatorActor
     {
         _failures.Restore((record.Failures ?? []).Select(f => f.ToFailure()));
         _userFailures.Restore(record.NodesOut ?? []);
+        if (record.Standstill is { } kept) _standstill.Restore(kept.Step, kept.Losses, kept.Nodes);
     }
 
     /// <summary>Logs lines that have not come before, and says so.</summary>

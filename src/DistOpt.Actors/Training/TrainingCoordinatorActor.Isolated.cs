@@ -36,7 +36,7 @@ internal sealed partial class TrainingCoordinatorActor
             _offered.Remove(node);
             return;
         }
-        CountLost(topology, new HashSet<string>(StringComparer.Ordinal) { node }, gone.Why);
+        CountLost(topology, new HashSet<string>(StringComparer.Ordinal) { node }, gone.Why, _progress.CurrentStep);
         Amend(gone);
         var failure = _failures.All.LastOrDefault(f => f.Node == NameOf(node));
         List<string> words = failure is null ? [] : [.. failure.LastLines, .. failure.Stack is { } stack ? [stack] : Array.Empty<string>()];

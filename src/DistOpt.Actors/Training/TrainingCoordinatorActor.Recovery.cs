@@ -102,6 +102,7 @@ internal sealed partial class TrainingCoordinatorActor
         {
             Failures = [.. _failures.All.Select(JournalFailure.From)],
             NodesOut = [.. _userFailures.Out],
+            Standstill = new JournalStandstill(_standstill.Step, _standstill.Losses, _standstill.Nodes),
             RedoneBy = [.. _topology!.Replicas.Where(r => _redoneBy.ContainsKey(r.Index)).Select(r => new ReplicaRedone(r.Index, _redoneBy[r.Index]))],
         };
         Context.Parent.Tell(new StorePlacement(_submission.Job, _topology!.Epoch, _topology.Assignment, record.Write()));
@@ -266,12 +267,13 @@ internal sealed partial class TrainingCoordinatorActor
         var recovery = topology.After(lost);
         if (recovery == Recovery.None) return;
         foreach (string node in lost) Note("warning", $"node {NameOf(node)} was lost ({why}) at step {_progress.CurrentStep}");
-        CountLost(topology, lost, why);
+        CountLost(topology, lost, why, _progress.CurrentStep);
         if (topology.IsFixed)
         {
             Fail($"node {string.Join(", ", lost.Select(NameOf))} was lost ({why}) at step {_progress.CurrentStep}");
             return;
         }
+        if (FailsForStandstill()) return;
         var next = recovery == Recovery.Rollback || _state is "preparing" or "starting" ? null : topology.Without(lost);
         // the selected weights are loaded by now: nobody holds the last ones any more
         if (_state == "testing" && (recovery == Recovery.Promote || next is { Replicas.IsEmpty: true })) next = null;
@@ -284,9 +286,12 @@ internal sealed partial class TrainingCoordinatorActor
         Assign(next);
     }
 
-    private void CountLost(JobTopology topology, HashSet<string> lost, string why)
+    /// <param name="step">Steps that were complete, as far as is known.</param>
+    private void CountLost(JobTopology topology, HashSet<string> lost, string why, long step)
     {
-        foreach (string node in lost.Where(topology.Nodes.Contains)) AddLoss(topology, node, why);
+        var own = lost.Where(topology.Nodes.Contains).ToList();
+        foreach (string node in own) AddLoss(topology, node, why);
+        if (own.Count > 0) _standstill.Lose(step, own.Count, topology.Nodes.Count());
         int workers = topology.Replicas.Count(r => lost.Contains(r.Node)), servers = topology.Servers.Count(s => lost.Contains(s.Node));
         (_workerFailures, _serverFailures) = (_workerFailures + workers, _serverFailures + servers);
         _services.Meter.Failure(FailureKind.Worker, workers);

@@ -32,6 +32,10 @@ public sealed record PlacementRecord(
     [Key(9)]
     public ReplicaRedone[]? RedoneBy { get; init; }
 
+    /// <summary>Losses at one step; likewise.</summary>
+    [Key(10)]
+    public JournalStandstill? Standstill { get; init; }
+
     public ImmutableArray<byte> Write() => [.. MessagePackSerializer.Serialize(this, JournalCodec.Options)];
 
     /// <exception cref="JournalException">The bytes are no such record.</exception>
@@ -42,6 +46,10 @@ public sealed record PlacementRecord(
 /// <summary>Gradient shards that one replica has computed in place of, or after the loss of, somebody else.</summary>
 [MessagePackObject]
 public sealed record ReplicaRedone([property: Key(0)] int Replica, [property: Key(1)] long Shards);
+
+/// <summary>A <see cref="Core.Training.Standstill"/> as it is stored.</summary>
+[MessagePackObject]
+public sealed record JournalStandstill([property: Key(0)] long Step, [property: Key(1)] int Losses, [property: Key(2)] int Nodes);
 
 /// <summary>A <see cref="NodeFailure"/> as it is stored.</summary>
 [MessagePackObject]
