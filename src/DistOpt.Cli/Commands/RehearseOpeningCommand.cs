@@ -5,7 +5,7 @@ using DistOpt.Hosting.Processes;
 namespace DistOpt;
 
 /// <summary>
-/// <c>rehearse-opening</c>: opens model and data of a spec and says that it lives; a node runs it as its child (<see cref="OpeningRehearsal"/>). Not for people.
+/// <c>rehearse-opening</c>: opens model and data of a spec and says that it lives. A node runs it as its child (<see cref="OpeningRehearsal"/>), people do not.
 /// </summary>
 internal static class RehearseOpeningCommand
 {

@@ -1,8 +1,14 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
 namespace DistOpt.Core.Numerics;
 
 /// <summary>K = L L^T of symmetric positive definite matrices, row after row; of L the lower half counts. All sums in a fixed order.</summary>
 internal static class Cholesky
 {
+    /// <summary>Right-hand sides that are solved together.</summary>
+    public const int Together = 16;
+
     /// <summary>Overwrites the lower half of K by L; false = K is not positive definite.</summary>
     public static bool Factor(Span<double> matrix, int n)
     {
@@ -24,6 +30,44 @@ internal static class Cholesky
     public static void SolveLower(ReadOnlySpan<double> factor, int n, Span<double> b, int from)
     {
         for (int i = from; i < n; i++) b[i] = (b[i] - Vectors.Dot(factor.Slice(i * n, i), b[..i])) / factor[i * n + i];
+    }
+
+    /// <summary>
+    /// Solves L X = B in place for many right-hand sides at once, several times as fast as one after the other: what is read of L serves sixteen of them.
+    /// </summary>
+    /// <param name="factor">L, n by n.</param>
+    /// <param name="n">Rows.</param>
+    /// <param name="b">B, row after row, each of one element for each right-hand side.</param>
+    /// <param name="columns">Right-hand sides, a multiple of <see cref="Together"/>.</param>
+    public static void SolveLowerMany(ReadOnlySpan<double> factor, int n, Span<double> b, int columns)
+    {
+        if (columns % Together != 0) throw new ArgumentException($"{columns} is no multiple of {Together}", nameof(columns));
+        if (factor.Length < n * n || b.Length < n * columns) throw new ArgumentException($"{factor.Length} and {b.Length} elements are too few for {n} rows");
+        ref double x = ref MemoryMarshal.GetReference(b);
+        for (int at = 0; at < columns; at += Together)
+        {
+            for (int i = 0; i < n; i++)
+            {
+                nuint own = (nuint)(i * columns + at);
+                Vector256<double> p = Vector256.LoadUnsafe(ref x, own), q = Vector256.LoadUnsafe(ref x, own + 4), r = Vector256.LoadUnsafe(ref x, own + 8),
+                    s = Vector256.LoadUnsafe(ref x, own + 12);
+                var row = factor.Slice(i * n, i + 1);
+                nuint other = (nuint)at;
+                for (int j = 0; j < i; j++, other += (nuint)columns)
+                {
+                    var weight = Vector256.Create(row[j]);
+                    p -= weight * Vector256.LoadUnsafe(ref x, other);
+                    q -= weight * Vector256.LoadUnsafe(ref x, other + 4);
+                    r -= weight * Vector256.LoadUnsafe(ref x, other + 8);
+                    s -= weight * Vector256.LoadUnsafe(ref x, other + 12);
+                }
+                var pivot = Vector256.Create(row[i]);
+                (p / pivot).StoreUnsafe(ref x, own);
+                (q / pivot).StoreUnsafe(ref x, own + 4);
+                (r / pivot).StoreUnsafe(ref x, own + 8);
+                (s / pivot).StoreUnsafe(ref x, own + 12);
+            }
+        }
     }
 
     /// <summary>Solves L^T x = b in place.</summary>

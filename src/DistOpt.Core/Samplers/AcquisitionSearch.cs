@@ -10,7 +10,12 @@ namespace DistOpt.Core.Samplers;
 /// the best trial, and some drawn by their values, by turns along the gradient of the continuous dimensions and through the values of each other one.
 /// Points have numbers on their domains' scales from 0 to 1, choices by index.
 /// </summary>
-internal sealed class AcquisitionSearch(ImmutableArray<Domain> domains, double[] inverseScales, Func<double[], double[]?, double> value)
+/// <param name="domains">Of each dimension.</param>
+/// <param name="inverseScales">Inverse squared length scale of each dimension.</param>
+/// <param name="value">The acquisition value at a point; writes the gradient where there is room for one.</param>
+/// <param name="values">The same at many points, possibly rounded otherwise.</param>
+internal sealed class AcquisitionSearch(ImmutableArray<Domain> domains, double[] inverseScales, Func<double[], double[]?, double> value,
+    Action<double[][], double[]> values)
 {
     /// <summary>Even points to look at first.</summary>
     private const int Candidates = 2048;
@@ -31,23 +36,25 @@ internal sealed class AcquisitionSearch(ImmutableArray<Domain> domains, double[]
     public double[] Maximize(double[] best, long seed, int number, ref CounterRandom random)
     {
         double[][] candidates = new double[Candidates][];
-        double[] values = new double[Candidates];
-        int top = 0;
+        double[] found = new double[Candidates];
         RandomKey[] keys = [.. Enumerable.Range(0, domains.Length).Select(j => RandomKey.Of(seed, RandomPurpose.Search, number, j, 0))];
         for (int i = 0; i < Candidates; i++)
         {
             candidates[i] = new double[domains.Length];
-            for (int j = 0; j < domains.Length; j++) candidates[i][j] = Place(domains[j], SobolSequence.At((uint)i, j, Scrambling.Owen, keys[j]));
-            values[i] = value(candidates[i], null);
-            if (values[i] > values[top]) top = i;
+            // each trial has others, and that they are even is all that counts: the cheapest scrambling will do
+            for (int j = 0; j < domains.Length; j++) candidates[i][j] = Place(domains[j], SobolSequence.At((uint)i, j, Scrambling.Shift, keys[j]));
         }
-        var (found, most) = Climb(candidates[top]);
-        foreach (double[] start in Drawn(candidates, values, top, ref random).Append(best))
+        values(candidates, found);
+        int top = 0;
+        for (int i = 1; i < Candidates; i++)
+            if (found[i] > found[top]) top = i;
+        var (highest, most) = Climb(candidates[top]);
+        foreach (double[] start in Drawn(candidates, found, top, ref random).Append(best))
         {
             var (point, reached) = Climb(start);
-            if (reached > most) (found, most) = (point, reached);
+            if (reached > most) (highest, most) = (point, reached);
         }
-        return found;
+        return highest;
     }
 
     private static Func<int, bool> IsContinuous(ImmutableArray<Domain> domains) => i => domains[i] is NumericDomain { Step: null };

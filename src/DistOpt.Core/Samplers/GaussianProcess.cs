@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using DistOpt.Core.Numerics;
 
 namespace DistOpt.Core.Samplers;
@@ -90,6 +91,33 @@ internal sealed class GaussianProcess
         return (mean, Math.Max(1e-12, Hyper.Scale - Vectors.Dot(solved, solved)));
     }
 
+    /// <summary><see cref="Predict"/> of many points at once.</summary>
+    /// <param name="coordinates">Of all points, one dimension after the other.</param>
+    /// <param name="count">Points, a multiple of <see cref="Cholesky.Together"/>.</param>
+    /// <param name="solved">Receives L^-1 k of each, row after row, each of one element for each point.</param>
+    /// <param name="means">Receives a mean for each point.</param>
+    /// <param name="variances">Receives a variance for each point.</param>
+    public void PredictMany(ReadOnlySpan<double> coordinates, int count, Span<double> solved, Span<double> means, Span<double> variances)
+    {
+        for (int i = 0; i < _points.Length; i++)
+        {
+            var row = solved.Slice(i * count, count);
+            row.Clear();
+            for (int j = 0; j < _isChoice.Length; j++) AddDistances(coordinates.Slice(j * count, count), _points[i][j], Hyper.Inverse[j], _isChoice[j], row);
+            for (int c = 0; c < count; c++) row[c] = Hyper.Scale * Matern(row[c]);
+        }
+        Cholesky.SolveLowerMany(_factor, _stride, solved, count);
+        means.Clear();
+        variances.Clear();
+        for (int i = 0; i < _points.Length; i++)
+        {
+            var row = solved.Slice(i * count, count);
+            if (i < _observed) Vectors.Add(_weights[i], row, means);
+            for (int c = 0; c < count; c++) variances[c] += row[c] * row[c];
+        }
+        for (int c = 0; c < count; c++) variances[c] = Math.Max(1e-12, Hyper.Scale - variances[c]);
+    }
+
     /// <summary>Mean and factor of the covariance of the values at the pending points; row i has i + 1 elements.</summary>
     public (double[] Means, double[][] Factor) PendingValues()
     {
@@ -144,6 +172,24 @@ internal sealed class GaussianProcess
         double sum = 0;
         for (int j = 0; j < inverse.Length; j++) sum += inverse[j] * Difference(a[j], b[j], isChoice[j]);
         return sum;
+    }
+
+    private static void AddDistances(ReadOnlySpan<double> from, double to, double inverse, bool isChoice, Span<double> sums)
+    {
+        if (isChoice)
+        {
+            for (int c = 0; c < from.Length; c++)
+                if (from[c] != to) sums[c] += inverse;
+            return;
+        }
+        var (all, factor) = (Vector256.Create(to), Vector256.Create(inverse));
+        int i = 0;
+        for (; i <= from.Length - 4; i += 4)
+        {
+            var difference = Vector256.Create(from[i..]) - all;
+            (Vector256.Create<double>(sums[i..]) + factor * (difference * difference)).CopyTo(sums[i..]);
+        }
+        for (; i < from.Length; i++) sums[i] += inverse * ((from[i] - to) * (from[i] - to));
     }
 
     private static double Difference(double a, double b, bool isChoice) => isChoice ? a == b ? 0 : 1 : (a - b) * (a - b);

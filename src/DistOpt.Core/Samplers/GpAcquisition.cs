@@ -1,3 +1,4 @@
+using DistOpt.Core.Numerics;
 using DistOpt.Core.Randomness;
 
 namespace DistOpt.Core.Samplers;
@@ -10,6 +11,9 @@ namespace DistOpt.Core.Samplers;
 /// </summary>
 internal sealed class GpAcquisition
 {
+    /// <summary>Points that are looked at together: what is known of all of them stays in the processor's cache.</summary>
+    private const int Block = 4 * Cholesky.Together;
+
     private const double SqrtHalf = 0.70710678118654752440;
     private const double SqrtHalfPi = 1.25331413731550025121;
     private const double LogSqrtTwoPi = 0.91893853320467274178;
@@ -55,42 +59,83 @@ internal sealed class GpAcquisition
         return sum;
     }
 
+    /// <summary>Its values at many points, in a fraction of the time that they take one by one; they differ from those by rounding.</summary>
+    /// <param name="points">Where.</param>
+    /// <param name="values">Receives a value for each.</param>
+    public void AtMany(IReadOnlyList<double[]> points, Span<double> values)
+    {
+        int dimensions = points.Count == 0 ? 0 : points[0].Length, rows = _constraints.Select(c => c.Model.Observed).Append(_points).Max();
+        double[] coordinates = new double[dimensions * Block], solved = new double[rows * Block], means = new double[Block], variances = new double[Block];
+        double[] pending = new double[_objective.Pending];
+        for (int from = 0; from < points.Count; from += Block)
+        {
+            int count = Math.Min(Block, points.Count - from);
+            for (int c = 0; c < Block; c++)
+            {
+                // a last block that is not full is filled up with its last point
+                double[] point = points[from + Math.Min(c, count - 1)];
+                for (int j = 0; j < dimensions; j++) coordinates[j * Block + c] = point[j];
+            }
+            var found = values.Slice(from, count);
+            found.Clear();
+            if (_bests.Length > 0)
+            {
+                _objective.PredictMany(coordinates, Block, solved, means, variances);
+                for (int c = 0; c < count; c++)
+                {
+                    for (int i = 0; i < pending.Length; i++) pending[i] = solved[(_objective.Observed + i) * Block + c];
+                    found[c] = Improvement(means[c], Math.Sqrt(variances[c]), pending);
+                }
+            }
+            foreach (var (model, limit) in _constraints)
+            {
+                model.PredictMany(coordinates, Block, solved, means, variances);
+                for (int c = 0; c < count; c++) found[c] += LogCdf((limit - means[c]) / Math.Sqrt(variances[c]));
+            }
+        }
+    }
+
     private double Improvement(ReadOnlySpan<double> point, Span<double> gradient)
     {
         double[] solved = new double[_points];
         var (mean, variance) = _objective.Predict(point, solved);
-        double deviation = Math.Sqrt(variance), largest = double.NegativeInfinity;
+        double deviation = Math.Sqrt(variance);
         var pending = solved.AsSpan(_objective.Observed);
+        double value = Improvement(mean, deviation, pending), average = value - Math.Log(deviation);
+        if (gradient.IsEmpty) return value;
+        double byMean = 0, byDeviation = 0;
+        double[] byPending = new double[pending.Length];
         for (int s = 0; s < _fantasies.Length; s++)
         {
-            _logs[s] = LogExpectedImprovement.LogH(Z(s, pending));
+            double weight = Math.Exp(_logs[s] - average) / _fantasies.Length;
+            var (m, d) = LogExpectedImprovement.Slopes(Z(s, mean, deviation, pending), deviation);
+            byMean += weight * m;
+            byDeviation += weight * d;
+            for (int i = 0; i < byPending.Length; i++) byPending[i] += weight * m * _fantasies[s][i];
+        }
+        _objective.AddGradient(point, solved, byMean, byDeviation / (2 * deviation), byPending, gradient);
+        return value;
+    }
+
+    /// <summary>The logarithm of the average over the fantasies; leaves that of each one.</summary>
+    private double Improvement(double mean, double deviation, ReadOnlySpan<double> pending)
+    {
+        double largest = double.NegativeInfinity;
+        for (int s = 0; s < _fantasies.Length; s++)
+        {
+            _logs[s] = LogExpectedImprovement.LogH(Z(s, mean, deviation, pending));
             largest = Math.Max(largest, _logs[s]);
         }
         double sum = 0;
         for (int s = 0; s < _fantasies.Length; s++) sum += Math.Exp(_logs[s] - largest);
-        double average = largest + Math.Log(sum / _fantasies.Length);
-        if (!gradient.IsEmpty)
-        {
-            double byMean = 0, byDeviation = 0;
-            double[] byPending = new double[pending.Length];
-            for (int s = 0; s < _fantasies.Length; s++)
-            {
-                double weight = Math.Exp(_logs[s] - average) / _fantasies.Length;
-                var (m, d) = LogExpectedImprovement.Slopes(Z(s, pending), deviation);
-                byMean += weight * m;
-                byDeviation += weight * d;
-                for (int i = 0; i < byPending.Length; i++) byPending[i] += weight * m * _fantasies[s][i];
-            }
-            _objective.AddGradient(point, solved, byMean, byDeviation / (2 * deviation), byPending, gradient);
-        }
-        return average + Math.Log(deviation);
+        return largest + Math.Log(sum / _fantasies.Length) + Math.Log(deviation);
+    }
 
-        double Z(int s, ReadOnlySpan<double> moved)
-        {
-            double seen = mean;
-            for (int i = 0; i < moved.Length; i++) seen += moved[i] * _fantasies[s][i];
-            return (seen - _bests[s]) / deviation;
-        }
+    private double Z(int s, double mean, double deviation, ReadOnlySpan<double> pending)
+    {
+        double seen = mean;
+        for (int i = 0; i < pending.Length; i++) seen += pending[i] * _fantasies[s][i];
+        return (seen - _bests[s]) / deviation;
     }
 
     private static double Holds(GaussianProcess model, double limit, ReadOnlySpan<double> point, Span<double> gradient)
@@ -105,6 +150,9 @@ internal sealed class GpAcquisition
                 : Math.Exp(-0.5 * u * u - LogSqrtTwoPi) / NormalDistribution.Cdf(u);
             model.AddGradient(point, solved, -ratio / deviation, -u * ratio / deviation / (2 * deviation), [], gradient);
         }
-        return u < 0 ? Math.Log(0.5 * NormalDistribution.ScaledErfc(-u * SqrtHalf)) - 0.5 * u * u : Math.Log(NormalDistribution.Cdf(u));
+        return LogCdf(u);
     }
+
+    private static double LogCdf(double u) =>
+        u < 0 ? Math.Log(0.5 * NormalDistribution.ScaledErfc(-u * SqrtHalf)) - 0.5 * u * u : Math.Log(NormalDistribution.Cdf(u));
 }

@@ -43,7 +43,8 @@ internal sealed class GpStudyModel
         }
         (HasBest, _best) = (most is not null, points[best]);
         _acquisition = new GpAcquisition(objective, most, fantasies, constraints);
-        _search = new AcquisitionSearch(Domains, objective.Hyper.Inverse, (at, gradient) => _acquisition.At(at, gradient));
+        _search = new AcquisitionSearch(Domains, objective.Hyper.Inverse, (at, gradient) => _acquisition.At(at, gradient),
+            (at, values) => _acquisition.AtMany(at, values));
 
         double[] PointOf(StudyTrial trial) =>
             [.. Parameters.Select((p, j) => Domains[j] is ChoiceDomain ? trial.Parameters[p] : Domains[j].ToUnit(trial.Parameters[p]))];

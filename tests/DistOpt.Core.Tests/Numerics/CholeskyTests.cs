@@ -36,6 +36,30 @@ public sealed class CholeskyTests
         double Row(int i, double[] with) => Enumerable.Range(0, n).Sum(k => matrix[i * n + k] * with[k]);
     }
 
+    [Theory]
+    [InlineData(1, 16)]
+    [InlineData(7, 48)]
+    [InlineData(33, 32)]
+    public void Many_right_hand_sides_are_solved_as_each_one_is(int n, int columns)
+    {
+        double[] factor = Positive(n);
+        Assert.True(Cholesky.Factor(factor, n));
+        var random = new CounterRandom(3, RandomPurpose.User);
+        double[] all = new double[n * columns];
+        for (int i = 0; i < all.Length; i++) all[i] = random.NextGaussian();
+        double[][] each = [.. Enumerable.Range(0, columns).Select(c => (double[])[.. Enumerable.Range(0, n).Select(i => all[i * columns + c])])];
+
+        Cholesky.SolveLowerMany(factor, n, all, columns);
+
+        for (int c = 0; c < columns; c++)
+        {
+            Cholesky.SolveLower(factor, n, each[c]);
+            for (int i = 0; i < n; i++) Assert.Equal(each[c][i], all[i * columns + c], 1e-11);
+        }
+        Assert.Throws<ArgumentException>(() => Cholesky.SolveLowerMany(factor, n, all, columns - 1));
+        Assert.Throws<ArgumentException>(() => Cholesky.SolveLowerMany(factor, n, new double[n * columns - 1], columns));
+    }
+
     [Fact]
     public void What_is_not_positive_definite_has_no_factor()
     {

@@ -95,6 +95,34 @@ public sealed class GaussianProcessTests
         }
     }
 
+    /// <summary>Also where no trial is there to improve on, and where the last ones do not fill a block.</summary>
+    [Theory]
+    [InlineData(0, false, true)]
+    [InlineData(2, false, true)]
+    [InlineData(0, true, true)]
+    [InlineData(2, true, true)]
+    [InlineData(0, true, false)]
+    public void Acquisition_of_many_points_is_that_of_each(int pendingPoints, bool isConstrained, bool hasBest)
+    {
+        var (points, values) = Data(37);
+        double[][] pending = [.. Data(5, stream: 5).Points.Take(pendingPoints)];
+        var process = GaussianProcess.Condition([.. points, .. pending], values, s_isChoice, s_hyper)!;
+        var other = GaussianProcess.Condition(points[..30], [.. values[..30].Select(v => v * v - 0.5)], s_isChoice, s_hyper with { Scale = 0.6 })!;
+        double[][] fantasies = pendingPoints > 0 ? [[0.4, -1], [-0.3, 0.2]] : [[]];
+        var acquisition = new GpAcquisition(process, hasBest ? values.Max() : null, fantasies, isConstrained ? [(other, -0.8), (other, 0.9)] : []);
+        double[][] at = Data(150, stream: 6).Points;
+        double[] found = new double[150];
+
+        acquisition.AtMany(at, found);
+
+        for (int i = 0; i < at.Length; i++)
+        {
+            double one = acquisition.At(at[i], []);
+            Assert.Equal(one, found[i], 1e-8 * Math.Max(1, Math.Abs(one)));
+        }
+        acquisition.AtMany([], []);
+    }
+
     [Theory]
     [InlineData(false, false)]
     [InlineData(true, false)]
