@@ -220,7 +220,7 @@ public sealed class ClusterNode : IAsyncDisposable
 
     /// <summary>Runs a job on the cluster and waits for its end.</summary>
     /// <exception cref="SpecException">Bad input, found before the sink heard of the run.</exception>
-    /// <exception cref="InvalidOperationException">This node is no coordinator, or the job was rejected.</exception>
+    /// <exception cref="InvalidOperationException">This node is no coordinator, the job was rejected, or the node stopped before its end.</exception>
     public Task<RunSummary> RunJobAsync(JobId job, TrainingSpec spec, Func<IJobRuntime, IRunSink> sink, JobStorage storage,
         params IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops)
     {

@@ -9,7 +9,7 @@ namespace DistOpt.Hosting.Local;
 internal static class JobSubmission
 {
     /// <exception cref="SpecException">Bad input.</exception>
-    /// <exception cref="InvalidOperationException">The coordinator rejects the job.</exception>
+    /// <exception cref="InvalidOperationException">The coordinator rejects the job, or the node stops before its end.</exception>
     public static async Task<RunSummary> RunAsync(ActorSystem system, IActorRef coordinator, SubmitJob submit,
         IReadOnlyList<(CancellationToken Token, StopReason Reason)> stops, CheckpointRequests? requests = null)
     {
@@ -33,13 +33,19 @@ internal static class JobSubmission
 
     private sealed class SubmitterActor : ReceiveActor
     {
+        private readonly TaskCompletionSource<JobEnded> _ended;
+
         public SubmitterActor(IActorRef coordinator, TaskCompletionSource<JobEnded> ended)
         {
+            _ended = ended;
             Receive<SubmitJob>(submit => coordinator.Tell(submit));
             Receive<AskCheckpoint>(ask => coordinator.Tell(ask));
             Receive<JobAccepted>(_ => { });
             Receive<JobRejected>(rejected => ended.TrySetException(new InvalidOperationException(rejected.Reason)));
             Receive<JobEnded>(end => ended.TrySetResult(end));
         }
+
+        /// <summary>The whole node may stop, and then nobody else answers.</summary>
+        protected override void PostStop() => _ended.TrySetException(new InvalidOperationException("the node was stopped before the job had ended"));
     }
 }

@@ -35,7 +35,7 @@ public sealed class SqliteJournalTests : JournalContract
         var log = new TestLog();
         var first = await StartAsync();
         // a cluster of its own, as after a wrong setting: only the lock keeps the two apart
-        await using var second = await ApiNode.StartAsync(Root, Setting, new OneLog(log));
+        await using var second = await ApiNode.StartAsync(Root, Setting, new TestLoggers(log));
         await log.UntilAsync(() => log.Lines.Any(l => l.Text.Contains("is in use by another job coordinator", StringComparison.Ordinal)));
         Assert.False(second.Node.CoordinatorPlace.IsHere);
         string job = await first.SubmitAsync(LinearParts.Yaml());
@@ -87,7 +87,7 @@ public sealed class SqliteJournalTests : JournalContract
         }
 
         var log = new TestLog();
-        await using var after = await ApiNode.StartAsync(Root, Setting, new OneLog(log));
+        await using var after = await ApiNode.StartAsync(Root, Setting, new TestLoggers(log));
         await log.UntilAsync(() => log.Lines.Any(l => l.Text.Contains("'job-paused.1', which this build does not know", StringComparison.Ordinal)));
 
         Assert.Equal(System.Net.HttpStatusCode.ServiceUnavailable, (await after.Http.GetAsync("/api/v1/jobs", Token)).StatusCode);
