@@ -7,8 +7,8 @@ namespace DistOpt.Hosting.Processes;
 /// <summary>Opens a model and data in another process, to see what becomes of it.</summary>
 internal interface IOpeningRehearsal
 {
-    /// <summary>Blocks until it is known; at most for <c>training.start_timeout</c>.</summary>
-    /// <returns>How the process ended, where it ended without having opened them (or thrown); null where this process can do it too.</returns>
+    /// <summary>Blocks until it is known, or has taken too long to wait for.</summary>
+    /// <returns>How the process ended, where it ended without having opened them (or thrown); null where this process may do it too.</returns>
     string? Try(TrainingSpec spec);
 }
 
