@@ -64,7 +64,7 @@ internal sealed class OpeningMarks
     /// <summary>Whether a process ended while it opened this, or lately something of its family.</summary>
     public bool IsSuspect(Subject subject)
     {
-        lock (_lock) return Load(subject.Family) is not null;
+        lock (_lock) return Load(subject.Family) is { } known && (known.Clean < CleanOpenings || known.Specs.Contains(subject.Spec));
     }
 
     /// <summary>What was suspect has been opened in good order.</summary>
@@ -97,11 +97,9 @@ internal sealed class OpeningMarks
             string[] lines = File.ReadAllLines(path);
             int pid = int.TryParse(Path.GetFileName(path).Split('-')[0], CultureInfo.InvariantCulture, out int id) ? id : 0;
             // the process ended while it wrote the mark, and so not in user code
-            bool isWhole = lines.Length >= 3 && DateTime.TryParse(lines[2], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out _);
-            if (isWhole)
+            if (lines.Length >= 3 && DateTime.TryParse(lines[2], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind, out var started))
             {
                 // in a container every process has the same number: marks of this one are those of its predecessor
-                var started = DateTime.Parse(lines[2], CultureInfo.InvariantCulture, DateTimeStyles.RoundtripKind);
                 if (pid != Environment.ProcessId && isAlive(pid, started)) continue;
                 _log.LogWarning("A process of this node (pid {Pid}) ended while it opened {What}: that is opened by a process of its own first", pid, lines[0]);
                 Blame(new Subject(lines[0], lines[1]));

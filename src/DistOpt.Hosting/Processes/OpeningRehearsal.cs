@@ -30,15 +30,19 @@ internal sealed class OpeningRehearsal(ProgramStart program, ISpecCodec specs, s
         lock (_lock)
         {
             string file = Path.Combine(folder, $"{Environment.ProcessId}.yaml");
-            Directory.CreateDirectory(folder);
-            File.WriteAllText(file, specs.Write(spec));
             try
             {
-                return TryAsync(file).GetAwaiter().GetResult();
-            }
-            finally
-            {
+                Directory.CreateDirectory(folder);
+                File.WriteAllText(file, specs.Write(spec));
+                string? end = TryAsync(file).GetAwaiter().GetResult();
                 File.Delete(file);
+                return end;
+            }
+            catch (Exception e) when (e is Win32Exception or IOException or UnauthorizedAccessException)
+            {
+                // then it is tried here: a node that can start no process would else open nothing any more
+                log.LogWarning("No process of '{Program}' can be started to open a suspect model: {Error}", program.FileName, e.Message);
+                return null;
             }
         }
     }
@@ -47,20 +51,10 @@ internal sealed class OpeningRehearsal(ProgramStart program, ISpecCodec specs, s
     {
         var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         string[] arguments = [Command, file, "--data-root", Path.GetFullPath(dataRoot ?? ".")];
-        NodeProcess process;
-        try
+        var process = NodeProcess.Start(program, 0, arguments, "", (_, _, text) =>
         {
-            process = NodeProcess.Start(program, 0, arguments, "", (_, _, text) =>
-            {
-                if (text == Done) done.TrySetResult();
-            });
-        }
-        catch (Exception e) when (e is Win32Exception or IOException)
-        {
-            // then it is tried here: a node that can start no process would else open nothing any more
-            log.LogWarning("'{Program}' cannot be started to open a suspect model: {Error}", program.FileName, e.Message);
-            return null;
-        }
+            if (text == Done) done.TrySetResult();
+        });
         await using (process.ConfigureAwait(false))
         {
             process.PreferForKill(log);

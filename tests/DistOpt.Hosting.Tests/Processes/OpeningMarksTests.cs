@@ -82,6 +82,8 @@ public sealed class OpeningMarksTests : IDisposable
         var next = Open();
         for (int i = 0; i < OpeningMarks.CleanOpenings + 2; i++) next.Clear(s_two);
         Assert.True(next.IsSuspect(s_one));
+        // the others of its family do not suffer for it for ever
+        Assert.False(next.IsSuspect(s_two));
 
         next.Clear(s_one);
 
