@@ -18,6 +18,16 @@ public sealed class ConstrainedSampler(ISampler sampler, ImmutableArray<Paramete
     /// <summary>How many random configurations are drawn after that.</summary>
     private const int Drawn = 100_000;
 
+    /// <summary>A sampler that keeps to constraints. A grid leaves out what breaks one, and ends without it.</summary>
+    /// <param name="sampler">Any.</param>
+    /// <param name="constraints">None = it is the sampler as it is.</param>
+    public static ISampler Of(ISampler sampler, ImmutableArray<ParameterConstraint> constraints)
+    {
+        ArgumentNullException.ThrowIfNull(sampler);
+        if (constraints.IsEmpty) return sampler;
+        return sampler is GridSampler ? new GridSampler(values => ParameterConstraint.Hold(constraints, values)) : new ConstrainedSampler(sampler, constraints);
+    }
+
     public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => sampler.Check(space, objectives);
 
     public bool KeepsCourse(SearchSpace space) => sampler.KeepsCourse(space);

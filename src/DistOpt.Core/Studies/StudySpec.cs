@@ -47,9 +47,6 @@ public sealed record StudySpec
     public ISampler CreateSampler(Catalog<Func<object, ISampler>> catalog)
     {
         ArgumentNullException.ThrowIfNull(catalog);
-        var sampler = catalog.Get(Study.Sampler.Kind)(Study.Sampler.Options!);
-        if (Constraints.IsEmpty) return sampler;
-        // a grid leaves out what breaks a constraint, and ends without it
-        return sampler is GridSampler ? new GridSampler(values => ParameterConstraint.Hold(Constraints, values)) : new ConstrainedSampler(sampler, Constraints);
+        return ConstrainedSampler.Of(catalog.Get(Study.Sampler.Kind)(Study.Sampler.Options!), Constraints);
     }
 }

@@ -43,6 +43,22 @@ public sealed class MemoryTests
         }, Items, managed: 500, native: 8000));
     }
 
+    [Fact]
+    public async Task What_goes_up_and_down_and_does_not_grow_is_no_leak()
+    {
+        int rounds = 0;
+        byte[]? other = null;
+
+        await Memory.StopsGrowingAsync(() =>
+        {
+            other = ++rounds % 2 == 0 ? null : new byte[8 << 20];
+            return Task.CompletedTask;
+        }, Items, managed: 500, native: 8000);
+
+        Assert.Equal(15, rounds);
+        GC.KeepAlive(other);
+    }
+
     private Task Keep(int count, int bytes)
     {
         for (int i = 0; i < count; i++) _kept.Add(new byte[bytes]);

@@ -83,6 +83,11 @@ public sealed partial class StudyEngine
             EndTrial(trial, TrialState.Failed, TrialEndCause.Diverged, "a value of the trial is NaN", seconds);
             return true;
         }
+        if (trial.RunConstraints is { Length: var before } && before != constraints.Length)
+        {
+            EndTrial(trial, TrialState.Failed, TrialEndCause.Threw, $"a run has {constraints.Length} constraints, those before it had {before}", seconds);
+            return true;
+        }
         if (trial.Repeat + 1 < _setup.Repeats)
         {
             Commit(new StudyEvent.RunCompleted(trial.Number, [.. values], [.. constraints], seconds));

@@ -6,7 +6,7 @@ namespace DistOpt.Core.Studies.Functions;
 
 /// <summary>Gives the values of a trial, one for each objective.</summary>
 /// <param name="trial">With its parameters.</param>
-/// <param name="cancellationToken">Ends with the run.</param>
+/// <param name="cancellationToken">Ends with the run, and with the time that a trial may compute (<see cref="StudySetup.TrialTimeout"/>).</param>
 public delegate Task<double[]> TrialFunction(FunctionTrial trial, CancellationToken cancellationToken);
 
 /// <summary>How the functions of a study are run side by side.</summary>
@@ -74,14 +74,6 @@ public sealed partial class FunctionStudy
         return RunAsync((trial, _) => Task.FromResult<double[]>([objective(trial)]), trials, cancellationToken);
     }
 
-    /// <summary>After something has happened, or time has passed by which the study may end.</summary>
-    private Task LookAgainAsync(Task wake, CancellationToken cancellationToken)
-    {
-        var woken = wake.WaitAsync(cancellationToken);
-        return _setup.Stop.MaxSeconds is null || Time is null ? woken
-            : Task.WhenAny(woken, Task.Delay(TimeSpan.FromSeconds(1), Time, cancellationToken)).Unwrap();
-    }
-
     /// <summary>Begins what there is to begin. Gives what is to be waited for then; null = nothing more.</summary>
     private async Task<Task?> StartAsync(TrialFunction objective, CancellationToken cancellationToken)
     {
@@ -142,25 +134,26 @@ public sealed partial class FunctionStudy
     /// <summary>What a trial's function has to say in the end.</summary>
     private async Task<Action?> EndOfAsync(FunctionTrial trial, TrialFunction objective, CancellationToken cancellationToken)
     {
+        using var ending = trial.Order.SecondsLeft is null ? null : CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, trial.Late);
         try
         {
-            double[] values = await objective(trial, cancellationToken).ConfigureAwait(false);
+            double[] values = await objective(trial, ending?.Token ?? cancellationToken).ConfigureAwait(false);
             int wanted = _setup.Context.Directions.Length;
             string? wrong = values.Length == wanted ? null : $"the function has returned {values.Length} values for {wanted} objectives";
-            return trial.IsAbandoned ? null : wrong is null ? () => _engine.Complete(trial.Order.Id, values) : () => _engine.Fail(trial.Order.Id, false, wrong);
+            return trial.IsAbandoned ? null : wrong is null ? () => Complete(trial, values) : () => _engine.Fail(trial.Order.Id, false, wrong, Seconds(trial));
         }
         catch (TrialPrunedException)
         {
-            return trial.IsAbandoned ? null : () => _engine.Prune(trial.Order.Id);
+            return trial.IsAbandoned ? null : () => _engine.Prune(trial.Order.Id, Seconds(trial));
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested || trial.Late.IsCancellationRequested)
         {
-            // the study is interrupted, and the trial not done
+            // the study is interrupted and the trial not done, or it has had its time and has ended
             return null;
         }
         catch (Exception e)
         {
-            return () => _engine.Fail(trial.Order.Id, hasDiverged: false, e.ToString());
+            return () => _engine.Fail(trial.Order.Id, hasDiverged: false, e.ToString(), Seconds(trial));
         }
     }
 
@@ -273,7 +266,7 @@ public sealed partial class FunctionStudy
             if (Judge(trial, values, step) is { } goesOn) return goesOn;
             trial.Waiting = new(TaskCreationOptions.RunContinuationsAsynchronously);
             sentOn = trial.Waiting.Task;
-            _engine.Release(trial.Order.Id, step);
+            _engine.Release(trial.Order.Id, step, Seconds(trial));
             Wake();
         }
         return await sentOn.ConfigureAwait(false);
@@ -296,7 +289,7 @@ public sealed partial class FunctionStudy
             return false;
         }
         Pass();
-        var directive = _engine.Report(trial.Order.Id, step, values);
+        var directive = _engine.Report(trial.Order.Id, step, values, Seconds(trial));
         // a slot may be free
         if (directive == TrialDirective.Stop) Wake();
         return directive switch

@@ -18,8 +18,9 @@ namespace DistOpt.Core.Studies.Functions;
 /// </para>
 /// </summary>
 /// <remarks>
-/// Trial schedulers that send a trial on from another one's state (pbt, pb2) cannot be used: a function has no state to copy. Nor is there a limit on a
-/// trial's time (<see cref="StudySetup.TrialTimeout"/>): a function cannot be ended from outside.
+/// Trial schedulers that send a trial on from another one's state (pbt, pb2) cannot be used: a function has no state to copy. A trial that has computed for
+/// longer than <see cref="StudySetup.TrialTimeout"/> has failed, and its slot is free; its function is told by its token and by its next report, and where it
+/// heeds neither it computes beside the others until it returns.
 /// </remarks>
 public sealed partial class FunctionStudy
 {
@@ -29,7 +30,6 @@ public sealed partial class FunctionStudy
     private readonly IStudyJournal _journal;
     private readonly Dictionary<int, FunctionTrial> _trials = [];
     private readonly bool _isOpen;
-    private long? _passedAt;
 
     /// <param name="setup">What to search and how.</param>
     /// <param name="journal">Where it is kept; a study that is there already goes on. Null = it ends with the process.</param>
@@ -66,7 +66,10 @@ public sealed partial class FunctionStudy
     /// </summary>
     public Action<FunctionStudy, TrialSnapshot>? TrialEnded { get; init; }
 
-    /// <summary>The clock that counts the study's seconds, while it is run or asked; null = they are not counted. <c>stop.max_seconds</c> needs one.</summary>
+    /// <summary>
+    /// The clock that counts the study's seconds, and those that trials compute, while it is run or asked; null = they are not counted.
+    /// <c>stop.max_seconds</c> and <see cref="StudySetup.TrialTimeout"/> need one.
+    /// </summary>
     public TimeProvider? Time { get; init; }
 
     /// <summary>All trials so far, by number. O(trials).</summary>
@@ -108,7 +111,12 @@ public sealed partial class FunctionStudy
     {
         ArgumentNullException.ThrowIfNull(trial);
         double[] told = values.ToArray();
-        return Settled(() => _engine.Complete(trial.Order.Id, told));
+        return Settled(() =>
+        {
+            // what comes too late does not count
+            Pass();
+            return Complete(trial, told);
+        });
     }
 
     /// <summary>A trial has failed; the study goes on.</summary>
@@ -118,7 +126,7 @@ public sealed partial class FunctionStudy
     public bool Fail(FunctionTrial trial, string error)
     {
         ArgumentNullException.ThrowIfNull(trial);
-        return Settled(() => _engine.Fail(trial.Order.Id, hasDiverged: false, error));
+        return Settled(() => _engine.Fail(trial.Order.Id, hasDiverged: false, error, Seconds(trial)));
     }
 
     /// <summary>A trial does not go on, since others are better.</summary>
@@ -127,7 +135,7 @@ public sealed partial class FunctionStudy
     public bool Prune(FunctionTrial trial)
     {
         ArgumentNullException.ThrowIfNull(trial);
-        return Settled(() => _engine.Prune(trial.Order.Id));
+        return Settled(() => _engine.Prune(trial.Order.Id, Seconds(trial)));
     }
 
     /// <summary>A point to try before others are suggested: NaN where a parameter is left to the sampler.</summary>
@@ -182,21 +190,8 @@ public sealed partial class FunctionStudy
         {
             var decision = _engine.Decide(mayStart);
             if (decision.Order is not { } order) return (null, decision);
-            if (!GoesOn(order)) return (_trials[order.Id.Trial] = new FunctionTrial(this, _setup.Context.Space, order), decision);
+            if (!GoesOn(order)) return (_trials[order.Id.Trial] = new FunctionTrial(this, _setup.Context.Space, order) { BegunAt = _passedAt }, decision);
         }
-    }
-
-    /// <summary>Under the lock: counts the seconds since it was last called, by which the study may end.</summary>
-    private void Pass()
-    {
-        if (Time is not { } time)
-        {
-            if (_setup.Stop.MaxSeconds is null) return;
-            throw new InvalidOperationException($"stop.max_seconds is {_setup.Stop.MaxSeconds}, but the study has no clock: set {nameof(Time)}");
-        }
-        long now = time.GetTimestamp();
-        if (_passedAt is { } before) _engine.Pass(time.GetElapsedTime(before, now).TotalSeconds);
-        _passedAt = now;
     }
 
     /// <summary>Whether it is for a trial whose function waits, which goes on.</summary>
@@ -208,9 +203,13 @@ public sealed partial class FunctionStudy
                 $"trial {order.Id.Trial} is to go on from the state of trial {from.Trial}, which a function does not have; use asha");
         }
         if (!_trials.TryGetValue(order.Id.Trial, out var trial) || trial.Waiting is not { } waiting) return false;
-        (trial.Order, trial.Waiting) = (order, null);
+        (trial.Order, trial.Waiting, trial.BegunAt) = (order, null, _passedAt);
         return waiting.TrySetResult(true);
     }
+
+    /// <summary>Under the lock: the values of a trial, and by how much it misses what it is to keep to.</summary>
+    private bool Complete(FunctionTrial trial, double[] values) =>
+        _engine.Complete(trial.Order.Id, values, trial.Constraints.AsSpan(), Seconds(trial));
 
     private void Record(StudyEvent e)
     {

@@ -41,10 +41,26 @@ public sealed record FunctionStudyOptions
     /// <summary>What ends the study before its trials are done.</summary>
     public StudyStopSection Stop { get; init; } = new();
 
+    /// <summary>Whether any timing gives the same study; see <see cref="StudyEngine"/> for what it costs. Of a declared space.</summary>
+    public bool Deterministic { get; init; }
+
+    /// <summary>Runs of a configuration (<see cref="FunctionTrial.Repeat"/>), whose mean is the trial's value.</summary>
+    public int Repeats { get; init; } = 1;
+
+    /// <summary>Seconds that a trial may compute, all its runs together; then it has failed. Needs <see cref="FunctionStudy.Time"/>. Null = no limit.</summary>
+    public double? TrialTimeout { get; init; }
+
+    /// <summary>
+    /// Bounds on expressions over parameters (<see cref="ConstraintSection.Parameters"/>): what breaks one is not tried. For bounds on what a trial brings there
+    /// is <see cref="FunctionTrial.SetConstraints"/>.
+    /// </summary>
+    public ImmutableArray<ConstraintSection> Constraints { get; init; } = [];
+
     /// <summary>The setup that says the same.</summary>
-    /// <exception cref="SpecException">A plug-in is not known.</exception>
+    /// <exception cref="SpecException">A plug-in is not known, or numbers or constraints cannot be: all of it.</exception>
     public StudySetup ToSetup()
     {
+        var constraints = ParameterConstraints(Check());
         var (sampler, samplerOptions) = Find(SamplerCatalog.Default, Sampler);
         var (scheduler, schedulerOptions) = Find(TrialSchedulerCatalog.Default, TrialScheduler);
         var (pruner, prunerOptions) = Find(PrunerCatalog.Default, Pruner);
@@ -58,13 +74,51 @@ public sealed record FunctionStudyOptions
                 Seed = Seed,
                 Trials = Trials,
                 TrialLength = TrialLength,
+                IsDeterministic = Deterministic,
             },
-            Sampler = () => sampler(samplerOptions),
+            Sampler = () => ConstrainedSampler.Of(sampler(samplerOptions), constraints),
             TrialScheduler = context => scheduler(schedulerOptions, context),
             Pruners = context => new ObjectivePruners(pruner, prunerOptions, context),
             Parallel = Parallel,
             Stop = Stop,
+            Repeats = Repeats,
+            TrialTimeout = TrialTimeout,
+            Constraints = constraints,
         };
+    }
+
+    private List<SpecViolation> Check()
+    {
+        var violations = new List<SpecViolation>();
+        if (Directions.IsDefaultOrEmpty) violations.Add(new("study.directions", "are none; give one for each objective"));
+        if (Parallel < 1) violations.Add(new("study.parallel", $"is {Parallel}, below 1; one trial at a time is the least"));
+        if (Trials < 0) violations.Add(new("study.trials", $"is {Trials}, below 0; null means no bound"));
+        if (Repeats < 1) violations.Add(new("study.repeats", $"is {Repeats}, below 1; every configuration is run once at least"));
+        if (!(TrialTimeout is null or > 0)) violations.Add(new("study.trial_timeout", FormattableString.Invariant($"is {TrialTimeout}, not above 0; null means no limit")));
+        return violations;
+    }
+
+    private ImmutableArray<ParameterConstraint> ParameterConstraints(List<SpecViolation> violations)
+    {
+        var constraints = ImmutableArray.CreateBuilder<ParameterConstraint>();
+        for (int i = 0; i < Constraints.Length; i++)
+        {
+            var section = Constraints[i];
+            string path = $"study.constraints[{i}]";
+            if (section.Metric is not null)
+                violations.Add(new(path, $"is on the metric '{section.Metric}', which a function does not have; tell it by {nameof(FunctionTrial.SetConstraints)}"));
+            else
+            {
+                var wrong = section.Validate(new(section)).ToList();
+                violations.AddRange(wrong.Select(w => new SpecViolation(path, w.ErrorMessage!)));
+                if (wrong.Count > 0) continue;
+                var (constraint, error) = ParameterConstraint.Of(section, Space ?? new SearchSpace([]));
+                if (constraint is null) violations.Add(new($"{path}.parameters", error!));
+                else constraints.Add(constraint);
+            }
+        }
+        StudyContext.Demand(violations);
+        return constraints.DrainToImmutable();
     }
 
     private static (T Factory, object Options) Find<T>(Catalog<T> catalog, PluginSpec plugin) =>

@@ -11,9 +11,15 @@ public sealed class FunctionTrial
 {
     private readonly FunctionStudy _study;
     private readonly SearchSpace _space;
+    private readonly CancellationTokenSource? _late;
     private bool _isToEnd;
 
-    internal FunctionTrial(FunctionStudy study, SearchSpace space, TrialOrder order) => (_study, _space, Order) = (study, space, order);
+    internal FunctionTrial(FunctionStudy study, SearchSpace space, TrialOrder order)
+    {
+        (_study, _space, Order) = (study, space, order);
+        // it holds nothing until it is cancelled, and need not be disposed of
+        if (order.SecondsLeft is not null) _late = new CancellationTokenSource();
+    }
 
     /// <summary>Counts the trials of the study, from 0.</summary>
     public int Number => Order.Id.Trial;
@@ -25,6 +31,14 @@ public sealed class FunctionTrial
     public IReadOnlyDictionary<string, JsonElement> UserAttributes => _study.UserAttributesOf(Number);
 
     internal TrialOrder Order { get; set; }
+
+    /// <summary>When it began, or last went on, by the study's clock; null = there is none.</summary>
+    internal long? BegunAt { get; set; }
+
+    /// <summary>Ends when the trial has computed for as long as it may.</summary>
+    internal CancellationToken Late => _late?.Token ?? CancellationToken.None;
+
+    internal ImmutableArray<double> Constraints { get; private set; } = [];
 
     /// <summary>Whether it was told to return since its study was interrupted: what it returns does not count.</summary>
     internal bool IsAbandoned { get; set; }
@@ -114,6 +128,21 @@ public sealed class FunctionTrial
     /// <param name="name">What it is; one that is there already is replaced.</param>
     /// <param name="value">Becomes JSON.</param>
     public void SetUserAttribute<T>(string name, T value) => _study.SetAttribute(Number, name, value);
+
+    /// <summary>
+    /// By how much the trial misses what it is to keep to, one number for each constraint and the same ones in each trial: at most 0 = it does not (Optuna's
+    /// <c>constraints_func</c>). Counts with the trial's values: one that misses a constraint is never the best, and samplers keep away from it.
+    /// </summary>
+    /// <param name="violations">Of one trial, in an order that is the same for all.</param>
+    /// <exception cref="ArgumentException">One is NaN.</exception>
+    public void SetConstraints(params ReadOnlySpan<double> violations)
+    {
+        foreach (double violation in violations)
+            if (double.IsNaN(violation)) throw new ArgumentException("a constraint is NaN: say by how much it is missed, at most 0 where it is kept", nameof(violations));
+        Constraints = [.. violations];
+    }
+
+    internal void Cancel() => _ = _late?.CancelAsync();
 
     private double Value(string name) => Has(name) ? Order.Parameters[IndexOf(name)] : throw Wrong(name, "has no value in this trial: ask Has first");
 

@@ -14,6 +14,9 @@ namespace DistOpt.Core.Studies.Functions;
 public sealed record TrialSnapshot(int Number, TrialState State, IReadOnlyDictionary<string, object?> Parameters, ImmutableArray<double> Values, Report? Last,
     IReadOnlyDictionary<string, JsonElement> UserAttributes)
 {
+    /// <summary>By how much it misses each constraint, at most 0 = it does not, where it is complete; empty = it has none.</summary>
+    public ImmutableArray<double> Constraints { get; init; } = [];
+
     /// <summary>The value of the only objective.</summary>
     /// <exception cref="InvalidOperationException">It has none, or there are several.</exception>
     public double Value => Values is [var value] ? value
@@ -33,7 +36,10 @@ public sealed record TrialSnapshot(int Number, TrialState State, IReadOnlyDictio
                 _ => value,
             });
         }
-        return new TrialSnapshot(number, trial.State, parameters, trial.Values, trial.Reports is [.., var last] ? last : null, attributes);
+        return new TrialSnapshot(number, trial.State, parameters, trial.Values, trial.Reports is [.., var last] ? last : null, attributes)
+        {
+            Constraints = trial.Constraints,
+        };
     }
 }
 

@@ -11,26 +11,13 @@ namespace DistOpt.Core.Tests.Studies.Functions;
 /// <summary>Studies over functions in one process.</summary>
 public sealed class FunctionStudyTests
 {
-    private static readonly SearchSpace s_space = new(
-    [
-        new("x", new FloatDomain(-2, 2)), new("n", new IntDomain(1, 9)), new("kind", new ChoiceDomain(["a", "b"])),
-        new("m", new FloatDomain(0, 1), new Condition("kind", Among: [1])),
-    ]);
-
     private static CancellationToken Token => TestContext.Current.CancellationToken;
-
-    private static StudySetup Setup(int trials = 40, int parallel = 3) => new()
-    {
-        Context = new StudyContext { Space = s_space, Directions = [Direction.Minimize], Seed = 1, Trials = trials, TrialLength = 16 },
-        Sampler = () => new TpeSampler(new TpeOptions()),
-        Parallel = parallel,
-    };
 
     [Fact]
     public async Task It_finds_a_minimum_with_functions_side_by_side()
     {
         int running = 0, most = 0;
-        var study = new FunctionStudy(Setup(trials: 60));
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 60));
         var status = await study.RunAsync(async (trial, _) =>
         {
             InterlockedMax(ref most, Interlocked.Increment(ref running));
@@ -46,7 +33,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public void Trials_can_be_asked_for_and_told_of()
     {
-        var study = new FunctionStudy(Setup(trials: 3, parallel: 2));
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 3, parallel: 2));
         study.Enqueue(0.5, 3, 1, 0.25);
         var (first, second) = (study.Ask()!, study.Ask()!);
         Assert.Equal((0.5, 3L, "b", 0.25), (first.Float("x"), first.Int("n"), first.Choice<string>("kind"), first.Float("m")));
@@ -65,7 +52,7 @@ public sealed class FunctionStudyTests
     {
         int computed = 0;
         var ended = new List<TrialSnapshot>();
-        var setup = Setup(trials: 32) with { TrialScheduler = c => new AshaOptions().Create(c) };
+        var setup = SomeStudy.Setup(trials: 32) with { TrialScheduler = c => new AshaOptions().Create(c) };
         var study = new FunctionStudy(setup) { TrialEnded = (_, trial) => ended.Add(trial) };
         var status = await study.RunAsync(async (trial, _) =>
         {
@@ -88,7 +75,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task An_exception_is_the_end_of_its_trial_alone()
     {
-        var study = new FunctionStudy(Setup(trials: 6));
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 6));
         var status = await study.RunAsync((trial, _) =>
             trial.Number % 2 == 0 ? throw new InvalidOperationException("odd") : Task.FromResult(1.0), cancellationToken: Token);
         Assert.Equal((3, 3), (status.Counts.Failed, status.Counts.Complete));
@@ -99,14 +86,14 @@ public sealed class FunctionStudyTests
     {
         var journal = new ListJournal();
         using var interruption = new CancellationTokenSource();
-        var study = new FunctionStudy(Setup(trials: 20), journal);
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 20), journal);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => study.RunAsync(async (trial, token) =>
         {
             if (trial.Number == 7) await interruption.CancelAsync();
             token.ThrowIfCancellationRequested();
             return trial.Float("x");
         }, cancellationToken: interruption.Token));
-        var again = new FunctionStudy(Setup(trials: 20), journal);
+        var again = new FunctionStudy(SomeStudy.Setup(trials: 20), journal);
         var status = await again.RunAsync(trial => trial.Float("x"), cancellationToken: Token);
         Assert.Equal(20, status.Counts.Complete);
         Assert.Equal(Enumerable.Range(0, 20), journal.Events.OfType<StudyEvent.Ended>().Select(e => e.Trial).Order());
@@ -118,7 +105,7 @@ public sealed class FunctionStudyTests
     {
         var journal = new ListJournal();
         using var interruption = new CancellationTokenSource();
-        var study = new FunctionStudy(Setup(trials: 20) with { TrialScheduler = c => new AshaOptions().Create(c) }, journal);
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 20) with { TrialScheduler = c => new AshaOptions().Create(c) }, journal);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => study.RunAsync(async (trial, _) =>
         {
             for (int step = 1; ; step++)
@@ -143,7 +130,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task A_study_whose_journal_is_cut_off_at_any_event_loses_and_repeats_nothing()
     {
-        var setup = Setup(trials: 12, parallel: 2) with { TrialScheduler = c => new AshaOptions { ReductionFactor = 2 }.Create(c) };
+        var setup = SomeStudy.Setup(trials: 12, parallel: 2) with { TrialScheduler = c => new AshaOptions { ReductionFactor = 2 }.Create(c) };
         static async Task<double> Descend(FunctionTrial trial, CancellationToken token)
         {
             trial.SetUserAttribute("half", trial.Float("x") / 2);
@@ -174,7 +161,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task A_run_ends_with_so_many_new_trials_and_the_study_goes_on()
     {
-        var study = new FunctionStudy(Setup(trials: 30));
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 30));
         var first = await study.RunAsync(trial => trial.Float("x"), trials: 10, cancellationToken: Token);
         Assert.Equal((null, 10, 10), (first.End, first.Started, first.Counts.Complete));
         var asked = study.Ask()!;
@@ -189,7 +176,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task A_pruner_ends_functions_that_report_and_ask()
     {
-        var options = new FunctionStudyOptions { Space = s_space, Trials = 30, Seed = 3, Sampler = new("random"), Pruner = new("median") };
+        var options = new FunctionStudyOptions { Space = SomeStudy.Space, Trials = 30, Seed = 3, Sampler = new("random"), Pruner = new("median") };
         var study = new FunctionStudy(options);
         int asked = 0;
         var status = await study.RunAsync(trial =>
@@ -214,10 +201,10 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task A_function_can_prune_itself_and_a_report_that_would_have_to_wait_is_refused()
     {
-        var study = new FunctionStudy(Setup(trials: 4));
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 4));
         var status = await study.RunAsync(trial => trial.Number == 2 ? throw new TrialPrunedException() : 1, cancellationToken: Token);
         Assert.Equal((3, 1), (status.Counts.Complete, status.Counts.Pruned));
-        var pausing = new FunctionStudy(Setup(trials: 4) with { TrialScheduler = c => new AshaOptions().Create(c) });
+        var pausing = new FunctionStudy(SomeStudy.Setup(trials: 4) with { TrialScheduler = c => new AshaOptions().Create(c) });
         Assert.Contains("use that", Assert.Throws<NotSupportedException>(() => pausing.Ask()!.Report(1, 1)).Message);
     }
 
@@ -228,7 +215,7 @@ public sealed class FunctionStudyTests
         var journal = new ListJournal();
         var told = new List<int>();
         var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var study = new FunctionStudy(Setup(trials: 1000), journal)
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 1000), journal)
         {
             TrialEnded = (s, trial) =>
             {
@@ -253,7 +240,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task A_deterministic_study_shows_what_its_sampler_is_not_to_know_yet()
     {
-        var setup = Setup(trials: 12, parallel: 4);
+        var setup = SomeStudy.Setup(trials: 12, parallel: 4);
         setup = setup with { Context = setup.Context with { IsDeterministic = true } };
         var states = new List<TrialState>();
         var study = new FunctionStudy(setup) { TrialEnded = (_, trial) => states.Add(trial.State) };
@@ -265,7 +252,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task A_callback_that_throws_ends_the_run_with_its_exception()
     {
-        var study = new FunctionStudy(Setup()) { TrialEnded = (_, trial) => throw new InvalidOperationException($"no more than {trial.Number}") };
+        var study = new FunctionStudy(SomeStudy.Setup()) { TrialEnded = (_, trial) => throw new InvalidOperationException($"no more than {trial.Number}") };
         var error = await Assert.ThrowsAsync<InvalidOperationException>(() => study.RunAsync(trial => trial.Float("x"), cancellationToken: Token));
         Assert.StartsWith("no more than", error.Message);
     }
@@ -274,14 +261,14 @@ public sealed class FunctionStudyTests
     public void Attributes_are_kept_with_their_trial_and_their_study()
     {
         var journal = new ListJournal();
-        var study = new FunctionStudy(Setup(), journal);
+        var study = new FunctionStudy(SomeStudy.Setup(), journal);
         study.SetUserAttribute("owner", "me");
         var trial = study.Ask()!;
         trial.SetUserAttribute("sizes", new[] { 1, 2 });
         trial.SetUserAttribute("loss", double.NaN);
         trial.SetUserAttribute("sizes", new[] { 3 });
         study.Tell(trial, 1);
-        foreach (var s in new[] { study, new FunctionStudy(Setup(), journal) })
+        foreach (var s in new[] { study, new FunctionStudy(SomeStudy.Setup(), journal) })
         {
             Assert.Equal("me", s.UserAttributes["owner"].GetString());
             Assert.Equal("[3]", s.Trials[0].UserAttributes["sizes"].GetRawText());
@@ -292,7 +279,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task A_study_ends_by_the_time_that_it_was_given_and_needs_a_clock_for_that()
     {
-        var setup = Setup(trials: 1000) with { Stop = new StudyStopSection { MaxSeconds = 10 } };
+        var setup = SomeStudy.Setup(trials: 1000) with { Stop = new StudyStopSection { MaxSeconds = 10 } };
         Assert.Contains("has no clock", Assert.Throws<InvalidOperationException>(() => new FunctionStudy(setup).Ask()).Message);
         var time = new ManualTime();
         var study = new FunctionStudy(setup with { Parallel = 1 }) { Time = time };
@@ -309,7 +296,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public async Task A_function_that_returns_too_many_values_fails_with_that()
     {
-        var study = new FunctionStudy(Setup(trials: 2));
+        var study = new FunctionStudy(SomeStudy.Setup(trials: 2));
         var status = await study.RunAsync((_, _) => Task.FromResult(new[] { 1.0, 2 }), cancellationToken: Token);
         Assert.Equal(2, status.Counts.Failed);
     }
@@ -317,7 +304,7 @@ public sealed class FunctionStudyTests
     [Fact]
     public void Wrong_names_and_kinds_are_told()
     {
-        var trial = new FunctionStudy(Setup()).Ask()!;
+        var trial = new FunctionStudy(SomeStudy.Setup()).Ask()!;
         Assert.Contains("'y' is no parameter of the space; there are x, n, kind, m", Assert.Throws<ArgumentException>(() => trial.Float("y")).Message);
         Assert.Contains("'kind' has choices, not numbers", Assert.Throws<ArgumentException>(() => trial.Float("kind")).Message);
         Assert.Contains("'x' has no whole numbers", Assert.Throws<ArgumentException>(() => trial.Int("x")).Message);
@@ -329,24 +316,13 @@ public sealed class FunctionStudyTests
     public async Task A_trial_scheduler_that_copies_trials_is_refused_when_it_does()
     {
         var options = new PbtOptions { Population = 4, PerturbationInterval = 4, Synchronous = true };
-        var setup = Setup(trials: 8, parallel: 4) with { TrialScheduler = c => new Pbt(options, c) };
+        var setup = SomeStudy.Setup(trials: 8, parallel: 4) with { TrialScheduler = c => new Pbt(options, c) };
         var error = await Assert.ThrowsAsync<NotSupportedException>(() => new FunctionStudy(setup).RunAsync(async (trial, _) =>
         {
             for (int step = 1; ; step++)
                 if (!await trial.ReportAsync(trial.Number, step)) return trial.Number;
         }, cancellationToken: Token));
         Assert.Contains("which a function does not have; use asha", error.Message);
-    }
-
-    private sealed class ManualTime : TimeProvider
-    {
-        private long _seconds;
-
-        public override long TimestampFrequency => 1;
-
-        public void Pass(long seconds) => Interlocked.Add(ref _seconds, seconds);
-
-        public override long GetTimestamp() => Interlocked.Read(ref _seconds);
     }
 
     private static void InterlockedMax(ref int most, int value)

@@ -1,0 +1,114 @@
+using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Functions;
+using DistOpt.Core.TrialSchedulers;
+
+namespace DistOpt.Core.Tests.Studies.Functions;
+
+/// <summary>What the short form of a study over a function can say.</summary>
+public sealed class FunctionStudyOptionsTests
+{
+    private static CancellationToken Token => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("random")]
+    [InlineData("tpe")]
+    [InlineData("gp")]
+    [InlineData("nsga2")]
+    public async Task A_trial_that_misses_a_constraint_is_never_the_best(string sampler)
+    {
+        var study = new FunctionStudy(new FunctionStudyOptions
+        {
+            Space = new([new("x", new FloatDomain(-2, 2)), new("y", new FloatDomain(-2, 2))]),
+            Seed = 3,
+            Trials = 60,
+            Sampler = new(sampler),
+        });
+        var status = await study.RunAsync(trial =>
+        {
+            trial.SetConstraints(1 - trial.Float("x"), trial.Float("y") - 1);
+            return trial.Float("x") - trial.Float("y");
+        }, cancellationToken: Token);
+        var best = study.BestTrial!;
+        Assert.True((double)best.Parameters["x"]! >= 1 && (double)best.Parameters["y"]! <= 1, $"{string.Join(", ", best.Parameters)}");
+        Assert.Equal(1 - (double)best.Parameters["x"]!, best.Constraints[0]);
+        double least = study.Trials.Where(t => t.Constraints.All(c => c <= 0)).Min(t => t.Value);
+        Assert.Equal(least, best.Value);
+        Assert.Contains(study.Trials, t => t.Value < least && t.Constraints.Any(c => c > 0));
+        Assert.Throws<ArgumentException>(() => new FunctionStudy(SomeStudy.Setup()).Ask()!.SetConstraints(double.NaN));
+    }
+
+    [Fact]
+    public async Task A_configuration_that_breaks_a_constraint_on_its_parameters_is_not_tried()
+    {
+        var options = new FunctionStudyOptions
+        {
+            Space = new([new("x", new FloatDomain(0, 1)), new("y", new FloatDomain(0, 1))]),
+            Trials = 40,
+            Constraints = [new() { Parameters = "x - y", AtLeast = 0.2 }],
+        };
+        var study = new FunctionStudy(options);
+        await study.RunAsync(trial => trial.Float("x") + trial.Float("y"), cancellationToken: Token);
+        Assert.All(study.Trials, t => Assert.True((double)t.Parameters["x"]! - (double)t.Parameters["y"]! >= 0.2));
+        Assert.Equal(40, study.Trials.Count);
+        Assert.NotNull(study.Enqueue(0.5, 0.4).Refusal);
+    }
+
+    [Fact]
+    public async Task Runs_of_a_configuration_are_one_trial_with_their_mean_and_must_have_the_same_constraints()
+    {
+        var options = new FunctionStudyOptions { Space = new([new("x", new FloatDomain(0, 1))]), Trials = 4, Repeats = 3 };
+        var study = new FunctionStudy(options);
+        await study.RunAsync(trial =>
+        {
+            if (trial.Number == 2) trial.SetConstraints(new double[trial.Repeat + 1]);
+            else trial.SetConstraints(trial.Repeat - 1.5);
+            return trial.Number + trial.Repeat;
+        }, cancellationToken: Token);
+        Assert.Equal([TrialState.Complete, TrialState.Complete, TrialState.Failed, TrialState.Complete], study.Trials.Select(t => t.State));
+        Assert.Equal([1, 2, 4], study.Trials.Where(t => t.State == TrialState.Complete).Select(t => t.Value));
+        Assert.Equal([-0.5], study.Trials[0].Constraints);
+    }
+
+    [Fact]
+    public void Options_that_cannot_be_are_told_all_at_once()
+    {
+        var options = new FunctionStudyOptions
+        {
+            Space = new([new("x", new FloatDomain(0, 1))]),
+            Parallel = 0,
+            Repeats = 0,
+            TrialTimeout = 0,
+            Constraints = [new() { Metric = "validation.loss", AtMost = 1 }, new() { Parameters = "z", AtLeast = 0 }, new() { Parameters = "x" }],
+        };
+        var error = Assert.Throws<SpecException>(() => new FunctionStudy(options));
+        Assert.Equal(["study.parallel", "study.repeats", "study.trial_timeout", "study.constraints[0]", "study.constraints[1].parameters", "study.constraints[2]"],
+            error.Violations.Select(v => v.Path));
+    }
+
+    [Fact]
+    public async Task Any_timing_gives_the_same_deterministic_study()
+    {
+        async Task<List<string>> Run(int seed)
+        {
+            var order = new Random(seed);
+            var study = new FunctionStudy(new FunctionStudyOptions { Space = SomeStudy.Space, Seed = 5, Trials = 60, Parallel = 4, Deterministic = true });
+            var running = new List<FunctionTrial>();
+            while (true)
+            {
+                while (study.Ask() is { } next) running.Add(next);
+                if (running.Count == 0) break;
+                var done = running[order.Next(running.Count)];
+                running.Remove(done);
+                study.Tell(done, Math.Pow(done.Float("x") - 1, 2) + done.Int("n"));
+            }
+            return [.. study.Trials.Select(t => $"{t.Number} {string.Join(", ", t.Parameters)} {t.Value}")];
+        }
+        var first = await Run(1);
+        Assert.Equal(60, first.Count);
+        Assert.Equal(first, await Run(2));
+    }
+}
