@@ -87,6 +87,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 
         public JobStatus? Latest { get; set; }
 
+        /// <summary>Whether it is an attempt at a trial.</summary>
+        public bool IsTrial { get; set; }
+
         /// <summary>Set where it is an attempt at a trial that wants a child process.</summary>
         public TrialDemand? Demand { get; set; }
 
@@ -143,7 +146,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     private void Start(Job job, SubmitJob submission)
     {
         Count();
-        job.Demand = DemandOf(submission);
+        (job.IsTrial, job.Demand) = (submission.Trial is not null, DemandOf(submission));
         KeepProcesses();
         // opening model and data, and writing results, block: a thread of its own
         var giveUp = new CancellationTokenSource();
@@ -228,14 +231,16 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         if (job.Demand is not null) KeepProcesses();
         if (_answerOf == answer.Job) OfferNext();
         // another one may wait behind it, which was not its turn when what is to be offered was last listed
-        if (wasWaiting && answer.Workers is not null) OfferNodes();
+        if (!wasWaiting || answer.Workers is null) return;
+        if (job.IsTrial) job.Submitter?.Tell(new JobPlaced(job.Id));
+        OfferNodes();
     }
 
     private void OnEnded(JobEnded ended)
     {
         if (Find(ended.Job) is not { Ending: false } job) return;
         // whatever hangs there hangs in none of the others' way
-        if (ended.Lost is not null) _ending.UnionWith(job.Workers?.Keys.Where(n => _nodes.ContainsKey(n.Value)) ?? []);
+        if (ended.Lost is not null && job.Demand is not null) _ending.UnionWith(job.Workers?.Keys.Where(n => _nodes.ContainsKey(n.Value)) ?? []);
         (job.Ending, job.Workers) = (true, null);
         Timers.Cancel(ended.Job);
         ReleaseLeaving();

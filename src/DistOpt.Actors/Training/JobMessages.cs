@@ -54,6 +54,9 @@ public sealed record SubmitDurableJob(JobId Job, TrainingSpec Spec, string Direc
 /// <param name="Name">The spec's name.</param>
 public sealed record JobAccepted(JobId Job, string Name) : INoSerializationVerificationNeeded;
 
+/// <summary>To the submitter of an attempt at a trial: it has got nodes, and waits for others no longer.</summary>
+internal sealed record JobPlaced(JobId Job) : INoSerializationVerificationNeeded;
+
 /// <param name="KeyReused">Whether the reason is that the idempotency key was used for something else.</param>
 /// <param name="IdIsTaken">Whether it is that there is, or was, a job of that id.</param>
 public sealed record JobRejected(JobId Job, string Reason, bool KeyReused = false, bool IdIsTaken = false) : INoSerializationVerificationNeeded;

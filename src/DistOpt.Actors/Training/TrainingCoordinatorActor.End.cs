@@ -276,7 +276,7 @@ internal sealed partial class TrainingCoordinatorActor
         }
         if (_topology is null)
         {
-            Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_wait?.Whom}");
+            FailForNodes($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {_wait?.Whom}");
             return;
         }
         var silent = Silent(_topology);
@@ -300,8 +300,7 @@ internal sealed partial class TrainingCoordinatorActor
         bool othersCompute = late.Count > 0 && _topology.Replicas.Any(r => !late.Contains(r.Node)) && !_topology.IsFixed;
         if (!othersCompute)
         {
-            if (IsIsolated) EndLost($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
-            else Fail($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
+            FailForNodes($"no progress for {Spec.Training.WorkerTimeout:0.#} s (training.worker_timeout) while {_state}: the job waits for {whom}");
             return;
         }
         foreach (string node in late)

@@ -44,6 +44,13 @@ internal sealed partial class TrainingCoordinatorActor
         EndLost($"child process {NameOf(node)} was lost at step {_progress.CurrentStep}: {gone.Why}{lines}");
     }
 
+    /// <summary>Nodes are to blame, and not the job: one that is an attempt at a trial is lost, and its trial goes on in another one; else it has failed.</summary>
+    private void FailForNodes(string why)
+    {
+        if (_submission.Trial is not null) EndLost(why);
+        else Fail(why);
+    }
+
     /// <summary>The attempt has failed, and its trial may go on in another one.</summary>
     private void EndLost(string why)
     {

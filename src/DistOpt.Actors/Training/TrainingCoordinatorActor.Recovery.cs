@@ -377,7 +377,7 @@ internal sealed partial class TrainingCoordinatorActor
     private void OnWorkersTimeIsUp()
     {
         if (_topology is not { Replicas.IsEmpty: true } || _state != "training") return;
-        Fail($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {AnyWorker}");
+        FailForNodes($"no nodes to go on with for {Spec.Training.NodeTimeout:0.#} s (training.node_timeout): the job waits for {AnyWorker}");
     }
 
     private void WaitForWorkers() => WaitFor(AnyWorker);

@@ -26,13 +26,12 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     private readonly long _trialEnd;
     private readonly ITrialRuns _runs;
     private readonly IActorRef _jobs;
-    private readonly TimeProvider _time;
     private readonly bool _isIsolated;
     private readonly Queue<long> _asked = new();
     private TrialRun? _run;
     private TrialSink? _sink;
     private TrialMetrics? _metrics;
-    private long _begunAt;
+    private readonly Clock _computed;
     private JobId _job;
     private int _parts;
 
@@ -50,13 +49,23 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     public TrialSupervisorActor(TrialOrder order, StudyRun run, long trialEnd)
     {
         var study = run.Study;
-        (_order, _study, _trialEnd, _runs, _jobs, _time) = (order, study, trialEnd, run.Trials, run.Jobs, run.Time);
+        (_order, _study, _trialEnd, _runs, _jobs) = (order, study, trialEnd, run.Trials, run.Jobs);
+        _computed = new Clock(run.Time);
         _log = Context.GetLogger().OfTrial(order.Id.Trial);
         _isIsolated = (study.Isolation ?? run.Isolation) == TrialIsolation.Process;
         // seconds are not those of the run alone: it cannot be told beforehand where to leave off
         _until = order.Until < long.MaxValue && study.Resource != TrialResource.Seconds ? order.Until : null;
         Receive<Begin>(_ => Open());
-        Receive<TrialOpened>(opened => _sink = opened.Sink);
+        Receive<TrialOpened>(opened =>
+        {
+            _sink = opened.Sink;
+            // now it may wait for as long as others compute
+            StopClock();
+        });
+        Receive<JobPlaced>(placed =>
+        {
+            if (placed.Job == _job && _isRunning) StartClock();
+        });
         Receive<TrialBegun>(OnBegun);
         Receive<TrialRow>(row => OnRow(row.Row));
         Receive<AttemptTold>(OnTold);
@@ -78,7 +87,8 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    private double Seconds => _begunAt == 0 ? 0 : _time.GetElapsedTime(_begunAt).TotalSeconds;
+    /// <summary>That it has opened its model and computed; not those in which it waited for room.</summary>
+    private double Seconds => _computed.Seconds;
 
     protected override void PreStart()
     {
@@ -90,8 +100,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
 
     private void Open()
     {
-        _begunAt = _time.GetTimestamp();
-        if (_order.SecondsLeft is { } seconds) Timers.StartSingleTimer(TimeoutTimer, new TimeIsUp(), TimeSpan.FromSeconds(Math.Min(seconds, 1e7)));
+        StartClock();
         try
         {
             _run = _runs.Open(_order);
@@ -109,6 +118,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         var (self, run) = (Self, _run!);
         _job = new JobId(_parts++ == 0 ? run.Job : FormattableString.Invariant($"{run.Job}-{_parts}"));
         (_isRunning, _ended, _told) = (true, null, TrialDirective.Continue);
+        StartClock();
         _log.Of(_job).Info("attempt {Attempt} at the trial is submitted", _order.Id.Attempt);
         _jobs.Tell(new SubmitJob(_job, run.Spec, runtime => new TrialSink(run.Sink(runtime), self), run.CheckpointDirectory, run.Resumes || _parts > 1)
         {
@@ -128,8 +138,21 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         return new RunPause(unit, until) { IsEnd = until >= _trialEnd };
     }
 
+    private void StartClock()
+    {
+        if (!_computed.Start() || _order.SecondsLeft is not { } most) return;
+        Timers.StartSingleTimer(TimeoutTimer, new TimeIsUp(), TimeSpan.FromSeconds(Math.Clamp(most - Seconds, 0, 1e7)));
+    }
+
+    private void StopClock()
+    {
+        _computed.Stop();
+        Timers.Cancel(TimeoutTimer);
+    }
+
     private void OnBegun(TrialBegun begun)
     {
+        StartClock();
         if (_metrics is not null) return;
         _runs.Began(_order, begun.Run.Nodes);
         var data = begun.Run.Data;
@@ -184,6 +207,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     {
         if (ended.Job != _job) return;
         (_isRunning, _ended) = (false, ended);
+        StopClock();
         if (ended.BadInput is null) _sink?.Ended(ended.Summary);
         _sink?.Dispose();
         _sink = null;
@@ -266,5 +290,24 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         (_run is null ? _log : _log.Of(_job)).Info("attempt {Attempt} at the trial {Outcome}", _order.Id.Attempt, outcome);
         Context.Parent.Tell(result);
         Context.Stop(Self);
+    }
+
+    /// <summary>A stopwatch by the run's clock.</summary>
+    private sealed class Clock(TimeProvider time)
+    {
+        private double _before;
+        private long? _since;
+
+        public double Seconds => _before + (_since is { } since ? time.GetElapsedTime(since).TotalSeconds : 0);
+
+        /// <returns>Whether it did not run before.</returns>
+        public bool Start()
+        {
+            if (_since is not null) return false;
+            _since = time.GetTimestamp();
+            return true;
+        }
+
+        public void Stop() => (_before, _since) = (Seconds, null);
     }
 }

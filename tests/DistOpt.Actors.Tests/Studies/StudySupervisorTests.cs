@@ -64,6 +64,48 @@ public sealed class StudySupervisorTests
         Assert.Equal((0, 0.9), (over.Status.Best!.Number, over.Status.Best.Values[0]));
     }
 
+    /// <summary>It waits for as long as others compute, which is no time of its own.</summary>
+    [Fact]
+    public async Task Seconds_of_a_trial_are_those_in_which_it_computes_and_with_its_time_it_ends()
+    {
+        var time = new ShiftedTime();
+        time.Stop();
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2) with { TrialTimeout = 100 }, time: time);
+        harness.Begin();
+
+        var first = await harness.JobAsync();
+        time.Advance(TimeSpan.FromSeconds(3));
+        await first.Open().SettledAsync();
+        time.Advance(TimeSpan.FromSeconds(1000));
+        await first.Start().SettledAsync();
+        time.Advance(TimeSpan.FromSeconds(20));
+        first.Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        var second = (await harness.JobAsync()).Start();
+        await second.SettledAsync();
+        time.Advance(TimeSpan.FromSeconds(101));
+        second.Epoch(1, 0.9);
+        Assert.Equal(StopReason.Cancelled, await second.Stopped);
+        second.End(RunStatus.Cancelled, StopReason.Cancelled);
+        await harness.EndAsync<StudyOver>();
+
+        var ends = harness.Happened.OfType<StudyEvent.Ended>().ToList();
+        Assert.Equal([(TrialEndCause.Done, 23.0), (TrialEndCause.TimedOut, 101.0)], ends.Select(e => (e.Cause, e.Seconds)));
+    }
+
+    [Fact]
+    public async Task A_trial_that_tells_nothing_is_ended_with_its_time()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 1) with { TrialTimeout = 0.01 });
+        harness.Begin();
+
+        var job = (await harness.JobAsync()).Start();
+        Assert.Equal(StopReason.Cancelled, await job.Stopped);
+        job.End(RunStatus.Cancelled, StopReason.Cancelled);
+        await harness.EndAsync<StudyOver>();
+
+        Assert.Equal([TrialEndCause.TimedOut], harness.Happened.OfType<StudyEvent.Ended>().Select(e => e.Cause));
+    }
+
     [Theory]
     [InlineData(NewCode.Refuse)]
     [InlineData(NewCode.Ask)]

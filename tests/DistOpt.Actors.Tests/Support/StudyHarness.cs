@@ -24,7 +24,7 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     private readonly Channel<object> _ends = Channel.CreateUnbounded<object>();
     private readonly StudyRun _run;
 
-    public StudyHarness(StudySetup setup, JournalSwitch? journal = null, TrialIsolation isolation = TrialIsolation.None)
+    public StudyHarness(StudySetup setup, JournalSwitch? journal = null, TrialIsolation isolation = TrialIsolation.None, TimeProvider? time = null)
     {
         if (journal is not null) SwitchJournal.Switch = journal;
         _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(SwitchJournal.Hocon + """
@@ -48,6 +48,7 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
             Jobs = jobs,
             IsDurable = journal is not null,
             Isolation = isolation,
+            Time = time ?? TimeProvider.System,
         };
     }
 
@@ -184,10 +185,20 @@ internal sealed class PlayedJob(SubmitJob submit, IActorRef submitter)
 
     public void Stop(StopReason reason) => _stop.TrySetResult(reason);
 
+    /// <summary>Has opened its model and data, and waits for room.</summary>
+    public PlayedJob Open()
+    {
+        _sink = submit.Sink(null!);
+        return this;
+    }
+
+    /// <summary>Completed when the trial's supervisor has taken what was told so far.</summary>
+    public Task SettledAsync() => submitter.Ask<ActorIdentity>(new Identify(null), Eventually.Patience, TestContext.Current.CancellationToken);
+
     /// <param name="resumed">Step of the checkpoint that it goes on from.</param>
     public PlayedJob Start(long? resumed = null)
     {
-        _sink = submit.Sink(null!);
+        _sink ??= submit.Sink(null!);
         _sink.Started(new RunStarted(Id, submit.Spec, new DataCounts(10, 10, 0), 9, new ParameterLayout([new TensorSlot("w", [1], 0, 1)], []), ["node"], [])
         {
             Resumed = resumed is { } step ? new RunResumed(step, step, step) : null,

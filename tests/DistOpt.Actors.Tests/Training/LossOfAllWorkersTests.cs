@@ -71,8 +71,10 @@ public sealed class LossOfAllWorkersTests
         Assert.Equal((2, 0), (end.Summary.WorkerFailures, end.Summary.Rollbacks));
     }
 
-    [Fact]
-    public async Task Where_none_comes_the_job_fails_and_says_so()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Where_none_comes_the_job_fails_and_says_so_and_an_attempt_at_a_trial_is_lost(bool isTrial)
     {
         var spec = JobHarness.SpecOf(workers: 2, servers: 1, shards: 4, epochs: 4);
         spec = spec with { Training = spec.Training with { NodeTimeout = 0.5 } };
@@ -80,12 +82,13 @@ public sealed class LossOfAllWorkersTests
         var gate = new StepGate(step: 23);
         harness.Runtimes[1].BeforeLeaf = gate.Pass;
 
-        var run = harness.Jobs.RunAsync(spec, Token);
+        var run = harness.Jobs.RunAsync(spec, Token, trial: isTrial ? new TrialPart() : null);
         await gate.Reached(Token);
         await LoseAsync(harness, gate.Release, 1, 2);
         var (end, _) = await run;
 
         Assert.Equal(RunStatus.Failed, end.Summary.Status);
+        Assert.Equal(isTrial ? end.Summary.Error : null, end.Lost);
         Assert.Contains("(training.node_timeout): the job waits for a node with a worker slot", end.Summary.Error);
     }
 
