@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 
@@ -47,6 +48,13 @@ public abstract record PrunerOptions
 
     private protected static IEnumerable<SpecViolation> CheckObjectives(StudyContext context, string name) => context.Directions.Length == 1 ? []
         : [new SpecViolation(Path, $"is {name}, which judges trials by one objective, but the study has {context.Directions.Length}; use none")];
+}
+
+/// <summary>Options of a pruner that judges trials by their reports.</summary>
+public abstract record JudgingOptions : PrunerOptions
+{
+    [Description("Of several objectives the one by which it judges, by its metric or its place from 0; null = by each, and only a trial that it would end by all is ended")]
+    public string? Objective { get; init; }
 }
 
 /// <summary>Options of <c>none</c>: there are none.</summary>

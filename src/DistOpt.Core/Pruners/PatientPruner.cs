@@ -6,7 +6,7 @@ using DistOpt.Core.Studies;
 namespace DistOpt.Core.Pruners;
 
 /// <summary>Options of <c>patient</c>; defaults as Optuna's PatientPruner, with which patience must be given.</summary>
-public sealed record PatientOptions : PrunerOptions
+public sealed record PatientOptions : JudgingOptions
 {
     [Description("Reports that may pass without a better one before the trial may be pruned")]
     [Range(0, 1_000_000)]
@@ -20,8 +20,13 @@ public sealed record PatientOptions : PrunerOptions
     [Plugin("pruners")]
     public PluginSpec Wrapped { get; init; } = new("none");
 
-    public override IEnumerable<SpecViolation> Check(StudyContext context) =>
-        CheckObjectives(context, "patient").Concat((Wrapped.Options as PrunerOptions)?.Check(context) ?? []);
+    public override IEnumerable<SpecViolation> Check(StudyContext context)
+    {
+        foreach (var violation in CheckObjectives(context, "patient")) yield return violation;
+        if (Wrapped.Options is JudgingOptions { Objective: { } objective })
+            yield return new(Path + ".wrapped.objective", $"is '{objective}', but both judge by the same one; give it as objective of patient");
+        foreach (var violation in (Wrapped.Options as PrunerOptions)?.Check(context) ?? []) yield return violation;
+    }
 }
 
 /// <summary>

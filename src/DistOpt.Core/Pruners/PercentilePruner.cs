@@ -6,7 +6,7 @@ using DistOpt.Core.Studies;
 namespace DistOpt.Core.Pruners;
 
 /// <summary>Options of <c>median</c>; defaults as Optuna's MedianPruner.</summary>
-public record MedianOptions : PrunerOptions
+public record MedianOptions : JudgingOptions
 {
     [Description("Trials that must be complete before any is pruned")]
     [Range(0, 1_000_000)]

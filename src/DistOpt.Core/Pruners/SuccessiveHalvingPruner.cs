@@ -6,7 +6,7 @@ using DistOpt.Core.Studies;
 namespace DistOpt.Core.Pruners;
 
 /// <summary>Options of <c>successive-halving</c>; defaults as Optuna's SuccessiveHalvingPruner.</summary>
-public sealed record SuccessiveHalvingOptions : PrunerOptions, IValidatableObject
+public sealed record SuccessiveHalvingOptions : JudgingOptions, IValidatableObject
 {
     [Description("Step of the lowest rung; auto = a hundredth of the last step of the trials that are complete when it is first needed, at least 1")]
     [NullName("auto")]

@@ -6,7 +6,7 @@ using DistOpt.Core.Studies;
 namespace DistOpt.Core.Pruners;
 
 /// <summary>Options of <c>threshold</c>; defaults as Optuna's ThresholdPruner.</summary>
-public sealed record ThresholdOptions : PrunerOptions, IValidatableObject
+public sealed record ThresholdOptions : JudgingOptions, IValidatableObject
 {
     [Description("A report below it ends the trial; null = no bound")]
     public double? Lower { get; init; }

@@ -6,7 +6,7 @@ using DistOpt.Core.Studies;
 namespace DistOpt.Core.Pruners;
 
 /// <summary>Options of <c>wilcoxon</c>; defaults as Optuna's WilcoxonPruner.</summary>
-public sealed record WilcoxonOptions : PrunerOptions
+public sealed record WilcoxonOptions : JudgingOptions
 {
     [Description("A trial is pruned where the probability of differences like these between equals is below it")]
     [Range(0.0, 1.0)]

@@ -13,6 +13,9 @@ public sealed record StudyContext
     /// <summary>One for each objective.</summary>
     public required ImmutableArray<Direction> Directions { get; init; }
 
+    /// <summary>What the objectives are called, in the same order; empty = they have no names.</summary>
+    public ImmutableArray<string> Metrics { get; init; } = [];
+
     /// <summary>The study's random seed.</summary>
     public long Seed { get; init; }
 
@@ -36,6 +39,7 @@ public sealed record StudyContext
         {
             Space = spec.Space.Space,
             Directions = spec.Directions,
+            Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
             Seed = spec.Seed,
             TrialLength = LengthOf(spec),
             Trials = spec.Study.Trials,

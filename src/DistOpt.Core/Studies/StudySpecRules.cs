@@ -1,5 +1,7 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 using DistOpt.Core.Specs;
+using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Studies;
 
@@ -15,8 +17,14 @@ public static class StudySpecRules
         new(["study.trials", "study.stop", "study.objectives"], Improvement),
         new(["study.trials", "study.enqueue"], Enqueued),
         new(["study.repeats"], Repeats),
+        new(["study.deterministic", "study.resource"], Deterministic),
+        new(["study.trial_scheduler"], Copies),
         new(["storage.kind"], Storage),
     ];
+
+    /// <summary>Options of the models of the catalogue that say which weights there are; of a program's own models nobody knows.</summary>
+    private static readonly FrozenSet<string> s_structure =
+        ["kind", "hidden", "norm", "width", "widths", "blocks", "expansion", "bias", "channels", "kernel", "depth"];
 
     private static IEnumerable<SpecViolation> Objectives(StudySpec spec)
     {
@@ -44,6 +52,26 @@ public static class StudySpecRules
         if (spec.Training.Storage.Kind == StorageSection.Shared)
             yield return new("storage.kind", "is shared, but the states of trials are kept in the study's folder; leave it away");
     }
+
+    private static IEnumerable<SpecViolation> Deterministic(StudySpec spec)
+    {
+        if (spec.Study is { Deterministic: true, Resource: TrialResource.Seconds })
+            yield return new("study.resource", "is seconds, in which a machine gets as far as it gets, but the study is deterministic; use epochs, steps or samples");
+    }
+
+    /// <summary>A trial that goes on from another one's weights has to have that one's model, and its optimizer's state.</summary>
+    private static IEnumerable<SpecViolation> Copies(StudySpec spec)
+    {
+        if (spec.Study.TrialScheduler.Options is not PopulationOptions) yield break;
+        foreach (var parameter in spec.Space.Space.Parameters.Where(p => !p.Domain.IsSingle && IsStructure(p.Name)))
+        {
+            yield return new($"space.{parameter.Name}", $"changes what a checkpoint is of, but {spec.Study.TrialScheduler.Kind} lets a trial go on from another one's; "
+                + "fix it, or use asha");
+        }
+    }
+
+    private static bool IsStructure(string path) => path is "optimizer.kind" or "averaging.kind"
+        || (path.StartsWith("model.", StringComparison.Ordinal) && s_structure.Contains(path["model.".Length..].Split('.', '[')[0]));
 
     private static IEnumerable<SpecViolation> End(StudySpec spec)
     {

@@ -41,6 +41,25 @@ public sealed class ObjectivePrunersTests
         Assert.True(pruners.ShouldPrune(2));
     }
 
+    [Theory]
+    [InlineData("1")]
+    [InlineData("validation.accuracy")]
+    public void One_of_several_objectives_can_be_the_judge(string objective)
+    {
+        var context = s_context with { Metrics = ["validation.loss", "validation.accuracy"] };
+        var pruners = new ObjectivePruners(PrunerCatalog.Default.Get("threshold"), new ThresholdOptions { Lower = 0.5, Objective = objective }, context);
+        (double Loss, double Accuracy, bool IsBad)[] trials = [(0.1, 0.6, false), (9, 0.4, true), (double.NaN, 0.9, false), (0.1, double.NaN, true)];
+        for (int i = 0; i < trials.Length; i++)
+        {
+            pruners.Report(i, 1, [trials[i].Loss, trials[i].Accuracy]);
+            Assert.Equal(trials[i].IsBad, pruners.ShouldPrune(i));
+            pruners.End(i, TrialState.Complete, [trials[i].Loss, trials[i].Accuracy]);
+        }
+        string error = Assert.Throws<SpecException>(() =>
+            new ObjectivePruners(PrunerCatalog.Default.Get("threshold"), new ThresholdOptions { Lower = 0.5, Objective = "2" }, context)).Message;
+        Assert.Contains("study.pruner.objective: is '2', which is no objective of the study; give one of validation.loss, validation.accuracy", error);
+    }
+
     [Fact]
     public void There_is_a_value_for_each_objective()
     {

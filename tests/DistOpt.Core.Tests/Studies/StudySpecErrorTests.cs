@@ -124,7 +124,6 @@ public sealed class StudySpecErrorTests
     [Theory]
     [InlineData("{ trial_scheduler: asha, pruner: median, deterministic: true, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
         "study.trial_scheduler: is asha, which ranks trials by one objective, but the study has 2; use fifo",
-        "study.pruner: is median, which judges trials by one objective, but the study has 2; use none",
         "study.pruner: is median, which depends on the order of reports, but the study is deterministic; use threshold or none")]
     [InlineData("{ trial_scheduler: asha, resource: steps }", "study.trial_scheduler.max_resource: is auto, but the length of a trial is not known; give it")]
     [InlineData("{ trial_scheduler: { kind: asha, min_resource: 9 } }", "study.trial_scheduler.min_resource: is 9, but trials end at 7; give at most that")]
@@ -134,11 +133,36 @@ public sealed class StudySpecErrorTests
         "study.trial_scheduler.population: is 30, but the study has 20 trials; give at most that")]
     [InlineData("{ pruner: { kind: patient, wrapped: median }, deterministic: true, sampler: tpe }",
         "study.pruner: is median, which depends on the order of reports, but the study is deterministic; use threshold or none")]
+    [InlineData("{ pruner: { kind: median, objective: validation.los } }",
+        "study.pruner.objective: is 'validation.los', which is no objective of the study; give one of validation.loss")]
+    [InlineData("{ pruner: { kind: patient, wrapped: { kind: median, objective: validation.loss } } }",
+        "study.pruner.wrapped.objective: is 'validation.loss', but both judge by the same one; give it as objective of patient")]
+    [InlineData("{ resource: seconds, deterministic: true }",
+        "study.resource: is seconds, in which a machine gets as far as it gets, but the study is deterministic; use epochs, steps or samples")]
     public void Trial_schedulers_and_pruners_that_cannot_be_used_for_the_study_say_so_with_the_rest(string study, params string[] errors)
     {
         const string space = "space: { model.dropout: { float: [0, 0.5] } }";
         string[] found = Errors($"training: {{ epochs: 7 }}\n{space}\nstudy: {study}\n");
         Assert.Equal(errors, found.Select(e => Regex.Replace(e, @" \(line \d+\)", "")));
+    }
+
+    [Fact]
+    public void A_trial_that_goes_on_from_another_ones_weights_keeps_its_model_and_its_optimizer()
+    {
+        string[] found = Errors("""
+            training: { epochs: 7 }
+            space:
+              model.hidden: { list: { length: { int: [1, 2] }, each: { int: [8, 32] } } }
+              model.dropout: { float: [0, 0.5] }
+              optimizer.kind: { choices: [sgd, adam] }
+              optimizer.learning_rate: { float: [1e-4, 1e-1], log: true }
+            study: { trial_scheduler: { kind: pbt, perturbation_interval: 2 }, trials: 8 }
+            """);
+        const string why = "changes what a checkpoint is of, but pbt lets a trial go on from another one's; fix it, or use asha";
+        Assert.Equal(
+        [
+            $"space.model.hidden.length: {why}", $"space.model.hidden[0]: {why}", $"space.model.hidden[1]: {why}", $"space.optimizer.kind: {why}",
+        ], found.Select(e => Regex.Replace(e, @" \(line \d+\)", "")).Order(StringComparer.Ordinal));
     }
 
     /// <summary>Epochs that are searched give trials of several lengths.</summary>

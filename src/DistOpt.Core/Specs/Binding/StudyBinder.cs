@@ -223,8 +223,8 @@ internal sealed class StudyBinder(SpecBinder binder)
 
     private void CheckPruner(PluginSpec plugin, StudyContext context)
     {
-        if (plugin.Options is PrunerOptions options) Add(options.Check(context));
-        else Try(() => binder.Catalogs.Pruners.Get(plugin.Kind)(plugin.Options!, context));
+        if (plugin.Options is PrunerOptions options) Add(ObjectivePruners.Check(options, context));
+        else Try(() => _ = new ObjectivePruners(binder.Catalogs.Pruners.Get(plugin.Kind), plugin.Options!, context));
     }
 
     private void Add(IEnumerable<SpecViolation> violations)

@@ -272,11 +272,11 @@ public sealed partial class FunctionStudy
         return await sentOn.ConfigureAwait(false);
     }
 
-    internal bool Report(FunctionTrial trial, double value, long step)
+    internal bool Report(FunctionTrial trial, double[] values, long step)
     {
         if (_engine.Pauses)
             throw new NotSupportedException($"the trial scheduler pauses trials, for which {nameof(FunctionTrial.ReportAsync)} waits: use that");
-        lock (_lock) return Judge(trial, [value], step) ?? false;
+        lock (_lock) return Judge(trial, values, step) ?? false;
     }
 
     /// <summary>Whether a trial goes on that has got so far; null = it is to wait.</summary>

@@ -116,7 +116,16 @@ public sealed class FunctionTrial
     /// <param name="value">Of the only objective.</param>
     /// <param name="step">Above that of its last report; of several at one step the first counts.</param>
     /// <exception cref="NotSupportedException">The trial scheduler pauses trials.</exception>
-    public void Report(double value, long step) => _isToEnd = !_study.Report(this, value, step);
+    public void Report(double value, long step) => Report([value], step);
+
+    /// <inheritdoc cref="Report(double, long)"/>
+    /// <param name="values">One for each objective.</param>
+    /// <param name="step">Above that of its last report.</param>
+    public void Report(double[] values, long step)
+    {
+        ArgumentNullException.ThrowIfNull(values);
+        _isToEnd = !_study.Report(this, values, step);
+    }
 
     /// <summary>
     /// Whether the function is to return, or to throw a <see cref="TrialPrunedException"/>: the trial was pruned by its last report, or has had all that the

@@ -42,6 +42,30 @@ public sealed class FunctionStudyOptionsTests
     }
 
     [Fact]
+    public async Task A_pruner_ends_trials_that_are_bad_by_every_objective_and_reports_of_one_value_are_refused()
+    {
+        var study = new FunctionStudy(new FunctionStudyOptions
+        {
+            Space = new([new("x", new FloatDomain(0, 1))]),
+            Directions = [Direction.Minimize, Direction.Maximize],
+            Trials = 30,
+            Sampler = new("random"),
+            Pruner = new("median"),
+        });
+        var status = await study.RunAsync((trial, _) =>
+        {
+            // by both, or by one of the two
+            double[] values = trial.Number < 10 ? [1, 1] : trial.Number % 2 == 0 ? [2, 0] : [2, 2];
+            Assert.Throws<ArgumentException>(() => trial.Report(1, 1));
+            trial.Report(values, 1);
+            if (trial.ShouldPrune()) throw new TrialPrunedException();
+            return Task.FromResult(values);
+        }, cancellationToken: Token);
+        Assert.Equal((20, 10), (status.Counts.Complete, status.Counts.Pruned));
+        Assert.All(study.Trials.Where(t => t.State == TrialState.Pruned), t => Assert.True(t.Number >= 10 && t.Number % 2 == 0));
+    }
+
+    [Fact]
     public async Task A_configuration_that_breaks_a_constraint_on_its_parameters_is_not_tried()
     {
         var options = new FunctionStudyOptions
