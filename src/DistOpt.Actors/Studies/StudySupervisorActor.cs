@@ -17,7 +17,11 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
 
     private readonly StudyRun _run;
     private readonly ILoggingAdapter _log = Context.GetLogger();
-    private readonly Dictionary<AttemptId, IActorRef> _attempts = [];
+    private readonly Dictionary<AttemptId, (IActorRef Actor, int Repeat)> _attempts = [];
+
+    // attempts that are over, whose runs may have left checkpoints that nobody needs
+    private readonly List<(int Trial, int Repeat)> _left = [];
+    private readonly Dictionary<TrialCheckpoint, long> _sizes = [];
     private readonly Queue<StudyEvent> _unstored = new();
     private readonly Queue<(long After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
 
@@ -145,7 +149,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         while (!_isInterrupted && _engine!.Decide().Order is { } order) Start(order);
         // trials that the study has ended have nothing more to say
         if (_engine!.End is null) return;
-        foreach (var attempt in _attempts.Values) attempt.Tell(new StopAttempt(Leaves: false));
+        foreach (var (attempt, _) in _attempts.Values) attempt.Tell(new StopAttempt(Leaves: false));
     }
 
     private void Start(TrialOrder order)
@@ -153,7 +157,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         var (run, end) = (_run, _engine!.TrialEnd);
         var attempt = Context.ActorOf(Akka.Actor.Props.Create(() => new TrialSupervisorActor(order, run, end)),
             FormattableString.Invariant($"trial-{order.Id.Trial}-attempt-{order.Id.Attempt}-{order.Id.Session}"));
-        _attempts[order.Id] = Context.Watch(attempt);
+        _attempts[order.Id] = (Context.Watch(attempt), order.Repeat);
     }
 
     private void OnReported(AttemptReported reported)
@@ -170,7 +174,11 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void End(AttemptId id, Func<bool> tell) => Step(() =>
     {
         // its actor stops by itself, which is no loss any more
-        if (_attempts.Remove(id, out var attempt)) Context.Unwatch(attempt);
+        if (_attempts.Remove(id, out var attempt))
+        {
+            Context.Unwatch(attempt.Actor);
+            _left.Add((id.Trial, attempt.Repeat));
+        }
         tell();
         _mayDelete = true;
     });
@@ -182,7 +190,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             Break(new StudyJournalException(broke.Why.Message, broke.Why));
             return;
         }
-        if (_attempts.FirstOrDefault(a => a.Value.Equals(broke.Child)) is not { Value: not null } attempt) return;
+        if (_attempts.FirstOrDefault(a => a.Value.Actor.Equals(broke.Child)) is not { Value.Actor: not null } attempt) return;
         _log.OfTrial(attempt.Key.Trial).Error(broke.Why, "attempt {Attempt} at the trial broke", attempt.Key.Attempt);
         End(attempt.Key, () => _engine!.Lose(attempt.Key, $"{broke.Why.GetType().FullName}: {broke.Why.Message}"));
     }
@@ -190,7 +198,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void OnTerminated(Terminated gone)
     {
         if (gone.ActorRef.Equals(_journal)) Break(new StudyJournalException("the study's journal has stopped: the log says why"));
-        else if (_attempts.FirstOrDefault(a => a.Value.Equals(gone.ActorRef)) is { Value: not null } attempt)
+        else if (_attempts.FirstOrDefault(a => a.Value.Actor.Equals(gone.ActorRef)) is { Value.Actor: not null } attempt)
             End(attempt.Key, () => _engine!.Lose(attempt.Key, "its supervisor has stopped"));
     }
 
@@ -228,7 +236,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     {
         if (_isInterrupted || _isOver) return;
         _isInterrupted = true;
-        foreach (var attempt in _attempts.Values) attempt.Tell(new StopAttempt(Leaves: true));
+        foreach (var (attempt, _) in _attempts.Values) attempt.Tell(new StopAttempt(Leaves: true));
         Look();
     }
 
@@ -275,11 +283,34 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     {
         if (_isOver || _engine is null || !_mayDelete || _unstored.Count > 0) return;
         _mayDelete = false;
-        foreach (var checkpoint in _engine.Superfluous())
+        foreach (var checkpoint in _engine.Superfluous()) Delete(checkpoint);
+        foreach (var (trial, repeat) in _left)
+            if (_engine.IsDoneWith(trial, repeat) && !_attempts.Keys.Any(a => a.Trial == trial)) _run.Trials.Trim(trial, repeat);
+        _left.Clear();
+        if (_run.Study.DiskLimit is { } limit) KeepWithin((long)(limit * (1 << 30)));
+    }
+
+    private void KeepWithin(long limit)
+    {
+        long held = 0;
+        foreach (var checkpoint in _engine!.Checkpoints)
         {
-            _run.Trials.Delete(checkpoint);
-            _engine.Deleted(checkpoint);
+            if (!_sizes.TryGetValue(checkpoint, out long size)) _sizes[checkpoint] = size = _run.Trials.Size(checkpoint);
+            held += size;
         }
+        while (held > limit && _engine.LeastNeeded() is { } least)
+        {
+            held -= _sizes[least];
+            Delete(least);
+            _run.Trials.Trim(least.Trial, least.Repeat);
+        }
+    }
+
+    private void Delete(TrialCheckpoint checkpoint)
+    {
+        _run.Trials.Delete(checkpoint);
+        _sizes.Remove(checkpoint);
+        _engine!.Deleted(checkpoint);
     }
 
     private void Answer()

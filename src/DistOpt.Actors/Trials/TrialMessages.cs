@@ -21,6 +21,14 @@ public interface ITrialRuns
 
     /// <summary>Deletes what was kept.</summary>
     void Delete(TrialCheckpoint checkpoint);
+
+    /// <summary>Bytes that what was kept takes.</summary>
+    long Size(TrialCheckpoint checkpoint);
+
+    /// <summary>Deletes the checkpoints in a run's own folder: nobody goes on from them any more.</summary>
+    /// <param name="trial">The trial's number.</param>
+    /// <param name="repeat">Which run of its configuration, from 0.</param>
+    void Trim(int trial, int repeat);
 }
 
 /// <summary>An attempt's job.</summary>

@@ -110,6 +110,10 @@ public sealed record StudySection
     [Description("Seconds that a trial may compute, over all its attempts, before it counts as failed; null = no limit")]
     [Range(0.001, 1e9)]
     public double? TrialTimeout { get; init; }
+
+    [Description("GiB that the weights of paused trials may take; above it those of the worst go, which begin anew if they are sent on after all; null = no limit")]
+    [Range(0.0, 1e9)]
+    public double? DiskLimit { get; init; }
 }
 
 /// <summary>One of <c>study.objectives</c>.</summary>

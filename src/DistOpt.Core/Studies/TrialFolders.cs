@@ -100,6 +100,16 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         foreach (string path in (string[])[folder, folder + Unfinished, folder + Replaced]) Remove(path);
     }
 
+    /// <summary>Bytes that a state takes; 0 where there is none.</summary>
+    public long Size(TrialCheckpoint checkpoint)
+    {
+        var folder = new DirectoryInfo(study.StateFolder(checkpoint));
+        return folder.Exists ? folder.EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length) : 0;
+    }
+
+    /// <summary>Deletes the checkpoints of one of a trial's runs, which has ended or goes on from a state.</summary>
+    public void Trim(int trial, int repeat) => Remove(new RunDirectory(study.RunFolder(trial, repeat)).CheckpointFolder);
+
     private void Prepare(TrialOrder order, RunDirectory directory, CheckpointStore store)
     {
         if (order.From is not { } from)

@@ -124,6 +124,10 @@ public sealed class StudySession : IStudySession
         public void Keep(TrialOrder order, TrialCheckpoint checkpoint) => folders.Keep(order, checkpoint);
 
         public void Delete(TrialCheckpoint checkpoint) => folders.Delete(checkpoint);
+
+        public long Size(TrialCheckpoint checkpoint) => folders.Size(checkpoint);
+
+        public void Trim(int trial, int repeat) => folders.Trim(trial, repeat);
     }
 }
 

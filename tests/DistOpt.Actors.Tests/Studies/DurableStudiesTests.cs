@@ -205,6 +205,10 @@ public sealed class DurableStudiesTests
 
             public void Delete(TrialCheckpoint checkpoint) { }
 
+            public long Size(TrialCheckpoint checkpoint) => 0;
+
+            public void Trim(int trial, int repeat) { }
+
             public void Dispose() => sessions._calls.Enqueue($"dispose {study}");
         }
     }

@@ -186,6 +186,41 @@ public sealed class StudySupervisorTests
         Assert.Equal(["delete 0 at 1", "delete 1 at 1", "delete 2 at 1", "delete 2 at 3"], deleted);
     }
 
+    [Fact]
+    public async Task What_a_runs_own_folder_has_of_checkpoints_goes_once_its_trial_has_ended_or_is_paused()
+    {
+        await using var harness = new StudyHarness(Asha(trials: 2), isolation: TrialIsolation.Process);
+        harness.Begin();
+        (await harness.JobAsync()).Start().Lose("its process is gone");
+        (await harness.JobAsync()).Start().Epoch(1, 0.1).End(RunStatus.Interrupted, StopReason.Paused);
+        await Eventually.Until(() => harness.Trimmed.Contains(0));
+        // not of the one that was lost, and goes on from there
+        Assert.Equal(2, harness.Files.Count(f => f == "open 0 from "));
+        Assert.Single(harness.Trimmed);
+        (await harness.JobAsync()).Start().Epoch(1, 0.2).End(RunStatus.Failed, StopReason.Failed, error: "threw");
+        await harness.EndAsync<StudyOver>();
+        Assert.Equal([0, 1], harness.Trimmed);
+    }
+
+    [Fact]
+    public async Task Where_there_is_no_room_for_states_the_worst_trials_lose_theirs_and_begin_anew_if_they_are_sent_on()
+    {
+        await using var harness = new StudyHarness(Asha(trials: 3), diskLimit: 0.5);
+        harness.Begin();
+        foreach (double accuracy in (double[])[0.5, 0.1, 0.2])
+            (await harness.JobAsync()).Start().Epoch(1, accuracy).End(RunStatus.Interrupted, StopReason.Paused);
+
+        var promoted = await harness.JobAsync();
+        Assert.StartsWith("trial-0-2-", promoted.Id);
+        Assert.False(promoted.Resumes);
+        Assert.Equal(new RunPause(RunUnit.Epochs, 3), promoted.Pause);
+        promoted.Start().Epoch(1, 0.5).Epoch(2, 0.6).Epoch(3, 0.7).End(RunStatus.Interrupted, StopReason.Paused);
+        await harness.EndAsync<StudyOver>();
+        Assert.Equal(["open 0 from ", "open 1 from ", "open 2 from ", "open 0 from "], harness.Files.Where(f => f.StartsWith("open", StringComparison.Ordinal)));
+        Assert.Contains("delete 0 at 1", harness.Files.TakeWhile(f => f != "open 2 from "));
+        Assert.Equal([0.5, 0.6, 0.7], harness.Happened.OfType<StudyEvent.Reported>().Where(r => r.Trial == 0).Select(r => r.Values[0]));
+    }
+
     /// <summary>The job has measured, and its end is known before the study has said what the report leads to, or after.</summary>
     [Theory]
     [InlineData(true)]

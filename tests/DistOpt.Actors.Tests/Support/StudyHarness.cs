@@ -24,7 +24,7 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     private readonly Channel<object> _ends = Channel.CreateUnbounded<object>();
     private readonly StudyRun _run;
 
-    public StudyHarness(StudySetup setup, JournalSwitch? journal = null, TrialIsolation isolation = TrialIsolation.None, TimeProvider? time = null)
+    public StudyHarness(StudySetup setup, JournalSwitch? journal = null, TrialIsolation isolation = TrialIsolation.None, TimeProvider? time = null, double? diskLimit = null)
     {
         if (journal is not null) SwitchJournal.Switch = journal;
         _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(SwitchJournal.Hocon + """
@@ -41,7 +41,7 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
         _run = new StudyRun
         {
             Id = "s",
-            Study = new StudySection { Objectives = [new ObjectiveSection { Metric = "validation.accuracy", Direction = Direction.Maximize }] },
+            Study = new StudySection { Objectives = [new ObjectiveSection { Metric = "validation.accuracy", Direction = Direction.Maximize }], DiskLimit = diskLimit },
             Setup = setup,
             Trials = this,
             Sink = this,
@@ -74,6 +74,12 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
 
     /// <summary>What is logged under ids: the ids, each as name=value, and the line.</summary>
     public ConcurrentQueue<string> Lines { get; } = new();
+
+    /// <summary>That a kept state takes.</summary>
+    public long Gibibytes { get; init; } = 1;
+
+    /// <summary>Trials whose runs' own checkpoints were deleted.</summary>
+    public ConcurrentQueue<int> Trimmed { get; } = new();
 
     /// <summary>Where attempts began.</summary>
     public ConcurrentQueue<string> Nodes { get; } = new();
@@ -116,6 +122,10 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     public void Keep(TrialOrder order, TrialCheckpoint checkpoint) => Files.Enqueue($"keep {checkpoint.Trial} at {checkpoint.Resource}");
 
     public void Delete(TrialCheckpoint checkpoint) => Files.Enqueue($"delete {checkpoint.Trial} at {checkpoint.Resource}");
+
+    public long Size(TrialCheckpoint checkpoint) => Gibibytes << 30;
+
+    public void Trim(int trial, int repeat) => Trimmed.Enqueue(trial);
 
     public void Began(IReadOnlyList<StudyEvent> before) { }
 

@@ -112,7 +112,7 @@ public sealed class StudySpecErrorTests
     [InlineData("{ constraints: [{ parameters: training.epochs, at_least: 3 }], enqueue: [{ training.epochs: 2 }] }",
         "study.enqueue[0]: breaks the constraint on 'training.epochs'; change the point or the constraint")]
     [InlineData("3", "study: is 3, but must be a mapping of fields: metric, direction, objectives, sampler, trial_scheduler, resource, pruner, trials, parallel, value, repeats, "
-        + "deterministic, seed, stop, constraints, enqueue, isolation, max_attempts, trial_timeout")]
+        + "deterministic, seed, stop, constraints, enqueue, isolation, max_attempts, trial_timeout, disk_limit")]
     public void The_section_of_the_study_is_checked(string study, params string[] errors)
     {
         string samplers = string.Join(", ", Binder.Catalogs.Samplers.Entries.Select(e => e.Name));

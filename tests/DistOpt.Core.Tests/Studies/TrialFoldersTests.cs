@@ -78,6 +78,27 @@ public sealed class TrialFoldersTests : IDisposable
         Assert.False(Directory.Exists(start.Directory.CheckpointFolder));
     }
 
+    [Fact]
+    public void A_state_has_a_size_and_what_the_run_has_besides_can_go()
+    {
+        var order = Order(0);
+        var start = _folders.Open(order);
+        string written = Write(start.Directory, 10);
+        long bytes = Directory.GetFiles(written).Sum(f => new FileInfo(f).Length);
+        var state = new TrialCheckpoint(0, 10);
+        Assert.Equal(0, _folders.Size(state));
+        _folders.Keep(order, state);
+        Assert.Equal(bytes, _folders.Size(state));
+
+        _folders.Trim(0, 0);
+        _folders.Trim(1, 2);
+        Assert.False(Directory.Exists(start.Directory.CheckpointFolder));
+        Assert.True(_folders.Open(Order(0, attempt: 2, from: state)).Resumes);
+
+        _folders.Delete(state);
+        Assert.Equal(0, _folders.Size(state));
+    }
+
     /// <summary>The study was gone on with from a journal whose end is lost, and has suggested something else.</summary>
     [Fact]
     public void An_attempt_with_other_parameters_does_not_go_on_from_what_is_there()

@@ -59,6 +59,9 @@ internal sealed class StudyAdvisors
     /// <summary>Whether trials are paused, or copied.</summary>
     public bool Pauses => _scheduler.NeedsCheckpoints;
 
+    /// <summary>Whether trials go on from others' checkpoints.</summary>
+    public bool Copies => _scheduler.ChangesParameters;
+
     public bool MayNeed(TrialCheckpoint checkpoint) =>
         _scheduler.NeedsCheckpoints && checkpoint.Repeat == 0 && _scheduler.MayNeed(checkpoint.Trial, checkpoint.Resource);
 

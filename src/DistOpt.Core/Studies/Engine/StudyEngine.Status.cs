@@ -82,11 +82,31 @@ public sealed partial class StudyEngine
         return [.. _ledger.Checkpoints.Where(c => !needed.Contains(c) && (_ledger.End is not null || !_advisors.MayNeed(c)))];
     }
 
+    /// <summary>
+    /// The checkpoint that is worth the least where there is no room for all: of the paused trials the one that has had the least, the worst of those. It may be
+    /// deleted, and that told with <see cref="Deleted"/>: if its trial is sent on after all it begins anew, and comes to the same. Null = each is needed, as those
+    /// of trials that others copy are. O(trials that have not ended).
+    /// </summary>
+    public TrialCheckpoint? LeastNeeded()
+    {
+        if (_advisors.Copies) return null;
+        var paused = _ledger.Live.Where(t => t is { Phase: TrialPhase.Paused, Checkpoint: not null } && _ledger.Has(t.Checkpoint.Value));
+        return paused.OrderBy(t => t.Checkpoint!.Value.Resource).ThenByDescending(Loss).ThenByDescending(t => t.Number).FirstOrDefault()?.Checkpoint;
+    }
+
+    /// <summary>Whether no attempt at a trial goes on from what its runs have left in their own folder: it has ended, or goes on from a kept state.</summary>
+    /// <param name="trial">Its number.</param>
+    /// <param name="repeat">Which run of its configuration, from 0.</param>
+    public bool IsDoneWith(int trial, int repeat) =>
+        _ledger.Find(trial) is not { } live || live.Repeat > repeat || live.Phase is TrialPhase.Paused or TrialPhase.Finished;
+
     /// <summary>A checkpoint is gone from the disk.</summary>
     public void Deleted(TrialCheckpoint checkpoint)
     {
         if (_ledger.Has(checkpoint)) Commit(new StudyEvent.CheckpointDeleted(checkpoint));
     }
+
+    private double Loss(LiveTrial trial) => trial.Last is { Value: var value } && !double.IsNaN(value) ? _setup.Context.Loss(value) : double.PositiveInfinity;
 
     private static LiveTrialStatus StatusOf(LiveTrial trial) => new(trial.Number,
         trial.Phase switch { TrialPhase.Ready => TrialState.Waiting, TrialPhase.Paused => TrialState.Paused, _ => TrialState.Running },

@@ -123,6 +123,8 @@ internal sealed class StudyLedger
                 break;
             case StudyEvent.CheckpointDeleted { Checkpoint: var deleted }:
                 _checkpoints.Remove(deleted);
+                // what it had is gone: it begins anew if it is sent on
+                if (Find(deleted.Trial) is { Checkpoint: { } own } bereft && own == deleted) bereft.Checkpoint = null;
                 break;
             case StudyEvent.Released released:
                 Release(Known(released.Trial), released);

@@ -59,6 +59,30 @@ public sealed class StudyChaosTests
             $"waste {computed / (double)(runs * undisturbed.Computed):0.000}: steps computed / needed, with {broken / (double)runs:0.0} kills and losses a study");
     }
 
+    /// <summary>A trial whose state had to go begins anew when it is sent on, and comes to the same.</summary>
+    [Theory]
+    [InlineData("asha", 4)]
+    [InlineData("asha", 0)]
+    [InlineData("hyperband", 4)]
+    [InlineData("pbt, synchronous", 0)]
+    public void A_study_with_little_room_for_states_is_the_same_and_computes_more(string scheduler, int room)
+    {
+        if (!StudySetups.OrderedSchedulers.Contains(scheduler)) Assert.Fail($"{scheduler} is none of {string.Join("; ", StudySetups.OrderedSchedulers)}");
+        var setup = StudySetups.Of("random", scheduler, deterministic: true);
+        var undisturbed = new StudySimulation(setup, slots: 4, timing: 1) { Spread = 1 }.Run();
+        int evicted = 0;
+        for (long timing = 1; timing <= 5; timing++)
+        {
+            var simulation = new StudySimulation(setup, slots: 4, timing) { Chaos = Chaos.Wild, Room = room }.Run();
+            Check(simulation, 40);
+            Assert.Equal(Decisions(undisturbed), Decisions(simulation));
+            Assert.Equal(Reports(undisturbed), Reports(simulation));
+            evicted += simulation.Evicted;
+        }
+        // what others copy stays
+        Assert.Equal(scheduler.StartsWith("pbt", StringComparison.Ordinal), evicted == 0);
+    }
+
     /// <summary>At any event: nothing that follows is another one.</summary>
     [Theory, MemberData(nameof(All))]
     public void A_study_that_is_rebuilt_from_its_events_goes_on_as_the_one_that_wrote_them(string sampler, string scheduler, string pruner)

@@ -38,6 +38,12 @@ internal sealed class StudySimulation
     /// <summary>How much some trials take longer than others for the same: up to so many times.</summary>
     public double Spread { get; init; } = 3;
 
+    /// <summary>States for which there is room; null = all.</summary>
+    public int? Room { get; init; }
+
+    /// <summary>States that had to go.</summary>
+    public int Evicted { get; private set; }
+
     /// <summary>Called before every event.</summary>
     public Action<StudyEngine, double>? Before { get; init; }
 
@@ -247,6 +253,12 @@ internal sealed class StudySimulation
         {
             _disk.Remove(checkpoint);
             _engine.Deleted(checkpoint);
+        }
+        while (_engine.Checkpoints.Count > Room && _engine.LeastNeeded() is { } least)
+        {
+            Evicted++;
+            _disk.Remove(least);
+            _engine.Deleted(least);
         }
     }
 
