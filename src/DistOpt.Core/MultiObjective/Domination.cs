@@ -75,6 +75,47 @@ public static class Domination
     }
 
     /// <summary>
+    /// The first fronts of <see cref="Fronts"/>, without constraints, until they have so many points: with two objectives in time that grows with the number of
+    /// points for each front, with more with the front's size as well.
+    /// </summary>
+    /// <param name="points">Objectives of each point.</param>
+    /// <param name="count">How many points are wanted; the last front is there as a whole.</param>
+    /// <returns>The fronts, as places in the list, in order.</returns>
+    public static List<List<int>> FirstFronts(IReadOnlyList<double[]> points, int count)
+    {
+        // who dominates a point comes before it
+        List<int> left = [.. Enumerable.Range(0, points.Count)];
+        left.Sort((a, b) => Compare(points[a], points[b]) is var order && order != 0 ? order : a.CompareTo(b));
+        var fronts = new List<List<int>>();
+        while (count > 0 && left.Count > 0)
+        {
+            List<int> front = [], next = [];
+            foreach (int i in left)
+            {
+                // of two objectives the second one falls along a front: its last point is the one that dominates, if one does
+                int from = points[i].Length == 2 ? Math.Max(0, front.Count - 1) : 0;
+                bool isDominated = false;
+                for (int j = from; j < front.Count && !isDominated; j++) isDominated = Dominates(points[front[j]], points[i]);
+                (isDominated ? next : front).Add(i);
+            }
+            front.Sort();
+            fronts.Add(front);
+            (left, count) = (next, count - front.Count);
+        }
+        return fronts;
+
+        static int Compare(double[] a, double[] b)
+        {
+            for (int k = 0; k < a.Length; k++)
+            {
+                double x = double.IsNaN(a[k]) ? double.PositiveInfinity : a[k], y = double.IsNaN(b[k]) ? double.PositiveInfinity : b[k];
+                if (x != y) return x.CompareTo(y);
+            }
+            return 0;
+        }
+    }
+
+    /// <summary>
     /// How far apart the neighbours of each point of a front are, as the sum over the objectives of parts of the front's width (Deb et al. 2002, III-B);
     /// infinite for the outermost ones.
     /// </summary>

@@ -49,7 +49,8 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     /// <param name="history">The trials.</param>
     /// <param name="parameters">Indices of the parameters.</param>
     /// <param name="members">For each trial whether it is an observation.</param>
-    public void Fit(StudyHistory history, ReadOnlySpan<int> parameters, ReadOnlySpan<bool> members)
+    /// <param name="weights">For each trial how much it counts; empty = by age.</param>
+    public void Fit(StudyHistory history, ReadOnlySpan<int> parameters, ReadOnlySpan<bool> members, ReadOnlySpan<double> weights = default)
     {
         int count = members.Count(true);
         _kernels = count + 1;
@@ -60,7 +61,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         int place = 0;
         for (int i = 0; i < members.Length; i++)
             if (members[i]) _places[i] = place++;
-        Weigh(count);
+        Weigh(count, members, weights);
         while (_dimensions.Count < parameters.Length) _dimensions.Add(new Dimension());
         TensorPrimitives.Log<double>(_weights.AsSpan(0, _kernels), _base);
         for (int d = 0; d < parameters.Length; d++)
@@ -156,11 +157,14 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         if (buffer.Length < count) buffer = new double[Math.Max(count, 2 * buffer.Length)];
     }
 
-    /// <summary>By age: the last <see cref="Recent"/> count 1, those before them from 1/n up; the prior comes last.</summary>
-    private void Weigh(int count)
+    /// <summary>As they are given, or by age: the last <see cref="Recent"/> count 1, those before them from 1/n up; the prior comes last.</summary>
+    private void Weigh(int count, ReadOnlySpan<bool> members, ReadOnlySpan<double> weights)
     {
         int ramp = count - Recent;
-        for (int k = 0; k < count; k++) _weights[k] = k >= ramp ? 1 : ramp == 1 ? 1.0 / count : 1.0 / count + (1 - 1.0 / count) * k / (ramp - 1);
+        for (int trial = 0; trial < weights.Length; trial++)
+            if (members[trial]) _weights[_places[trial]] = weights[trial];
+        for (int k = 0; weights.IsEmpty && k < count; k++)
+            _weights[k] = k >= ramp ? 1 : ramp == 1 ? 1.0 / count : 1.0 / count + (1 - 1.0 / count) * k / (ramp - 1);
         _weights[count] = count == 0 ? 1 : priorWeight;
         double sum = Vectors.Sum(_weights.AsSpan(0, _kernels));
         TensorPrimitives.Divide(_weights.AsSpan(0, _kernels), sum, _weights);

@@ -25,14 +25,28 @@ public sealed record TpeOptions
     [Description("Whether the outermost observations' kernels reach to the ends of the domain")]
     public bool Endpoints { get; init; }
 
-    [Description("Whether parameters are drawn together; false = each by itself")]
-    public bool Multivariate { get; init; } = true;
+    [Description("Whether parameters are drawn together; false = each by itself; auto = together where there is one objective")]
+    [NullName("auto")]
+    public bool? Multivariate { get; init; }
 
     [Description("Whether running trials count as bad ones (constant liar), so that those side by side are not alike")]
     public bool ConstantLiar { get; init; } = true;
 
     [Description("How wide the kernels of joint densities are: gaps = as Optuna 5, scott = as Optuna 4")]
     public Bandwidth Bandwidth { get; init; } = Bandwidth.Gaps;
+
+    [Description("What good trials count where there are several objectives: equal = as Optuna 5, hypervolume = what they add to it, as Optuna 4")]
+    public GoodWeights GoodWeights { get; init; } = GoodWeights.Equal;
+}
+
+/// <summary>What the good trials of a study with several objectives count.</summary>
+public enum GoodWeights
+{
+    /// <summary>Each the same, whatever its age (Optuna from version 5 on).</summary>
+    Equal,
+
+    /// <summary>The volume that a trial adds to that which the others dominate (Optuna to version 4).</summary>
+    Hypervolume,
 }
 
 /// <summary>
@@ -40,6 +54,7 @@ public sealed record TpeOptions
 /// Optuna's <c>samplers/_tpe/sampler.py</c>: the best tenth of the trials, at most 25, make a density l, all others a density g; of candidates
 /// drawn from l the one with the greatest l / g is taken. Parameters that always have a value are drawn together, those under conditions each by
 /// itself from the trials that have one. Trials that are paused at a rung count as pruned ones do there: by how far they came, and their value.
+/// <para>With several objectives the best tenth, however many that are, is that of <see cref="FrontSplit"/>, and each parameter is drawn by itself.</para>
 /// </summary>
 public sealed class TpeSampler(TpeOptions options) : IPartialSampler
 {
@@ -49,15 +64,16 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
     private readonly ParzenEstimator _above = new(options.PriorWeight, options.Endpoints, options.Bandwidth);
     private readonly ParzenEstimator _belowAlone = new(options.PriorWeight, options.Endpoints, Bandwidth.Gaps);
     private readonly ParzenEstimator _aboveAlone = new(options.PriorWeight, options.Endpoints, Bandwidth.Gaps);
+    private readonly FrontSplit _fronts = new();
     private bool[] _isGood = [];
     private bool[] _isBad = [];
     private bool[] _isIn = [];
+    private double[] _weights = [];
     private double[] _points = [];
     private double[] _gains = [];
     private double[] _badGains = [];
 
-    public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => objectives == 1 ? []
-        : [new SpecViolation("study.sampler", $"is tpe, which is for one objective, but the study has {objectives}")];
+    public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => [];
 
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
     {
@@ -71,7 +87,7 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         values.Fill(double.NaN);
         Split(history, ended, number);
         var space = history.Space;
-        int[] together = options.Multivariate
+        int[] together = IsTogether(history)
             ? [.. Enumerable.Range(0, space.Count).Where(i => space.Parameters[i].When is null && !space.Parameters[i].Domain.IsSingle)] : [];
         if (together.Length > 0) Draw(history, together, _below, _above, ref random, values);
         for (int i = 0; i < space.Count; i++)
@@ -82,7 +98,7 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         }
     }
 
-    public bool DrawsTogether(StudyHistory history) => options.Multivariate && !IsStartup(history);
+    public bool DrawsTogether(StudyHistory history) => IsTogether(history) && !IsStartup(history);
 
     public void Suggest(StudyHistory history, long seed, int number, ReadOnlySpan<int> parameters, Span<double> values)
     {
@@ -99,6 +115,8 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         for (int i = 0; i < parameters.Length; i++) values[i] = all[parameters[i]];
     }
 
+    private bool IsTogether(StudyHistory history) => options.Multivariate ?? history.Directions.Length == 1;
+
     private bool IsStartup(StudyHistory history) => history.Ranking.Length < Math.Max(1, options.StartupTrials);
 
     /// <summary>The best tenth on one side; all others that have ended, and those that run, on the other.</summary>
@@ -108,17 +126,33 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         if (_isGood.Length < trials) (_isGood, _isBad, _isIn) = (new bool[2 * trials], new bool[2 * trials], new bool[2 * trials]);
         _isGood.AsSpan(0, trials).Clear();
         _isBad.AsSpan(0, trials).Clear();
-        int good = Math.Min((int)Math.Ceiling(0.1 * ended), BelowMax);
+        int good = (int)Math.Ceiling(0.1 * ended);
         var ranking = history.Ranking;
-        for (int i = 0; i < ranking.Length; i++) (i < good ? _isGood : _isBad)[ranking[i]] = true;
+        if (history.Directions.Length == 1)
+        {
+            good = Math.Min(good, BelowMax);
+            for (int i = 0; i < ranking.Length; i++) (i < good ? _isGood : _isBad)[ranking[i]] = true;
+        }
+        else SplitFronts(history, ranking, good);
         if (!options.ConstantLiar) return;
         for (int i = 0; i < trials; i++)
             if (i != number && !_isGood[i] && history.Trials[i].State is TrialState.Running or TrialState.Paused) _isBad[i] = true;
     }
 
+    private void SplitFronts(StudyHistory history, ReadOnlySpan<int> ranking, int count)
+    {
+        var good = _fronts.Best(history, ranking, count);
+        foreach (int number in good) _isGood[number] = true;
+        foreach (int number in ranking) _isBad[number] = !_isGood[number];
+        if (_weights.Length < history.Trials.Count) _weights = new double[2 * history.Trials.Count];
+        double[]? weights = options.GoodWeights == GoodWeights.Hypervolume ? FrontSplit.Weights(history, good) : null;
+        for (int i = 0; i < good.Length; i++) _weights[good[i]] = weights?[i] ?? 1;
+    }
+
     private void Draw(StudyHistory history, int[] parameters, ParzenEstimator below, ParzenEstimator above, ref CounterRandom random, Span<double> values)
     {
-        below.Fit(history, parameters, Members(history, parameters, _isGood));
+        var weights = history.Directions.Length == 1 ? [] : _weights.AsSpan(0, history.Trials.Count);
+        below.Fit(history, parameters, Members(history, parameters, _isGood), weights);
         above.Fit(history, parameters, Members(history, parameters, _isBad));
         int candidates = options.Candidates, dimensions = parameters.Length;
         if (_points.Length < candidates * dimensions) _points = new double[candidates * dimensions];

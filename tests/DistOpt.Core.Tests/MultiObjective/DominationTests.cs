@@ -15,6 +15,33 @@ public sealed class DominationTests
     public void A_point_dominates_where_it_is_nowhere_worse_and_somewhere_better(double[] a, double[] b, bool dominates) =>
         Assert.Equal(dominates, Domination.Dominates(a, b));
 
+    /// <summary>With few values, so that many are equal, and some that are none.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public void The_first_fronts_are_the_first_of_all_fronts(int objectives)
+    {
+        for (int seed = 0; seed < 20; seed++)
+        {
+            var random = new CounterRandom(seed, RandomPurpose.User, objectives);
+            var points = new List<double[]>();
+            for (int i = 0; i < 60; i++)
+            {
+                double[] point = new double[objectives];
+                for (int k = 0; k < objectives; k++) point[k] = random.NextInt(20) switch { 0 => double.NaN, 1 => double.NegativeInfinity, var n => n % 9 };
+                points.Add(point);
+            }
+            var all = Domination.Fronts(points);
+            for (int count = 0; count <= 60; count += 5)
+            {
+                var first = Domination.FirstFronts(points, count);
+                Assert.Equal(all.Take(first.Count), first);
+                Assert.True(first.Sum(f => f.Count) >= count && (first.Count == 0 || first.SkipLast(1).Sum(f => f.Count) < count));
+            }
+        }
+    }
+
     [Fact]
     public void Feasible_points_dominate_and_of_others_those_that_miss_by_less()
     {

@@ -51,6 +51,28 @@ public sealed class ParzenEstimatorTests
         }
     }
 
+    /// <summary>Two kernels of 3 choices, with 2/3 for the one that was seen and 1/6 for the others, and the even one of the prior.</summary>
+    [Fact]
+    public void Observations_that_are_given_weights_count_by_them()
+    {
+        var history = new StudyHistory(new SearchSpace([new("kind", new ChoiceDomain(["a", "b", "c"]))]), Direction.Minimize);
+        for (int i = 0; i < 3; i++) history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [i % 2], Values = [i] });
+        var estimator = new ParzenEstimator(1, false, Bandwidth.Gaps);
+        estimator.Fit(history, [0], [true, true, false], [2, 0.5, 7]);
+        double[] densities = new double[3];
+        estimator.LogDensities([0, 1, 2], densities);
+        double[] expected = [(2 * 2.0 / 3 + 0.5 / 6 + 1.0 / 3) / 3.5, (2.0 / 6 + 0.5 * 2 / 3 + 1.0 / 3) / 3.5, (2.0 / 6 + 0.5 / 6 + 1.0 / 3) / 3.5];
+        for (int c = 0; c < 3; c++) Assert.Equal(expected[c], Math.Exp(densities[c]), 1e-14);
+        var random = new CounterRandom(1, RandomPurpose.Search, 1);
+        double[] counts = new double[3], point = new double[1];
+        for (int i = 0; i < 20_000; i++)
+        {
+            estimator.Draw(ref random, point);
+            counts[(int)point[0]] += 1 / 20_000.0;
+        }
+        for (int c = 0; c < 3; c++) Assert.Equal(expected[c], counts[c], 0.02);
+    }
+
     /// <summary>A mixture of a single parameter is a distribution: its masses add up to 1, and draws are as frequent as it says.</summary>
     [Theory]
     [InlineData(2)]

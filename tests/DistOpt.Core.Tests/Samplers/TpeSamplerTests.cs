@@ -64,14 +64,6 @@ public sealed class TpeSamplerTests
         Assert.True(Spread(liar: true) > Spread(liar: false));
     }
 
-    [Fact]
-    public void Several_objectives_are_refused_by_name()
-    {
-        var sampler = new TpeSampler(new TpeOptions());
-        Assert.Empty(sampler.Check(s_functions[0].Space, 1));
-        Assert.Equal("study.sampler: is tpe, which is for one objective, but the study has 2", Assert.Single(sampler.Check(s_functions[0].Space, 2)).ToString());
-    }
-
     private static double Best(string name, ISampler sampler, int seed)
     {
         var (_, space, value) = s_functions.Single(f => f.Name == name);

@@ -60,7 +60,7 @@ public sealed class StudySpecErrorTests
         "study.objectives[1].metric: is 'test.accuracy', but test data is measured once at the end and decides nothing; use validation or train")]
     [InlineData("{ sampler: random, objectives: [{ metric: train.loss }, { metric: train.loss }] }",
         "study.objectives[1].metric: is 'train.loss', which is an objective already; remove one of them")]
-    [InlineData("{ sampler: tpe, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }", "study.sampler: is tpe, which is for one objective, but the study has 2")]
+    [InlineData("{ sampler: gp, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }", "study.sampler: is gp, which is for one objective, but the study has 2")]
     [InlineData("{ sampler: random, stop: { target: 1, patience: {} }, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
         "study.stop.target: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds",
         "study.stop.patience: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds")]
