@@ -177,6 +177,24 @@ public sealed class BohbSamplerTests
         Assert.True(several > 3);
     }
 
+    /// <summary>The highest rung has the mean of a trial's runs; of those that fail in a later one it has that they failed.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Trials_of_several_runs_are_worth_at_the_highest_rung_what_they_bring(bool deterministic)
+    {
+        var setup = StudySetups.Of("bohb", "hyperband", deterministic: deterministic) with { Repeats = 3 };
+        var simulation = new StudySimulation(setup, slots: 4, timing: 2).Run();
+        var ends = simulation.Of<StudyEvent.Ended>().ToDictionary(e => e.Trial);
+        var later = simulation.Of<StudyEvent.RunCompleted>().Select(r => r.Trial).ToHashSet();
+        var trials = simulation.Engine.History.Trials;
+        var complete = trials.Where(t => t.State == TrialState.Complete).ToList();
+        Assert.True(complete.Count > 5);
+        Assert.All(complete, t => Assert.Equal(new Report(16, Assert.Single(ends[t.Number].Values)), t.Rungs[^1]));
+        Assert.All(trials.Where(t => t.State == TrialState.Failed && later.Contains(t.Number)), t => Assert.Equal(new Report(16, double.NaN), t.Rungs[^1]));
+        Assert.All(trials, t => Assert.Equal(t.Rungs.Select(r => r.Step).Distinct().Order(), t.Rungs.Select(r => r.Step)));
+    }
+
     /// <summary>
     /// The paper's counting ones (section 5.1), with 4 choices and 4 probabilities: so many of them are 1, a probability as measured by as many draws as a
     /// trial has resource. 15 of 20 seeds have p = 0.02 by the sign test.

@@ -47,6 +47,9 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
 
     public long Until { get; set; }
 
+    /// <summary>What its first run goes up to, or came to: the rung that counts for it while its other runs go to their own ends.</summary>
+    public long Goal { get; set; }
+
     public int Bracket { get; init; }
 
     /// <summary>The latest attempt.</summary>

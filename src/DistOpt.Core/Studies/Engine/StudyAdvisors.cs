@@ -275,8 +275,8 @@ internal sealed class StudyAdvisors
             _ => null,
         };
         // a trial that fails at a rung, paused there, was worth something
-        if (value is { } reached && trial.Until != long.MaxValue && !(rungs is [.., var last] && last.Step >= trial.Until))
-            rungs = rungs.Add(new Report(trial.Until, reached));
+        if (value is { } reached && trial.Goal != long.MaxValue && !(rungs is [.., var last] && last.Step >= trial.Goal))
+            rungs = rungs.Add(new Report(trial.Goal, reached));
         if (state == TrialState.Paused) _rungs[trial.Number] = rungs;
         else _rungs.Remove(trial.Number);
         return rungs;

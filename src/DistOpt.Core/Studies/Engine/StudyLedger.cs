@@ -206,6 +206,7 @@ internal sealed class StudyLedger
         var trial = new LiveTrial(started.Trial, started.Parameters)
         {
             Until = started.Until,
+            Goal = started.Until,
             Bracket = started.Bracket,
             SpaceVersion = SpaceVersion,
             Fixed = isNamed ? _namedPoints.Dequeue() : null,
@@ -256,7 +257,7 @@ internal sealed class StudyLedger
             (trial.Parameters, trial.Step, from) = (exploit.Parameters, exploit.Resource, exploit.Resource);
             (trial.Source, trial.IsFromSource) = (new TrialCheckpoint(exploit.Donor, exploit.Resource), false);
         }
-        (trial.Until, trial.Told) = (promoted.Until, ReportAction.Continue);
+        (trial.Until, trial.Goal, trial.Told) = (promoted.Until, promoted.Until, ReportAction.Continue);
         if (trial.Phase == TrialPhase.Paused) MakeReady(trial);
         if (_setup.Context.IsDeterministic) Turns.Begin(trial.Number, Length(from, promoted.Until));
     }
