@@ -15,7 +15,7 @@ internal sealed class FrontSplit
     private const double LeastWeight = 1e-12;
 
     private StudyHistory? _history;
-    private int _ended;
+    private (int Ended, int Bracket) _at;
     private int[] _complete = [];
     private int[] _chosen = [];
 
@@ -28,9 +28,9 @@ internal sealed class FrontSplit
         int complete = 0;
         while (complete < ranking.Length && IsFeasible(history.Trials[ranking[complete]])) complete++;
         if (count >= complete) return ranking[..count];
-        // who is complete changes only where one ends
-        if (history == _history && _ended == history.Ended.Length && _chosen.Length == count) return _chosen;
-        (_history, _ended) = (history, history.Ended.Length);
+        // who is complete, of a bracket, changes only where one ends
+        if (history == _history && _at == (history.Ended.Length, history.Bracket) && _chosen.Length == count) return _chosen;
+        (_history, _at) = (history, (history.Ended.Length, history.Bracket));
         _complete = ranking[..complete].ToArray();
         Array.Sort(_complete);
         double[][] losses = [.. _complete.Select(number => Losses(history, number))];

@@ -10,7 +10,7 @@ namespace DistOpt.Core.Samplers;
 /// <summary>Options of <c>tpe</c>; defaults as Optuna's TPESampler from version 5 on.</summary>
 public sealed record TpeOptions
 {
-    [Description("Trials that end before the model is used; until then values are random")]
+    [Description("Trials that end before the model is used, in each bracket of the trial scheduler; until then values are random")]
     [Range(0, 1_000_000)]
     public int StartupTrials { get; init; } = 10;
 
@@ -53,7 +53,8 @@ public enum GoodWeights
 /// Tree-structured Parzen estimator (Bergstra et al., "Algorithms for Hyper-Parameter Optimization", NIPS 2011; Watanabe, arXiv:2304.11127) as
 /// Optuna's <c>samplers/_tpe/sampler.py</c>: the best tenth of the trials, at most 25, make a density l, all others a density g; of candidates
 /// drawn from l the one with the greatest l / g is taken. Parameters that always have a value are drawn together, those under conditions each by
-/// itself from the trials that have one. Trials that are paused at a rung count as pruned ones do there: by how far they came, and their value.
+/// itself from the trials that have one. Trials that are paused at a rung count as pruned ones do there: by how far they came, and their value. Of
+/// several brackets each has its own densities (<see cref="StudyHistory.Peers"/>), and its own trials before the model is used.
 /// <para>With several objectives the best tenth, however many that are, is that of <see cref="FrontSplit"/>, and each parameter is drawn by itself.</para>
 /// </summary>
 public sealed class TpeSampler(TpeOptions options) : IPartialSampler
@@ -78,14 +79,13 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
     {
         var random = new CounterRandom(seed, RandomPurpose.Search, number);
-        int ended = history.Ranking.Length;
-        if (ended < Math.Max(1, options.StartupTrials))
+        if (IsStartup(history))
         {
             RandomSampler.Fill(history.Space, ref random, values);
             return;
         }
         values.Fill(double.NaN);
-        Split(history, ended, number);
+        Split(history, number);
         var space = history.Space;
         int[] together = IsTogether(history)
             ? [.. Enumerable.Range(0, space.Count).Where(i => space.Parameters[i].When is null && !space.Parameters[i].Domain.IsSingle)] : [];
@@ -108,7 +108,7 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
             for (int i = 0; i < parameters.Length; i++) values[i] = history.Space.Parameters[parameters[i]].Domain.FromUnit(random.NextDouble());
             return;
         }
-        Split(history, history.Ranking.Length, number);
+        Split(history, number);
         double[] all = new double[history.Space.Count];
         bool isAlone = parameters.Length == 1;
         Draw(history, parameters.ToArray(), isAlone ? _belowAlone : _below, isAlone ? _aboveAlone : _above, ref random, all);
@@ -117,17 +117,17 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
 
     private bool IsTogether(StudyHistory history) => options.Multivariate ?? history.Directions.Length == 1;
 
-    private bool IsStartup(StudyHistory history) => history.Ranking.Length < Math.Max(1, options.StartupTrials);
+    private bool IsStartup(StudyHistory history) => history.Peers.Length < Math.Max(1, options.StartupTrials);
 
     /// <summary>The best tenth on one side; all others that have ended, and those that run, on the other.</summary>
-    private void Split(StudyHistory history, int ended, int number)
+    private void Split(StudyHistory history, int number)
     {
         int trials = history.Trials.Count;
         if (_isGood.Length < trials) (_isGood, _isBad, _isIn) = (new bool[2 * trials], new bool[2 * trials], new bool[2 * trials]);
         _isGood.AsSpan(0, trials).Clear();
         _isBad.AsSpan(0, trials).Clear();
-        int good = (int)Math.Ceiling(0.1 * ended);
-        var ranking = history.Ranking;
+        var ranking = history.Peers;
+        int good = (int)Math.Ceiling(0.1 * ranking.Length);
         if (history.Directions.Length == 1)
         {
             good = Math.Min(good, BelowMax);
@@ -136,7 +136,7 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         else SplitFronts(history, ranking, good);
         if (!options.ConstantLiar) return;
         for (int i = 0; i < trials; i++)
-            if (i != number && !_isGood[i] && history.Trials[i].State is TrialState.Running or TrialState.Paused) _isBad[i] = true;
+            if (i != number && !_isGood[i] && history.Trials[i].State is TrialState.Running or TrialState.Paused) _isBad[i] = history.IsPeer(history.Trials[i]);
     }
 
     private void SplitFronts(StudyHistory history, ReadOnlySpan<int> ranking, int count)

@@ -18,7 +18,9 @@ public sealed class StudyHistory
     private readonly List<int> _ended = [];
     private readonly List<int> _seen = [];
     private readonly Comparer<int> _byRank;
+    private readonly List<int> _peers = [];
     private bool _isDefinedByRun;
+    private bool _hasBrackets;
 
     /// <param name="space">What is searched.</param>
     /// <param name="directions">One for each objective.</param>
@@ -39,6 +41,9 @@ public sealed class StudyHistory
     /// <summary>How many trials are of another study: they have the first numbers.</summary>
     public int Imported { get; private set; }
 
+    /// <summary>The bracket of the trial that a suggestion is asked for.</summary>
+    public int Bracket { get; internal set; }
+
     /// <summary>All trials, by number.</summary>
     public IReadOnlyList<StudyTrial> Trials => _trials;
 
@@ -47,6 +52,25 @@ public sealed class StudyHistory
     /// far they came and the value there, infeasible ones by their violation (the order of Optuna's TPE); equal ones by number.
     /// </summary>
     public ReadOnlySpan<int> Ranking => _ranking.AsSpan();
+
+    /// <summary>
+    /// Those of <see cref="Ranking"/> with whom a trial of <see cref="Bracket"/> is compared: of its own bracket, and imported ones. What trials of other
+    /// brackets reached says nothing beside it, since their rungs ask for more or less (as Optuna's samplers under its HyperbandPruner).
+    /// </summary>
+    public ReadOnlySpan<int> Peers
+    {
+        get
+        {
+            if (!_hasBrackets && Bracket == 0) return Ranking;
+            _peers.Clear();
+            foreach (int number in Ranking)
+                if (IsPeer(_trials[number])) _peers.Add(number);
+            return CollectionsMarshal.AsSpan(_peers);
+        }
+    }
+
+    /// <summary>Whether a trial belongs to <see cref="Bracket"/>, or to no bracket of this study.</summary>
+    public bool IsPeer(StudyTrial trial) => trial.IsImported || trial.Bracket == Bracket;
 
     /// <summary>Numbers of those who are complete, pruned or failed, in the order in which they have ended.</summary>
     public ReadOnlySpan<int> Ended => CollectionsMarshal.AsSpan(_ended);
@@ -102,7 +126,7 @@ public sealed class StudyHistory
     /// <summary>The same trials in a space that contains this one's.</summary>
     internal StudyHistory Widened(SpaceWidening widening)
     {
-        var wide = new StudyHistory(widening.To, Directions);
+        var wide = new StudyHistory(widening.To, Directions) { Bracket = Bracket };
         foreach (var trial in _trials)
         {
             wide.Append(trial with { Parameters = widening.Map(trial.Parameters.AsSpan()) });
@@ -116,6 +140,7 @@ public sealed class StudyHistory
     private void Append(StudyTrial trial)
     {
         if (trial.IsImported) Imported++;
+        _hasBrackets |= trial.Bracket != 0;
         _trials.Add(trial);
         for (int i = 0; i < Space.Count; i++)
         {

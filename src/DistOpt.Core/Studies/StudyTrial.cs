@@ -43,6 +43,9 @@ public sealed record StudyTrial
     /// <summary>One value for each parameter of the space; NaN where it has none.</summary>
     public required ImmutableArray<double> Parameters { get; init; }
 
+    /// <summary>The trial scheduler's bracket that it is in, from 0; of those that were imported it means nothing.</summary>
+    public int Bracket { get; init; }
+
     /// <summary>Of the space that it was drawn from: 0 until the space is widened for the first time.</summary>
     public int SpaceVersion { get; init; }
 

@@ -116,28 +116,37 @@ internal sealed class StudyAdvisors
     }
 
     /// <summary>Whether parameters are drawn together that trials have together.</summary>
-    public bool DrawsTogether => _sampler is IPartialSampler partial && partial.DrawsTogether(_history);
+    public bool DrawsTogether(LiveTrial trial)
+    {
+        _history.Bracket = trial.Bracket;
+        return _sampler is IPartialSampler partial && partial.DrawsTogether(_history);
+    }
 
     /// <summary>Values of some parameters of a study whose trials define them.</summary>
-    public ImmutableArray<double> Suggest(int number, ReadOnlySpan<int> parameters)
+    public ImmutableArray<double> Suggest(LiveTrial trial, ReadOnlySpan<int> parameters)
     {
         double[] values = new double[parameters.Length];
-        ((IPartialSampler)_sampler).Suggest(_history, _context.Seed, Place(number), parameters, values);
+        _history.Bracket = trial.Bracket;
+        ((IPartialSampler)_sampler).Suggest(_history, _context.Seed, Place(trial.Number), parameters, values);
         return ImmutableCollectionsMarshal.AsImmutableArray(values);
     }
 
-    public ImmutableArray<double> Suggest(int number)
+    /// <summary>The configuration of a new trial.</summary>
+    public ImmutableArray<double> Suggest(SlotDecision start)
     {
         if (_context.IsDefinedByRun) return [];
         double[] values = new double[_context.Space.Count];
-        _sampler.Suggest(_history, _context.Seed, Place(number), values);
+        _history.Bracket = start.Bracket;
+        _sampler.Suggest(_history, _context.Seed, Place(start.Trial), values);
         return ImmutableCollectionsMarshal.AsImmutableArray(values);
     }
 
     /// <summary>A point to try with what it leaves out filled in by the sampler; null = nothing that was drawn keeps to the constraints.</summary>
-    public ImmutableArray<double>? Complete(int number, ReadOnlySpan<double> point)
+    public ImmutableArray<double>? Complete(SlotDecision start, ReadOnlySpan<double> point)
     {
+        int number = start.Trial;
         double[] suggested = new double[_context.Space.Count];
+        _history.Bracket = start.Bracket;
         for (int attempt = 0; attempt < Drawn; attempt++)
         {
             bool isFilled = false;
@@ -212,6 +221,7 @@ internal sealed class StudyAdvisors
                     Number = Place(started.Trial),
                     State = TrialState.Running,
                     Parameters = started.Parameters,
+                    Bracket = started.Bracket,
                     SpaceVersion = ledger.SpaceVersion,
                 });
                 _scheduler.Begin(started.Trial, started.Parameters);

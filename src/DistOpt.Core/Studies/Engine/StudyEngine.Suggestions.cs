@@ -60,17 +60,17 @@ public sealed partial class StudyEngine
     /// <summary>What was drawn together with another parameter, or what is drawn now.</summary>
     private double Draw(LiveTrial trial, int place, Domain domain)
     {
-        if (!trial.Drawn.ContainsKey(place) && _advisors.DrawsTogether)
+        if (!trial.Drawn.ContainsKey(place) && _advisors.DrawsTogether(trial))
         {
             int[] group = [.. _ledger.Defined.GroupOf(place).Where(i => !trial.Has(i) && !trial.Drawn.ContainsKey(i) && IsOpen(i))];
             if (group.Length > 1)
             {
-                var values = _advisors.Suggest(trial.Number, group);
+                var values = _advisors.Suggest(trial, group);
                 Commit(new StudyEvent.DrawnTogether(trial.Number, [.. group.Select(i => _ledger.Defined.Space.Parameters[i].Name)], values));
             }
         }
         // drawn for another domain it may lie outside of this one
-        return trial.Drawn.TryGetValue(place, out double drawn) && domain.Contains(drawn) ? drawn : _advisors.Suggest(trial.Number, [place])[0];
+        return trial.Drawn.TryGetValue(place, out double drawn) && domain.Contains(drawn) ? drawn : _advisors.Suggest(trial, [place])[0];
     }
 
     private bool IsOpen(int place) => !_ledger.Defined.Space.Parameters[place].Domain.IsSingle;

@@ -117,11 +117,11 @@ public sealed partial class StudyEngine
         ImmutableArray<double>? parameters = null;
         while (parameters is null && _ledger.NextPoint is { } point)
         {
-            parameters = _advisors.Complete(next.Trial, point.AsSpan());
+            parameters = _advisors.Complete(next, point.AsSpan());
             if (parameters is null) Commit(new StudyEvent.PointRefused("with nothing that was drawn for what it leaves out it keeps to the constraints"));
         }
         bool isEnqueued = parameters is not null || _ledger.HasNamedPoint;
-        parameters ??= _advisors.Suggest(next.Trial);
+        parameters ??= _advisors.Suggest(next);
         Commit(new StudyEvent.Started(next.Trial, parameters.Value, next.Until, next.Bracket, isEnqueued));
         return new(OrderOf(_ledger.Find(next.Trial)!, 0));
     }
