@@ -44,7 +44,7 @@ internal sealed partial class TrainingCoordinatorActor
         EndLost($"child process {NameOf(node)} was lost at step {_progress.CurrentStep}: {gone.Why}{lines}");
     }
 
-    /// <summary>Nodes are to blame, and not the job: one that is an attempt at a trial is lost, and its trial goes on in another one; else it has failed.</summary>
+    /// <summary>Nodes are to blame, and not the job: an attempt at a trial is lost, and its trial goes on in another one; others have failed.</summary>
     private void FailForNodes(string why)
     {
         if (_submission.Trial is not null) EndLost(why);

@@ -116,6 +116,8 @@ internal static class StudyText
         else writer.WriteLine("no trial is complete");
         writer.WriteLine($"results in {summary.Directory}");
         if (status.End is null) writer.WriteLine($"go on with it: distopt sweep --resume {summary.Directory}");
+        else if (status.Front.Length > 0 && spec.Study.Objectives.Length > 1)
+            writer.WriteLine($"train one of the front: distopt train {new StudyDirectory(summary.Directory).FrontSpecFile(status.Front[0].Number)}");
         else if (status.Best is not null) writer.WriteLine($"train the best: distopt train {new StudyDirectory(summary.Directory).BestSpecFile}");
     }
 
@@ -141,5 +143,7 @@ internal static class StudyText
             rows.Add([number, .. trial.Values.Select(v => Format.Metric(v)), ParametersText.Line(summary.Spec, trial.Parameters)]);
         }
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+        if (FrontVolume.Of(summary.Spec, summary.Status) is { } dominated)
+            writer.WriteLine($"its hypervolume is {Format.Metric(dominated.Volume)}, measured from {string.Join(", ", dominated.Reference.Select(r => Format.Metric(r)))}");
     }
 }

@@ -43,6 +43,12 @@ public sealed class StudyDirectory(string path)
     /// <summary>The training spec of the best trial.</summary>
     public string BestSpecFile => In("best.yaml");
 
+    /// <summary>With several objectives: the training specs of the trials that no other one dominates.</summary>
+    public string FrontFolder => In("front");
+
+    /// <summary>The training spec of one of them.</summary>
+    public string FrontSpecFile(int trial) => System.IO.Path.Combine(FrontFolder, FormattableString.Invariant($"{trial}.yaml"));
+
     /// <summary>The run directory of the best trial, its selected weights measured on the test part.</summary>
     public string BestFolder => In("best");
 

@@ -59,7 +59,19 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
     {
         ArgumentNullException.ThrowIfNull(summary);
         Best(summary.Status.Best);
+        if (summary.Spec.Study.Objectives.Length > 1) WriteFront(summary.Status);
         AtomicFile.Write(directory.SummaryFile, Encoding.UTF8.GetBytes(RunJson.Text(indented: true, json => StudyJson.WriteSummary(json, summary)) + "\n"));
+    }
+
+    private void WriteFront(StudyStatus status)
+    {
+        if (Directory.Exists(directory.FrontFolder)) Directory.Delete(directory.FrontFolder, recursive: true);
+        Directory.CreateDirectory(directory.FrontFolder);
+        foreach (var trial in status.Front)
+        {
+            string yaml = _versions.Specs(trial.SpaceVersion).BestYaml(trial.Number, trial.Own.AsSpan(), trial.Values.AsSpan());
+            AtomicFile.Write(directory.FrontSpecFile(trial.Number), Encoding.UTF8.GetBytes(yaml));
+        }
     }
 
     /// <summary>Copies the run of the best trial, but for its checkpoints, to <see cref="StudyDirectory.BestFolder"/>.</summary>

@@ -146,6 +146,7 @@ public static class StudyJson
             json.WriteStartArray("front");
             foreach (var result in status.Front) WriteResult(json, summary, result);
             json.WriteEndArray();
+            StudyStatusJson.WriteVolume(json, study, status);
         }
         if (summary.Test is { } test)
         {
@@ -192,6 +193,7 @@ public static class StudyJson
         WriteParameters(json, summary.Spec, result.Parameters);
         json.WriteString("run", new StudyDirectory(summary.Directory).RunFolder(result.Number));
         if (summary.Status.Best == result) json.WriteString("spec", new StudyDirectory(summary.Directory).BestSpecFile);
+        else if (summary.Spec.Study.Objectives.Length > 1) json.WriteString("spec", new StudyDirectory(summary.Directory).FrontSpecFile(result.Number));
         json.WriteEndObject();
     }
 

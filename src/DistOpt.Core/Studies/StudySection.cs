@@ -125,6 +125,9 @@ public sealed record ObjectiveSection
 
     [Description("Whether a smaller or a larger value is better; null: by the name (a loss or an error is minimized, an accuracy, f1, auc ... maximized)")]
     public Direction? Direction { get; init; }
+
+    [Description("Of several objectives: the value from which on the hypervolume is measured, and which a trial has to beat to add to it; null = a tenth beyond the worst trial's")]
+    public double? Reference { get; init; }
 }
 
 /// <summary><c>study.stop:</c>. Whichever comes first; running trials are ended with it.</summary>

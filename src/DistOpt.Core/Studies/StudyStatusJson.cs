@@ -48,6 +48,7 @@ public static class StudyStatusJson
             json.WriteStartArray("front");
             foreach (var result in status.Front) WriteResult(json, study, result);
             json.WriteEndArray();
+            WriteVolume(json, study, status);
         }
         json.WriteStartArray("live");
         foreach (var trial in status.Live) WriteLive(json, study, trial);
@@ -81,6 +82,17 @@ public static class StudyStatusJson
         StudyWait.Starts => "whoever runs it, to begin more trials",
         _ => null,
     };
+
+    /// <summary>What the front dominates, and from where that is measured.</summary>
+    internal static void WriteVolume(Utf8JsonWriter json, StudySpec study, StudyStatus status)
+    {
+        if (FrontVolume.Of(study, status) is not { } dominated) return;
+        json.WritePropertyName("hypervolume");
+        StudyJson.Number(json, dominated.Volume);
+        json.WriteStartArray("reference");
+        foreach (double value in dominated.Reference) StudyJson.Number(json, value);
+        json.WriteEndArray();
+    }
 
     private static void WriteResult(Utf8JsonWriter json, StudySpec study, TrialResult result)
     {

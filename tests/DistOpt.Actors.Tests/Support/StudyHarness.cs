@@ -24,7 +24,8 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     private readonly Channel<object> _ends = Channel.CreateUnbounded<object>();
     private readonly StudyRun _run;
 
-    public StudyHarness(StudySetup setup, JournalSwitch? journal = null, TrialIsolation isolation = TrialIsolation.None, TimeProvider? time = null, double? diskLimit = null)
+    public StudyHarness(StudySetup setup, JournalSwitch? journal = null, TrialIsolation isolation = TrialIsolation.None,
+        TimeProvider? time = null, double? diskLimit = null)
     {
         if (journal is not null) SwitchJournal.Switch = journal;
         _system = ActorSystem.Create("test", ConfigurationFactory.ParseString(SwitchJournal.Hocon + """

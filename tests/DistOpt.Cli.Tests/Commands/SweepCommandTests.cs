@@ -68,6 +68,20 @@ public sealed class SweepCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Of_several_objectives_the_front_is_told_with_what_it_dominates_and_specs_that_train()
+    {
+        string spec = _cli.Write("study.yaml", Study.Replace("metric: validation.accuracy,", "objectives: [{ metric: validation.accuracy }, { metric: train.loss }], pruner: median,",
+            StringComparison.Ordinal));
+        Assert.True(await _cli.RunAsync("sweep", spec, "--out", _cli.In("out")) == 0, _cli.Error);
+
+        Assert.Matches(@"front: \d trials? that no other one is better than in everything", _cli.Out);
+        Assert.Matches(@"its hypervolume is \d\.\d+, measured from 0\.\d+, \d\.\d+", _cli.Out);
+        string best = Assert.Single(_cli.Out.Split('\n'), l => l.StartsWith("train one of the front: distopt train ", StringComparison.Ordinal)).Split(' ')[^1];
+        Assert.True(await _cli.RunAsync("train", best, "--dry-run") == 0, _cli.Error);
+        Assert.Equal(0, await _cli.RunAsync("plot", _cli.In("out"), "--kind", "history,pareto", "--out", _cli.In("front.svg")));
+    }
+
+    [Fact]
     public async Task A_study_that_has_ended_tells_its_end_once_more_when_it_is_resumed()
     {
         string spec = _cli.Write("study.yaml", Study);

@@ -35,9 +35,26 @@ public sealed class StudyPlotTests
     public void History_of_several_objectives_has_a_panel_for_each_with_what_is_better_there()
     {
         var panels = HistoryPlot.Panels(s_front);
-        Assert.Equal(["validation.loss", "validation.accuracy"], panels.Select(p => p.YLabel));
+        Assert.Equal(["validation.loss", "validation.accuracy", "hypervolume"], panels.Select(p => p.YLabel));
         Assert.Equal([1, 0.5, 0.2, 0.2], panels[0].Series[0].Y);
         Assert.Equal([0.9, 0.9], panels[1].Series[0].Y);
+        // measured from (1.65, 0.09), a tenth beyond the worst: 0.65 * 0.81, and then 0.5 * 0.71 and 0.3 * 0.21 more
+        Assert.Equal([0.5265, 0.8815, 0.9445, 0.9445], panels[2].Series[0].Y.Select(y => Math.Round(y, 9)));
+        Assert.Equal([0, 1, 3, 5], panels[2].Series[0].X);
+    }
+
+    [Fact]
+    public void Pareto_of_three_objectives_has_a_panel_for_each_two_with_the_front_of_all()
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.TwoObjectives.Replace("{ metric: validation.loss }", "{ metric: validation.loss }, { metric: train.loss }", StringComparison.Ordinal));
+        var trials = ExampleStudy.Complete(ExampleStudy.Parse(ExampleStudy.TwoObjectives), (1, 0.9), (0.5, 0.8), (1.1, 0.7))
+            .Select((t, i) => t with { Values = [t.Values[0], 3 - i, t.Values[1]] });
+        var panels = ParetoPlot.Panels(Source(spec, [.. trials]));
+        Assert.Equal([("validation.loss", "train.loss"), ("validation.loss", "validation.accuracy"), ("train.loss", "validation.accuracy")],
+            panels.Select(p => (p.XLabel, p.YLabel)));
+        Assert.All(panels, p => Assert.Empty(p.Series));
+        // worse than others by two objectives, and best by the third
+        Assert.All(panels, p => Assert.Equal(3, p.Points.Single(n => n.Name == "front (3 trials)").X.Count));
     }
 
     [Fact]

@@ -66,6 +66,28 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         Assert.Equal(spec.Enqueued.Select(p => string.Join(" ", p)), read.Enqueued.Select(p => string.Join(" ", p)));
     }
 
+    [Fact]
+    public void With_several_objectives_there_is_a_spec_to_train_for_each_trial_of_the_front()
+    {
+        var spec = Parse("""
+            study: { objectives: [{ metric: validation.loss }, { metric: validation.accuracy }], trials: 9 }
+            space: { optimizer.learning_rate: { float: [0.001, 1] } }
+            """);
+        var study = new StudyDirectory(_folder.In("s"));
+        using var writer = new StudyDirectoryWriter(study, spec, new TrialSpecs(Binder, spec));
+        writer.Begin([]);
+        var engine = new StudyEngine(StudySetups.Of("random", trials: 4), _ => { });
+        var status = engine.Status() with { Front = [new(1, [0.25], [0.5, 0.9])], Worst = [0.5, 0.9] };
+        writer.End(new StudySummary(spec, study.Path, status with { Front = [new(0, [0.5], [0.75, 0.8])] }, null));
+
+        writer.End(new StudySummary(spec, study.Path, status, null));
+
+        Assert.Equal(["1.yaml"], Directory.GetFiles(study.FrontFolder).Select(Path.GetFileName));
+        string yaml = File.ReadAllText(study.FrontSpecFile(1));
+        Assert.Contains("validation.loss 0.5, validation.accuracy 0.9", yaml);
+        Assert.Contains("learning_rate: 0.25", yaml);
+    }
+
     /// <summary>Wherever the study was interrupted, and also where the last line is torn, or lines are there of which the journal knows nothing.</summary>
     [Fact]
     public void Trials_are_the_same_lines_as_of_a_study_that_was_never_interrupted()

@@ -150,15 +150,18 @@ public sealed class StudyJsonTests
     [Fact]
     public void The_summary_of_several_objectives_has_the_front_and_no_best_trial()
     {
-        var status = Status(StudyStopReason.Trials) with { Front = [new(1, [0.5], [0.25, 0.5]), new(3, [0.125], [0.5, 0.75])] };
+        var status = Status(StudyStopReason.Trials) with { Front = [new(1, [0.5], [0.25, 0.5]), new(3, [0.125], [0.5, 0.75])], Worst = [0.5, 0.5] };
         var summary = Read(RunJson.Text(false, json => StudyJson.WriteSummary(json, new StudySummary(s_two, "d", status, null))));
 
         Assert.Equal(JsonValueKind.Null, summary.GetProperty("best").ValueKind);
         Assert.Equal(
         [
-            $$$"""{"number":1,"values":[0.25,0.5],"params":{"optimizer.learning_rate":0.5},"run":"{{{Path.Combine("d", "trials", "1")}}}"}""",
-            $$$"""{"number":3,"values":[0.5,0.75],"params":{"optimizer.learning_rate":0.125},"run":"{{{Path.Combine("d", "trials", "3")}}}"}""",
+            $$$"""{"number":1,"values":[0.25,0.5],"params":{"optimizer.learning_rate":0.5},"run":"{{{Path.Combine("d", "trials", "1")}}}","spec":"{{{Path.Combine("d", "front", "1.yaml")}}}"}""",
+            $$$"""{"number":3,"values":[0.5,0.75],"params":{"optimizer.learning_rate":0.125},"run":"{{{Path.Combine("d", "trials", "3")}}}","spec":"{{{Path.Combine("d", "front", "3.yaml")}}}"}""",
         ], summary.GetProperty("front").EnumerateArray().Select(r => r.GetRawText()));
+        // 0.3 * 0.05 + 0.05 * 0.25
+        Assert.Equal(0.0275, summary.GetProperty("hypervolume").GetDouble(), 1e-12);
+        Assert.Equal([0.55, 0.45], summary.GetProperty("reference").EnumerateArray().Select(v => Math.Round(v.GetDouble(), 12)));
     }
 
     private static StudyStatus Status(StudyStopReason? end) => new()

@@ -18,8 +18,8 @@ internal static class Memory
 
     /// <summary>
     /// Repeats a load until it leaves nothing behind in two rounds with none in between that does. A pool or a table that still grows to its size, which it
-    /// may do at any time, shows in a round or two; what leaks so much an item shows in each of them. Where the readings are too restless for that, what counts is
-    /// the median of the slopes between any two of them (Theil and Sen).
+    /// may do at any time, shows in a round or two; what leaks so much an item shows in each of them. Where the readings are too restless for that, what counts
+    /// is the median of the slopes between any two of them (Theil and Sen).
     /// </summary>
     /// <param name="load">One round.</param>
     /// <param name="items">Items in a round.</param>

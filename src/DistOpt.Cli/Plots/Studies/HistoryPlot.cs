@@ -1,14 +1,45 @@
+using System.Collections.Immutable;
+using DistOpt.Core.MultiObjective;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 
 namespace DistOpt.Plots;
 
-/// <summary>Values by trial, and the best one up to each: a panel for each objective.</summary>
+/// <summary>
+/// Values by trial, and the best one up to each: a panel for each objective, and where there are several one for what all trials up to each dominate together.
+/// </summary>
 internal static class HistoryPlot
 {
     public static string? Missing(StudyPlotSource source) =>
         source.Trials.Any(t => !t.Values.IsEmpty || !t.Reports.IsEmpty) ? null : "no trial has a value";
 
-    public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source) => [.. source.Objectives.Select(o => Panel(source, o))];
+    public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source) => [.. source.Objectives.Select(o => Panel(source, o)), .. Volume(source)];
+
+    private static IEnumerable<PlotPanel> Volume(StudyPlotSource source)
+    {
+        TrialRecord[] feasible =
+            [.. source.Trials.Where(t => t.State == TrialState.Complete && !t.Constraints.Any(c => c > 0) && t.Values.All(double.IsFinite))];
+        if (source.Objectives.Length < 2 || feasible.Length == 0) yield break;
+        var directions = source.Spec.Directions;
+        var reference = FrontVolume.ReferenceOf(source.Spec,
+            [.. directions.Select((d, i) => d == Direction.Maximize ? feasible.Min(t => t.Values[i]) : feasible.Max(t => t.Values[i]))]);
+        var (steps, volumes, front) = (new List<double>(), new List<double>(), new List<ImmutableArray<double>>());
+        foreach (var trial in feasible)
+        {
+            var values = trial.Values;
+            double[] losses = Losses(values);
+            if (front.Exists(f => Domination.Dominates(Losses(f), losses))) continue;
+            front.RemoveAll(f => Domination.Dominates(losses, Losses(f)));
+            front.Add(values);
+            steps.Add(trial.Number);
+            volumes.Add(FrontVolume.Measure(source.Spec, front, reference));
+        }
+        steps.Add(source.Trials[^1].Number);
+        volumes.Add(volumes[^1]);
+        yield return new PlotPanel("trial", "hypervolume", [new PlotSeries("of all trials so far", steps, volumes) { Color = 1, IsStaircase = true }]).WithLegendAside();
+
+        double[] Losses(ImmutableArray<double> values) => [.. values.Select((v, i) => directions[i] == Direction.Maximize ? -v : v)];
+    }
 
     private static PlotPanel Panel(StudyPlotSource source, int objective)
     {

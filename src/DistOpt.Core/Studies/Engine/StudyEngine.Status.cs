@@ -54,6 +54,7 @@ public sealed partial class StudyEngine
             RefusedLast = _ledger.Refused.Last,
             Best = results.Best,
             Front = results.Front,
+            Worst = results.Worst,
             Improvement = results.Foreseen is { Improvement: var expected } && double.IsFinite(expected) ? expected : null,
             Live = [.. _ledger.Live.Where(t => t.Phase != TrialPhase.Paused).Select(StatusOf)],
             Rungs = _advisors.Rungs,
@@ -83,9 +84,9 @@ public sealed partial class StudyEngine
     }
 
     /// <summary>
-    /// The checkpoint that is worth the least where there is no room for all: of the paused trials the one that has had the least, the worst of those. It may be
-    /// deleted, and that told with <see cref="Deleted"/>: if its trial is sent on after all it begins anew, and comes to the same. Null = each is needed, as those
-    /// of trials that others copy are. O(trials that have not ended).
+    /// The checkpoint that is worth the least where there is no room for all: of the paused trials the one that has had the least, the worst of those. It may
+    /// be deleted, and that told with <see cref="Deleted"/>: if its trial is sent on after all it begins anew, and comes to the same. Null = each is needed,
+    /// as those of trials that others copy are. O(trials that have not ended).
     /// </summary>
     public TrialCheckpoint? LeastNeeded()
     {

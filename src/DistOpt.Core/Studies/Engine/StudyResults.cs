@@ -38,6 +38,9 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     /// <summary>The feasible trials that no other one dominates, by number; with one objective the best one.</summary>
     public ImmutableArray<TrialResult> Front => [.. _front.Select(f => f.Result).OrderBy(r => r.Number)];
 
+    /// <summary>With several objectives, for each the worst value of any feasible trial; empty while there is none.</summary>
+    public ImmutableArray<double> Worst { get; private set; } = [];
+
     /// <summary>What ends the study by its results.</summary>
     public StudyStopReason? Stop { get; private set; }
 
@@ -87,7 +90,10 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
             if (loss < best || (loss == best && result.Number < _front[0].Result.Number)) _front[0] = (result, [loss]);
             return;
         }
-        double[] losses = [.. result.Values.Select(Loss)];
+        var values = result.Values;
+        if (directions.Length > 1)
+            Worst = Worst.IsEmpty ? values : [.. Worst.Select((w, i) => Loss(values[i], i) > Loss(w, i) ? values[i] : w)];
+        double[] losses = [.. values.Select(Loss)];
         foreach (var (_, other) in _front)
             if (Domination.Dominates(other, losses)) return;
         _front.RemoveAll(f => Domination.Dominates(losses, f.Losses));

@@ -77,6 +77,9 @@ public sealed record StudyStatus
     /// <summary>Feasible trials that no other one dominates, by number.</summary>
     public required ImmutableArray<TrialResult> Front { get; init; }
 
+    /// <summary>With several objectives, for each the worst value of any complete and feasible trial; empty = there is none.</summary>
+    public ImmutableArray<double> Worst { get; init; } = [];
+
     /// <summary>The greatest improvement that was expected when it was last asked, for <c>stop.expected_improvement</c>; null = it was not.</summary>
     public double? Improvement { get; init; }
 

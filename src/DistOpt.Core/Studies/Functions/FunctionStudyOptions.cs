@@ -51,8 +51,8 @@ public sealed record FunctionStudyOptions
     public double? TrialTimeout { get; init; }
 
     /// <summary>
-    /// Bounds on expressions over parameters (<see cref="ConstraintSection.Parameters"/>): what breaks one is not tried. For bounds on what a trial brings there
-    /// is <see cref="FunctionTrial.SetConstraints"/>.
+    /// Bounds on expressions over parameters (<see cref="ConstraintSection.Parameters"/>): what breaks one is not tried. For bounds on what a trial brings
+    /// there is <see cref="FunctionTrial.SetConstraints"/>.
     /// </summary>
     public ImmutableArray<ConstraintSection> Constraints { get; init; } = [];
 
