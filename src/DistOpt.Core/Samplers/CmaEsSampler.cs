@@ -41,7 +41,8 @@ public sealed record CmaEsOptions
 /// The first trials to end of those that were suggested since the last generation make the next one; those of generations before come too late. All of
 /// that is worked out again from the history: <see cref="StudyHistory.SeenBy"/> tells the generation of a trial, and its point before rounding is drawn
 /// again from seed and number. A trial that has other parameters than those (asked for by hand) counts with a bounded step. Pruned trials and those
-/// that miss constraints count in the study's order, failed ones do not.
+/// that miss constraints count in the study's order, failed ones do not. Trials that are paused at a rung are waited for: under asha with promotion and under
+/// hyperband, where most of them never end, generations hardly ever become complete.
 /// </para>
 /// </summary>
 public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
@@ -64,7 +65,7 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         yield return new SpecViolation("study.sampler", "is cma-es, which is for numbers, but the space has no number that always has a value: use tpe");
     }
 
-    public bool KeepsCourse(SearchSpace space) => true;
+    public bool KeepsCourse(StudyHistory history) => true;
 
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
     {
@@ -89,7 +90,8 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         return _strategy is not null;
     }
 
-    private static int[] Modelled(SearchSpace space) =>
+    /// <summary>The parameters that it is about.</summary>
+    internal static int[] Modelled(SearchSpace space) =>
         [.. Enumerable.Range(0, space.Count).Where(i => space.Parameters[i] is { When: null, Domain: NumericDomain { IsSingle: false } })];
 
     /// <summary>Draws until all continuous coordinates are within the space, at most 10 d times, and then puts them at its edge.</summary>

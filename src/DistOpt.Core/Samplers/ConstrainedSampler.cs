@@ -30,7 +30,7 @@ public sealed class ConstrainedSampler(ISampler sampler, ImmutableArray<Paramete
 
     public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => sampler.Check(space, objectives);
 
-    public bool KeepsCourse(SearchSpace space) => sampler.KeepsCourse(space);
+    public bool KeepsCourse(StudyHistory history) => sampler.KeepsCourse(history);
 
     public bool NeedsRungs => sampler.NeedsRungs;
 

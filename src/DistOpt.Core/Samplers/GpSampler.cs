@@ -10,7 +10,7 @@ namespace DistOpt.Core.Samplers;
 /// <summary>Options of <c>gp</c>; defaults as Optuna's GPSampler.</summary>
 public sealed record GpOptions
 {
-    [Description("Complete trials before the model is used; until then values are random")]
+    [Description("Complete trials, or such at a rung, before the model is used; until then values are random")]
     [Range(1, 1_000_000)]
     public int StartupTrials { get; init; } = 10;
 }
@@ -21,6 +21,8 @@ public sealed record GpOptions
 /// count by 128 fantasies of their values, drawn from the process at fixed Sobol points, over which the improvement is averaged. Constraints have a
 /// process each. Models the parameters that always have a value, choices by whether they are the same; those under conditions are random. Time for a
 /// suggestion grows with the cube of the number of trials.
+/// <para>Where trials pause at rungs, it learns as BOHB does: from what they were worth at the highest rung that enough of them have come to, of whatever
+/// bracket. Trials that are paused below that one are then neither seen nor pending.</para>
 /// </summary>
 public sealed class GpSampler(GpOptions options) : ISampler
 {
@@ -42,21 +44,46 @@ public sealed class GpSampler(GpOptions options) : ISampler
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
     {
         var random = new CounterRandom(seed, RandomPurpose.Search, number);
-        StudyTrial[] complete = [.. history.Trials.Where(t => t.State == TrialState.Complete)];
-        if (complete.Length < options.StartupTrials)
+        var (seen, losses, isByRung) = Observed(history);
+        if (seen.Length < options.StartupTrials)
         {
             RandomSampler.Fill(history.Space, ref random, values);
             return;
         }
         values.Fill(double.NaN);
-        StudyTrial[] pending = [.. history.Trials.Where(t => t.State is TrialState.Running or TrialState.Paused or TrialState.Waiting && t.Number != number)
-            .TakeLast(MaxPending)];
-        var model = new GpStudyModel(history.Space, [.. complete.Select(t => history.Loss(t))], complete, pending, Normal(pending.Length, seed, number));
+        StudyTrial[] pending = [.. history.Trials.Where(t => IsPending(t, isByRung) && t.Number != number).TakeLast(MaxPending)];
+        // at a rung it is not known yet whether a trial keeps to constraints
+        int constraints = seen.Max(t => t.Constraints.Length);
+        var model = new GpStudyModel(history.Space, losses, seen, pending, Normal(pending.Length, seed, number),
+            isByRung ? t => t.Constraints.Length == constraints : null);
         double[] found = model.Maximize(seed, number, ref random);
         for (int j = 0; j < found.Length; j++)
             values[model.Parameters[j]] = model.Domains[j] is ChoiceDomain ? found[j] : model.Domains[j].FromUnit(found[j]);
         RandomSampler.FillRest(history.Space, ref random, values);
     }
+
+    /// <summary>What there is to learn from, and whether it is by a rung.</summary>
+    private (StudyTrial[] Trials, double[] Losses, bool IsByRung) Observed(StudyHistory history)
+    {
+        if (history.HasRungs)
+        {
+            var counts = new SortedDictionary<long, int>();
+            foreach (var trial in history.Trials.Where(t => t.State != TrialState.Failed))
+                foreach (var rung in trial.Rungs) counts[rung.Step] = counts.GetValueOrDefault(rung.Step) + 1;
+            foreach (var (rung, count) in counts.Reverse())
+            {
+                if (count < options.StartupTrials) continue;
+                StudyTrial[] there = [.. history.Trials.Where(t => t.State != TrialState.Failed && t.Rungs.Any(r => r.Step == rung))];
+                double sign = history.Directions[0] == Direction.Maximize ? -1 : 1;
+                return (there, [.. there.Select(t => sign * t.Rungs.First(r => r.Step == rung).Value)], true);
+            }
+        }
+        StudyTrial[] complete = [.. history.Trials.Where(t => t.State == TrialState.Complete)];
+        return (complete, [.. complete.Select(t => history.Loss(t))], false);
+    }
+
+    private static bool IsPending(StudyTrial trial, bool isByRung) =>
+        trial.State is TrialState.Running or TrialState.Waiting || (trial.State == TrialState.Paused && !isByRung);
 
     /// <summary>Standard normal vectors of some length, even as Sobol points are.</summary>
     private static double[][] Normal(int length, long seed, int number)

@@ -34,7 +34,7 @@ public sealed class GridSampler(Func<ReadOnlySpan<double>, bool>? holds = null) 
             yield return new SpecViolation("space", $"{problem}, and sampler grid counts them");
     }
 
-    public bool KeepsCourse(SearchSpace space) => true;
+    public bool KeepsCourse(StudyHistory history) => true;
 
     public bool HasMore(StudyHistory history)
     {

@@ -30,7 +30,7 @@ public interface ISampler
     /// <summary>
     /// Whether its suggestions follow a course that is laid out in the space (a list, a sequence, generations), so that the space has to stay as it is.
     /// </summary>
-    bool KeepsCourse(SearchSpace space) => false;
+    bool KeepsCourse(StudyHistory history) => false;
 
     /// <summary>Why a sampler cannot go with a trial scheduler; nothing where it can.</summary>
     internal static IEnumerable<SpecViolation> Check(ISampler sampler, ITrialScheduler scheduler)

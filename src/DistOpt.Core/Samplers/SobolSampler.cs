@@ -22,7 +22,7 @@ public sealed class SobolSampler(SobolOptions options) : ISampler
     public IEnumerable<SpecViolation> Check(SearchSpace space, int objectives) => space.Count <= SobolSequence.MaxDimensions ? []
         : [new SpecViolation("study.sampler", $"is sobol, which is for at most {SobolSequence.MaxDimensions} parameters, but the space has {space.Count}")];
 
-    public bool KeepsCourse(SearchSpace space) => true;
+    public bool KeepsCourse(StudyHistory history) => true;
 
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
     {

@@ -38,6 +38,12 @@ public sealed class StudyHistory
 
     public ImmutableArray<Direction> Directions { get; }
 
+    /// <summary>Whether the trial scheduler pauses or ends trials at rungs, so that few of them become complete.</summary>
+    public bool HasRungs { get; init; }
+
+    /// <summary>How many trials the study will have, without those of another one; null = no bound.</summary>
+    public int? Budget { get; init; }
+
     /// <summary>How many trials are of another study: they have the first numbers.</summary>
     public int Imported { get; private set; }
 
@@ -126,7 +132,7 @@ public sealed class StudyHistory
     /// <summary>The same trials in a space that contains this one's.</summary>
     internal StudyHistory Widened(SpaceWidening widening)
     {
-        var wide = new StudyHistory(widening.To, Directions) { Bracket = Bracket };
+        var wide = new StudyHistory(widening.To, Directions) { Bracket = Bracket, HasRungs = HasRungs, Budget = Budget };
         foreach (var trial in _trials)
         {
             wide.Append(trial with { Parameters = widening.Map(trial.Parameters.AsSpan()) });

@@ -57,7 +57,7 @@ public sealed record StudyTrial
 
     /// <summary>
     /// What the trial was worth at the rungs that it has come to, by the rungs' resources, ascending: the first objective's values. NaN at the one that it
-    /// failed on its way to. Empty where the trial scheduler has none.
+    /// failed on its way to. Empty where the trial scheduler pauses none at rungs.
     /// </summary>
     public ImmutableArray<Report> Rungs { get; init; } = [];
 

@@ -32,7 +32,7 @@ public sealed record HyperbandOptions : TrialSchedulerOptions
 /// Optuna has too: 81, 34, 15, 8, 5 for R = 81 and eta = 3 (the paper's table and HpBandSter have floor((s_max + 1) / (s + 1)) * eta^s). Trials go to
 /// the brackets in rotation: each to the bracket that is farthest behind its share, the one with the most rungs first, so that of n_0 + ... + n_smax
 /// trials in a row exactly n_s go to bracket s. A study goes on for as many trials as it is given, not for a number of whole rounds. Of the
-/// samplers tpe learns from the trials of one bracket alone, and those whose model is of one rung, bohb, from all that have come to it.
+/// samplers tpe learns from the trials of one bracket alone; those whose model is of one rung, bohb and gp, from all that have come to it.
 /// </summary>
 public sealed class Hyperband : RungScheduler
 {

@@ -30,15 +30,21 @@ internal sealed class StudyAdvisors
 
     /// <summary>Of trials that have not ended: what they were worth at the rungs that they have come to.</summary>
     private readonly Dictionary<int, ImmutableArray<Report>> _rungs = [];
-    private readonly bool _hasRungs;
+    /// <summary>Those that never pause one leave none of which the others' next rung is asked.</summary>
+    private readonly bool _pausesAtRungs;
 
     /// <exception cref="SpecException">One of them cannot be used for the study.</exception>
     public StudyAdvisors(StudySetup setup)
     {
         (_setup, _context) = (setup, setup.Context);
         (_sampler, _scheduler, _pruners) = (setup.Sampler(), setup.TrialScheduler(_context), setup.Pruners(_context));
-        _history = new StudyHistory(_context.Space, _context.Directions);
-        _hasRungs = !_scheduler.Rungs.IsEmpty;
+        var rungs = _scheduler.Rungs;
+        _history = new StudyHistory(_context.Space, _context.Directions)
+        {
+            HasRungs = rungs.Any(r => r.Resource < _scheduler.TrialEnd),
+            Budget = _context.Trials,
+        };
+        _pausesAtRungs = !rungs.IsEmpty && _scheduler.NeedsCheckpoints;
         StudyContext.Demand(
         [
             .. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler),
@@ -88,7 +94,7 @@ internal sealed class StudyAdvisors
     public IEnumerable<SpecViolation> CheckWidening(StudySetup? wide)
     {
         const string but = "so that the space has to stay as it is; begin another study with the wider one, and import this one's trials";
-        if (_sampler.KeepsCourse(_context.Space))
+        if (_sampler.KeepsCourse(_history))
             yield return new("study.sampler", $"follows a course that is laid out in the space (grid, sobol, cma-es, or auto over numbers), {but}");
         if (_scheduler.ChangesParameters) yield return new(TrialSchedulerOptions.Path, $"changes the parameters of trials (pbt, pb2), {but}");
         if (wide is null) yield break;
@@ -275,7 +281,7 @@ internal sealed class StudyAdvisors
     /// <summary>What a trial was worth at rungs, with the one that it has come to, or failed on its way to.</summary>
     private ImmutableArray<Report> RungsOf(LiveTrial trial, TrialState state, ImmutableArray<double> values)
     {
-        if (!_hasRungs) return [];
+        if (!_pausesAtRungs) return [];
         var rungs = _rungs.GetValueOrDefault(trial.Number, []);
         double? value = state switch
         {
@@ -295,7 +301,7 @@ internal sealed class StudyAdvisors
     /// <summary>One of another study, which had no rungs that are known here: it counts at the end, or where it ended if there is a rung.</summary>
     private ImmutableArray<Report> RungsOf(ImportedTrial trial)
     {
-        if (!_hasRungs) return [];
+        if (!_pausesAtRungs) return [];
         if (trial.State == TrialState.Complete) return TrialEnd == long.MaxValue ? [] : [new Report(TrialEnd, trial.Values[0])];
         return trial.Last is { } last && Rungs.Any(r => r.Resource == last.Step) ? [last] : [];
     }
