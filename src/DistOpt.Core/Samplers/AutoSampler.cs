@@ -21,7 +21,7 @@ public sealed record AutoOptions
 
 /// <summary>
 /// Chooses a sampler by the space and by what is to be spent, as AutoSampler of Optuna's hub. Of one objective conditions and unordered choices are for
-/// <see cref="TpeSampler"/>; where all parameters are numbers, <see cref="GpSampler"/> makes the most of the first 250 complete trials, and
+/// <see cref="TpeSampler"/>; where all are numbers, or choices in an order, <see cref="GpSampler"/> makes the most of the first 250 complete trials, and
 /// <see cref="CmaEsSampler"/> goes on from the best tenth of them. A study that has no trials for five generations of it beyond those stays with gp: that
 /// is fewer than an evolution strategy needs to learn anything. Several objectives are for <see cref="TpeSampler"/> up to 250 complete trials, and then for
 /// <see cref="Nsga2Sampler"/>, whose parents those are.
@@ -61,7 +61,7 @@ public sealed class AutoSampler(AutoOptions options) : ISampler
     {
         var space = history.Space;
         return history.Directions.Length == 1 && !history.HasRungs
-            && space.Parameters.All(p => p.When is null && (p.Domain is NumericDomain || p.Domain.IsSingle))
+            && space.Parameters.All(p => p.When is null && (p.Domain.Searched is NumericDomain || p.Domain.IsSingle))
             && space.Parameters.Any(p => !p.Domain.IsSingle) && space.Count <= SobolSequence.MaxDimensions;
     }
 }

@@ -23,7 +23,7 @@ public sealed record CmaEsOptions
     [Range(0, 1_000_000)]
     public int StartupTrials { get; init; } = 1;
 
-    [Description("Whether neighbours of integers and steps keep a probability of being tried (CMA-ES with margin)")]
+    [Description("Whether neighbours of integers, steps and choices in an order keep a probability of being tried (CMA-ES with margin)")]
     public bool Margin { get; init; } = true;
 
     [Description("Whether it begins anew, elsewhere and with twice the population, where it has converged")]
@@ -35,8 +35,8 @@ public sealed record CmaEsOptions
 }
 
 /// <summary>
-/// CMA-ES with margin (<see cref="CmaEs"/>) on the numeric parameters that always have a value, each on its domain's own scale from 0 to 1; choices and
-/// parameters under conditions are random.
+/// CMA-ES with margin (<see cref="CmaEs"/>) on the numeric parameters that always have a value, each on its domain's own scale from 0 to 1, choices
+/// in an order by their indices; other choices and parameters under conditions are random.
 /// <para>
 /// The first trials to end of those that were suggested since the last generation make the next one; those of generations before come too late. All of
 /// that is worked out again from the history: <see cref="StudyHistory.SeenBy"/> tells the generation of a trial, and its point before rounding is drawn
@@ -79,7 +79,7 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         values.Fill(double.NaN);
         double[] point = new double[_parameters.Length];
         Draw(_strategy, ref random, point);
-        for (int i = 0; i < point.Length; i++) values[_parameters[i]] = history.Space.Parameters[_parameters[i]].Domain.FromUnit(_strategy.Tried(i, point[i]));
+        for (int i = 0; i < point.Length; i++) values[_parameters[i]] = Numbers(history.Space, _parameters[i]).FromUnit(_strategy.Tried(i, point[i]));
         RandomSampler.FillRest(history.Space, ref random, values);
     }
 
@@ -92,7 +92,9 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
 
     /// <summary>The parameters that it is about.</summary>
     internal static int[] Modelled(SearchSpace space) =>
-        [.. Enumerable.Range(0, space.Count).Where(i => space.Parameters[i] is { When: null, Domain: NumericDomain { IsSingle: false } })];
+        [.. Enumerable.Range(0, space.Count).Where(i => space.Parameters[i] is { When: null, Domain: { IsSingle: false, Searched: NumericDomain } })];
+
+    private static NumericDomain Numbers(SearchSpace space, int parameter) => (NumericDomain)space.Parameters[parameter].Domain.Searched;
 
     /// <summary>Draws until all continuous coordinates are within the space, at most 10 d times, and then puts them at its edge.</summary>
     private void Draw(CmaEs strategy, ref CounterRandom random, double[] point)
@@ -134,7 +136,7 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
     {
         (_history, _seed, _counted, _since, _restarts) = (history, seed, 0, 0, 0);
         _parameters = Modelled(history.Space);
-        _cells = [.. _parameters.Select(p => options.Margin ? CellsOf((NumericDomain)history.Space.Parameters[p].Domain) : null)];
+        _cells = [.. _parameters.Select(p => options.Margin ? CellsOf(Numbers(history.Space, p)) : null)];
         _members.Clear();
         _complete.Clear();
         double[] middle = new double[_parameters.Length];
@@ -174,7 +176,7 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         bool isForeign = false;
         for (int i = 0; i < point.Length; i++)
         {
-            var domain = (NumericDomain)history.Space.Parameters[_parameters[i]].Domain;
+            var domain = Numbers(history.Space, _parameters[i]);
             double value = trial.Parameters[_parameters[i]];
             double tried = strategy.Tried(i, point[i]);
             // a logarithm's last bits are not the same on every machine
@@ -206,7 +208,7 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         for (int i = 0; i < covariance.Length; i++) covariance[i] /= sigma * sigma;
         return new CmaEs(mean, sigma, Population, _cells, covariance);
 
-        double[] PlaceOf(StudyTrial trial) => [.. _parameters.Select(p => history.Space.Parameters[p].Domain.ToUnit(trial.Parameters[p]))];
+        double[] PlaceOf(StudyTrial trial) => [.. _parameters.Select(p => Numbers(history.Space, p).ToUnit(trial.Parameters[p]))];
     }
 
     /// <summary>The thresholds around a value, in parts of the domain; null = there are none.</summary>

@@ -19,8 +19,8 @@ public sealed record GpOptions
 /// Bayesian optimization with a Gaussian process (<see cref="GaussianProcess"/>: Matern 5/2, a length scale for each parameter, fitted anew for each
 /// suggestion) and the logarithm of expected improvement (<see cref="GpAcquisition"/>). Learns from complete trials. Running, paused and waiting ones
 /// count by 128 fantasies of their values, drawn from the process at fixed Sobol points, over which the improvement is averaged. Constraints have a
-/// process each. Models the parameters that always have a value, choices by whether they are the same; those under conditions are random. Time for a
-/// suggestion grows with the cube of the number of trials.
+/// process each. Models the parameters that always have a value, choices by whether they are the same, or in an order by how far they are apart; those
+/// under conditions are random. Time for a suggestion grows with the cube of the number of trials.
 /// <para>Where trials pause at rungs, it learns as BOHB does: from what they were worth at the highest rung that enough of them have come to, of whatever
 /// bracket. Trials that are paused below that one are then neither seen nor pending.</para>
 /// </summary>

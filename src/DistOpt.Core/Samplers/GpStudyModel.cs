@@ -25,7 +25,7 @@ internal sealed class GpStudyModel
         Func<StudyTrial, bool>? mayBeBest = null)
     {
         Parameters = Modelled(space);
-        Domains = [.. Parameters.Select(p => space.Parameters[p].Domain)];
+        Domains = [.. Parameters.Select(p => space.Parameters[p].Domain.Searched)];
         double[][] points = [.. complete.Select(PointOf)];
         bool[] isChoice = [.. Domains.Select(d => !d.IsNumeric)];
 
@@ -72,7 +72,7 @@ internal sealed class GpStudyModel
     /// <summary>Places in the space of the parameters that it is about.</summary>
     public int[] Parameters { get; }
 
-    /// <summary>Their domains.</summary>
+    /// <summary>Their domains; of choices in an order those of their indices.</summary>
     public ImmutableArray<Domain> Domains { get; }
 
     /// <summary>Deviation of the objective's values: what its standardized values are counted in.</summary>

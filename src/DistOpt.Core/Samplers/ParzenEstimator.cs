@@ -20,8 +20,8 @@ public enum Bandwidth
 
 /// <summary>
 /// A mixture of product kernels, one for each observation and one for the prior, over some parameters of a space: truncated normal ones on the
-/// domain's scale (as masses of intervals where the domain has steps and is not logarithmic), and for choices the observed one lifted above all
-/// others. Points stand on the scales of <see cref="NumericDomain.Bounds"/>, choices as indices. As in Optuna's
+/// domain's scale (as masses of intervals where the domain has steps and is not logarithmic), and for choices without an order the observed one lifted
+/// above all others. Points stand on the scales of <see cref="NumericDomain.Bounds"/>, choices as indices. As in Optuna's
 /// <c>samplers/_tpe/parzen_estimator.py</c>. Buffers are kept from one use to the next.
 /// </summary>
 internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwidth bandwidth)
@@ -67,7 +67,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         for (int d = 0; d < parameters.Length; d++)
         {
             var dimension = _dimensions[d];
-            dimension.Domain = history.Space.Parameters[parameters[d]].Domain;
+            dimension.Domain = history.Space.Parameters[parameters[d]].Domain.Searched;
             if (dimension.Domain is NumericDomain numbers) Numeric(dimension, numbers, history, parameters[d], members, count, parameters.Length);
             else Choices(dimension, history, parameters[d], members, count);
         }

@@ -30,6 +30,11 @@ public abstract record Domain
 
     /// <summary>What is wrong with the domain, without a path.</summary>
     public abstract IEnumerable<string> Problems();
+
+    /// <summary>
+    /// What samplers that know distances search in its place, with the same values: of choices in an order their indices, as integers; else itself.
+    /// </summary>
+    internal virtual Domain Searched => this;
 }
 
 /// <summary>Numbers from <see cref="Low"/> to <see cref="High"/>, both included.</summary>
@@ -132,12 +137,16 @@ public sealed record IntDomain : NumericDomain
 
 /// <summary>One of a few values, by its index.</summary>
 /// <param name="Choices">Null, booleans, numbers and texts, each once.</param>
-/// <param name="IsOrdered">Whether neighbours are alike, as with sizes or levels: samplers may then step from one to the next.</param>
+/// <param name="IsOrdered">
+/// Whether neighbours are alike, as with sizes or levels: tpe, gp, cma-es and auto then search the indices as integers, and pbt steps from one to the next.
+/// </param>
 public sealed record ChoiceDomain(ImmutableArray<object?> Choices, bool IsOrdered = false) : Domain
 {
     public override long? Count => Choices.Length;
 
     public override bool IsNumeric => false;
+
+    internal override Domain Searched => IsOrdered ? new IntDomain(0, Choices.Length - 1) : this;
 
     public override bool Contains(double value) => value >= 0 && value < Choices.Length && value == Math.Floor(value);
 
