@@ -44,15 +44,18 @@ internal sealed partial class KillableCluster : IAsyncDisposable
     private readonly bool _isSupervised;
     private readonly string _workerRoles;
     private readonly int _slots;
+    private readonly long? _trialMemory;
     private int _started;
 
     /// <param name="program">What the nodes run; null = the tool.</param>
     /// <param name="isSupervised">Whether nodes that end by themselves, thrown out or never let in, are started anew too.</param>
     /// <param name="workersServe">Whether workers hold servers too.</param>
     /// <param name="slots">Of a worker.</param>
-    public KillableCluster(int workers, int servers, string? program = null, bool isSupervised = false, bool workersServe = false, int slots = 1)
+    /// <param name="trialMemory">Bytes that the child process of a trial may take; null = a node's own limit.</param>
+    public KillableCluster(int workers, int servers, string? program = null, bool isSupervised = false, bool workersServe = false, int slots = 1,
+        long? trialMemory = null)
     {
-        (_isSupervised, _workerRoles, _slots) = (isSupervised, workersServe ? "worker,server" : "worker", slots);
+        (_isSupervised, _workerRoles, _slots, _trialMemory) = (isSupervised, workersServe ? "worker,server" : "worker", slots, trialMemory);
         if (program is not null) Program = program;
         _http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_ports[2]}"), Timeout = TimeSpan.FromSeconds(5) };
         _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
@@ -221,6 +224,7 @@ internal sealed partial class KillableCluster : IAsyncDisposable
             _ => ["--roles", _workerRoles, "--worker-slots", $"{_slots}", .. Joins()],
         };
         var environment = new Dictionary<string, string> { ["DISTOPT_TOKEN"] = Token, ["DISTOPT_SECRET"] = "the secret of the tests" };
+        if (_trialMemory is { } bytes) environment["DISTOPT_TRIAL_MEMORY_BYTES"] = $"{bytes}";
         _processes.Add(new ClusterProcess(kind, number, ProgramProcess.Start(Program, folder, environment, ["node", .. args, "--data-root", folder])));
     }
 
