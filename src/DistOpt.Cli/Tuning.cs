@@ -2,6 +2,7 @@ using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Hosting.Journal;
 
 namespace DistOpt;
 
@@ -49,7 +50,7 @@ public static class Tuning
         var (definition, given) = (app ?? DistOptApp.Define(), options ?? new TuningOptions());
         var spec = SpecFiles.Binder(definition).CheckStudy(training, study, space);
         var directory = StudyDirectory.Plan(given.Out, spec.Name, Training.NewId(given.Time));
-        return RunAsync(spec, directory, definition, given, cancellationToken);
+        return RunAsync(directory.Name, spec, directory, definition, given, cancellationToken);
     }
 
     /// <summary>Goes on with a study that was interrupted, by whatever; one that has ended is told once more.</summary>
@@ -57,19 +58,20 @@ public static class Tuning
     /// <param name="app">Catalogue; the one that it was begun with.</param>
     /// <param name="options">Of these, <see cref="TuningOptions.Out"/> and <see cref="TuningOptions.Imported"/> have no meaning here.</param>
     /// <param name="cancellationToken">Ends running trials with a checkpoint.</param>
-    /// <exception cref="SpecException">There is no such study, another process runs it, or its code has changed.</exception>
+    /// <exception cref="SpecException">There is no such study, it has no journal to go on from, another process runs it, or its code has changed.</exception>
     public static Task<StudySummary> ResumeAsync(string study, DistOptAppDefinition? app = null, TuningOptions? options = null,
         CancellationToken cancellationToken = default)
     {
         var definition = app ?? DistOptApp.Define();
         var directory = StudyDirectory.Find(study);
-        return RunAsync(SpecFiles.Binder(definition).ReadStudy(directory.SpecFile), directory, definition, options ?? new TuningOptions(), cancellationToken);
+        string id = StudyJournalFile.IdToResume(directory);
+        return RunAsync(id, SpecFiles.Binder(definition).ReadStudy(directory.SpecFile), directory, definition, options ?? new TuningOptions(), cancellationToken);
     }
 
-    private static Task<StudySummary> RunAsync(StudySpec spec, StudyDirectory directory, DistOptAppDefinition app, TuningOptions options,
+    private static Task<StudySummary> RunAsync(string id, StudySpec spec, StudyDirectory directory, DistOptAppDefinition app, TuningOptions options,
         CancellationToken cancellationToken) => StudyRunner.RunAsync(new StudyPlan
         {
-            Id = directory.Name,
+            Id = id,
             Spec = spec,
             App = app,
             Runtimes = Hosts.Runtimes(app, Hosts.Data()),

@@ -4,6 +4,7 @@ using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Journal;
 
 namespace DistOpt;
 
@@ -36,11 +37,10 @@ internal sealed class SweepCommand
     private async Task<int> RunAsync(CommandInvocation invocation)
     {
         var (parse, console, app) = (invocation.Parse, invocation.Console, invocation.App);
-        string id = Training.NewId(console.Time);
         var violations = new ViolationCollector();
         var requirements = violations.Try(() => Requirement.ParseAll(parse.GetValue(_require) ?? []));
-        var (spec, directory) = parse.GetValue(_resume) is { } study
-            ? Resumed(study, parse, console, app, violations) : Begun(id, parse, console, app, violations);
+        var (spec, directory, id) = parse.GetValue(_resume) is { } study
+            ? Resumed(study, parse, console, app, violations) : Begun(parse, console, app, violations);
         var imported = violations.Try(() => _import.Read(parse, parse.GetValue(_resume) is null ? spec : null, app, console.Error)) ?? [];
         violations.ThrowIfAny();
         var runtimes = Hosts.Runtimes(app, Hosts.Data(console.Environment));
@@ -57,11 +57,11 @@ internal sealed class SweepCommand
         {
             summary = await StudyRunner.RunAsync(new StudyPlan
             {
-                Id = directory!.Name,
+                Id = id!,
                 Spec = spec!,
                 App = app,
                 Runtimes = runtimes,
-                Directory = directory,
+                Directory = directory!,
                 Imported = imported,
                 Parallel = parse.GetValue(_resume) is null ? null : parse.GetValue(_parallel),
                 AcceptsNewCode = parse.GetValue(_acceptNewCode),
@@ -78,7 +78,7 @@ internal sealed class SweepCommand
         return summary.Status.Counts.Complete > 0 && Met(requirements!, summary, console.Error) ? ExitCode.Done : ExitCode.Failed;
     }
 
-    private (StudySpec? Spec, StudyDirectory? Directory) Begun(string id, ParseResult parse, AppConsole console, DistOptAppDefinition app,
+    private (StudySpec? Spec, StudyDirectory? Directory, string? Id) Begun(ParseResult parse, AppConsole console, DistOptAppDefinition app,
         ViolationCollector violations)
     {
         if (parse.GetValue(_acceptNewCode)) violations.Add("--accept-new-code", "is given without --resume: a new study begins with the code that there is; leave it away");
@@ -91,10 +91,11 @@ internal sealed class SweepCommand
         if (parse.GetValue(_trials) is { } trials) settings.Add(string.Create(CultureInfo.InvariantCulture, $"study.trials={trials}"));
         if (parse.GetValue(_parallel) is { } parallel) settings.Add(string.Create(CultureInfo.InvariantCulture, $"study.parallel={parallel}"));
         var spec = violations.Try(() => SpecFiles.Binder(app).ReadStudy(file, settings));
-        return (spec, violations.Try(() => StudyDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "study", id, console.StudiesRoot)));
+        var directory = violations.Try(() => StudyDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "study", Training.NewId(console.Time), console.StudiesRoot));
+        return (spec, directory, directory?.Name);
     }
 
-    private (StudySpec? Spec, StudyDirectory? Directory) Resumed(string study, ParseResult parse, AppConsole console, DistOptAppDefinition app,
+    private (StudySpec? Spec, StudyDirectory? Directory, string? Id) Resumed(string study, ParseResult parse, AppConsole console, DistOptAppDefinition app,
         ViolationCollector violations)
     {
         if (parse.GetValue(_spec) is { } file) violations.Add("spec", $"'{file}' is given beside --resume: a study is gone on with its own spec; leave it away");
@@ -108,7 +109,7 @@ internal sealed class SweepCommand
         var spec = directory is null ? null : violations.Try(() => SpecFiles.Binder(app).ReadStudy(directory.SpecFile));
         if (spec is { Study.Deterministic: true } && parse.GetValue(_parallel) is { } parallel && parallel != spec.Study.Parallel)
             violations.Add("--parallel", $"is {parallel}, but the study is deterministic with study.parallel {spec.Study.Parallel}; leave it away");
-        return (spec, directory);
+        return (spec, directory, directory is null ? null : violations.Try(() => StudyJournalFile.IdToResume(directory)));
     }
 
     /// <summary>The study as it would be kept, and below it, as comments, what a configuration in the middle of the space has.</summary>

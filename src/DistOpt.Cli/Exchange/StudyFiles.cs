@@ -116,9 +116,9 @@ public static class StudyFiles
     private static ExchangedStudy Of(StudyDirectory directory, DistOptAppDefinition app, string option)
     {
         // a study of a cluster has its events there; its directory tells of the trials that have ended
-        if (!File.Exists(directory.JournalFile)) return StudyExport.Of(StudyDirectoryReader.Open(directory.Path, SpecFiles.Binder(app)));
-        var spec = SpecFiles.Binder(app).ReadStudy(directory.SpecFile);
-        return StudyExport.Of(directory.Name, spec, StudyJournalFile.Read(directory.JournalFile, directory.Name, option));
+        IReadOnlyList<TimedEvent> events = directory.IsOfHere ? StudyJournalFile.Read(directory.JournalFile, directory.Name, option) : [];
+        if (events.Count == 0) return StudyExport.Of(StudyDirectoryReader.Open(directory.Path, SpecFiles.Binder(app)));
+        return StudyExport.Of(directory.Name, SpecFiles.Binder(app).ReadStudy(directory.SpecFile), events);
     }
 
     private static StudyFormat FormatOf(string path)

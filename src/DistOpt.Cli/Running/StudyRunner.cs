@@ -63,7 +63,7 @@ internal static class StudyRunner
     {
         var parts = Hosts.Parts(plan.App, plan.Runtimes);
         // before anything else, so that a study which dies at whatever moment can be gone on with
-        plan.Directory.Create(plan.Spec, plan.Imported);
+        plan.Directory.Create(plan.Spec, plan.Imported, hasJournal: true);
         var watch = plan.Display is { } display ? new Shown(plan, display) : null;
         using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, watch);
         var run = session.Run;

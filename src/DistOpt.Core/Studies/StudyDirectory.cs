@@ -55,6 +55,9 @@ public sealed class StudyDirectory(string path)
     /// <summary>The study's events: what it goes on from.</summary>
     public string JournalFile => In("journal.db");
 
+    /// <summary>Whether the study's events are here too, from which it goes on; else it is one of a cluster, or a copy of one.</summary>
+    public bool IsOfHere => File.Exists(JournalFile);
+
     /// <summary>Held open by the process that runs the study, so that no two do.</summary>
     public string LockFile => In(".lock");
 
@@ -107,12 +110,14 @@ public sealed class StudyDirectory(string path)
     /// <summary>Makes it the directory of a study, which can be gone on with from then on.</summary>
     /// <param name="spec">The study; a directory that has one keeps it.</param>
     /// <param name="imported">Trials that its sampler is given at the beginning; with a study that is there they have no meaning.</param>
-    public void Create(StudySpec spec, IReadOnlyList<Engine.ImportedTrial>? imported = null)
+    /// <param name="hasJournal">Whether its events are to be in <see cref="JournalFile"/>, which is there from the beginning then: see <see cref="IsOfHere"/>.</param>
+    public void Create(StudySpec spec, IReadOnlyList<Engine.ImportedTrial>? imported = null, bool hasJournal = false)
     {
         Directory.CreateDirectory(Path);
         if (File.Exists(SpecFile)) return;
         // it is there before the study can be gone on with: its journal may not have taken it all
         if (imported is { Count: > 0 }) AtomicFile.Write(ImportedFile, Encoding.UTF8.GetBytes(Exchange.ImportedTrials.Write(spec, imported)));
+        if (hasJournal) new FileStream(JournalFile, FileMode.OpenOrCreate).Dispose();
         AtomicFile.Write(SpecFile, Encoding.UTF8.GetBytes(StudySpecWriter.Write(spec)));
     }
 

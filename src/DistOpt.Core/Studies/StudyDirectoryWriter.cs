@@ -1,5 +1,6 @@
 using System.Text;
 using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Core.Studies;
@@ -24,9 +25,12 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
 
     /// <summary>The study begins, or goes on from these events.</summary>
     /// <returns>The trials that had ended, in the order in which they did.</returns>
+    /// <exception cref="SpecException">There are no events, but trials in the directory: it is one of another study, whose results are not overwritten.</exception>
     public IReadOnlyList<TrialRecord> Begin(IReadOnlyList<StudyEvent> before)
     {
         ArgumentNullException.ThrowIfNull(before);
+        if (before.Count == 0 && new FileInfo(directory.TrialsFile) is { Exists: true, Length: > 0 })
+            throw new SpecException("study", $"'{directory.Path}' has trials already, of which the study's journal has nothing: they are not overwritten");
         directory.Create(spec);
         // how it stood when it was interrupted is no longer true
         File.Delete(directory.SummaryFile);

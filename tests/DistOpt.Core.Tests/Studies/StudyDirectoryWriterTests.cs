@@ -40,6 +40,20 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         Assert.Equal(["study.yaml", "trials.jsonl"], Directory.GetFileSystemEntries(study.Path).Select(Path.GetFileName).Order());
     }
 
+    [Fact]
+    public void Trials_of_which_no_event_tells_are_not_overwritten()
+    {
+        var study = new StudyDirectory(_folder.In("s"));
+        study.Create(s_spec);
+        File.WriteAllText(study.TrialsFile, "{}\n");
+        File.WriteAllText(study.SummaryFile, "{}");
+        using var writer = new StudyDirectoryWriter(study, s_spec, s_specs);
+
+        Assert.Contains("they are not overwritten", Assert.Throws<SpecException>(() => writer.Begin([])).Message);
+
+        Assert.Equal(("{}\n", "{}"), (Text(study.TrialsFile), Text(study.SummaryFile)));
+    }
+
     [Theory]
     [InlineData(Digits)]
     [InlineData("""
