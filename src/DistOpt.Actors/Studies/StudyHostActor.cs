@@ -130,9 +130,14 @@ internal sealed class StudyHostActor : ReceiveActor
         else
         {
             _supervisor!.Ask<StudyStatus>(new AskStudy(), Timeout.InfiniteTimeSpan, _stopped.Token)
-                .PipeTo(Sender, success: status => new StudyFound(session.Spec, status), failure: _ => new StudyFound(session.Spec, null));
+                .PipeTo(Sender, success: status => new StudyFound(session.Spec, WithNodes(status, session)), failure: _ => new StudyFound(session.Spec, null));
         }
     }
+
+    private static StudyStatus WithNodes(StudyStatus status, IStudySession session) => status with
+    {
+        Live = [.. status.Live.Select(t => t.State == TrialState.Running ? t with { Node = session.NodeOf(t.Number) } : t)],
+    };
 
     private void OnOver(StudyStatus status)
     {

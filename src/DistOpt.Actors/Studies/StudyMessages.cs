@@ -139,6 +139,9 @@ public interface IStudySession : IDisposable
     /// <summary>Without job coordinator and journal, which are its host's.</summary>
     StudyRun Run { get; }
 
+    /// <summary>The nodes on which the latest attempt at a trial runs; null where that is not known. From any thread.</summary>
+    string? NodeOf(int trial);
+
     /// <summary>Measures what the study has chosen on the test part, and writes its summary. Blocks.</summary>
     /// <param name="status">The study's last.</param>
     /// <param name="stop">The process ends: so does this, with an <see cref="OperationCanceledException"/>.</param>

@@ -106,9 +106,10 @@ internal sealed class ClusterClient : IDisposable
     }
 
     /// <summary>Trials of a study that have ended, as they do, until the study has (or <paramref name="follow"/> is false).</summary>
-    /// <param name="onStudy">Sees how the study stands, whenever it is asked.</param>
-    public IAsyncEnumerable<JsonElement> TrialsAsync(string id, bool follow, CancellationToken ct, Action<JsonElement>? onStudy = null) =>
-        LinesAsync(id, "rows", ParseTrial, follow, onStudy, ct);
+    /// <param name="onStudy">Sees how the study stands, whenever it is asked: after each end of a trial, and where none comes after <paramref name="wait"/>.</param>
+    /// <param name="wait">Seconds that the server waits for the end of a trial.</param>
+    public IAsyncEnumerable<JsonElement> TrialsAsync(string id, bool follow, CancellationToken ct, Action<JsonElement>? onStudy = null, int wait = LongPollSeconds) =>
+        LinesAsync(id, "rows", ParseTrial, follow, onStudy, ct, wait);
 
     private static JsonElement ParseTrial(string line)
     {
@@ -153,7 +154,7 @@ internal sealed class ClusterClient : IDisposable
     public static bool IsEnd(string? status) => status is "completed" or "failed" or "cancelled" or "interrupted";
 
     private async IAsyncEnumerable<T> LinesAsync<T>(string id, string what, Func<string, T> parse, bool follow, Action<JsonElement>? onJob,
-        [EnumeratorCancellation] CancellationToken ct)
+        [EnumeratorCancellation] CancellationToken ct, int wait = LongPollSeconds)
     {
         long after = 0;
         while (true)
@@ -166,7 +167,7 @@ internal sealed class ClusterClient : IDisposable
                 onJob?.Invoke(job.RootElement);
             }
             bool last = !follow || IsEnd(status);
-            string query = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/{what}?after={after}" + (last ? "" : $"&wait={LongPollSeconds}");
+            string query = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/{what}?after={after}" + (last ? "" : $"&wait={wait}");
             using var response = await SendAsync(query, Get, ct).ConfigureAwait(false);
             string text = await response.Content.ReadAsStringAsync(ct).ConfigureAwait(false);
             long before = after;

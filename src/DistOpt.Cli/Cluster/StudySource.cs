@@ -20,18 +20,13 @@ internal sealed class StudySource : IDisposable
     /// <summary>Whether it goes away with this.</summary>
     public bool IsFetched => _fetched is not null;
 
-    /// <summary>Whether a cluster is to be asked for a study: one is named, by the option, or by the environment where no such study is here.</summary>
-    public static bool IsOfCluster(string study, string? cluster, AppConsole console) => cluster is not null
-        || (console.Environment(ClusterClient.UrlVariable) is { Length: > 0 } && study.AsSpan().IndexOfAny('/', '\\') < 0
-            && !StudyDirectoryReader.IsStudy(study, console.StudiesRoot));
-
     /// <param name="study">A folder, the name of one below studies/, or the id of a study on the cluster.</param>
-    /// <param name="cluster">Address of a cluster; null = the environment's, where the study is not here.</param>
+    /// <param name="cluster">Address of a cluster; null = the environment's, where the study is not run here: see <see cref="StudyPlace"/>.</param>
     /// <exception cref="SpecException">The cluster does not know it or cannot be asked.</exception>
     public static async Task<StudySource> OpenAsync(CommandInvocation invocation, string study, string? cluster)
     {
         var console = invocation.Console;
-        if (!IsOfCluster(study, cluster, console)) return new StudySource(study, null);
+        if (!StudyPlace.IsOfCluster(study, cluster, console)) return new StudySource(study, null);
         using var client = ClusterClient.Open(cluster, console);
         using (var found = await client.JobAsync(study, invocation.Interrupt).ConfigureAwait(false))
         {

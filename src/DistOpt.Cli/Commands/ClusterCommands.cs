@@ -11,13 +11,16 @@ internal static class WatchCommand
 {
     public static Command Create(Bind bind)
     {
-        var id = new Argument<string>("id") { Description = "Id of the job" };
+        var id = new Argument<string>("id") { Description = "Id of a job or study on the cluster, or the folder of a study that is run here" };
         var cluster = GlobalOptions.Cluster();
-        var command = new Command("watch", "Follows a job or study on the cluster to its end; leaving it with Ctrl-C leaves it alone") { id, cluster };
+        var command = new Command("watch", "Follows a job or study to its end; leaving it with Ctrl-C leaves it alone") { id, cluster };
         bind(command, async invocation =>
         {
+            string name = invocation.Parse.GetRequiredValue(id);
+            if (StudyPlace.RunHere(name, invocation.Parse.GetValue(cluster), invocation.Console, "id") is { } study)
+                return await StudyWatch.FollowAsync(invocation, study).ConfigureAwait(false);
             using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console);
-            return await FollowAsync(invocation, client, invocation.Parse.GetRequiredValue(id), []).ConfigureAwait(false);
+            return await FollowAsync(invocation, client, name, []).ConfigureAwait(false);
         });
         return command;
     }
@@ -27,7 +30,7 @@ internal static class WatchCommand
     public static async Task<int> FollowAsync(CommandInvocation invocation, ClusterClient client, string id, IReadOnlyList<Requirement> requirements)
     {
         using (var first = await client.JobAsync(id, invocation.Interrupt).ConfigureAwait(false))
-            if (StudyStatusText.IsStudy(first.RootElement)) return await FollowStudyAsync(invocation, client, id, requirements).ConfigureAwait(false);
+            if (StudyStatusText.IsStudy(first.RootElement)) return await StudyWatch.FollowAsync(invocation, client, id, requirements).ConfigureAwait(false);
         var display = new RunDisplay(invocation.Out);
         var changes = new JobChanges(invocation.Out);
         await foreach (var row in client.RowsAsync(id, follow: true, invocation.Interrupt, changes.Show).ConfigureAwait(false)) display.Row(row);
@@ -37,28 +40,6 @@ internal static class WatchCommand
         if (job.RootElement.TryGetProperty("summary", out var summary) && summary.ValueKind == JsonValueKind.Object)
             return status == "completed" && Requirement.Met(requirements, RunJson.ParseSummary(summary), invocation.Console.Error) ? ExitCode.Done : ExitCode.Failed;
         return status == "completed" ? ExitCode.Done : ExitCode.Failed;
-    }
-
-    /// <summary>Shows the trials of a study as they end, and where it stands whenever that is news; then how it ended.</summary>
-    private static async Task<int> FollowStudyAsync(CommandInvocation invocation, ClusterClient client, string id, IReadOnlyList<Requirement> requirements)
-    {
-        string last = "";
-        void Show(JsonElement study)
-        {
-            string line = StudyStatusText.Line(study);
-            // at its end all is told
-            if (line == last || study.TryGetProperty("summary", out _)) return;
-            last = line;
-            invocation.Out.WriteLine(line);
-        }
-
-        await foreach (var trial in client.TrialsAsync(id, follow: true, invocation.Interrupt, Show).ConfigureAwait(false))
-            invocation.Out.WriteLine(StudyStatusText.Ended(trial));
-        using var study = await client.JobAsync(id, invocation.Interrupt).ConfigureAwait(false);
-        invocation.Write(study, writer => StudyStatusText.Write(writer, study.RootElement));
-        bool isDone = study.RootElement.GetProperty("status").GetString() == "completed" && study.RootElement.GetProperty("summary") is var summary
-            && summary.GetProperty("trials").GetProperty("complete").GetInt32() > 0 && Requirement.MetByStudy(requirements, summary, invocation.Console.Error);
-        return isDone ? ExitCode.Done : ExitCode.Failed;
     }
 }
 

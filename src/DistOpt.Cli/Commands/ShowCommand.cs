@@ -20,12 +20,10 @@ internal static class ShowCommand
         bind(command, async invocation =>
         {
             string name = invocation.Parse.GetRequiredValue(run);
-            bool asksCluster = invocation.Parse.GetValue(cluster) is not null
-                || (invocation.Console.Environment(ClusterClient.UrlVariable) is not null && !RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot)
-                    && StudyText.FindHere(name, invocation.Console) is null);
-            var study = asksCluster || RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot) ? null : StudyText.FindHere(name, invocation.Console);
-            if (study is not null) await ShowStudyAsync(invocation, study).ConfigureAwait(false);
-            else if (asksCluster) await ShowJobAsync(invocation, name, invocation.Parse.GetValue(cluster)).ConfigureAwait(false);
+            string? url = invocation.Parse.GetValue(cluster);
+            bool isRun = url is null && RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot);
+            if (!isRun && StudyPlace.IsOfCluster(name, url, invocation.Console)) await ShowJobAsync(invocation, name, url).ConfigureAwait(false);
+            else if (!isRun && StudyPlace.FindHere(name, invocation.Console) is { } study) await ShowStudyAsync(invocation, study).ConfigureAwait(false);
             else ShowRun(invocation, RunDirectoryReader.Open(name, invocation.Console.RunsRoot));
             return ExitCode.Done;
         });
@@ -71,18 +69,20 @@ internal static class ShowCommand
     }
 
     /// <summary>A study of this machine: from the process that runs it, or from what it has left.</summary>
-    private static async Task ShowStudyAsync(CommandInvocation invocation, StudyDirectory study)
+    internal static async Task ShowStudyAsync(CommandInvocation invocation, StudyDirectory study)
     {
-        if (File.Exists(study.ControlFile))
+        using var status = await StudyControlClient.FindAsync(study, invocation.Interrupt).ConfigureAwait(false);
+        if (status is not null)
         {
-            using var status = await StudyControlClient.ShowAsync(study, invocation.Interrupt).ConfigureAwait(false);
             invocation.Write(status, writer => StudyStatusText.Write(writer, status.RootElement));
             return;
         }
-        if (!File.Exists(study.SummaryFile))
-            throw new SpecException("run", $"the study '{study.Path}' was killed before it could say how it stands; 'distopt sweep --resume {study.Path}' goes on with it");
-        using var summary = JsonDocument.Parse(await File.ReadAllTextAsync(study.SummaryFile, invocation.Interrupt).ConfigureAwait(false));
-        invocation.Write(summary, writer => StudyStatusText.Write(writer, summary.RootElement));
+        using var left = StudyFolderStatus.Read(study, invocation.App, out string? note);
+        invocation.Write(left, writer =>
+        {
+            StudyStatusText.Write(writer, left.RootElement);
+            if (note is not null) writer.WriteLine(note);
+        });
     }
 
     private static void ShowRun(CommandInvocation invocation, RunDirectoryReader reader)

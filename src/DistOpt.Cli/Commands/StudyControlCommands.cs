@@ -114,7 +114,7 @@ internal static class StudyControlCommands
         {
             var (parse, console) = (invocation.Parse, invocation.Console);
             string target = parse.GetRequiredValue(id), text = body(parse), once = parse.GetValue(key) ?? Guid.NewGuid().ToString("n");
-            if (parse.GetValue(cluster) is null && StudyText.FindHere(target, console) is { } study)
+            if (StudyPlace.RunHere(target, parse.GetValue(cluster), console, "id") is { } study)
                 await StudyControlClient.CommandAsync(study, name, once, text, invocation.Interrupt).ConfigureAwait(false);
             else
             {

@@ -82,20 +82,6 @@ internal static class ParametersText
 /// <summary>The end of a study as a person reads it.</summary>
 internal static class StudyText
 {
-    /// <summary>The directory of a study on this machine; null where the name is none of one.</summary>
-    /// <param name="name">Its path, or its folder's name below the studies.</param>
-    public static StudyDirectory? FindHere(string name, AppConsole console)
-    {
-        try
-        {
-            return StudyDirectory.Find(name, console.StudiesRoot);
-        }
-        catch (SpecException)
-        {
-            return null; // then it is something else, or the cluster knows it
-        }
-    }
-
     /// <summary>Which space holds from where on.</summary>
     public static string Space(int version, int fromTrial) => string.Create(CultureInfo.InvariantCulture, $"space version {version} from trial {fromTrial}");
 

@@ -6,6 +6,9 @@ namespace DistOpt;
 /// <summary>A study as the HTTP API tells it, while it goes on and after its end, for people.</summary>
 internal static class StudyStatusText
 {
+    /// <summary>Trials that run of which a line tells.</summary>
+    private const int Shown = 8;
+
     /// <summary>Whether the API tells of a study.</summary>
     public static bool IsStudy(JsonElement job) => job.TryGetProperty("kind", out var kind) && kind.GetString() == "study";
 
@@ -53,24 +56,61 @@ internal static class StudyStatusText
 
     private static void WriteLive(TextWriter writer, JsonElement study)
     {
-        if (!study.TryGetProperty("live", out var live) || live.GetArrayLength() == 0) return;
-        var rows = new List<IReadOnlyList<string>> { (string[])["trial", "state", "attempt", "at", "value", "until", "time", "parameters"] };
-        foreach (var trial in live.EnumerateArray())
-        {
-            rows.Add([Text(trial, "number")!, Text(trial, "state")!, Text(trial, "attempt")!, Text(trial, "at") ?? "-", Number(trial, "value"), Text(trial, "until") ?? "-",
-                Format.Duration(trial.GetProperty("seconds").GetDouble()), Fields(trial.GetProperty("params"))]);
-        }
-        foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+        foreach (string line in Format.Table(LiveRows(study))) writer.WriteLine(line);
     }
 
     private static void WriteRungs(TextWriter writer, JsonElement study)
     {
-        if (!study.TryGetProperty("rungs", out var rungs) || rungs.GetArrayLength() == 0) return;
-        var rows = new List<IReadOnlyList<string>> { (string[])["bracket", "rung", "at", "reached", "sent on"] };
-        foreach (var rung in rungs.EnumerateArray())
-            rows.Add([Text(rung, "bracket")!, Text(rung, "rung")!, Text(rung, "resource")!, Text(rung, "entered")!, Text(rung, "promoted")!]);
-        foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+        foreach (string line in Format.Table(RungRows(study))) writer.WriteLine(line);
     }
+
+    /// <summary>A row for each trial that runs or waits for a slot, below a head; nothing where there is none.</summary>
+    public static IReadOnlyList<IReadOnlyList<string>> LiveRows(JsonElement study)
+    {
+        if (Array(study, "live") is not { Count: > 0 } live) return [];
+        bool hasNodes = live.Any(t => Text(t, "node") is not null);
+        string head = Text(study, "resource") ?? "at";
+        var rows = new List<IReadOnlyList<string>>
+        {
+            (string[])["trial", "state", "attempt", head, "value", "until", "time", .. hasNodes ? (string[])["node"] : [], "parameters"],
+        };
+        foreach (var trial in live)
+        {
+            rows.Add([Text(trial, "number")!, Text(trial, "state")!, Text(trial, "attempt")!, Reached(study, trial) ?? "-", Number(trial, "value"), Text(trial, "until") ?? "-",
+                Format.Duration(trial.GetProperty("seconds").GetDouble()), .. hasNodes ? (string[])[Text(trial, "node") ?? "-"] : [], Fields(trial.GetProperty("params"))]);
+        }
+        return rows;
+    }
+
+    /// <summary>A row for each rung, below a head; nothing where the trial scheduler has none.</summary>
+    public static IReadOnlyList<IReadOnlyList<string>> RungRows(JsonElement study) => Array(study, "rungs") is not { Count: > 0 } rungs ? []
+        :
+        [
+            (string[])["bracket", "rung", "at", "reached", "sent on"],
+            .. rungs.Select(rung => (string[])[Text(rung, "bracket")!, Text(rung, "rung")!, Text(rung, "resource")!, Text(rung, "entered")!, Text(rung, "promoted")!]),
+        ];
+
+    /// <summary>How far the trials have come that run, in a line; empty where none has reported.</summary>
+    public static string Progress(JsonElement study)
+    {
+        var parts = (Array(study, "live") ?? []).Where(t => Text(t, "state") == "running" && Text(t, "at") is not null)
+            .Select(t => $"trial {Text(t, "number")} at {Reached(study, t)}: {Number(t, "value")}{(Text(t, "node") is { } node ? $" on {node}" : "")}").ToList();
+        return parts.Count == 0 ? "" : $"running: {string.Join(", ", parts.Take(Shown))}{(parts.Count > Shown ? $", and {parts.Count - Shown} more" : "")}";
+    }
+
+    /// <summary>How many trials have come to each rung, in a line; empty where there are none.</summary>
+    public static string Rungs(JsonElement study)
+    {
+        var rungs = (Array(study, "rungs") ?? []).GroupBy(r => Text(r, "bracket"))
+            .Select(b => $"bracket {b.Key}: {string.Join(", ", b.Select(r => $"{Text(r, "entered")} at {Text(r, "resource")} ({Text(r, "promoted")} sent on)"))}").ToList();
+        return rungs.Count == 0 ? "" : $"rungs: {string.Join("; ", rungs)}";
+    }
+
+    private static string? Reached(JsonElement study, JsonElement trial) => Text(trial, "at") is not { } at ? null
+        : Text(study, "trial_length") is { } length ? $"{at}/{length}" : at;
+
+    private static List<JsonElement>? Array(JsonElement json, string name) =>
+        json.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()] : null;
 
     private static string? Space(JsonElement json, string name) => Text(json, name + "_from_trial") is not { } from ? null
         : Text(json, name + "_version") is { } version ? $"version {version} from trial {from}" : $"from trial {from}";

@@ -77,6 +77,9 @@ public sealed class StudyDirectory(string path)
     public string StateFolder(Engine.TrialCheckpoint checkpoint) =>
         System.IO.Path.Combine(In("states"), FormattableString.Invariant($"{checkpoint.Trial}-{checkpoint.Repeat}-{checkpoint.Resource}"));
 
+    /// <summary>The lines of <see cref="TrialsFile"/> that are whole; it may be written to meanwhile.</summary>
+    public IReadOnlyList<string> TrialLines() => [.. RunDirectoryReader.Lines(TrialsFile, line => line)];
+
     /// <summary>Whether a file of a study's directory says which trials have ended.</summary>
     public static bool IsOfTrials(string file) => file == TrialsName;
 

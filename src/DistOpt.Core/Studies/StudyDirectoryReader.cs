@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
+using DistOpt.Core.MultiObjective;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Core.Studies;
 
@@ -25,11 +27,58 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
         var directory = StudyDirectory.Find(study, root, "study");
         var spec = binder.ReadStudy(directory.SpecFile);
         // before the spaces: a trial of one is written after it
-        var lines = RunDirectoryReader.Lines(directory.TrialsFile, line => line).ToList();
+        var lines = directory.TrialLines();
         var versions = new StudyVersions(new TrialSpecs(binder, spec));
         for (int version = 1; File.Exists(directory.SpaceFile(version)); version++) Add(versions, directory.SpaceFile(version));
         var trials = RunDirectoryReader.Parsed(directory.TrialsFile, lines, line => StudyJson.ParseTrial(line, versions));
         return new StudyDirectoryReader(directory, versions.Newest, [.. trials.OrderBy(t => t.Number)]);
+    }
+
+    /// <summary>
+    /// How the study stands by its trials that have ended, which is all that a copy tells: nothing is known of those under way, and time is up to the latest
+    /// end of an attempt.
+    /// </summary>
+    public StudyStatus Status()
+    {
+        int Count(TrialState state) => Trials.Count(t => t.State == state);
+        var front = Front();
+        return new StudyStatus
+        {
+            Counts = new(0, 0, 0, Count(TrialState.Complete), Count(TrialState.Pruned), Count(TrialState.Failed), Count(TrialState.Cancelled)),
+            Started = Trials.Length,
+            Trials = Spec.Study.Trials,
+            Parallel = Spec.Study.Parallel,
+            Spec = Spec,
+            Enqueued = 0,
+            Refused = 0,
+            RefusedLast = null,
+            Best = Spec.Directions.Length == 1 && front is [var best, ..] ? best : null,
+            Front = front,
+            Live = [],
+            Rungs = [],
+            Wait = null,
+            WaitsFor = null,
+            IsSuspended = false,
+            Seconds = Trials.SelectMany(t => t.Spans).Select(s => s.To).DefaultIfEmpty(0).Max(),
+            Sessions = 0,
+            End = null,
+        };
+    }
+
+    /// <summary>Feasible complete trials that no other one dominates; with one objective the first of the best.</summary>
+    private ImmutableArray<TrialResult> Front()
+    {
+        var front = new List<(TrialResult Result, double[] Losses)>();
+        foreach (var trial in Trials)
+        {
+            if (trial.State != TrialState.Complete || trial.Constraints.Any(c => c > 0)) continue;
+            double[] losses = [.. trial.Values.Select((v, i) => Spec.Directions[i] == Direction.Maximize ? -v : v)];
+            bool isEqual = losses.Length == 1 && front.Any(f => f.Losses[0] <= losses[0]);
+            if (isEqual || front.Any(f => Domination.Dominates(f.Losses, losses))) continue;
+            front.RemoveAll(f => Domination.Dominates(losses, f.Losses));
+            front.Add((new TrialResult(trial.Number, trial.Parameters, trial.Values), losses));
+        }
+        return [.. front.Select(f => f.Result)];
     }
 
     private static void Add(StudyVersions versions, string file)

@@ -29,7 +29,7 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
     public IReadOnlyList<TrialRecord> Begin(IReadOnlyList<StudyEvent> before)
     {
         ArgumentNullException.ThrowIfNull(before);
-        if (before.Count == 0 && new FileInfo(directory.TrialsFile) is { Exists: true, Length: > 0 })
+        if (before.Count == 0 && directory.TrialLines().Count > 0)
             throw new SpecException("study", $"'{directory.Path}' has trials already, of which the study's journal has nothing: they are not overwritten");
         directory.Create(spec);
         // how it stood when it was interrupted is no longer true

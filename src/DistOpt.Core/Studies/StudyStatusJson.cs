@@ -28,6 +28,8 @@ public static class StudyStatusJson
         ArgumentNullException.ThrowIfNull(status);
         if (status.Trials is { } most) json.WriteNumber("trials_max", most);
         json.WriteNumber("started", status.Started);
+        json.WriteString("resource", RunJson.Name(study.Study.Resource));
+        if (status.TrialLength is { } length) json.WriteNumber("trial_length", length);
         json.WriteNumber("parallel", status.Parallel);
         WriteSpace(json, status);
         if (status.Enqueued > 0) json.WriteNumber("enqueued", status.Enqueued);
@@ -109,6 +111,7 @@ public static class StudyStatusJson
         json.WriteNumber("number", trial.Number);
         json.WriteString("state", trial.IsSuspended ? "suspended" : RunJson.Name(trial.State));
         json.WriteNumber("attempt", trial.Attempt);
+        if (trial.Node is { } node) json.WriteString("node", node);
         if (trial.Losses > 0) json.WriteNumber("lost", trial.Losses);
         if (study.Study.Repeats > 1) json.WriteNumber("repeat", trial.Repeat);
         json.WriteNumber("bracket", trial.Bracket);

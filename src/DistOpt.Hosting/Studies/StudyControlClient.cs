@@ -15,14 +15,21 @@ public static class StudyControlClient
     /// <exception cref="SpecException">No process runs the study, or it refuses the command.</exception>
     public static async Task CommandAsync(StudyDirectory study, string command, string key, string body, CancellationToken cancellationToken)
     {
-        using var answer = await AskAsync(study, command, key, body, cancellationToken).ConfigureAwait(false);
+        using var answer = await AskAsync(study, command, key, body, cancellationToken).ConfigureAwait(false) ?? throw Nobody(study);
     }
 
     /// <summary>Where the study stands, as the HTTP API of a cluster tells it.</summary>
     /// <exception cref="SpecException">No process runs the study.</exception>
-    public static Task<JsonDocument> ShowAsync(StudyDirectory study, CancellationToken cancellationToken) => AskAsync(study, "show", "", "", cancellationToken);
+    public static async Task<JsonDocument> ShowAsync(StudyDirectory study, CancellationToken cancellationToken) =>
+        await FindAsync(study, cancellationToken).ConfigureAwait(false) ?? throw Nobody(study);
 
-    private static async Task<JsonDocument> AskAsync(StudyDirectory study, string command, string key, string body, CancellationToken cancellationToken)
+    /// <summary>Where the study stands; null where no process runs it, whatever one that was killed has left behind.</summary>
+    public static Task<JsonDocument?> FindAsync(StudyDirectory study, CancellationToken cancellationToken) => AskAsync(study, "show", "", "", cancellationToken);
+
+    private static SpecException Nobody(StudyDirectory study) =>
+        new("", $"no process of yours on this machine runs the study '{study.Path}'; 'distopt sweep --resume {study.Path}' goes on with it");
+
+    private static async Task<JsonDocument?> AskAsync(StudyDirectory study, string command, string key, string body, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(study);
         string request = RunJson.Text(false, json =>
@@ -46,10 +53,9 @@ public static class StudyControlClient
         }
         catch (Exception e) when (e is IOException or SocketException or UnauthorizedAccessException or ArgumentException)
         {
-            // none is there, or it has just ended: said below
+            // none is there, or it has just ended
         }
-        if (line is null)
-            throw new SpecException("", $"no process of yours on this machine runs the study '{study.Path}'; 'distopt sweep --resume {study.Path}' goes on with it");
+        if (line is null) return null;
         var answer = JsonDocument.Parse(line);
         if (!answer.RootElement.TryGetProperty("violations", out var violations)) return answer;
         using (answer)

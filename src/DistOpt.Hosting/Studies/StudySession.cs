@@ -30,6 +30,7 @@ public sealed class StudySession : IStudySession
     private readonly StudyParts _parts;
     private readonly IDisposable _only;
     private readonly StudyDirectoryWriter _writer;
+    private readonly TrialFolders _folders;
 
     /// <summary>Makes the directory one of the study, which can be gone on with from then on, and this process the one that runs it.</summary>
     /// <param name="study">Names its trials' jobs, and its events in the journal.</param>
@@ -43,15 +44,15 @@ public sealed class StudySession : IStudySession
         var specs = parts.Trials(spec);
         directory.Create(spec);
         _only = directory.Lock();
-        var folders = new TrialFolders(directory, specs);
-        _writer = new StudyDirectoryWriter(directory, spec, specs, folders.NodesOf);
+        _folders = new TrialFolders(directory, specs);
+        _writer = new StudyDirectoryWriter(directory, spec, specs, _folders.NodesOf);
         Run = new StudyRun
         {
             Id = study,
             Study = spec.Study,
             Setup = parts.Setup(spec),
             Imported = ImportedTrials.Read(spec, directory),
-            Trials = new Runs(this, folders, time),
+            Trials = new Runs(this, _folders, time),
             Sink = new Sink(_writer, watch),
             Time = time,
         };
@@ -61,6 +62,18 @@ public sealed class StudySession : IStudySession
     public StudySpec Spec { get; }
 
     public StudyRun Run { get; }
+
+    public string? NodeOf(int trial)
+    {
+        try
+        {
+            return _folders.NodesOf(trial);
+        }
+        catch (IOException)
+        {
+            return null; // another attempt is just being prepared
+        }
+    }
 
     /// <summary>How the study stands at its end, or where it was interrupted, with the best trial kept and measured; written to its directory.</summary>
     public StudySummary Summarize(StudyStatus status, CancellationToken stop)

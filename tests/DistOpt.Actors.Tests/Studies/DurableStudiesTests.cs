@@ -102,15 +102,20 @@ public sealed class DurableStudiesTests
         var coordinator = await harness.ReadyAsync();
         await SubmitAsync(coordinator, "s");
         await sessions.EndsAsync(1);
+        LiveTrialStatus[] running = [];
+        await Eventually.Until(async () => (running = [.. (await FindAsync()).Live.Where(t => t.State == TrialState.Running)]).Length > 0);
+        Assert.All(running, t => Assert.Equal($"node of {t.Number}", t.Node));
         // it waits for its workers, and what is submitted after it waits with it
         await harness.SubmitAsync(coordinator, "job", workers: 100);
 
         Assert.Equal(new StudyAnswer(true, new()), await CommandAsync(coordinator, "s", e => e.Pause("p")));
         Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await CommandAsync(coordinator, "s", e => e.Pause("p")));
-        Assert.True((await coordinator.Ask<StudyFound>(new FindStudy(new JobId("s")), Eventually.Patience, Token)).Status!.IsSuspended);
+        Assert.True((await FindAsync()).IsSuspended);
         Assert.False((await CommandAsync(coordinator, "job", e => e.Pause(null))).Known);
         Assert.False((await CommandAsync(coordinator, "nobody", e => e.Pause(null))).Known);
         Assert.Null((await coordinator.Ask<StudyFound>(new FindStudy(new JobId("job")), Eventually.Patience, Token)).Spec);
+
+        async Task<StudyStatus> FindAsync() => (await coordinator.Ask<StudyFound>(new FindStudy(new JobId("s")), Eventually.Patience, Token)).Status!;
     }
 
     private static Task<object> SubmitAsync(IActorRef coordinator, string study, string? key = null) =>
@@ -179,6 +184,8 @@ public sealed class DurableStudiesTests
                 Trials = this,
                 Sink = this,
             };
+
+            public string? NodeOf(int trial) => $"node of {trial}";
 
             public string End(StudyStatus status, CancellationToken stop)
             {

@@ -107,6 +107,30 @@ public sealed class SweepResumeTests : IDisposable
         Assert.Equal(4, _cli.Json().GetProperty("trials").GetProperty("complete").GetInt32());
     }
 
+    [Fact]
+    public async Task Of_a_study_that_was_killed_is_shown_what_its_journal_has()
+    {
+        string folder = await InterruptedAsync();
+        // as kill -9 leaves it
+        File.Delete(Path.Combine(folder, "summary.json"));
+        File.WriteAllText(Path.Combine(folder, ".control"), _cli.In("gone"));
+        int ended = File.ReadAllLines(Path.Combine(folder, "trials.jsonl")).Length;
+        var before = Files(folder);
+
+        Assert.True(await _cli.RunAsync("show", folder) == 0, _cli.Error);
+        Assert.Contains($"{ended} complete", _cli.Out);
+        Assert.Contains("best    ", _cli.Out);
+        Assert.Contains($"no process of yours on this machine runs it: 'distopt sweep --resume {folder}' goes on with it", _cli.Out);
+        Assert.True(await _cli.RunAsync("show", folder, "--format", "json") == 0, _cli.Error);
+        var json = _cli.Json();
+        Assert.Equal(("stopped", 4, 0), (json.GetProperty("status").GetString(), json.GetProperty("trials_max").GetInt32(),
+            json.GetProperty("trials").GetProperty("running").GetInt32()));
+        Assert.Equal(before.Where(f => !f.Key.Contains("journal.db-", StringComparison.Ordinal)), Files(folder).Where(f => !f.Key.Contains("journal.db-", StringComparison.Ordinal)));
+
+        Assert.True(await _cli.RunAsync("sweep", "--resume", folder, "--format", "json") == 0, _cli.Error);
+        Assert.Equal(4, _cli.Json().GetProperty("trials").GetProperty("complete").GetInt32());
+    }
+
     private string Made(int trials)
     {
         var spec = ExampleStudy.Parse(ExampleStudy.Spec);

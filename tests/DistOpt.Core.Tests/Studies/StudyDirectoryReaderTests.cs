@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
@@ -45,6 +46,43 @@ public sealed class StudyDirectoryReaderTests : IDisposable
         Assert.True(StudyDirectoryReader.IsStudy(_folder));
         Assert.True(StudyDirectoryReader.IsStudy(Path.GetFileName(_folder), Path.GetDirectoryName(_folder)!));
         Assert.False(StudyDirectoryReader.IsStudy(Path.Combine(_folder, "trials")));
+    }
+
+    [Fact]
+    public void Its_trials_say_how_it_stands()
+    {
+        TrialRecord Complete(int number, double value, params ImmutableArray<double> constraints) =>
+            Record(number, 0) with { Values = [value], Constraints = constraints, Spans = [new(number, number + 2)] };
+        bool isMaximized = s_spec.Directions[0] == Direction.Maximize;
+        double good = isMaximized ? 3 : -3;
+        Write(Complete(0, 0), Complete(1, 2 * good, 1), Complete(2, good), Complete(3, good), Record(4, 1) with { State = TrialState.Pruned },
+            Record(5, 1) with { State = TrialState.Failed });
+
+        var status = StudyDirectoryReader.Open(_folder, Binder).Status();
+
+        Assert.Equal(new TrialCounts(0, 0, 0, 4, 1, 1, 0), status.Counts);
+        // of equal ones the first, and none that breaks a constraint
+        Assert.Equal((2, good, 6, 5.0), (status.Best!.Number, status.Best.Values[0], status.Started, status.Seconds));
+    }
+
+    [Theory]
+    [InlineData("0,1,3", 1, 4, 4, 1, 9, 9, 2, 2)]
+    [InlineData("0", 1, 1, 2, 1, 1, 1.5)]
+    public void Of_several_objectives_it_is_the_front(string front, params double[] values)
+    {
+        var spec = Parse("""
+            study: { objectives: [{ metric: validation.loss }, { metric: train.loss }] }
+            space: { optimizer.learning_rate: { float: [0.001, 1] } }
+            """);
+        var directory = new StudyDirectory(_folder);
+        directory.Create(spec);
+        File.WriteAllText(directory.TrialsFile, string.Concat(values.Chunk(2).Select((v, i) =>
+            StudyJson.TrialLine(Record(i, 0) with { Parameters = [0.5], Values = [.. v] }, spec, "local") + "\n")));
+
+        var status = StudyDirectoryReader.Open(_folder, Binder).Status();
+
+        Assert.Equal(front, string.Join(",", status.Front.Select(r => r.Number)));
+        Assert.Null(status.Best);
     }
 
     [Fact]

@@ -43,6 +43,10 @@ public sealed class StudyApiTests : IDisposable
         await using var node = await StartAsync();
         string id = await node.SubmitAsync(LinearParts.StudyYaml(trials: 100_000).Replace("parallel: 2", "parallel: 2, sampler: random"));
         while (!(await node.GetAsync($"/api/v1/jobs/{id}")).TryGetProperty("started", out var started) || started.GetInt32() < 2) { }
+        JsonElement[] on = [];
+        while (on.Length == 0)
+            on = [.. (await node.GetAsync($"/api/v1/jobs/{id}")).GetProperty("live").EnumerateArray().Where(t => t.TryGetProperty("node", out _))];
+        Assert.All(on, t => Assert.Equal(node.Node.Endpoint, t.GetProperty("node").GetString()));
 
         await AcceptedAsync(node, id, "pause", "");
         Assert.Equal("paused", (await node.GetAsync($"/api/v1/jobs/{id}")).GetProperty("status").GetString());

@@ -43,6 +43,7 @@ public sealed partial class StudyEngine
                 results[TrialState.Cancelled]),
             Started = _ledger.Next,
             Trials = _setup.Context.Trials,
+            TrialLength = Math.Min(_setup.Context.TrialLength ?? long.MaxValue, TrialEnd) is < long.MaxValue and var length ? length : null,
             Parallel = _ledger.Parallel,
             SpaceVersion = _ledger.SpaceVersion,
             SpaceFrom = _ledger.SpaceFrom,

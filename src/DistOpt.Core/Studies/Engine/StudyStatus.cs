@@ -26,7 +26,11 @@ public sealed record TrialCounts(int Waiting, int Running, int Paused, int Compl
 /// <param name="Seconds">That its attempts have computed, as far as they told.</param>
 /// <param name="IsSuspended">Whether a user has paused it.</param>
 public sealed record LiveTrialStatus(int Number, TrialState State, int Attempt, int Losses, ImmutableArray<double> Parameters, int Bracket, int Repeat,
-    Report? Last, long Until, double Seconds, bool IsSuspended);
+    Report? Last, long Until, double Seconds, bool IsSuspended)
+{
+    /// <summary>The nodes on which its latest attempt runs; null = nobody knows, or all of the study is in one process.</summary>
+    public string? Node { get; init; }
+}
 
 /// <summary>The user code of a study has changed.</summary>
 /// <param name="Before">Identity of what its trials ran last.</param>
@@ -43,6 +47,9 @@ public sealed record StudyStatus
 
     /// <summary>Trials in all; null = no bound.</summary>
     public required int? Trials { get; init; }
+
+    /// <summary>Resource after which a trial is complete, by its own length or as the trial scheduler bounds it; null = not known, or not the same for all.</summary>
+    public long? TrialLength { get; init; }
 
     /// <summary>Trials that may run at a time.</summary>
     public required int Parallel { get; init; }
