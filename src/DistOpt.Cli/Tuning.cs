@@ -16,6 +16,13 @@ public sealed record TuningOptions
     /// that is gone on with.</summary>
     public IReadOnlyList<ImportedTrial> Imported { get; init; } = [];
 
+    /// <summary>How many trials a study that is gone on with is to have in all, at least those that have begun; null = as it was. One that has ended since it
+    /// had had them all goes on by it.</summary>
+    public int? Trials { get; init; }
+
+    /// <summary>Trials of a study that is gone on with that run at a time from now on; null = as it was.</summary>
+    public int? Parallel { get; init; }
+
     /// <summary>Whether a study that is gone on with takes user code that has changed since, as <c>--accept-new-code</c>; it is refused otherwise.</summary>
     public bool AcceptNewCode { get; init; }
 
@@ -50,7 +57,7 @@ public static class Tuning
         var (definition, given) = (app ?? DistOptApp.Define(), options ?? new TuningOptions());
         var spec = SpecFiles.Binder(definition).CheckStudy(training, study, space);
         var directory = StudyDirectory.Plan(given.Out, spec.Name, Training.NewId(given.Time));
-        return RunAsync(directory.Name, spec, directory, definition, given, cancellationToken);
+        return RunAsync(directory.Name, spec, directory, definition, given with { Trials = null, Parallel = null }, cancellationToken);
     }
 
     /// <summary>Goes on with a study that was interrupted, by whatever; one that has ended is told once more.</summary>
@@ -65,7 +72,8 @@ public static class Tuning
         var definition = app ?? DistOptApp.Define();
         var directory = StudyDirectory.Find(study);
         string id = StudyJournalFile.IdToResume(directory);
-        return RunAsync(id, SpecFiles.Binder(definition).ReadStudy(directory.SpecFile), directory, definition, options ?? new TuningOptions(), cancellationToken);
+        var spec = SpecFiles.Binder(definition).ReadStudy(directory.SpecFile);
+        return RunAsync(id, spec, directory, definition, options ?? new TuningOptions(), cancellationToken);
     }
 
     private static Task<StudySummary> RunAsync(string id, StudySpec spec, StudyDirectory directory, DistOptAppDefinition app, TuningOptions options,
@@ -77,6 +85,8 @@ public static class Tuning
             Runtimes = Hosts.Runtimes(app, Hosts.Data()),
             Directory = directory,
             Imported = options.Imported,
+            Trials = options.Trials,
+            Parallel = options.Parallel,
             AcceptsNewCode = options.AcceptNewCode,
             Display = new Told(options),
             Time = options.Time,

@@ -50,6 +50,12 @@ public sealed record StudyRun
     /// <summary>What becomes of it where its user code is another one than before.</summary>
     public NewCode NewCode { get; init; }
 
+    /// <summary>How many trials it is to have in all from now on; null = as before.</summary>
+    public int? TrialsMax { get; init; }
+
+    /// <summary>Trials that run at a time from now on; null = as before.</summary>
+    public int? Parallel { get; init; }
+
     /// <summary>Whether its events are stored by Akka.Persistence's default journal.</summary>
     public bool IsDurable { get; init; }
 

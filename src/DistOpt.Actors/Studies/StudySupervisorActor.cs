@@ -99,6 +99,9 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Step(() =>
         {
             _engine = events.Count == 0 ? new StudyEngine(_run.Setup, Record) : StudyEngine.Restore(_run.Setup, events, Record);
+            // first of all: one that had ended may go on by it
+            if (_run.TrialsMax is { } trials && trials != _engine.Status().Trials && _engine.SetTrials(null, trials).Refusal is { } refusal)
+                throw new SpecException("--trials", refusal);
             if (_engine.CodeChange is { } change && _run.NewCode == NewCode.Refuse)
             {
                 throw new SpecException("--accept-new-code", $"is missing: the trials of this study ran the code {change.Before}, which is {change.Now} now; "
@@ -110,6 +113,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             _engine.NoteCode();
             if (_run.NewCode == NewCode.Accept) _engine.AcceptCode(null);
             _engine.Import(_run.Imported);
+            if (_run.Parallel is { } parallel && _engine.End is null && parallel != _engine.Status().Parallel) _engine.SetParallel(null, parallel);
             _isReopening = _decided > 0;
             _tickedAt = _run.Time.GetTimestamp();
             Timers.StartPeriodicTimer("tick", new Ticked(), Tick);

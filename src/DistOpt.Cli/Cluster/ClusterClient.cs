@@ -6,6 +6,7 @@ using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
+using DistOpt.Hosting.Api;
 using DistOpt.Hosting.Security;
 
 namespace DistOpt;
@@ -68,12 +69,33 @@ internal sealed class ClusterClient : IDisposable
     }
 
     /// <summary>Submits a job; a repeat with the same key gives the same job.</summary>
+    /// <param name="specYaml">The spec.</param>
+    /// <param name="idempotencyKey">The key.</param>
+    /// <param name="ct">Gives up.</param>
+    /// <param name="imported">Of a study: trials that its sampler is given, a line each; null = none.</param>
     /// <returns>The job's id.</returns>
-    public async Task<string> SubmitAsync(string specYaml, string idempotencyKey, CancellationToken ct)
+    public async Task<string> SubmitAsync(string specYaml, string idempotencyKey, CancellationToken ct, string? imported = null)
     {
+        string body = imported is null ? specYaml : Submission(specYaml, imported);
+        string type = imported is null ? "application/yaml" : "application/json";
         using var document = await SendForJsonAsync("/api/v1/jobs", address =>
-            Post(address, idempotencyKey, new StringContent(specYaml, Encoding.UTF8, "application/yaml")), ct).ConfigureAwait(false);
+            Post(address, idempotencyKey, new StringContent(body, Encoding.UTF8, type)), ct).ConfigureAwait(false);
         return document.RootElement.GetProperty("id").GetString()!;
+    }
+
+    private static string Submission(string specYaml, string imported)
+    {
+        string text = RunJson.Text(false, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("spec", specYaml);
+            json.WriteString("imported", imported);
+            json.WriteEndObject();
+        });
+        int bytes = Encoding.UTF8.GetByteCount(text);
+        if (bytes <= ApiServer.ImportBytesMax) return text;
+        throw new SpecException("--import", $"has trials of {Format.Bytes(bytes)}, but a cluster takes at most {Format.Bytes(ApiServer.ImportBytesMax)}; "
+            + "export fewer of them, the best ones say, and import those");
     }
 
     public Task<JsonDocument> JobsAsync(CancellationToken ct) => GetAsync("/api/v1/jobs", ct);
@@ -106,10 +128,10 @@ internal sealed class ClusterClient : IDisposable
     }
 
     /// <summary>Trials of a study that have ended, as they do, until the study has (or <paramref name="follow"/> is false).</summary>
-    /// <param name="onStudy">Sees how the study stands, whenever it is asked: after each end of a trial, and where none comes after <paramref name="wait"/>.</param>
+    /// <param name="onStudy">Sees how the study stands, whenever it is asked: after a trial's end, and where none comes after <paramref name="wait"/>.</param>
     /// <param name="wait">Seconds that the server waits for the end of a trial.</param>
-    public IAsyncEnumerable<JsonElement> TrialsAsync(string id, bool follow, CancellationToken ct, Action<JsonElement>? onStudy = null, int wait = LongPollSeconds) =>
-        LinesAsync(id, "rows", ParseTrial, follow, onStudy, ct, wait);
+    public IAsyncEnumerable<JsonElement> TrialsAsync(string id, bool follow, CancellationToken ct, Action<JsonElement>? onStudy = null,
+        int wait = LongPollSeconds) => LinesAsync(id, "rows", ParseTrial, follow, onStudy, ct, wait);
 
     private static JsonElement ParseTrial(string line)
     {

@@ -33,24 +33,28 @@ internal static class StudyControlCommands
     public static Command Set(Bind bind)
     {
         var parallel = new Option<int?>("--parallel") { Description = "Trials that run at a time from now on", HelpName = "n" };
+        var trials = new Option<int?>("--trials") { Description = "Trials in all, at least those that have begun", HelpName = "n" };
         var space = new Option<string?>("--space")
         {
             Description = "YAML file with the wider space: of trials from now on; an added parameter says with default: what earlier trials had",
             HelpName = "file",
         };
         var from = new Option<int?>("--from-trial") { Description = "Of a deterministic study: number of the trial from which on it holds; default: the next one", HelpName = "n" };
-        return Create(bind, "set", "Changes how many trials of a study run at a time, or widens its space", "set", [parallel, space, from], parse =>
+        return Create(bind, "set", "Changes how many trials of a study run at a time, or how many it is to have, or widens its space", "set", [parallel, trials, space, from], parse =>
         {
             var violations = new ViolationCollector();
             string? file = parse.GetValue(space), text = file is null ? null : violations.Try(() => SpecFile.Read(file));
-            if (file is null == parse.GetValue(parallel) is null)
-                violations.Add("--parallel", file is null ? "is missing: give it, or --space" : "is given beside --space; set one after the other");
+            string[] given = [.. ((Option[])[parallel, trials, space]).Where(o => parse.GetResult(o) is { Implicit: false }).Select(o => o.Name)];
+            if (given.Length != 1) violations.Add("--parallel", given.Length == 0 ? "is missing: give it, or --trials, or --space" : $"is one of {string.Join(", ", given)}; set one after the other");
+            if (parse.GetValue(trials) is < 1 or > 100_000_000) violations.Add("--trials", $"is {parse.GetValue(trials)}, but must be between 1 and 100000000");
+            if (parse.GetValue(trials) is not null && parse.GetValue(from) is not null) violations.Add("--from-trial", "is given beside --trials, which holds at once; leave it away");
             if (parse.GetValue(parallel) is < 1 or > 100_000) violations.Add("--parallel", $"is {parse.GetValue(parallel)}, but must be between 1 and 100000");
             if (parse.GetValue(from) is < 0) violations.Add("--from-trial", $"is {parse.GetValue(from)}, but must be at least 0");
             violations.ThrowIfAny();
             return Body(json =>
             {
                 if (text is not null) json.WriteString("space", text);
+                else if (parse.GetValue(trials) is { } most) json.WriteNumber("trials", most);
                 else json.WriteNumber("parallel", parse.GetValue(parallel)!.Value);
                 if (parse.GetValue(from) is { } trial) json.WriteNumber("from_trial", trial);
             });

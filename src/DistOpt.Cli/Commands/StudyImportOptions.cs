@@ -6,7 +6,7 @@ using DistOpt.Core.Studies.Exchange;
 
 namespace DistOpt;
 
-/// <summary>Options of <c>sweep</c> that give its sampler trials of another study.</summary>
+/// <summary>Options of <c>sweep</c> and <c>submit</c> that give the sampler of a study trials of another study.</summary>
 internal sealed class StudyImportOptions
 {
     private readonly Option<string> _import = new("--import")

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
@@ -12,8 +11,7 @@ namespace DistOpt;
 internal sealed class SweepCommand
 {
     private readonly Argument<string?> _spec = new("spec") { Description = "A study spec: a training spec with study: and space:", Arity = ArgumentArity.ZeroOrOne };
-    private readonly Option<int?> _trials = new("--trials") { Description = "Trials in all (study.trials)", HelpName = "n" };
-    private readonly Option<int?> _parallel = new("--parallel") { Description = "Trials that run at a time (study.parallel)", HelpName = "n" };
+    private readonly StudyBudgetOptions _budget = new();
     private readonly Option<string> _out = new("--out") { Description = "Folder for the results; default: studies/<name>-<id>", HelpName = "folder" };
     private readonly Option<string> _resume = new("--resume") { Description = "Goes on with a study that has not ended: its folder, or that folder's name", HelpName = "study" };
     private readonly Option<bool> _acceptNewCode = new("--accept-new-code") { Description = "With --resume: go on although the program's own code has changed since" };
@@ -27,8 +25,9 @@ internal sealed class SweepCommand
         var sweep = new SweepCommand();
         var command = new Command("sweep", "Searches settings of a training spec: a study of many trials")
         {
-            sweep._spec, sweep._trials, sweep._parallel, sweep._out, sweep._resume, sweep._acceptNewCode, sweep._dryRun, sweep._set, sweep._require,
+            sweep._spec, sweep._out, sweep._resume, sweep._acceptNewCode, sweep._dryRun, sweep._set, sweep._require,
         };
+        sweep._budget.AddTo(command);
         sweep._import.AddTo(command);
         bind(command, sweep.RunAsync);
         return command;
@@ -63,7 +62,8 @@ internal sealed class SweepCommand
                 Runtimes = runtimes,
                 Directory = directory!,
                 Imported = imported,
-                Parallel = parse.GetValue(_resume) is null ? null : parse.GetValue(_parallel),
+                Trials = parse.GetValue(_resume) is null ? null : _budget.Trials(parse),
+                Parallel = parse.GetValue(_resume) is null ? null : _budget.Parallel(parse),
                 AcceptsNewCode = parse.GetValue(_acceptNewCode),
                 Display = display,
                 Time = console.Time,
@@ -87,10 +87,7 @@ internal sealed class SweepCommand
             violations.Add("spec", "is missing: name a file with a training spec, study: and space:, or --resume a study");
             return default;
         }
-        List<string> settings = [.. parse.GetValue(_set) ?? []];
-        if (parse.GetValue(_trials) is { } trials) settings.Add(string.Create(CultureInfo.InvariantCulture, $"study.trials={trials}"));
-        if (parse.GetValue(_parallel) is { } parallel) settings.Add(string.Create(CultureInfo.InvariantCulture, $"study.parallel={parallel}"));
-        var spec = violations.Try(() => SpecFiles.Binder(app).ReadStudy(file, settings));
+        var spec = violations.Try(() => SpecFiles.Binder(app).ReadStudy(file, _budget.Settings(parse, parse.GetValue(_set) ?? [])));
         var directory = violations.Try(() => StudyDirectory.Plan(parse.GetValue(_out), spec?.Name ?? "study", Training.NewId(console.Time), console.StudiesRoot));
         return (spec, directory, directory?.Name);
     }
@@ -103,12 +100,9 @@ internal sealed class SweepCommand
         if (parse.GetValue(_set) is { Length: > 0 }) violations.Add("--set", "is given beside --resume: what a study searches is fixed; begin a new one for it");
         if (_import.IsGiven(parse))
             violations.Add("--import", "is given beside --resume: a study has the trials that it was given at its beginning; leave it away");
-        if (parse.GetValue(_trials) is not null) violations.Add("--trials", "is given beside --resume: how many trials a study has is fixed; begin a new one for it");
-        if (parse.GetValue(_parallel) is < 1 or > 100_000) violations.Add("--parallel", $"is {parse.GetValue(_parallel)}, but must be between 1 and 100000");
+        _budget.Check(parse, violations);
         var directory = violations.Try(() => StudyDirectory.Find(study, console.StudiesRoot));
         var spec = directory is null ? null : violations.Try(() => SpecFiles.Binder(app).ReadStudy(directory.SpecFile));
-        if (spec is { Study.Deterministic: true } && parse.GetValue(_parallel) is { } parallel && parallel != spec.Study.Parallel)
-            violations.Add("--parallel", $"is {parallel}, but the study is deterministic with study.parallel {spec.Study.Parallel}; leave it away");
         return (spec, directory, directory is null ? null : violations.Try(() => StudyJournalFile.IdToResume(directory)));
     }
 

@@ -28,7 +28,7 @@ internal sealed class LiveStudyDisplay(IAnsiConsole console, TimeProvider time) 
             .Columns(new ProgressBarColumn { Width = 20 }, new TaskDescriptionColumn { Alignment = Justify.Left }, new ElapsedTimeColumn())
             .StartAsync(async context =>
             {
-                _bar = context.AddTask("no trial has ended", maxValue: Math.Max(1, plan.Spec.Study.Trials ?? 1));
+                _bar = context.AddTask("no trial has ended", maxValue: Math.Max(1, plan.Trials ?? plan.Spec.Study.Trials ?? 1));
                 if (plan.Spec.Study.Trials is null) _bar.IsIndeterminate = true;
                 ready.SetResult();
                 await _ended.Task.ConfigureAwait(false);
@@ -42,6 +42,7 @@ internal sealed class LiveStudyDisplay(IAnsiConsole console, TimeProvider time) 
         _shownAt = time.GetTimestamp();
         var now = status();
         var counts = now.Counts;
+        if (now.Trials is { } most) _bar.MaxValue = Math.Max(1, most);
         _bar.Value = counts.Complete + counts.Pruned + counts.Failed + counts.Cancelled;
         string best = now.Best is { } found ? $"  best {Format.Metric(found.Values[0])} (trial {found.Number})" : "";
         _bar.Description = Markup.Escape(string.Create(CultureInfo.InvariantCulture,

@@ -17,7 +17,7 @@ internal class StudyDisplay(TextWriter writer) : IStudyDisplay
         _spec = plan.Spec;
         var (study, space) = (plan.Spec.Study, plan.Spec.Space.Space);
         WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{plan.Id}: {Format.Plural(space.Count, "parameter")}, {(study.Trials is { } most ? Format.Plural(most, "trial") : "trials without end")}, {plan.Parallel ?? study.Parallel} at a time, "
+            $"{plan.Id}: {Format.Plural(space.Count, "parameter")}, {((plan.Trials ?? study.Trials) is { } most ? Format.Plural(most, "trial") : "trials without end")}, {plan.Parallel ?? study.Parallel} at a time, "
             + $"sampler {study.Sampler.Kind}, trial scheduler {study.TrialScheduler.Kind}, pruner {study.Pruner.Kind}, seed {plan.Spec.Seed}"));
         foreach (var objective in study.Objectives)
             WriteLine($"objective: {RunJson.Name(objective.Direction ?? Direction.Minimize)} {objective.Metric}");

@@ -10,7 +10,7 @@ namespace DistOpt;
 /// <summary>How a study stands by what is in its directory, where no process speaks for it.</summary>
 internal static class StudyFolderStatus
 {
-    /// <summary>Its summary where it has ended or was interrupted in good order; else what its journal says, or, of a copy, its trials that have ended.</summary>
+    /// <summary>Its summary where it has ended or was interrupted in good order; else what its journal says, or of a copy its trials that have ended.</summary>
     /// <param name="study">The directory, in which nothing is changed.</param>
     /// <param name="app">Catalogue; the one that it was begun with.</param>
     /// <param name="note">What a person is to be told beside it; null = nothing.</param>

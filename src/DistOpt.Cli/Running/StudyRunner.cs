@@ -27,7 +27,10 @@ internal sealed record StudyPlan
     /// <summary>Trials of another study that the sampler of a new one is given; one that is gone on with has those that it was given.</summary>
     public IReadOnlyList<ImportedTrial> Imported { get; init; } = [];
 
-    /// <summary>Trials that run at a time from now on; null = as the spec or the latest command says.</summary>
+    /// <summary>Trials in all of one that is gone on with, from now on; null = as the spec or the latest command says.</summary>
+    public int? Trials { get; init; }
+
+    /// <summary>Trials of one that is gone on with that run at a time from now on; null = as the spec or the latest command says.</summary>
     public int? Parallel { get; init; }
 
     /// <summary>Whether it goes on where the program's own code has changed.</summary>
@@ -66,8 +69,7 @@ internal static class StudyRunner
         plan.Directory.Create(plan.Spec, plan.Imported, hasJournal: true);
         var watch = plan.Display is { } display ? new Shown(plan, display) : null;
         using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, watch);
-        var run = session.Run;
-        if (plan.Parallel is { } parallel) run = run with { Setup = run.Setup with { Parallel = parallel } };
+        var run = session.Run with { TrialsMax = plan.Trials, Parallel = plan.Parallel };
         if (plan.AcceptsNewCode) run = run with { NewCode = NewCode.Accept };
         var commands = new StudyCommands();
         await using var control = StudyControlServer.Start(plan.Directory, plan.Spec, commands);

@@ -71,7 +71,8 @@ internal static class StudyWatch
     {
         var console = invocation.Console;
         redraws = console.CanRedraw(onError: invocation.Json);
-        return redraws ? new LiveStudyTable(LiveRunDisplay.Terminal(invocation.Out, console.Width, !console.NoColor)) : new StudyLines(invocation.Out, console.Time);
+        if (!redraws) return new StudyLines(invocation.Out, console.Time);
+        return new LiveStudyTable(LiveRunDisplay.Terminal(invocation.Out, console.Width, !console.NoColor));
     }
 }
 

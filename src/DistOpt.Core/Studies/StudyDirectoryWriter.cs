@@ -25,7 +25,7 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
 
     /// <summary>The study begins, or goes on from these events.</summary>
     /// <returns>The trials that had ended, in the order in which they did.</returns>
-    /// <exception cref="SpecException">There are no events, but trials in the directory: it is one of another study, whose results are not overwritten.</exception>
+    /// <exception cref="SpecException">There are no events, but trials in the directory: those are not overwritten.</exception>
     public IReadOnlyList<TrialRecord> Begin(IReadOnlyList<StudyEvent> before)
     {
         ArgumentNullException.ThrowIfNull(before);

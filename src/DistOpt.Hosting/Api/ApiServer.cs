@@ -25,6 +25,9 @@ public sealed class ApiServer : IAsyncDisposable
     /// <summary>Largest spec that is accepted, in bytes.</summary>
     public const int SpecBytesMax = 1 << 20;
 
+    /// <summary>Largest submission of a study with trials of another one, which no control message has to hold, in bytes.</summary>
+    public const int ImportBytesMax = 16 << 20;
+
     /// <summary>What a control message holds besides the spec, and a resolved spec besides what was submitted.</summary>
     private const int ControlOverhead = 16 << 10;
 

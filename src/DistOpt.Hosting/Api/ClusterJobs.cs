@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using Akka.Actor;
 using DistOpt.Actors.Studies;
 using DistOpt.Actors.Training;
@@ -7,6 +8,7 @@ using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Cluster;
 using DistOpt.Protocol;
@@ -32,12 +34,16 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     private string Root(string folder) => Path.GetFullPath(Path.Combine(node.Options.DataRoot ?? ".", folder));
 
     /// <summary>Submits a job or a study; a repeat of the idempotency key gives the job that the first one made, whatever happened in between.</summary>
+    /// <param name="specYaml">The spec.</param>
+    /// <param name="idempotencyKey">Null = none.</param>
+    /// <param name="imported">Of a study: trials of another one that its sampler is given (<see cref="ImportedTrials"/>); null = none.</param>
     /// <returns><see cref="JobAccepted"/> once the job is stored, or <see cref="JobRejected"/>.</returns>
-    /// <exception cref="SpecException">The text is no valid spec.</exception>
-    public async Task<object> SubmitAsync(string specYaml, string? idempotencyKey)
+    /// <exception cref="SpecException">The text is no valid spec, or the trials are none of it.</exception>
+    public async Task<object> SubmitAsync(string specYaml, string? idempotencyKey, string? imported = null)
     {
         if (!SpecBinder.IsStudy(specYaml))
         {
+            if (imported is not null) throw new SpecException("imported", "is given, but the spec is none of a study");
             var spec = specs.Read(specYaml);
             return await SubmitAsync(RunDirectory.DefaultRoot, spec.Name, (id, directory) => new SubmitDurableJob(id, spec, directory, idempotencyKey))
                 .ConfigureAwait(false);
@@ -45,12 +51,14 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
         var parts = node.Studies ?? throw new SpecException("study", "this cluster's program runs no studies");
         var study = parts.Read(specYaml);
         string resolved = StudySpecWriter.Write(study);
+        string? trials = imported is null ? null : ImportedTrials.Write(study, ImportedTrials.Parse(study, imported, "imported"));
         return await SubmitAsync(StudyDirectory.DefaultRoot, study.Name,
-            (id, directory) => new SubmitDurableStudy(id, study.Name, resolved, directory, idempotencyKey)).ConfigureAwait(false);
+            (id, directory) => new SubmitDurableStudy(id, study.Name, resolved, directory, idempotencyKey), trials).ConfigureAwait(false);
     }
 
     /// <param name="root">Folder of the directories of its kind.</param>
-    private async Task<object> SubmitAsync(string root, string name, Func<JobId, string, object> submission)
+    /// <param name="imported">Text of the file with its imported trials; null = there are none.</param>
+    private async Task<object> SubmitAsync(string root, string name, Func<JobId, string, object> submission, string? imported = null)
     {
         for (int attempt = 1; ; attempt++)
         {
@@ -58,10 +66,26 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
             string path = Path.Combine(Root(root), $"{name}-{id}");
             if (Path.Exists(path) && attempt < Draws) continue;
             var directory = RunDirectory.Plan(path, name, id);
+            // before the study is known: it is opened at once
+            if (imported is not null) AtomicFile.Write(Made(new StudyDirectory(directory.Path)).ImportedFile, Encoding.UTF8.GetBytes(imported));
             object answer = await AskAsync<object>(submission(new JobId(id), directory.Path)).ConfigureAwait(false);
+            if (imported is not null && (answer as JobAccepted)?.Job.Value != id) Undo(new StudyDirectory(directory.Path));
             // of many that come in one second two may draw the same number
             if (answer is not JobRejected { IdIsTaken: true } || attempt == Draws) return answer;
         }
+    }
+
+    private static StudyDirectory Made(StudyDirectory directory)
+    {
+        Directory.CreateDirectory(directory.Path);
+        return directory;
+    }
+
+    /// <summary>There will be no such study: it is a repeat, or rejected.</summary>
+    private static void Undo(StudyDirectory directory)
+    {
+        File.Delete(directory.ImportedFile);
+        if (!Directory.EnumerateFileSystemEntries(directory.Path).Any()) Directory.Delete(directory.Path);
     }
 
     /// <summary>Where a live study stands; nothing where it has ended or is not known.</summary>

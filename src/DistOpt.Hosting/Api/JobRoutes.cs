@@ -10,6 +10,7 @@ using DistOpt.Core.Studies;
 using DistOpt.Hosting.Cluster;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 
 namespace DistOpt.Hosting.Api;
@@ -91,11 +92,10 @@ internal static class JobRoutes
     private static async Task<IResult> SubmitAsync(HttpContext context, ClusterJobs jobs)
     {
         if (KeyOf(context, out string? key) is { } wrong) return wrong;
-        using var reader = new StreamReader(context.Request.Body, Encoding.UTF8);
-        string yaml = await reader.ReadToEndAsync(context.RequestAborted).ConfigureAwait(false);
         try
         {
-            return await jobs.SubmitAsync(yaml, key).ConfigureAwait(false) switch
+            var (yaml, imported) = await ReadSubmissionAsync(context).ConfigureAwait(false);
+            return await jobs.SubmitAsync(yaml, key, imported).ConfigureAwait(false) switch
             {
                 JobAccepted accepted => Results.Json(new { id = accepted.Job.Value, name = accepted.Name }, statusCode: StatusCodes.Status202Accepted),
                 JobRejected { KeyReused: true } rejected => Refused(rejected.Reason),
@@ -106,6 +106,29 @@ internal static class JobRoutes
         catch (SpecException e)
         {
             return Invalid(e.Violations);
+        }
+    }
+
+    /// <summary>A spec as it is, or as JSON <c>{"spec": text, "imported": text}</c> with trials for the sampler of a study.</summary>
+    private static async Task<(string Yaml, string? Imported)> ReadSubmissionAsync(HttpContext context)
+    {
+        var limit = context.Features.Get<IHttpMaxRequestBodySizeFeature>();
+        long? specMost = limit?.MaxRequestBodySize;
+        bool isJson = context.Request.HasJsonContentType();
+        if (isJson && limit is { IsReadOnly: false }) limit.MaxRequestBodySize = ApiServer.ImportBytesMax;
+        using var reader = new StreamReader(context.Request.Body, Encoding.UTF8);
+        string text = await reader.ReadToEndAsync(context.RequestAborted).ConfigureAwait(false);
+        if (!isJson) return (text, null);
+        try
+        {
+            using var json = JsonDocument.Parse(text);
+            string spec = json.RootElement.GetProperty("spec").GetString() ?? throw new SpecException("spec", "is missing");
+            if (Encoding.UTF8.GetByteCount(spec) > specMost) throw new SpecException("spec", $"has more than {specMost} bytes, which is the most that the cluster takes");
+            return (spec, json.RootElement.TryGetProperty("imported", out var imported) ? imported.GetString() : null);
+        }
+        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        {
+            throw new SpecException("", "must be a spec as YAML, or a JSON object with its text as spec");
         }
     }
 

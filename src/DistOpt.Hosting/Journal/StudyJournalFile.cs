@@ -16,7 +16,7 @@ internal static class StudyJournalFile
 
     /// <summary>The id under which a study is gone on with: that of its journal, whatever the folder is called by now.</summary>
     /// <param name="directory">The study's directory; nothing in it is changed.</param>
-    /// <exception cref="SpecException">It is a copy without a journal, or its journal does not have what the directory tells of: the study would begin anew.</exception>
+    /// <exception cref="SpecException">It is a copy without a journal, or its journal has nothing of the trials there: the study would begin anew.</exception>
     public static string IdToResume(StudyDirectory directory)
     {
         ArgumentNullException.ThrowIfNull(directory);

@@ -55,11 +55,19 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
             ScalarNode text => text.Text,
             var node => SpecYamlText.Write(new MappingNode([new MappingEntry("space", node)])),
         };
+        if (space is null && fields.Get("trials") is not null)
+        {
+            if (fields.Get("parallel") is not null || from is not null)
+                throw new SpecException("trials", "is given beside parallel or from_trial; set one after the other");
+            int trials = (int)Number(fields, "trials", 1, 100_000_000, isNeeded: true)!.Value;
+            return engine => engine.SetTrials(key, trials);
+        }
         if (space is null)
         {
             int parallel = (int)Number(fields, "parallel", 1, 100_000, isNeeded: true)!.Value;
             return engine => engine.SetParallel(key, parallel, from);
         }
+        if (fields.Get("trials") is not null) throw new SpecException("trials", "is given beside space; set one after the other");
         if (fields.Get("parallel") is not null) throw new SpecException("parallel", "is given beside space; set one after the other");
         return engine => engine.Widen(key, space, from);
     }

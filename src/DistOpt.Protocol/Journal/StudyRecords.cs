@@ -63,6 +63,9 @@ public sealed record JournalTrialImported(
 public sealed record JournalParallelSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Parallel, [property: Key(2)] int FromTrial);
 
 [MessagePackObject]
+public sealed record JournalTrialsSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Trials);
+
+[MessagePackObject]
 public sealed record JournalSuspensionSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int? Trial, [property: Key(2)] bool IsSuspended);
 
 /// <param name="Code">Identity of the user code.</param>

@@ -103,7 +103,7 @@ public sealed class DurableStudiesTests
         await SubmitAsync(coordinator, "s");
         await sessions.EndsAsync(1);
         LiveTrialStatus[] running = [];
-        await Eventually.Until(async () => (running = [.. (await FindAsync()).Live.Where(t => t.State == TrialState.Running)]).Length > 0);
+        while (running.Length == 0) running = [.. (await FindAsync()).Live.Where(t => t.State == TrialState.Running)];
         Assert.All(running, t => Assert.Equal($"node of {t.Number}", t.Node));
         // it waits for its workers, and what is submitted after it waits with it
         await harness.SubmitAsync(coordinator, "job", workers: 100);

@@ -43,6 +43,48 @@ public sealed class StudyCommandTests
     }
 
     [Fact]
+    public async Task Its_trials_are_set_and_it_is_given_those_of_another_study()
+    {
+        string? body = null, type = null;
+        using var cluster = new FakeCluster((r, text) =>
+        {
+            (body, type) = (text, r.ContentType);
+            return (202, Json, """{"id":"s"}""");
+        });
+        using var cli = Of(cluster);
+        string other = cli.Write("other.csv", "state,params_rate,values_0\nCOMPLETE,0.01,0.5\nCOMPLETE,5,0.5\n");
+        string[] line = ["submit", cli.Write("s.yaml", Spec), "--trials", "7", "--parallel", "4", "--import", other, "--import-as", "rate=optimizer.learning_rate"];
+
+        Assert.True(await cli.RunAsync([.. line, "--dry-run"]) == 0, cli.Error);
+        string shown = cli.Out;
+        Assert.Contains("# the sampler begins with 1 trial of another study", shown);
+        Assert.Empty(cluster.Requests);
+        Assert.True(await cli.RunAsync(line) == 0, cli.Error);
+
+        Assert.Contains("warning: --import: left out: ", cli.Error);
+        Assert.StartsWith("application/json", type);
+        var sent = System.Text.Json.JsonDocument.Parse(body!).RootElement;
+        string spec = sent.GetProperty("spec").GetString()!;
+        Assert.StartsWith(spec, shown);
+        Assert.Contains("trials: 7", spec);
+        Assert.Contains("parallel: 4", spec);
+        Assert.Contains("{\"optimizer.learning_rate\":0.01}", Assert.Single(sent.GetProperty("imported").GetString()!.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+    }
+
+    [Fact]
+    public async Task A_dry_run_needs_no_cluster_and_a_training_spec_has_no_trials()
+    {
+        using var cli = new CliRun();
+        Assert.True(await cli.RunAsync("submit", cli.Write("s.yaml", Spec), "--dry-run", "--format", "json") == 0, cli.Error);
+        Assert.Contains("trials: 3", cli.Json().GetProperty("spec").GetString());
+        Assert.True(await cli.RunAsync("submit", cli.Write("t.yaml", "data: digits\n"), "--dry-run") == 0, cli.Error);
+        Assert.Contains("optimizer:", cli.Out);
+        Assert.Equal(2, await cli.RunAsync("submit", cli.In("t.yaml"), "--trials", "3", "--parallel", "2", "--import", "x.csv"));
+        Assert.Equal(["--trials", "--parallel", "--import", "error"],
+            cli.ErrorLines().Select(l => l.Split(": ")[1]).Select(p => p.StartsWith("--", StringComparison.Ordinal) ? p : "error"));
+    }
+
+    [Fact]
     public async Task What_is_wrong_with_a_study_is_said_once_and_nothing_is_sent()
     {
         using var cluster = new FakeCluster((_, _) => (500, Json, "{}"));
@@ -57,6 +99,8 @@ public sealed class StudyCommandTests
     [InlineData("", "POST /api/v1/jobs/s/pause ", "pause s")]
     [InlineData("{\"trial\":3}", "POST /api/v1/jobs/s/pause ", "pause s --trial 3")]
     [InlineData("", "POST /api/v1/jobs/s/resume ", "resume s")]
+    [InlineData("{\"accept_new_code\":true}", "POST /api/v1/jobs/s/resume ", "resume s --accept-new-code")]
+    [InlineData("{\"trials\":40}", "POST /api/v1/jobs/s/set ", "set s --trials 40")]
     [InlineData("", "POST /api/v1/jobs/s/cancel ", "cancel s")]
     [InlineData("{\"trial\":0}", "POST /api/v1/jobs/s/cancel ", "cancel s --trial 0")]
     [InlineData("{\"parallel\":4}", "POST /api/v1/jobs/s/set ", "set s --parallel 4")]
@@ -84,6 +128,9 @@ public sealed class StudyCommandTests
     [Theory]
     [InlineData("pause s --trial -1", "--trial: is -1")]
     [InlineData("set s --parallel 0", "--parallel: is 0")]
+    [InlineData("set s --trials 0", "--trials: is 0")]
+    [InlineData("set s", "--parallel: is missing: give it, or --trials, or --space")]
+    [InlineData("set s --parallel 1 --trials 3", "--parallel: is one of --parallel, --trials; set one after the other")]
     [InlineData("enqueue s learning_rate", "learning_rate: is no value of a parameter")]
     public async Task A_wrong_command_is_not_sent(string line, string text)
     {

@@ -22,8 +22,10 @@ public sealed partial class StudyWatchTests
         "objectives":[{"metric":"validation.accuracy","direction":"maximize"}],"trials":{"complete":2,"pruned":1,"failed":0},"best":{"number":1,"value":0.875,"params":{"optimizer.learning_rate":0.01}},"seconds":3.5,"interruptions":0}}
         """;
 
-    private const string Trial =
-        """{"number":1,"state":"complete","cause":"finished","params":{"optimizer.learning_rate":0.01},"value":0.875,"intermediate":[],"attempts":1,"seconds":1}""" + "\n";
+    private const string Trial = """
+        {"number":1,"state":"complete","cause":"done","params":{"optimizer.learning_rate":0.01},"value":0.875,"intermediate":[],"attempts":1,"seconds":1}
+
+        """;
 
     [Fact]
     public async Task Lines_tell_counts_progress_and_rungs_each_once_until_it_is_news()
@@ -36,7 +38,7 @@ public sealed partial class StudyWatchTests
         string[] lines = cli.Out.Split('\n');
         Assert.Equal("running: 1 complete, 2 running, 2 paused of 9; best: trial 3, 0.7500  optimizer.learning_rate=0.01235", lines[0]);
         // how far it comes within seconds is no news
-        Assert.Equal("running: trial 4 at 3/9: 0.5000 on worker-1:4053", Assert.Single(lines, l => l.StartsWith("running: trial", StringComparison.Ordinal)));
+        Assert.Equal("running: trial 4 at 4/9: 0.5000 on worker-1:4053", Assert.Single(lines, l => l.StartsWith("running: trial", StringComparison.Ordinal)));
         Assert.Equal("rungs: bracket 0: 4 at 1 (1 sent on), 1 at 3 (0 sent on)", Assert.Single(lines, l => l.StartsWith("rungs", StringComparison.Ordinal)));
         Assert.Contains("trial    1 complete  0.8750  optimizer.learning_rate=0.01", cli.Out);
         Assert.Contains("2 complete, 1 pruned", cli.Out);
@@ -53,8 +55,8 @@ public sealed partial class StudyWatchTests
         Assert.Contains("\u001b[", cli.Out);
         string[] lines = [.. Escapes().Replace(cli.Out, "").Split('\n').Select(l => string.Join(' ', l.Split((char[])[' ', '\r'], StringSplitOptions.RemoveEmptyEntries)))];
         Assert.Contains("trial state attempt epochs value until time node parameters", lines);
-        Assert.Contains("4 running 2 3/9 0.5000 9 1.5 s worker-1:4053 model.activation=relu", lines);
         Assert.Contains("4 running 2 4/9 0.5000 9 1.5 s worker-1:4053 model.activation=relu", lines);
+        Assert.Contains("4 running 2 5/9 0.5000 9 1.5 s worker-1:4053 model.activation=relu", lines);
         Assert.Contains("5 running 1 - - - 0.0 s - model.activation=tanh", lines);
         Assert.Contains("bracket rung at reached sent on", lines);
         Assert.Contains("0 0 1 4 1", lines);
@@ -84,7 +86,7 @@ public sealed partial class StudyWatchTests
         Assert.True(await cli.RunAsync("watch", "s", "--format", "json") == 0, cli.Error);
 
         Assert.Equal("completed", cli.Json().GetProperty("status").GetString());
-        Assert.Contains("running: trial 4 at 3/9", cli.Error);
+        Assert.Contains("running: trial 4 at 4/9", cli.Error);
     }
 
     [Fact]
@@ -130,13 +132,13 @@ public sealed partial class StudyWatchTests
     [GeneratedRegex(@"^trial +\d+ ")]
     private static partial Regex TrialLine();
 
-    /// <summary>It goes on for three looks, and comes one epoch further with each.</summary>
+    /// <summary>It goes on for three looks, the first of which tells that it is a study, and comes one epoch further with each.</summary>
     private static FakeCluster Cluster(string live = Live)
     {
         int looks = 0;
         return new FakeCluster((r, _) => r.Url!.AbsolutePath.EndsWith("/rows", StringComparison.Ordinal)
             ? (200, "application/jsonl", looks == 3 && r.Url.Query.Contains("after=0", StringComparison.Ordinal) ? Trial : "")
-            : (200, Json, ++looks > 3 ? Ended : live.Replace("AT", (2 + looks).ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal)));
+            : (200, Json, ++looks > 3 ? Ended : live.Replace("AT", $"{2 + looks}", StringComparison.Ordinal)));
     }
 
     private static CliRun Of(FakeCluster cluster, bool isTerminal = false)

@@ -88,12 +88,12 @@ public sealed class SetSpaceTests : IDisposable
     private static bool HasSize(JsonElement trial) => trial.GetProperty("params").TryGetProperty("batch.size", out _);
 
     [Fact]
-    public async Task What_is_to_be_set_is_one_of_two()
+    public async Task What_is_to_be_set_is_one_thing()
     {
         Assert.Equal(2, await _cli.RunAsync("set", "study"));
-        Assert.Contains("--parallel: is missing: give it, or --space", _cli.Error);
+        Assert.Contains("--parallel: is missing: give it, or --trials, or --space", _cli.Error);
         Assert.Equal(2, await _cli.RunAsync("set", "study", "--parallel", "0", "--space", _cli.In("nowhere.yaml"), "--from-trial", "-1"));
-        foreach (string part in (string[])["nowhere.yaml", "--parallel: is given beside --space", "--parallel: is 0", "--from-trial: is -1"])
+        foreach (string part in (string[])["nowhere.yaml", "--parallel: is one of --parallel, --space; set one after the other", "--parallel: is 0", "--from-trial: is -1"])
             Assert.Contains(_cli.ErrorLines(), l => l.Contains(part, StringComparison.Ordinal));
     }
 }

@@ -131,6 +131,50 @@ public sealed class SweepResumeTests : IDisposable
         Assert.Equal(4, _cli.Json().GetProperty("trials").GetProperty("complete").GetInt32());
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_study_gets_more_trials_and_another_number_at_a_time_whether_it_has_ended_or_not(bool hasEnded)
+    {
+        string folder;
+        if (hasEnded)
+        {
+            folder = _cli.In("studies/whole");
+            Assert.True(await _cli.RunAsync("sweep", _cli.Write("study.yaml", Study), "--out", folder) == 0, _cli.Error);
+        }
+        else folder = await InterruptedAsync();
+        string before = File.ReadAllText(Path.Combine(folder, "trials.jsonl"));
+
+        Assert.True(await _cli.RunAsync("sweep", "--resume", folder, "--trials", "6", "--parallel", "2", "--format", "json") == 0, _cli.Error);
+
+        Assert.Contains("6 trials, 2 at a time", _cli.Error);
+        Assert.Equal(6, _cli.Json().GetProperty("trials").GetProperty("complete").GetInt32());
+        string after = File.ReadAllText(Path.Combine(folder, "trials.jsonl"));
+        Assert.StartsWith(before, after);
+        // that is kept
+        Assert.True(await _cli.RunAsync("sweep", "--resume", folder, "--format", "json") == 0, _cli.Error);
+        Assert.Equal(6, _cli.Json().GetProperty("trials").GetProperty("complete").GetInt32());
+        Assert.Equal(2, await _cli.RunAsync("sweep", "--resume", folder, "--trials", "5"));
+        Assert.Equal("error: --trials: trials is 5, but must be at least 6: 6 have begun", Assert.Single(_cli.ErrorLines()));
+        Assert.Equal(after, File.ReadAllText(Path.Combine(folder, "trials.jsonl")));
+    }
+
+    [Fact]
+    public async Task Code_that_has_changed_is_gone_on_with_where_that_is_accepted()
+    {
+        string folder = await InterruptedAsync();
+        using var changed = new CliRun { UsesRealHost = true, Configure = app => app.AddLoss<OwnLoss>("own", _ => throw new NotSupportedException()) };
+
+        Assert.Equal(2, await changed.RunAsync("sweep", "--resume", folder));
+        Assert.Contains("error: --accept-new-code: is missing", Assert.Single(changed.ErrorLines()));
+        Assert.True(await changed.RunAsync("sweep", "--resume", folder, "--accept-new-code", "--format", "json") == 0, changed.Error);
+
+        Assert.Equal(4, changed.Json().GetProperty("trials").GetProperty("complete").GetInt32());
+        Assert.Contains("\"code\":[1]", File.ReadAllLines(Path.Combine(folder, "trials.jsonl"))[^1]);
+    }
+
+    private sealed record OwnLoss;
+
     private string Made(int trials)
     {
         var spec = ExampleStudy.Parse(ExampleStudy.Spec);

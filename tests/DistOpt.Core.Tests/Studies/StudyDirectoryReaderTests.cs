@@ -66,8 +66,8 @@ public sealed class StudyDirectoryReaderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("0,1,3", 1, 4, 4, 1, 9, 9, 2, 2)]
-    [InlineData("0", 1, 1, 2, 1, 1, 1.5)]
+    [InlineData("0,1,3", 1.0, 4.0, 4.0, 1.0, 9.0, 9.0, 2.0, 2.0)]
+    [InlineData("0", 1.0, 1.0, 2.0, 1.0, 1.0, 1.5)]
     public void Of_several_objectives_it_is_the_front(string front, params double[] values)
     {
         var spec = Parse("""

@@ -79,6 +79,57 @@ public sealed class StudyApiTests : IDisposable
     }
 
     [Fact]
+    public async Task A_study_is_submitted_with_trials_that_its_sampler_knows_and_once_for_a_key()
+    {
+        await using var node = await StartAsync();
+        string Trial(double rate, string value) => $$$"""{"source":"old","state":"complete","params":{"optimizer.learning_rate":{{{rate.ToString(System.Globalization.CultureInfo.InvariantCulture)}}}},"values":[{{{value}}}]}""" + "\n";
+        // more than a spec may have
+        string imported = string.Concat(Enumerable.Range(1, 3000).Select(i => Trial(1e-4 + i * 1e-6, "0.5")));
+        string yaml = LinearParts.StudyYaml(trials: 2);
+
+        var (status, body) = await SubmitAsync(node, yaml, imported, "key");
+        Assert.True(status == HttpStatusCode.Accepted, body.ToString());
+        string id = body.GetProperty("id").GetString()!;
+        Assert.Equal(id, (await SubmitAsync(node, yaml, imported, "key")).Body.GetProperty("id").GetString());
+        var study = await node.EndedAsync(id);
+
+        Assert.Equal(3000, study.GetProperty("summary").GetProperty("imported").GetInt32());
+        Assert.Equal(2, study.GetProperty("summary").GetProperty("trials").GetProperty("complete").GetInt32());
+        Assert.Contains((await node.GetAsync($"/api/v1/jobs/{id}/files")).GetProperty("files").EnumerateArray(), f => f.GetProperty("path").GetString() == "imported.jsonl");
+        // the repeat has left nothing behind
+        Assert.Single(Directory.GetDirectories(Path.Combine(_root, "studies")));
+
+        (status, body) = await SubmitAsync(node, yaml, Trial(1e-3, "0.5") + Trial(5, "0.5") , null);
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
+        Assert.Equal(("imported", 2), (body.GetProperty("violations")[0].GetProperty("path").GetString(), body.GetProperty("violations")[0].GetProperty("line").GetInt32()));
+        foreach (string wrong in (string[])["\"nan\"", "1, 2"])
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, (await SubmitAsync(node, yaml, Trial(1e-3, wrong), null)).Status);
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, (await SubmitAsync(node, LinearParts.Yaml(), Trial(1e-3, "0.5"), null)).Status);
+        (status, body) = await SubmitAsync(node, yaml + "\n#" + new string('x', 1 << 20), Trial(1e-3, "0.5"), null);
+        Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
+        Assert.Contains("bytes, which is the most that the cluster takes", body.ToString());
+        Assert.Single(Directory.GetDirectories(Path.Combine(_root, "studies")));
+    }
+
+    [Fact]
+    public async Task A_study_gets_more_or_fewer_trials_while_it_runs()
+    {
+        await using var node = await StartAsync();
+        string id = await node.SubmitAsync(LinearParts.StudyYaml(trials: 100_000));
+        while (!(await node.GetAsync($"/api/v1/jobs/{id}")).TryGetProperty("started", out var started) || started.GetInt32() < 2) { }
+        await AcceptedAsync(node, id, "pause", "");
+        Assert.Contains("have begun", await RefusedAsync(node, id, "set", """{"trials": 1}"""));
+        Assert.Contains("is given beside parallel", await RefusedAsync(node, id, "set", """{"trials": 9, "parallel": 1}"""));
+        int trials = (await node.GetAsync($"/api/v1/jobs/{id}")).GetProperty("started").GetInt32() + 3;
+        await AcceptedAsync(node, id, "set", $$"""{"trials": {{trials}}}""");
+        Assert.Equal(trials, (await node.GetAsync($"/api/v1/jobs/{id}")).GetProperty("trials_max").GetInt32());
+        await AcceptedAsync(node, id, "resume", "");
+
+        var summary = (await node.EndedAsync(id)).GetProperty("summary");
+        Assert.Equal(("trials", trials), (summary.GetProperty("stop_reason").GetString(), summary.GetProperty("trials").GetProperty("complete").GetInt32()));
+    }
+
+    [Fact]
     public async Task A_job_takes_no_commands_of_studies()
     {
         await using var node = await StartAsync();
@@ -119,6 +170,17 @@ public sealed class StudyApiTests : IDisposable
     }
 
     private async Task<ApiNode> StartAsync(string? journal = null) => await (await ApiNode.StartAsync(_root, journal, NullLoggerFactory.Instance)).HoldsAsync();
+
+    private static async Task<(HttpStatusCode Status, JsonElement Body)> SubmitAsync(ApiNode node, string spec, string imported, string? key)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/jobs")
+        {
+            Content = new StringContent(JsonSerializer.Serialize(new { spec, imported }), System.Text.Encoding.UTF8, "application/json"),
+        };
+        if (key is not null) request.Headers.Add("Idempotency-Key", key);
+        using var response = await node.Http.SendAsync(request, Token);
+        return (response.StatusCode, JsonDocument.Parse(await response.Content.ReadAsStringAsync(Token)).RootElement);
+    }
 
     private static async Task AcceptedAsync(ApiNode node, string id, string command, string body, string? key = null)
     {

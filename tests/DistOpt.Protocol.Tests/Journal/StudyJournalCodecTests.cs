@@ -29,6 +29,7 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.Ended(4, TrialState.Failed, TrialEndCause.TimedOut, [], [], "late", 60),
         new StudyEvent.Enqueued("key", [1, double.NaN]),
         new StudyEvent.ParallelSet(null, 8, 40),
+        new StudyEvent.TrialsSet("key", 200),
         new StudyEvent.SpaceWidened("key", 2, 40, new SearchSpace(
         [
             new("rate", new FloatDomain(1e-5, 1, log: true)), new("share", new FloatDomain(0, 1, step: 0.05)), new("size", new IntDomain(2, 8, 2)),

@@ -23,6 +23,7 @@ internal sealed class CommandKeys(int most)
         StudyEvent.Enqueued e => $"enqueue {string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}",
         StudyEvent.PointEnqueued e => $"enqueue {string.Join(' ', e.Point.Select(p => FormattableString.Invariant($"{p.Key}={p.Value}")))}",
         StudyEvent.ParallelSet e => $"set parallel {e.Parallel}",
+        StudyEvent.TrialsSet e => $"set trials {e.Trials}",
         StudyEvent.SpaceWidened { Text: { } text } => OfSpace(text),
         StudyEvent.SpaceWidened e => FormattableString.Invariant(
             $"set space {e.Space}; defaults {string.Join(", ", e.Defaults.Select(d => FormattableString.Invariant($"{d.Key} {d.Value:R}")))}"),

@@ -74,7 +74,7 @@ internal sealed class StudyAdvisors
     /// <summary>What the next decision is: a new trial where one may be started, a promotion, or nothing.</summary>
     public SlotDecision Next(StudyLedger ledger, bool startsTrials)
     {
-        bool mayStart = startsTrials && !(ledger.Next >= _context.Trials) && (ledger.Points > 0 || _sampler.HasMore(_history));
+        bool mayStart = startsTrials && !(ledger.Next >= ledger.Trials) && (ledger.Points > 0 || _sampler.HasMore(_history));
         return _scheduler.Next(mayStart ? ledger.Next : null);
     }
 

@@ -49,6 +49,22 @@ public sealed partial class StudyEngine
         return Carry(new StudyEvent.ParallelSet(key, parallel, from), parallel < 1 ? $"parallel is {parallel}, but must be at least 1" : null);
     }
 
+    /// <summary>
+    /// How many trials the study is to have in all. One that has ended since it had had them all goes on if it is to have more: with new trials, for those that
+    /// were paused ended with it.
+    /// </summary>
+    /// <param name="key">Idempotency key; null = none.</param>
+    /// <param name="trials">At least 1, and those that have begun.</param>
+    public CommandAnswer SetTrials(string? key, int trials)
+    {
+        var command = new StudyEvent.TrialsSet(key, trials);
+        if (Repeated(command) is { } repeat) return repeat;
+        if (_ledger.End is { } end and not StudyStopReason.Trials) return new(Refusal: $"the study has ended ({end}), and not since it had had all its trials");
+        if (trials < Math.Max(1, _ledger.Next)) return new(Refusal: $"trials is {trials}, but must be at least {Math.Max(1, _ledger.Next)}: {_ledger.Next} have begun");
+        Commit(command);
+        return new();
+    }
+
     /// <summary>Something that a user wants to be known of a trial, or of the study. Also of one that has ended.</summary>
     /// <param name="trial">Its number; null = the study.</param>
     /// <param name="name">What it is; one that is there already is replaced.</param>

@@ -42,7 +42,7 @@ public sealed partial class StudyEngine
             Counts = new(waiting, running, paused, results[TrialState.Complete], results[TrialState.Pruned], results[TrialState.Failed],
                 results[TrialState.Cancelled]),
             Started = _ledger.Next,
-            Trials = _setup.Context.Trials,
+            Trials = _ledger.Trials,
             TrialLength = Math.Min(_setup.Context.TrialLength ?? long.MaxValue, TrialEnd) is < long.MaxValue and var length ? length : null,
             Parallel = _ledger.Parallel,
             SpaceVersion = _ledger.SpaceVersion,

@@ -85,7 +85,7 @@ public sealed partial class StudyEngine
             else if (WhatFor() is { } wait) return new(null, wait.Wait, wait.For);
             else if (!mayStart) return new(null, StudyWait.Starts);
             // nothing is under way, and nothing more is begun
-            else EndStudy(_ledger.Next >= _setup.Context.Trials ? StudyStopReason.Trials : StudyStopReason.Exhausted);
+            else EndStudy(_ledger.Next >= _ledger.Trials ? StudyStopReason.Trials : StudyStopReason.Exhausted);
         }
     }
 

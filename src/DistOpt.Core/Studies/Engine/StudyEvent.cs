@@ -155,6 +155,11 @@ public abstract record StudyEvent
     /// <param name="FromTrial">In a deterministic study: from the decision on after which this is the number of the next trial.</param>
     public sealed record ParallelSet(string? Key, int Parallel, int FromTrial) : Command(Key);
 
+    /// <summary>How many trials the study is to have; one that had ended since it had had them all goes on if it is to have more.</summary>
+    /// <param name="Key">Idempotency key.</param>
+    /// <param name="Trials">At least those that have begun.</param>
+    public sealed record TrialsSet(string? Key, int Trials) : Command(Key);
+
     /// <summary>The study, or a trial, is paused by a user, or no longer.</summary>
     /// <param name="Key">Idempotency key.</param>
     /// <param name="Trial">Null = the study.</param>

@@ -23,6 +23,7 @@ internal sealed class StudyLedger
         _setup = setup;
         _points = new(setup.Enqueued);
         _parallel = [(0, setup.Parallel)];
+        Trials = setup.Context.Trials;
         Results = new StudyResults(setup.Context.Directions, setup.Stop);
         Keys = new CommandKeys(setup.CommandKeysKept);
         FollowParallel();
@@ -63,6 +64,9 @@ internal sealed class StudyLedger
 
     /// <summary>The number of the next trial.</summary>
     public int Next { get; private set; }
+
+    /// <summary>How many trials there are to be; null = no bound.</summary>
+    public int? Trials { get; private set; }
 
     /// <summary>Attempts under way.</summary>
     public int Running { get; private set; }
@@ -314,6 +318,10 @@ internal sealed class StudyLedger
                 int place = _parallel.FindLastIndex(p => p.FromTrial <= set.FromTrial);
                 _parallel.Insert(place + 1, (set.FromTrial, set.Parallel));
                 FollowParallel();
+                break;
+            case StudyEvent.TrialsSet set:
+                Trials = set.Trials;
+                if (End == StudyStopReason.Trials && Next < Trials) End = null;
                 break;
             case StudyEvent.SpaceWidened widened:
                 ComingSpace = widened;

@@ -55,9 +55,20 @@ public static class ImportedTrials
     {
         ArgumentNullException.ThrowIfNull(spec);
         ArgumentNullException.ThrowIfNull(directory);
-        if (!File.Exists(directory.ImportedFile)) return [];
+        return File.Exists(directory.ImportedFile) ? Parse(spec, File.ReadAllText(directory.ImportedFile), directory.ImportedFile) : [];
+    }
+
+    /// <summary>The trials of such a text.</summary>
+    /// <param name="spec">The study that they are for.</param>
+    /// <param name="text">A trial a line.</param>
+    /// <param name="name">What errors call it.</param>
+    /// <exception cref="SpecException">A line is none, or no trial of this space and these objectives.</exception>
+    public static IReadOnlyList<ImportedTrial> Parse(StudySpec spec, string text, string name)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(text);
         var trials = new List<ImportedTrial>();
-        foreach (string line in File.ReadLines(directory.ImportedFile))
+        foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             try
             {
@@ -65,7 +76,7 @@ public static class ImportedTrials
             }
             catch (Exception e) when (e is FormatException or KeyNotFoundException or InvalidOperationException or SpecException)
             {
-                throw new SpecException([new SpecViolation(directory.ImportedFile, $"is damaged: {e.Message}", trials.Count + 1)]);
+                throw new SpecException([new SpecViolation(name, $"is damaged: {e.Message}", trials.Count + 1)]);
             }
         }
         return trials;
@@ -79,7 +90,10 @@ public static class ImportedTrials
         double[] parameters = spec.Space.Configuration(json.GetProperty("params").EnumerateObject()
             .Select(p => new KeyValuePair<string, object?>(p.Name, OptunaJson.Value(p.Value))), "params");
         Report? last = json.TryGetProperty("step", out var step) ? new Report(step.GetInt64(), OptunaJson.Number(json.GetProperty("reported"))) : null;
-        return new ImportedTrial(state, [.. parameters], Numbers("values"), Numbers("constraints"), last, json.GetProperty("source").GetString()!);
+        var values = Numbers("values");
+        int objectives = state == TrialState.Complete ? spec.Directions.Length : 0;
+        if (values.Length != objectives || values.Any(double.IsNaN)) throw new FormatException($"a trial that is {RunJson.Name(state)} has {objectives} values that are numbers");
+        return new ImportedTrial(state, [.. parameters], values, Numbers("constraints"), last, json.GetProperty("source").GetString()!);
 
         ImmutableArray<double> Numbers(string field) =>
             json.TryGetProperty(field, out var numbers) ? [.. numbers.EnumerateArray().Select(OptunaJson.Number)] : [];
