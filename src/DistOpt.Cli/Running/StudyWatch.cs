@@ -34,15 +34,18 @@ internal static class StudyWatch
     public static async Task<int> FollowAsync(CommandInvocation invocation, StudyDirectory study)
     {
         int told = 0;
+        bool wasRun = false;
         using (var display = Display(invocation, out _))
         {
             while (await StudyControlClient.FindAsync(study, invocation.Interrupt).ConfigureAwait(false) is { } status)
             {
                 using (status) display.Stands(status.RootElement);
+                wasRun = true;
                 Tell();
                 await Task.Delay(TimeSpan.FromSeconds(LookSeconds), invocation.Console.Time, invocation.Interrupt).ConfigureAwait(false);
             }
-            if (told > 0) Tell();
+            // those that ended since the last look
+            if (wasRun) Tell();
 
             void Tell()
             {
