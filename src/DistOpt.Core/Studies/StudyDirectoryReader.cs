@@ -54,6 +54,7 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
             RefusedLast = null,
             Best = Spec.Directions.Length == 1 && front is [var best, ..] ? best : null,
             Front = front,
+            Worst = Spec.Directions.Length == 1 || front.IsEmpty ? [] : [.. Spec.Directions.Select(Worst)],
             Live = [],
             Rungs = [],
             Wait = null,
@@ -65,13 +66,20 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
         };
     }
 
+    private static bool IsFeasible(TrialRecord trial) => trial.State == TrialState.Complete && !trial.Constraints.Any(c => c > 0);
+
+    private double Worst(Direction direction, int objective)
+    {
+        var values = Trials.Where(IsFeasible).Select(t => t.Values[objective]);
+        return direction == Direction.Maximize ? values.Min() : values.Max();
+    }
+
     /// <summary>Feasible complete trials that no other one dominates; with one objective the first of the best.</summary>
     private ImmutableArray<TrialResult> Front()
     {
         var front = new List<(TrialResult Result, double[] Losses)>();
-        foreach (var trial in Trials)
+        foreach (var trial in Trials.Where(IsFeasible))
         {
-            if (trial.State != TrialState.Complete || trial.Constraints.Any(c => c > 0)) continue;
             double[] losses = [.. trial.Values.Select((v, i) => Spec.Directions[i] == Direction.Maximize ? -v : v)];
             bool isEqual = losses.Length == 1 && front.Any(f => f.Losses[0] <= losses[0]);
             if (isEqual || front.Any(f => Domination.Dominates(f.Losses, losses))) continue;

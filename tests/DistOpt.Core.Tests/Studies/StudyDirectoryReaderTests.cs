@@ -82,6 +82,7 @@ public sealed class StudyDirectoryReaderTests : IDisposable
         var status = StudyDirectoryReader.Open(_folder, Binder).Status();
 
         Assert.Equal(front, string.Join(",", status.Front.Select(r => r.Number)));
+        Assert.Equal((values.Where((_, i) => i % 2 == 0).Max(), values.Where((_, i) => i % 2 == 1).Max()), (status.Worst[0], status.Worst[1]));
         Assert.Null(status.Best);
     }
 
