@@ -113,7 +113,7 @@ public sealed class StudyDirectory(string path)
     /// <summary>Makes it the directory of a study, which can be gone on with from then on.</summary>
     /// <param name="spec">The study; a directory that has one keeps it.</param>
     /// <param name="imported">Trials that its sampler is given at the beginning; with a study that is there they have no meaning.</param>
-    /// <param name="hasJournal">Whether its events are to be in <see cref="JournalFile"/>, which is there from the beginning then (<see cref="IsOfHere"/>).</param>
+    /// <param name="hasJournal">Whether its events are to be in <see cref="JournalFile"/>, which is there from then on (<see cref="IsOfHere"/>).</param>
     public void Create(StudySpec spec, IReadOnlyList<Engine.ImportedTrial>? imported = null, bool hasJournal = false)
     {
         Directory.CreateDirectory(Path);

@@ -48,7 +48,7 @@ public sealed record StudyStatus
     /// <summary>Trials in all; null = no bound.</summary>
     public required int? Trials { get; init; }
 
-    /// <summary>Resource after which a trial is complete, by its own length or by the trial scheduler's bound; null = not known, or not the same for all.</summary>
+    /// <summary>Resource after which a trial is complete, by its own length or by the trial scheduler; null = not known, or not the same for all.</summary>
     public long? TrialLength { get; init; }
 
     /// <summary>Trials that may run at a time.</summary>
