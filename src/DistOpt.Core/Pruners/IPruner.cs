@@ -14,6 +14,12 @@ public interface IPruner
     /// <summary>Whether a trial is judged by its own reports alone, so that the order of other trials' reports does not matter.</summary>
     bool IsOrderIndependent { get; }
 
+    /// <summary>
+    /// Whether it compares runs of a configuration and not what a run reports on its way: then its steps are runs, from 0, and it is asked after each but the
+    /// last.
+    /// </summary>
+    bool JudgesRuns => false;
+
     /// <summary>A trial has reported. Of several reports at one step the first one counts.</summary>
     /// <param name="trial">Its number.</param>
     /// <param name="step">At least 0.</param>

@@ -47,6 +47,9 @@ public sealed class ObjectivePruners
     /// <inheritdoc cref="IPruner.IsOrderIndependent"/>
     public bool IsOrderIndependent => _pruners.All(p => p.IsOrderIndependent);
 
+    /// <inheritdoc cref="IPruner.JudgesRuns"/>
+    public bool JudgesRuns => _pruners.Any(p => p.JudgesRuns);
+
     /// <inheritdoc cref="IPruner.Report"/>
     /// <param name="trial">Its number.</param>
     /// <param name="step">At least 0.</param>

@@ -53,6 +53,8 @@ public sealed class PatientPruner : IPruner
 
     public bool IsOrderIndependent => _wrapped?.IsOrderIndependent ?? true;
 
+    public bool JudgesRuns => _wrapped?.JudgesRuns ?? false;
+
     public void Report(int trial, long step, double value)
     {
         _wrapped?.Report(trial, step, value);

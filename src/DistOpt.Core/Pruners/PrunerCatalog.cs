@@ -30,7 +30,7 @@ public static class PrunerCatalog
             .Add(new("threshold", typeof(ThresholdOptions), (o, c) => new ThresholdPruner((ThresholdOptions)o, c),
                 "ends trials whose value is out of bounds", "Optuna ThresholdPruner"))
             .Add(new("wilcoxon", typeof(WilcoxonOptions), (o, c) => new WilcoxonPruner((WilcoxonOptions)o, c),
-                "ends trials that are worse than the best one by the signed-rank test over folds or instances", "Optuna WilcoxonPruner"))
+                "ends trials that are worse than the best one by the signed-rank test over folds, instances, or the runs of study.repeats", "Optuna WilcoxonPruner"))
             .Add(new("successive-halving", typeof(SuccessiveHalvingOptions), (o, c) => new SuccessiveHalvingPruner((SuccessiveHalvingOptions)o, c),
                 "ends trials that are not among the best of their rung", "Optuna SuccessiveHalvingPruner; Li et al. 2020"));
     }

@@ -12,7 +12,7 @@ public sealed record WilcoxonOptions : JudgingOptions
     [Range(0.0, 1.0)]
     public double PThreshold { get; init; } = 0.1;
 
-    [Description("Steps that a trial must have in common with the best one before it may be pruned")]
+    [Description("Steps (with study.repeats: runs) that a trial must have in common with the best one before it may be pruned")]
     [Range(0, 1_000_000)]
     public int StartupSteps { get; init; } = 2;
 
@@ -20,10 +20,10 @@ public sealed record WilcoxonOptions : JudgingOptions
 }
 
 /// <summary>
-/// For objectives that are a mean over steps (folds, instances): ends a trial that is worse, by the one-sided signed-rank test of the differences at
-/// steps in common, than the best complete trial, unless the mean of its reports is not worse than the best trial's, as Optuna's
-/// <c>pruners/_wilcoxon.py</c>. Steps may come in any order. Where either has a value that is not finite nothing is ended. A judgement costs
-/// O(s log s) in the trial's steps and, up to 50 of them, O(s^3) for the exact distribution; it does not depend on the number of trials.
+/// For objectives that are a mean over steps (folds, instances; the runs of a configuration where a study repeats it): ends a trial that is worse, by the
+/// one-sided signed-rank test of the differences at steps in common, than the best complete trial, unless the mean of its reports is not worse than the best
+/// trial's, as Optuna's <c>pruners/_wilcoxon.py</c>. Steps may come in any order. Where either has a value that is not finite nothing is ended. A judgement
+/// costs O(s log s) in the trial's steps and, up to 50 of them, O(s^3) for the exact distribution; it does not depend on the number of trials.
 /// </summary>
 public sealed class WilcoxonPruner : IPruner
 {
@@ -41,6 +41,8 @@ public sealed class WilcoxonPruner : IPruner
     }
 
     public bool IsOrderIndependent => false;
+
+    public bool JudgesRuns => _context.Repeats > 1;
 
     public void Report(int trial, long step, double value)
     {

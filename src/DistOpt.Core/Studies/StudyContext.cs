@@ -25,6 +25,9 @@ public sealed record StudyContext
     /// <summary>How many trials the study will have; null = no bound.</summary>
     public int? Trials { get; init; }
 
+    /// <summary>Runs of a configuration.</summary>
+    public int Repeats { get; init; } = 1;
+
     /// <summary>Whether decisions must not depend on the order in which reports arrive.</summary>
     public bool IsDeterministic { get; init; }
 
@@ -43,6 +46,7 @@ public sealed record StudyContext
             Seed = spec.Seed,
             TrialLength = LengthOf(spec),
             Trials = spec.Study.Trials,
+            Repeats = spec.Study.Repeats,
             IsDeterministic = spec.Study.Deterministic,
         };
     }

@@ -29,6 +29,7 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
     private const string NodesFile = "nodes.txt";
     private const string Unfinished = ".tmp";
     private const string Replaced = ".old";
+    private const string Gone = ".gone";
 
     /// <exception cref="SpecException">The parameters do not go together, or a state cannot be read.</exception>
     public TrialStart Open(TrialOrder order)
@@ -173,8 +174,13 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         Directory.Move(unfinished, to);
     }
 
+    /// <summary>Whoever still writes there, for a run that is over, finds it no more and makes nothing new in what is being deleted.</summary>
     private static void Remove(string folder)
     {
-        if (Directory.Exists(folder)) Directory.Delete(folder, recursive: true);
+        string gone = folder + Gone;
+        if (Directory.Exists(gone)) Directory.Delete(gone, recursive: true);
+        if (!Directory.Exists(folder)) return;
+        Directory.Move(folder, gone);
+        Directory.Delete(gone, recursive: true);
     }
 }

@@ -176,8 +176,17 @@ internal sealed class StudyAdvisors
         // those that follow the first run only make its values more exact
         if (trial.Repeat > 0) return step >= TrialEnd ? ReportAction.Complete : ReportAction.Continue;
         var action = _context.IsDeterministic ? AtOnce(trial, step) : _scheduler.Report(trial.Number, step, values[0]);
+        if (_pruners.JudgesRuns) return action;
         _pruners.Report(trial.Number, step, values.AsSpan());
         return action is not (ReportAction.Prune or ReportAction.Complete) && _pruners.ShouldPrune(trial.Number) ? ReportAction.Prune : action;
+    }
+
+    /// <summary>Whether a trial ends after a run of its configuration that is not the last one.</summary>
+    public bool EndsAfterRun(LiveTrial trial, ReadOnlySpan<double> values)
+    {
+        if (!_pruners.JudgesRuns) return false;
+        _pruners.Report(trial.Number, trial.Repeat, values);
+        return _pruners.ShouldPrune(trial.Number);
     }
 
     /// <summary>Asks what a journal says was asked.</summary>
@@ -199,6 +208,9 @@ internal sealed class StudyAdvisors
             case StudyEvent.Reported reported when ledger.Find(reported.Trial) is { } trial:
                 var action = Judge(trial, reported.Step, reported.Values);
                 Demand(action == reported.Action, e, action);
+                break;
+            case StudyEvent.RunCompleted run when ledger.Find(run.Trial) is { } trial:
+                Demand(!EndsAfterRun(trial, run.Values.AsSpan()), e, ReportAction.Prune);
                 break;
         }
     }

@@ -90,6 +90,11 @@ public sealed partial class StudyEngine
         }
         if (trial.Repeat + 1 < _setup.Repeats)
         {
+            if (_advisors.EndsAfterRun(trial, values))
+            {
+                EndPruned(trial, seconds);
+                return true;
+            }
             Commit(new StudyEvent.RunCompleted(trial.Number, [.. values], [.. constraints], seconds));
             return true;
         }

@@ -75,6 +75,7 @@ public sealed record FunctionStudyOptions
                 Trials = Trials,
                 TrialLength = TrialLength,
                 IsDeterministic = Deterministic,
+                Repeats = Repeats,
             },
             Sampler = () => ConstrainedSampler.Of(sampler(samplerOptions), constraints),
             TrialScheduler = context => scheduler(schedulerOptions, context),

@@ -97,6 +97,42 @@ public sealed class FunctionStudyOptionsTests
         Assert.Equal([-0.5], study.Trials[0].Constraints);
     }
 
+    /// <summary>After four runs of which each is worse the probability of that between equals is 1/16.</summary>
+    [Fact]
+    public async Task Wilcoxon_compares_runs_of_configurations_where_there_are_several_and_not_what_they_report_on_their_way()
+    {
+        var options = new FunctionStudyOptions
+        {
+            Space = new([new("x", new FloatDomain(0, 1))]),
+            Trials = 3,
+            Repeats = 6,
+            Sampler = new("random"),
+            Pruner = new("wilcoxon"),
+        };
+        var journal = new ListJournal();
+        var study = new FunctionStudy(options, journal);
+        int[] runs = new int[3];
+        await study.RunAsync(trial =>
+        {
+            runs[trial.Number]++;
+            // on its way the second trial looks best
+            for (int step = 1; step <= 8; step++) trial.Report(trial.Number == 1 ? 0 : 50, step);
+            return trial.Repeat + (trial.Number == 1 ? 1 : trial.Number == 2 ? -1 : 0);
+        }, cancellationToken: Token);
+        Assert.Equal([6, 4, 6], runs);
+        Assert.Equal([TrialState.Complete, TrialState.Pruned, TrialState.Complete], study.Trials.Select(t => t.State));
+        Assert.Equal(2, study.BestTrial!.Number);
+
+        for (int cut = 0; cut <= journal.Events.Count; cut++)
+        {
+            var beginning = new ListJournal();
+            beginning.Events.AddRange(journal.Events.Take(cut));
+            var again = new FunctionStudy(options, beginning);
+            await again.RunAsync(trial => trial.Repeat + (trial.Number == 1 ? 1 : trial.Number == 2 ? -1 : 0), cancellationToken: Token);
+            Assert.Equal([TrialState.Complete, TrialState.Pruned, TrialState.Complete], again.Trials.Select(t => t.State));
+        }
+    }
+
     [Fact]
     public void Options_that_cannot_be_are_told_all_at_once()
     {
