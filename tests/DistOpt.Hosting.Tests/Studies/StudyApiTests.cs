@@ -99,7 +99,7 @@ public sealed class StudyApiTests : IDisposable
         // the repeat has left nothing behind
         Assert.Single(Directory.GetDirectories(Path.Combine(_root, "studies")));
 
-        (status, body) = await SubmitAsync(node, yaml, Trial(1e-3, "0.5") + Trial(5, "0.5") , null);
+        (status, body) = await SubmitAsync(node, yaml, Trial(1e-3, "0.5") + Trial(5, "0.5"), null);
         Assert.Equal(HttpStatusCode.UnprocessableEntity, status);
         Assert.Equal(("imported", 2), (body.GetProperty("violations")[0].GetProperty("path").GetString(), body.GetProperty("violations")[0].GetProperty("line").GetInt32()));
         foreach (string wrong in (string[])["\"nan\"", "1, 2"])
