@@ -124,11 +124,12 @@ internal static class OptunaDatabase
             $"SELECT trial_id, step, intermediate_value, intermediate_value_type FROM trial_intermediate_values {of}",
             r => (r.GetInt64(0), r.GetInt64(1), Number(r, 2)), id))
             trials[trial].Report(step, value);
-        foreach (var (trial, json) in Query(connection, $"SELECT trial_id, value_json FROM trial_system_attributes {of} AND \"key\" = $1",
-            r => (r.GetInt64(0), r.GetString(1)), id, OptunaJournal.Constraints))
+        foreach (var (trial, key, json) in Query(connection, $"""
+            SELECT trial_id, "key", value_json FROM trial_system_attributes {of} AND ("key" = $1 OR substr("key", 1, {OptunaJournal.NamedConstraint.Length}) = $2)
+            """, r => (r.GetInt64(0), r.GetString(1), r.GetString(2)), id, OptunaJournal.Constraints, OptunaJournal.NamedConstraint))
         {
-            using var constraints = OptunaJson.Parse(json);
-            trials[trial].SetConstraints(constraints.RootElement);
+            using var value = OptunaJson.Parse(json);
+            trials[trial].SetSystemAttribute(key, value.RootElement);
         }
         return study.Study();
     });

@@ -58,6 +58,18 @@ public sealed class StudyFilesTests : IDisposable
         }
     }
 
+    /// <summary>As Optuna 5 has them: each an attribute of its own.</summary>
+    [Fact]
+    public async Task Constraints_by_name_are_read_from_a_database_in_the_order_of_their_names()
+    {
+        await StudyFiles.WriteAsync(_cli.In("o.db"), ExchangeFixture.Study, StudyFormat.Optuna);
+        Assert.Equal([-0.5, 0], (await StudyFiles.ReadAsync(_cli.In("o.db"))).Trials[0].Constraints);
+        Change("o.db", "UPDATE trial_system_attributes SET \"key\" = 'constraints:size', value_json = '0.25'");
+        Change("o.db", "INSERT INTO trial_system_attributes (trial_id, \"key\", value_json) SELECT trial_id, 'constraints:latency', '-2' FROM trial_system_attributes");
+        Change("o.db", "INSERT INTO trial_system_attributes (trial_id, \"key\", value_json) VALUES (1, 'constraints_', '7')");
+        Assert.Equal([-2, 0.25], (await StudyFiles.ReadAsync(_cli.In("o.db"))).Trials[0].Constraints);
+    }
+
     [Fact]
     public async Task A_database_that_is_none_of_Optuna_or_of_another_schema_is_refused()
     {

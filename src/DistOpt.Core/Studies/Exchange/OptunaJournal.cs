@@ -16,8 +16,11 @@ public static class OptunaJournal
     /// <summary>Key of the names of objectives among a study's system attributes.</summary>
     public const string MetricNames = "study:metric_names";
 
-    /// <summary>Key of a trial's constraints among its system attributes.</summary>
+    /// <summary>Key of a trial's constraints among its system attributes: a list, as Optuna up to 4 has them, and as they are written.</summary>
     public const string Constraints = "constraints";
+
+    /// <summary>Begins the key of one constraint among them, its name after it: a number, as Optuna 5 has them.</summary>
+    public const string NamedConstraint = Constraints + ":";
 
     private enum Operation
     {
@@ -205,8 +208,7 @@ public static class OptunaJournal
                     Open(json)?.Report(json.GetProperty("step").GetInt64(), OptunaJson.Number(json.GetProperty("intermediate_value")));
                     break;
                 case Operation.SetTrialSystemAttribute:
-                    if (Open(json) is { } trial && json.GetProperty("system_attr").TryGetProperty(Constraints, out var constraints))
-                        trial.SetConstraints(constraints);
+                    Open(json)?.SetSystemAttributes(json.GetProperty("system_attr"));
                     break;
                 case Operation.SetStudyUserAttribute or Operation.SetTrialUserAttribute or Operation.DiscardTrials:
                     break;
@@ -244,8 +246,7 @@ public static class OptunaJournal
                 foreach (var report in reports.EnumerateObject())
                     trial.Report(long.Parse(report.Name, CultureInfo.InvariantCulture), OptunaJson.Number(report.Value));
             }
-            if (json.TryGetProperty("system_attrs", out var attributes) && attributes.TryGetProperty(Constraints, out var constraints))
-                trial.SetConstraints(constraints);
+            if (json.TryGetProperty("system_attrs", out var attributes)) trial.SetSystemAttributes(attributes);
         }
     }
 }
@@ -274,6 +275,7 @@ public sealed class OptunaTrial(int number)
 {
     private readonly SortedDictionary<string, ExchangedParameter> _parameters = new(StringComparer.Ordinal);
     private readonly SortedDictionary<long, double> _reports = [];
+    private readonly SortedDictionary<string, double> _namedConstraints = new(StringComparer.Ordinal);
     private ImmutableArray<double> _constraints = [];
 
     public ExchangedState State { get; set; }
@@ -284,9 +286,27 @@ public sealed class OptunaTrial(int number)
 
     public void Report(long step, double value) => _reports[step] = value;
 
-    /// <summary>From their JSON; null and what is no list are none.</summary>
-    public void SetConstraints(JsonElement json) =>
-        _constraints = json.ValueKind == JsonValueKind.Array ? [.. json.EnumerateArray().Select(OptunaJson.Number)] : [];
+    /// <summary>From an object of them, of which constraints are read.</summary>
+    public void SetSystemAttributes(JsonElement json)
+    {
+        foreach (var attribute in json.EnumerateObject()) SetSystemAttribute(attribute.Name, attribute.Value);
+    }
+
+    /// <summary>
+    /// Constraints from their JSON: a list (null and what is none are no constraints), or one by its name (what is no number is none). Any other attribute
+    /// changes nothing. Where there are named ones they are the trial's, in the order of their names.
+    /// </summary>
+    public void SetSystemAttribute(string key, JsonElement json)
+    {
+        ArgumentNullException.ThrowIfNull(key);
+        if (key == OptunaJournal.Constraints) _constraints = json.ValueKind == JsonValueKind.Array ? [.. json.EnumerateArray().Select(OptunaJson.Number)] : [];
+        else if (key.StartsWith(OptunaJournal.NamedConstraint, StringComparison.Ordinal))
+        {
+            string name = key[OptunaJournal.NamedConstraint.Length..];
+            if (OptunaJson.Value(json) is long or double) _namedConstraints[name] = OptunaJson.Number(json);
+            else _namedConstraints.Remove(name);
+        }
+    }
 
     public ExchangedTrial Trial() => new()
     {
@@ -295,6 +315,6 @@ public sealed class OptunaTrial(int number)
         Parameters = [.. _parameters.Values],
         Values = Values,
         Intermediate = [.. _reports.Select(r => new Report(r.Key, r.Value))],
-        Constraints = _constraints,
+        Constraints = _namedConstraints.Count > 0 ? [.. _namedConstraints.Values] : _constraints,
     };
 }

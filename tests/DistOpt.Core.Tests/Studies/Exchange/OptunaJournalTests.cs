@@ -70,6 +70,25 @@ public sealed class OptunaJournalTests
         Assert.Equal(new FloatDomain(0, 1), study.Trials[0].Parameters[0].Domain);
     }
 
+    /// <summary>As Optuna 5 has them: each an attribute of its own. Their order is that of their names.</summary>
+    [Fact]
+    public void Constraints_by_name_are_read_in_the_order_of_their_names()
+    {
+        const string begin = """
+            {"op_code": 0, "worker_id": "a", "study_name": "s", "directions": [1]}
+            {"op_code": 4, "worker_id": "a", "study_id": 0, "datetime_start": "2026-01-01T00:00:00.000000"}
+            {"op_code": 9, "worker_id": "a", "trial_id": 0, "system_attr": {"constraints:size": 0.5}}
+            {"op_code": 9, "worker_id": "a", "trial_id": 0, "system_attr": {"constraints:latency": -2, "constraint": 7, "constraints": [9]}}
+            {"op_code": 9, "worker_id": "a", "trial_id": 0, "system_attr": {"constraints:odd": null}}
+            {"op_code": 9, "worker_id": "a", "trial_id": 0, "system_attr": {"constraints:size": NaN}}
+            {"op_code": 4, "worker_id": "a", "study_id": 0, "datetime_start": null, "state": 1, "value": 1, "system_attrs": {"constraints:b": 2.5, "constraints:a": 1, "grid_id": 3}}
+
+            """;
+        var trials = Assert.Single(Read(begin)).Trials;
+        Assert.Equal([-2, double.NaN], trials[0].Constraints);
+        Assert.Equal([1, 2.5], trials[1].Constraints);
+    }
+
     [Theory]
     [InlineData("{\"op_code\": 0}\n{}\n", 1, "lacks a field")]
     [InlineData("{\"op_code\": 77}\n{}\n", 1, "op_code 77")]
