@@ -1,6 +1,7 @@
-using DistOpt.Core.Runs;
+using System.Text.Json;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Hosting.Journal;
 
 namespace DistOpt;
 
@@ -12,7 +13,10 @@ internal sealed class StudySource : IDisposable
 {
     private readonly DirectoryInfo? _fetched;
 
-    private StudySource(string path, DirectoryInfo? fetched) => (Path, _fetched) = (path, fetched);
+    /// <summary>Of one of a cluster: whether more may become of it.</summary>
+    private readonly bool _isLive;
+
+    private StudySource(string path, DirectoryInfo? fetched, bool isLive = false) => (Path, _fetched, _isLive) = (path, fetched, isLive);
 
     /// <summary>As <see cref="StudyDirectoryReader.Open"/> takes it.</summary>
     public string Path { get; }
@@ -28,13 +32,15 @@ internal sealed class StudySource : IDisposable
         var console = invocation.Console;
         if (!StudyPlace.IsOfCluster(study, cluster, console)) return new StudySource(study, null);
         using var client = ClusterClient.Open(cluster, console);
+        bool isLive;
         using (var found = await client.JobAsync(study, invocation.Interrupt).ConfigureAwait(false))
         {
             if (!StudyStatusText.IsStudy(found.RootElement))
                 throw new SpecException("study", $"'{study}' is a job of the cluster and no study; for a job, 'distopt download {study}' first and name its folder");
+            isLive = found.RootElement.GetProperty("status").GetString() is not ("completed" or "failed" or "cancelled");
         }
         var fetched = System.IO.Directory.CreateTempSubdirectory("distopt-study-");
-        var source = new StudySource(System.IO.Path.Combine(fetched.FullName, study), fetched);
+        var source = new StudySource(System.IO.Path.Combine(fetched.FullName, study), fetched, isLive);
         try
         {
             // trials first: the space of one is written before it
@@ -48,6 +54,43 @@ internal sealed class StudySource : IDisposable
             source.Dispose();
             throw;
         }
+    }
+
+    /// <summary>The study with its trials: also those that have not ended, where its journal is here.</summary>
+    /// <exception cref="SpecException">There is no study, or a file of it is damaged.</exception>
+    public StudyDirectoryReader Read(CommandInvocation invocation) => StudyDirectoryReader.Open(Path, SpecFiles.Binder(invocation.App),
+        invocation.Console.StudiesRoot, d => d.IsOfHere ? StudyJournalFile.Read(d.JournalFile, d.Name, "study").Select(e => e.Event) : []);
+
+    /// <summary>What a person is to be told of trials that have not ended; null = there are none.</summary>
+    /// <param name="study">As <see cref="Read"/> gave it.</param>
+    public string? NoteOf(StudyDirectoryReader study)
+    {
+        if (study.NotEnded is not { } open)
+        {
+            bool mayHave = IsFetched ? _isLive : !File.Exists(study.Directory.SummaryFile);
+            return !mayHave ? null : $"trials that are paused or running are not told: {(IsFetched ? "the cluster tells of" : "the study's folder has no journal, only")} "
+                + "those that have ended";
+        }
+        if (open.IsEmpty) return null;
+        int paused = open.Count(t => t.State == TrialState.Paused);
+        (int Count, string Name)[] kinds = [(paused, "paused"), (open.Length - paused, "under way")];
+        string states = string.Join(", ", kinds.Where(k => k.Count > 0).Select(k => $"{Format.Count(k.Count)} {k.Name}"));
+        return $"{Format.Plural(open.Length, "trial")} ha{(open.Length == 1 ? "s" : "ve")} not ended ({states}): where trials are compared at a step, what such a one reported there counts";
+    }
+
+    /// <summary>The field <c>not_ended</c>: how many trials are paused and how many under way; null where that is not known.</summary>
+    public static void WriteNotEnded(Utf8JsonWriter json, StudyDirectoryReader study)
+    {
+        if (study.NotEnded is not { } open)
+        {
+            json.WriteNull("not_ended");
+            return;
+        }
+        int paused = open.Count(t => t.State == TrialState.Paused);
+        json.WriteStartObject("not_ended");
+        json.WriteNumber("paused", paused);
+        json.WriteNumber("under_way", open.Length - paused);
+        json.WriteEndObject();
     }
 
     public void Dispose() => _fetched?.Delete(recursive: true);

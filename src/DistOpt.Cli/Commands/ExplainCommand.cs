@@ -48,13 +48,14 @@ internal sealed class ExplainCommand
     {
         var parse = invocation.Parse;
         using var source = await StudySource.OpenAsync(invocation, parse.GetRequiredValue(_study), parse.GetValue(_cluster)).ConfigureAwait(false);
-        var study = StudyDirectoryReader.Open(source.Path, SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot);
-        var explanations = StudyExplanation.Of(study.Spec, study.Trials, new ExplanationOptions
+        var study = source.Read(invocation);
+        var explanations = StudyExplanation.Of(study.Spec, study.All, new ExplanationOptions
         {
             Parameters = [.. Names(parse.GetValue(_params))],
             Step = parse.GetValue(_at),
             Quantile = parse.GetValue(_quantile),
         });
+        if (source.NoteOf(study) is { } note) invocation.Console.Error.WriteLine("note: " + note);
         invocation.Write(json => ExplanationJson.Write(json, study, explanations), writer => ExplanationText.Write(writer, study, explanations));
         return ExitCode.Done;
     }

@@ -41,8 +41,8 @@ internal sealed class StudyPlotCommand
         var kinds = StudyPlots.Chosen(asked, violations);
         if (path is not null && System.IO.Directory.Exists(path)) violations.Add("--out", $"'{path}' is a folder; name a file in it");
         var format = violations.Try(() => PlotCommand.FormatOf(invocation.Format, path));
-        var study = violations.Try(() => StudyDirectoryReader.Open(found.Path, SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot));
-        if (study is { Trials.IsEmpty: true }) violations.Add("study", $"'{name}' has no trial that has ended; wait for some");
+        var study = violations.Try(() => found.Read(invocation));
+        if (study is { All.IsEmpty: true }) violations.Add("study", $"'{name}' has no trial that has ended; wait for some");
         var source = study is null ? null : violations.Try(() => new StudyPlotSource(study, Rungs(invocation.App, study.Spec),
             ExplainCommand.Names(parse.GetValue(Params)), parse.GetValue(Metric)));
         if (source is not null && asked.Length > 0)
@@ -62,6 +62,7 @@ internal sealed class StudyPlotCommand
             System.IO.Directory.CreateDirectory(folder);
             foreach (var kind in drawn) Write(System.IO.Path.Combine(folder, kind.Name + (format == PlotFormat.Png ? ".png" : ".svg")), kind.Panels(source!));
         }
+        if (found.NoteOf(study!) is { } note) invocation.Console.Error.WriteLine("note: " + note);
         var left = kinds.Except(drawn).Select(k => (k.Name, Why: k.Missing(source!)!)).ToList();
         invocation.Write(
             json =>
@@ -76,6 +77,7 @@ internal sealed class StudyPlotCommand
                 json.WriteStartObject("left_out");
                 foreach (var (kind, why) in left) json.WriteString(kind, why);
                 json.WriteEndObject();
+                StudySource.WriteNotEnded(json, study!);
                 json.WriteEndObject();
             },
             writer =>

@@ -13,6 +13,7 @@ internal static class ExplanationJson
         json.WriteStartObject();
         json.WriteString("study", study.Directory.Path);
         json.WriteString("name", study.Spec.Name);
+        StudySource.WriteNotEnded(json, study);
         json.WriteStartArray("objectives");
         foreach (var explanation in explanations) Write(json, study.Spec, explanation);
         json.WriteEndArray();

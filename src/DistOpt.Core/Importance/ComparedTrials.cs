@@ -46,15 +46,16 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
     /// <summary>
     /// Complete trials by their values where there are enough of them (four for each parameter that is searched, at least ten), where no trial has ended early,
     /// or where no step was reached by more; else all trials that reported at the last step which enough of them reached (where none was: the first one that
-    /// most reached). Only the first objective is reported.
+    /// most reached). Only the first objective is reported. One that is paused counts as ended early; one that is under way only by what it has reported.
     /// </summary>
     /// <param name="spec">The study.</param>
-    /// <param name="trials">Those that have ended.</param>
+    /// <param name="trials">Those that have ended, and others as far as they have come.</param>
     /// <param name="objective">Which objective.</param>
     public static ComparedTrials Of(StudySpec spec, IReadOnlyList<TrialRecord> trials, int objective = 0)
     {
         var complete = AtEnd(spec, trials, objective);
-        if (objective > 0 || complete.Trials.Length >= complete.Enough || trials.All(t => t.State != TrialState.Pruned)) return complete;
+        if (objective > 0 || complete.Trials.Length >= complete.Enough || trials.All(t => t.State is not (TrialState.Pruned or TrialState.Paused)))
+            return complete;
         var reached = trials.Where(IsInformative).SelectMany(t => t.Reports).Where(r => double.IsFinite(r.Value)).GroupBy(r => r.Step)
             .Select(g => (Step: g.Key, Count: g.Count())).OrderBy(r => r.Step).ToList();
         if (reached.Count == 0) return complete;
@@ -83,5 +84,6 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
         };
     }
 
-    private static bool IsInformative(TrialRecord trial) => trial.State is TrialState.Complete or TrialState.Pruned;
+    /// <summary>Whether its reports stand: what it reported at a step is true whatever becomes of it, unless it failed or was ended from outside.</summary>
+    private static bool IsInformative(TrialRecord trial) => trial.State is not (TrialState.Failed or TrialState.Cancelled);
 }

@@ -72,7 +72,7 @@ public static class StudyExplanation
 
     /// <summary>Explains a study, objective by objective.</summary>
     /// <param name="spec">The study.</param>
-    /// <param name="trials">Those that have ended.</param>
+    /// <param name="trials">Those that have ended, and others as far as they have come.</param>
     /// <param name="options">What to look at.</param>
     /// <exception cref="SpecException">A parameter that is not in the space or not searched, a step or share that cannot be, too few trials.</exception>
     public static ImmutableArray<ObjectiveExplanation> Of(StudySpec spec, IReadOnlyList<TrialRecord> trials, ExplanationOptions? options = null)
@@ -130,7 +130,7 @@ public static class StudyExplanation
                 + (steps.Count == 0 ? "no step has them" : $"such steps are {string.Join(", ", steps.Take(20))}{(steps.Count > 20 ? ", ..." : "")}"));
         }
         if (objective.Trials.Length < TrialsMin)
-            return new SpecViolation("study", $"has {objective.Complete} complete trials with a finite {objective.Metric} of {trials.Count} that have ended, "
+            return new SpecViolation("study", $"has {objective.Complete} complete trials with a finite {objective.Metric} of {trials.Count(t => t.HasEnded)} that have ended, "
                 + $"but at least {TrialsMin} are needed; wait for more, or sweep again");
         return objective.Trials.All(t => t.Value == objective.Trials[0].Value)
             ? new SpecViolation("study", FormattableString.Invariant($"has {objective.Trials.Length} trials that all have {objective.Metric} {objective.Trials[0].Value}: there is nothing to explain"))

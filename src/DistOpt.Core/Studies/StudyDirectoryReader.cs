@@ -6,12 +6,21 @@ using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Core.Studies;
 
-/// <summary>A study's directory as it is read: its spec, and the trials that have ended so far.</summary>
+/// <summary>A study's directory as it is read: its spec, the trials that have ended so far, and where its events are at hand the others too.</summary>
 /// <param name="Directory">Where it is.</param>
 /// <param name="Spec">What it searches: the widest space, where that was replaced while the study went on.</param>
-/// <param name="Trials">By number, all in that space: what earlier ones are taken to have had is filled in.</param>
+/// <param name="Trials">Those that have ended, by number, all in that space: what earlier ones are taken to have had is filled in.</param>
 public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Spec, ImmutableArray<TrialRecord> Trials)
 {
+    /// <summary>
+    /// Trials that are paused, under way or waiting for a slot, by number, as far as they have come (<see cref="TrialRecords.Open"/>); null = the study's
+    /// events are not at hand, so that nothing is known of them.
+    /// </summary>
+    public ImmutableArray<TrialRecord>? NotEnded { get; init; }
+
+    /// <summary>All trials that are known, by number.</summary>
+    public ImmutableArray<TrialRecord> All => NotEnded is { IsEmpty: false } open ? [.. Trials.Concat(open).OrderBy(t => t.Number)] : Trials;
+
     /// <summary>Whether a path, or a name below <paramref name="root"/>, is the directory of a study.</summary>
     public static bool IsStudy(string study, string root = StudyDirectory.DefaultRoot) =>
         study.Length > 0 && (File.Exists(new StudyDirectory(study).SpecFile) || File.Exists(new StudyDirectory(Path.Combine(root, study)).SpecFile));
@@ -20,12 +29,17 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
     /// <param name="study">Its path, or its folder's name below <paramref name="root"/>.</param>
     /// <param name="binder">With the catalogues of the program that ran it.</param>
     /// <param name="root">Where study directories are.</param>
+    /// <param name="journal">
+    /// The study's events so far, from which all its trials are read then; none, or null = those are read that its directory says have ended.
+    /// </param>
     /// <exception cref="SpecException">There is no study, or a file of it is damaged.</exception>
-    public static StudyDirectoryReader Open(string study, SpecBinder binder, string root = StudyDirectory.DefaultRoot)
+    public static StudyDirectoryReader Open(string study, SpecBinder binder, string root = StudyDirectory.DefaultRoot,
+        Func<StudyDirectory, IEnumerable<StudyEvent>>? journal = null)
     {
         ArgumentNullException.ThrowIfNull(binder);
         var directory = StudyDirectory.Find(study, root, "study");
         var spec = binder.ReadStudy(directory.SpecFile);
+        if (journal?.Invoke(directory).ToList() is { Count: > 0 } events) return Of(directory, new StudyVersions(new TrialSpecs(binder, spec)), events);
         // before the spaces: a trial of one is written after it
         var lines = directory.TrialLines();
         var versions = new StudyVersions(new TrialSpecs(binder, spec));
@@ -64,6 +78,19 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
             Sessions = 0,
             End = null,
         };
+    }
+
+    private static StudyDirectoryReader Of(StudyDirectory directory, StudyVersions versions, IEnumerable<StudyEvent> events)
+    {
+        var (records, trials) = (new TrialRecords(), new List<TrialRecord>());
+        foreach (var e in events)
+        {
+            if (e is StudyEvent.SpaceWidened widened) versions.Add(widened);
+            if (records.Add(e) is { } ended) trials.Add(ended);
+        }
+        var all = trials.Concat(records.Open).OrderBy(t => t.Number)
+            .Select(t => t with { Parameters = versions.ToNewest(t.Parameters, t.SpaceVersion) }).ToLookup(t => t.HasEnded);
+        return new StudyDirectoryReader(directory, versions.Newest, [.. all[true]]) { NotEnded = [.. all[false]] };
     }
 
     private static bool IsFeasible(TrialRecord trial) => trial.State == TrialState.Complete && !trial.Constraints.Any(c => c > 0);

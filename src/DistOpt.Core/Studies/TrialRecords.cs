@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Studies;
 
@@ -26,6 +27,9 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
 
     /// <summary>Of the space that it was drawn from.</summary>
     public int SpaceVersion { get; init; }
+
+    /// <summary>Whether nothing more will become of it.</summary>
+    public bool HasEnded => State is TrialState.Complete or TrialState.Pruned or TrialState.Failed or TrialState.Cancelled;
 
     /// <summary>When its attempts ran, in the order in which they began.</summary>
     public ImmutableArray<TrialSpan> Spans { get; init; } = [];
@@ -73,6 +77,15 @@ public sealed class TrialRecords
 
         public List<int> Code { get; } = [];
 
+        /// <summary>What was said to its last report.</summary>
+        public ReportAction Told { get; set; }
+
+        /// <summary>At a rung or an interval, until it is promoted.</summary>
+        public bool IsPaused { get; set; }
+
+        /// <summary>Of a deterministic study: what it ends as when it is its turn.</summary>
+        public StudyEvent.Ended? Outcome { get; set; }
+
         /// <summary>When the attempt that runs began; NaN = none does.</summary>
         public double Since { get; set; }
 
@@ -86,16 +99,36 @@ public sealed class TrialRecords
         /// <param name="now">The study's clock: for one that told nothing of its length.</param>
         public void Close(double now)
         {
-            if (!double.IsNaN(Since)) Spans.Add(new TrialSpan(Since, Latest > 0 ? Since + Latest : Math.Max(Since, now)));
+            if (!double.IsNaN(Since)) Spans.Add(SpanUpTo(now));
             Since = double.NaN;
         }
+
+        /// <summary>The trial with what an end gives it.</summary>
+        public TrialRecord Record(int number, StudyEvent.Ended end, double seconds) =>
+            new(number, end.State, end.Cause, Parameters, end.Values, end.Constraints, [.. Reports], Attempts, [.. Losses], seconds, end.Error)
+            {
+                Spans = [.. Spans],
+                SpaceVersion = SpaceVersion,
+                Code = Code is [0] ? [] : [.. Code],
+            };
+
+        /// <summary>The trial as far as it has come; an attempt that runs has run up to now.</summary>
+        public TrialRecord SoFar(int number, double now)
+        {
+            var (state, cause) = IsPaused ? (TrialState.Paused, TrialEndCause.NotPromoted)
+                : (double.IsNaN(Since) ? TrialState.Waiting : TrialState.Running, TrialEndCause.StudyEnded);
+            var record = Record(number, Outcome ?? new StudyEvent.Ended(number, state, cause, [], [], null, 0), Before + Latest);
+            return double.IsNaN(Since) ? record : record with { Spans = record.Spans.Add(SpanUpTo(now)) };
+        }
+
+        private TrialSpan SpanUpTo(double now) => new(Since, Latest > 0 ? Since + Latest : Math.Max(Since, now));
     }
 
-    /// <summary>Trials that have not ended, as far as they have come, by number.</summary>
-    public IEnumerable<(int Number, int SpaceVersion, ImmutableArray<double> Parameters, ImmutableArray<Report> Reports, int Attempts, double Seconds)> Open =>
-        _live.OrderBy(l => l.Key)
-            .Select(l => (l.Key, l.Value.SpaceVersion, l.Value.Parameters, l.Value.Reports.ToImmutableArray(), l.Value.Attempts,
-                l.Value.Before + l.Value.Latest));
+    /// <summary>
+    /// Trials that have not ended, as far as they have come, by number: paused (with what they would end as if the study ended now), under way or waiting for
+    /// a slot; of a deterministic study also those that are over and wait for their turn, with what they end as then.
+    /// </summary>
+    public IEnumerable<TrialRecord> Open => _live.OrderBy(l => l.Key).Select(l => l.Value.SoFar(l.Key, _now));
 
     /// <summary>Takes the next event; gives the record of the trial that ends with it, if one does.</summary>
     public TrialRecord? Add(StudyEvent e)
@@ -122,17 +155,19 @@ public sealed class TrialRecords
                 live.Attempts++;
                 live.Runs(_code);
                 live.Close(_now);
+                live.IsPaused = false;
                 // the clock is a second behind at times
                 (live.Before, live.Latest, live.Since) = (live.Before + live.Latest, 0, live.Spans is [.., var last] ? Math.Max(_now, last.To) : _now);
                 break;
             case StudyEvent.Reported reported when _live.TryGetValue(reported.Trial, out var live):
                 // those that follow only make its values more exact
                 if (live.Repeat == 0) live.Reports.Add(new Report(reported.Step, reported.Values[0]));
-                live.Latest = Math.Max(live.Latest, reported.Seconds);
+                (live.Told, live.Latest) = (reported.Action, Math.Max(live.Latest, reported.Seconds));
                 break;
             case StudyEvent.Released released when _live.TryGetValue(released.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, released.Seconds);
                 live.Close(_now);
+                live.IsPaused = live.Told == ReportAction.Pause;
                 break;
             case StudyEvent.RunCompleted completed when _live.TryGetValue(completed.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, completed.Seconds);
@@ -141,13 +176,17 @@ public sealed class TrialRecords
             case StudyEvent.Finished { Outcome: var outcome } when _live.TryGetValue(outcome.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, outcome.Seconds);
                 live.Close(_now);
+                live.Outcome = outcome;
                 break;
             case StudyEvent.AttemptLost lost when _live.TryGetValue(lost.Trial, out var live):
                 live.Losses.Add(lost.Reason);
                 live.Latest = Math.Max(live.Latest, lost.Seconds);
                 live.Close(_now);
                 break;
-            case StudyEvent.Promoted { Exploit: { } exploit } promoted when _live.TryGetValue(promoted.Trial, out var live):
+            case StudyEvent.Promoted promoted when _live.TryGetValue(promoted.Trial, out var live):
+                // one that has not given up its slot yet goes on as soon as it has
+                (live.IsPaused, live.Told) = (false, ReportAction.Continue);
+                if (promoted.Exploit is not { } exploit) break;
                 live.Parameters = exploit.Parameters;
                 live.Reports.RemoveAll(r => r.Step > exploit.Resource);
                 break;
@@ -156,13 +195,7 @@ public sealed class TrialRecords
                 // what ends a trial between its attempts tells the last one's seconds once more
                 if (!double.IsNaN(live.Since)) live.Latest = latest;
                 live.Close(_now);
-                return new TrialRecord(ended.Trial, ended.State, ended.Cause, live.Parameters, ended.Values, ended.Constraints, [.. live.Reports],
-                    live.Attempts, [.. live.Losses], seconds, ended.Error)
-                {
-                    Spans = [.. live.Spans],
-                    SpaceVersion = live.SpaceVersion,
-                    Code = live.Code is [0] ? [] : [.. live.Code],
-                };
+                return live.Record(ended.Trial, ended, seconds);
         }
         return null;
     }

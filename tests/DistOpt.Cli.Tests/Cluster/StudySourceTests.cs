@@ -49,6 +49,21 @@ public sealed class StudySourceTests : IDisposable
         static string Ending(string path) => string.Join(Path.DirectorySeparatorChar, path.Split(Path.DirectorySeparatorChar).TakeLast(3));
     }
 
+    /// <summary>The trials of a cluster are those that have ended, which is no news of a study that is over.</summary>
+    [Theory]
+    [InlineData("running", true)]
+    [InlineData("completed", false)]
+    public async Task It_is_said_that_paused_trials_of_a_cluster_are_not_told(string status, bool isSaid)
+    {
+        using var cluster = Serving(Made(30), "study", status);
+        string note = "note: trials that are paused or running are not told: the cluster tells of those that have ended";
+        foreach (string[] command in (string[][])[["explain", "made"], ["plot", "made", "--kind", "edf"]])
+        {
+            Assert.True(await _cli.RunAsync([.. command, "--cluster", cluster.Url]) == 0, _cli.Error);
+            Assert.Equal(isSaid ? [note] : [], _cli.ErrorLines());
+        }
+    }
+
     [Fact]
     public async Task A_folder_here_comes_before_a_study_of_that_name_on_the_cluster()
     {
@@ -88,12 +103,12 @@ public sealed class StudySourceTests : IDisposable
     }
 
     /// <summary>A study's directory as a coordinator serves it.</summary>
-    private static FakeCluster Serving(string folder, string kind) => new((request, _) =>
+    private static FakeCluster Serving(string folder, string kind, string status = "running") => new((request, _) =>
     {
         string[] path = request.Url!.AbsolutePath["/api/v1/jobs/".Length..].Split('/', 3);
         return path.Length switch
         {
-            1 => (200, Json, $$"""{"id":"made","name":"made","kind":"{{kind}}","status":"running"}"""),
+            1 => (200, Json, $$"""{"id":"made","name":"made","kind":"{{kind}}","status":"{{status}}"}"""),
             2 => (200, Json, JsonSerializer.Serialize(new { files = RunFileList.OfStudy(folder).Select(f => new { path = f.Path, bytes = f.Bytes }) })),
             _ => (200, "application/octet-stream", File.ReadAllText(Path.Combine(folder, Uri.UnescapeDataString(path[2])))),
         };

@@ -1,4 +1,5 @@
 using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Studies;
 
 namespace DistOpt.Cli.Tests.Commands;
 
@@ -61,6 +62,38 @@ public sealed class ExplainCommandTests : IDisposable
         string first = _cli.Out;
         Assert.Equal(0, await _cli.RunAsync("explain", "made", "--format", "json", "--at", "1", "--params", "model.dropout,optimizer.learning_rate"));
         Assert.Equal(first, _cli.Out);
+    }
+
+    /// <summary>Of 54 trials six are complete and the others paused: what is told is what the study would say if it ended now.</summary>
+    [Fact]
+    public async Task Of_a_study_that_is_not_over_paused_trials_count_with_what_they_reported()
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        Assert.True(await _cli.RunAsync("explain", ExampleStudy.Write(_cli.In("over"), spec, ExampleStudy.Trials(spec, 54)), "--format", "json") == 0, _cli.Error);
+        Assert.Equal("null", _cli.Json().GetProperty("not_ended").GetRawText());
+        string over = _cli.Json().GetProperty("objectives").GetRawText();
+        string study = ExampleStudy.Write(_cli.In("made"), spec, ExampleStudy.Trials(spec, 54).Where(t => t.State == TrialState.Complete));
+        ExampleStudy.WriteJournal(study, ExampleStudy.Halfway(spec, 54));
+
+        Assert.True(await _cli.RunAsync("explain", study, "--format", "json") == 0, _cli.Error);
+        Assert.Equal(over, _cli.Json().GetProperty("objectives").GetRawText());
+        Assert.Equal((48, 1), (_cli.Json().GetProperty("not_ended").GetProperty("paused").GetInt32(), _cli.Json().GetProperty("not_ended").GetProperty("under_way").GetInt32()));
+        Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
+        Assert.StartsWith("made: 18 trials compared by validation.accuracy (maximize) at epoch 3; 6 are complete", _cli.Out);
+        Assert.Equal("note: 49 trials have not ended (48 paused, 1 under way): where trials are compared at a step, what such a one reported there counts",
+            Assert.Single(_cli.ErrorLines()));
+    }
+
+    [Fact]
+    public async Task Of_a_copy_that_has_no_journal_it_is_said_that_nothing_is_told_of_paused_trials_unless_it_is_over()
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        string study = ExampleStudy.Write(_cli.In("made"), spec, ExampleStudy.Trials(spec, 54));
+        Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
+        Assert.Equal("note: trials that are paused or running are not told: the study's folder has no journal, only those that have ended", Assert.Single(_cli.ErrorLines()));
+        _cli.Write("made/summary.json", "{}");
+        Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
+        Assert.Empty(_cli.Error);
     }
 
     [Fact]

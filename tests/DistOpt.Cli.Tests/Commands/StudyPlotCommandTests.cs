@@ -30,6 +30,19 @@ public sealed class StudyPlotCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Of_a_study_that_is_not_over_paused_trials_are_drawn_too()
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        string study = ExampleStudy.Write(_cli.In("made"), spec), file = _cli.In("all.svg");
+        ExampleStudy.WriteJournal(study, ExampleStudy.Halfway(spec, 54));
+        Assert.True(await _cli.RunAsync("plot", study, "--kind", "history,intermediate,timeline,rungs", "--out", file, "--format", "json") == 0, _cli.Error);
+        Assert.Equal((48, 1), (_cli.Json().GetProperty("not_ended").GetProperty("paused").GetInt32(), _cli.Json().GetProperty("not_ended").GetProperty("under_way").GetInt32()));
+        Assert.StartsWith("note: 49 trials have not ended (48 paused, 1 under way)", Assert.Single(_cli.ErrorLines()));
+        string[] texts = [.. XDocument.Load(file).Descendants().Where(e => e.Name.LocalName == "text").Select(e => e.Value.Trim())];
+        Assert.Superset(new HashSet<string>(["paused (last report)", "paused", "running", "complete", "ended or paused there", "1 (54)", "3 (18)", "9 (6)"]), new HashSet<string>(texts));
+    }
+
+    [Fact]
     public async Task All_that_is_wrong_is_named_at_once_and_nothing_is_written()
     {
         string study = Made(12);

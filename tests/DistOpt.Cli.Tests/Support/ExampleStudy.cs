@@ -1,6 +1,9 @@
 using System.Collections.Immutable;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.TrialSchedulers;
+using DistOpt.Protocol.Journal;
+using Microsoft.Data.Sqlite;
 
 namespace DistOpt.Cli.Tests.Support;
 
@@ -55,6 +58,54 @@ internal static class ExampleStudy
             Spans = [new TrialSpan(i, i + epochs)],
         };
     });
+
+    /// <summary>
+    /// The same study in the middle, as its journal has it: those that are complete have ended, the others are paused at the rung that they came to, and one
+    /// more has just begun.
+    /// </summary>
+    public static IEnumerable<StudyEvent> Halfway(StudySpec spec, int count)
+    {
+        foreach (var trial in Trials(spec, count))
+        {
+            int attempt = 1;
+            yield return new StudyEvent.Started(trial.Number, trial.Parameters, 1, 0, false);
+            foreach (var (step, value) in trial.Reports)
+            {
+                bool isRung = step is 1 or 3;
+                yield return new StudyEvent.Reported(trial.Number, step, [value], isRung ? ReportAction.Pause : ReportAction.Continue, 1);
+                if (!isRung) continue;
+                yield return new StudyEvent.Released(trial.Number, step, 1);
+                if (step == trial.Reports[^1].Step) continue;
+                yield return new StudyEvent.Promoted(trial.Number, 3 * step, null);
+                yield return new StudyEvent.AttemptBegun(trial.Number, ++attempt);
+            }
+            if (trial.State == TrialState.Complete) yield return new StudyEvent.Ended(trial.Number, trial.State, trial.Cause, trial.Values, [], null, 1);
+        }
+        yield return new StudyEvent.Started(count, Trials(spec, 1).First().Parameters, 1, 0, false);
+    }
+
+    /// <summary>Puts a journal with these events into a study's directory.</summary>
+    public static void WriteJournal(string folder, IEnumerable<StudyEvent> events)
+    {
+        using var connection = new SqliteConnection($"Data Source={new StudyDirectory(folder).JournalFile};Pooling=False");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "CREATE TABLE journal (ordering INTEGER PRIMARY KEY, created INTEGER, deleted INTEGER, persistence_id TEXT, sequence_number INTEGER, message BLOB, manifest TEXT)";
+        command.ExecuteNonQuery();
+        using var transaction = connection.BeginTransaction();
+        command.Transaction = transaction;
+        command.CommandText = "INSERT INTO journal (created, deleted, persistence_id, sequence_number, message, manifest) VALUES (0, 0, 'study-made', $n, $message, $manifest)";
+        foreach (var (i, e) in events.Index())
+        {
+            var entry = StudyJournalCodec.Write(e);
+            command.Parameters.Clear();
+            command.Parameters.AddWithValue("$n", i + 1);
+            command.Parameters.AddWithValue("$message", entry.Body);
+            command.Parameters.AddWithValue("$manifest", entry.Manifest);
+            command.ExecuteNonQuery();
+        }
+        transaction.Commit();
+    }
 
     public static ImmutableArray<double> Point(StudySpec spec, params (string Name, double Value)[] values) =>
         [.. spec.Space.Space.Parameters.Select(p => values.Where(v => v.Name == p.Name).Select(v => v.Value).DefaultIfEmpty(double.NaN).First())];

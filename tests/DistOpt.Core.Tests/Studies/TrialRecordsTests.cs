@@ -143,6 +143,46 @@ public sealed class TrialRecordsTests
         Assert.Null(_records.Add(End(0)));
     }
 
+    /// <summary>At any time in the middle of a study that pauses trials at rungs, whatever happens to it.</summary>
+    [Fact]
+    public void Those_that_have_not_ended_are_told_as_far_as_they_have_come()
+    {
+        var setup = StudySetups.Of(scheduler: "asha");
+        var study = new StudySimulation(setup, slots: 4, timing: 8) { Chaos = Chaos.Wild }.Run();
+        int most = 0;
+        for (int events = 1; events < study.Journal.Count; events++)
+        {
+            _records.Add(study.Journal[events - 1]);
+            if (events % 97 > 0) continue;
+            var engine = StudyEngine.Restore(setup, study.Journal.Take(events), _ => { });
+            var (counts, open) = (engine.Status().Counts, _records.Open.ToList());
+            Assert.Equal((counts.Paused, counts.Waiting, counts.Running), (Count(TrialState.Paused), Count(TrialState.Waiting), Count(TrialState.Running)));
+            Assert.All(open, t => Assert.Equal(study.Journal.Take(events).OfType<StudyEvent.Reported>().Where(r => r.Trial == t.Number)
+                .Select(r => new Report(r.Step, r.Values[0])), t.Reports));
+            Assert.All(open, t => Assert.Equal((false, t.State == TrialState.Paused), (t.HasEnded, t.Cause == TrialEndCause.NotPromoted)));
+            most = Math.Max(most, counts.Paused);
+
+            int Count(TrialState state) => open.Count(t => t.State == state);
+        }
+        Assert.True(most > 5, $"{most}");
+    }
+
+    [Fact]
+    public void An_attempt_under_way_has_run_until_now_and_one_that_waits_for_its_turn_has_its_end()
+    {
+        _records.Add(Start(0, 0.5));
+        _records.Add(Start(1, 0.25));
+        _records.Add(new StudyEvent.TimePassed(7));
+        _records.Add(Report(1, 1, 0.5, 3));
+        _records.Add(new StudyEvent.Finished(new StudyEvent.Ended(1, TrialState.Complete, TrialEndCause.Done, [14], [-1], null, 6)));
+        TrialRecord[] open = [.. _records.Open];
+        Assert.Equal([TrialState.Running, TrialState.Complete], open.Select(t => t.State));
+        Assert.Equal([new TrialSpan(0, 7), new TrialSpan(0, 6)], open.Select(t => Assert.Single(t.Spans)));
+        Assert.Equal((14, -1, 6.0), (open[1].Values[0], open[1].Constraints[0], open[1].Seconds));
+        // to look is to change nothing
+        Assert.Equal(new TrialSpan(0, 7), Assert.Single(_records.Open.First().Spans));
+    }
+
     /// <summary>Over whatever happens to a study: losses, kills, promotions, copies, runs that are repeated.</summary>
     [Theory]
     [InlineData("asha", 1)]

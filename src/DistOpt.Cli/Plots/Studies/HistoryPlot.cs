@@ -47,6 +47,7 @@ internal static class HistoryPlot
         TrialRecord[] feasible = [.. complete.Where(t => !t.Constraints.Any(c => c > 0))];
         // only the first objective is reported on the way
         TrialRecord[] early = objective > 0 ? [] : [.. source.Trials.Where(t => t.State is TrialState.Pruned && !t.Reports.IsEmpty)];
+        TrialRecord[] open = objective > 0 ? [] : [.. source.Trials.Where(t => !t.HasEnded && !t.Reports.IsEmpty)];
         var (steps, best) = (new List<double>(), new List<double>());
         foreach (var trial in feasible)
         {
@@ -63,6 +64,7 @@ internal static class HistoryPlot
         if (feasible.Length < complete.Length)
             points.Add(Points("infeasible", complete.Except(feasible), t => t.Values[objective]) with { Color = 6, IsHollow = true });
         if (early.Length > 0) points.Add(Points("ended early (last report)", early, t => t.Reports[^1].Value) with { Color = 6, IsHollow = true, IsFaint = true });
+        if (open.Length > 0) points.Add(Points(OpenName(open) + " (last report)", open, t => t.Reports[^1].Value) with { Color = 5, IsHollow = true, IsFaint = true });
         return new PlotPanel("trial", source.Spec.Study.Objectives[objective].Metric, best.Count == 0 ? []
             : [new PlotSeries("best so far", steps, best) { Color = 1, IsStaircase = true }])
         {
@@ -70,6 +72,10 @@ internal static class HistoryPlot
             IsLogY = StudyPlotSource.Spreads(points.SelectMany(p => p.Y), source.Spec.Directions[objective]),
         }.WithLegendAside();
     }
+
+    /// <summary>What a legend calls trials that have not ended.</summary>
+    internal static string OpenName(IEnumerable<TrialRecord> open) => open.All(t => t.State == TrialState.Paused) ? "paused"
+        : open.Any(t => t.State == TrialState.Paused) ? "paused or under way" : "under way";
 
     private static PlotPoints Points(string name, IEnumerable<TrialRecord> trials, Func<TrialRecord, double> value) =>
         new(trials.Any() ? name : null, [.. trials.Select(t => (double)t.Number)], [.. trials.Select(value)]);

@@ -16,7 +16,7 @@ internal static class RungsPlot
         [
             new PlotPanel($"rung at {source.Unit} (trials)", source.Spec.Study.Objectives[0].Metric, [])
             {
-                Points = [Points("ended there", false) with { Color = 6, IsHollow = true }, Points("sent on, or complete", true)],
+                Points = [Points(source.Trials.Any(t => t.State == TrialState.Paused) ? "ended or paused there" : "ended there", false) with { Color = 6, IsHollow = true }, Points("sent on, or complete", true)],
                 XTicks = [.. source.Rungs.Select((r, i) => new PlotTick(i, $"{Format.Count(r)} ({Format.Count(reached.Count(p => p.Rung == i))})"))],
                 XRange = (-0.6, source.Rungs.Count - 0.4),
                 IsLogY = StudyPlotSource.Spreads(reached.Select(p => p.Value), source.Spec.Directions[0]),
@@ -33,13 +33,14 @@ internal static class RungsPlot
     /// <summary>A trial is at a rung with its first report from there on.</summary>
     private static IEnumerable<(int Rung, int Trial, double Value, bool GoesOn)> Reached(StudyPlotSource source)
     {
-        foreach (var trial in source.Trials.Where(t => t.State is TrialState.Complete or TrialState.Pruned))
+        foreach (var trial in source.Trials.Where(t => t.State is not (TrialState.Failed or TrialState.Cancelled)))
         {
             for (int i = 0; i < source.Rungs.Count; i++)
             {
                 int at = Enumerable.Range(0, trial.Reports.Length).FirstOrDefault(k => trial.Reports[k].Step >= source.Rungs[i], -1);
                 if (at < 0) break;
-                yield return (i, trial.Number, trial.Reports[at].Value, trial.State == TrialState.Complete || at < trial.Reports.Length - 1);
+                yield return (i, trial.Number, trial.Reports[at].Value, trial.State is not (TrialState.Pruned or TrialState.Paused)
+                    || at < trial.Reports.Length - 1);
             }
         }
     }

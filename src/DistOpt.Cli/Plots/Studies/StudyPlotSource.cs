@@ -19,7 +19,7 @@ internal sealed class StudyPlotSource
     /// <exception cref="SpecException">A name that the study does not have.</exception>
     public StudyPlotSource(StudyDirectoryReader study, IReadOnlyList<long> rungs, IReadOnlyList<string> parameters, string? metric)
     {
-        (Study, Rungs) = (study, rungs);
+        (Study, Rungs, Trials) = (study, rungs, study.All);
         var violations = new List<SpecViolation>();
         int[] chosen = ChosenParameters.Of(study.Spec, parameters, violations);
         string[] metrics = [.. study.Spec.Study.Objectives.Select(o => o.Metric)];
@@ -27,7 +27,7 @@ internal sealed class StudyPlotSource
         if (objective < 0) violations.Add(new SpecViolation("--metric", $"'{metric}' is no objective of the study. Available: {string.Join(", ", metrics)}"));
         if (violations.Count > 0) throw new SpecException(violations);
         Objectives = metric is null ? [.. Enumerable.Range(0, metrics.Length)] : [objective];
-        Compared = ComparedTrials.Of(study.Spec, study.Trials, objective);
+        Compared = ComparedTrials.Of(study.Spec, Trials, objective);
         _shortNames = ShortNames([.. study.Spec.Space.Space.Parameters.Select(p => p.Name)]);
         if (Unexplained is null)
         {
@@ -41,7 +41,8 @@ internal sealed class StudyPlotSource
 
     public StudySpec Spec => Study.Spec;
 
-    public IReadOnlyList<TrialRecord> Trials => Study.Trials;
+    /// <summary>Those that have ended, and where they are known the others as far as they have come; by number.</summary>
+    public IReadOnlyList<TrialRecord> Trials { get; }
 
     /// <summary>Indices of the objectives to show where a picture has a panel for each.</summary>
     public int[] Objectives { get; }

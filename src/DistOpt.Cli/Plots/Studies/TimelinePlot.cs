@@ -3,7 +3,7 @@ using DistOpt.Core.Studies;
 
 namespace DistOpt.Plots;
 
-/// <summary>When which trial ran: a bar for each attempt, in the color of what became of the trial.</summary>
+/// <summary>When which trial ran: a bar for each attempt, in the color of what has become of the trial.</summary>
 internal static class TimelinePlot
 {
     private const double Minute = 60, Hour = 3600;
@@ -32,6 +32,8 @@ internal static class TimelinePlot
         TrialState.Complete => 0,
         TrialState.Pruned => 5,
         TrialState.Failed => 1,
+        TrialState.Paused => 4,
+        TrialState.Running or TrialState.Waiting => 2,
         _ => 6,
     };
 }

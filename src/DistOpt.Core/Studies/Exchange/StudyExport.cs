@@ -92,11 +92,12 @@ public static class StudyExport
                 Ended = known.Ended ?? at,
             });
         }
-        foreach (var (number, version, parameters, reports, attempts, seconds) in records.Open)
+        foreach (var open in records.Open)
         {
-            trials.Add(Of(space, number, ExchangedState.Running, Wide(parameters, version), reports, attempts, seconds, [], Known(number)) with
+            trials.Add(Of(space, open.Number, ExchangedState.Running, Wide(open.Parameters, open.SpaceVersion), open.Reports, open.Attempts, open.Seconds, [],
+                Known(open.Number)) with
             {
-                Started = begun[number].At,
+                Started = begun[open.Number].At,
             });
         }
         return new ExchangedStudy
