@@ -64,6 +64,7 @@ internal sealed class StudyPlotCommand
         }
         if (found.NoteOf(study!) is { } note) invocation.Console.Error.WriteLine("note: " + note);
         var left = kinds.Except(drawn).Select(k => (k.Name, Why: k.Missing(source!)!)).ToList();
+        var partial = drawn.Select(k => (k.Name, What: k.Partial(source!))).Where(k => k.What is not null).ToList();
         invocation.Write(
             json =>
             {
@@ -77,12 +78,16 @@ internal sealed class StudyPlotCommand
                 json.WriteStartObject("left_out");
                 foreach (var (kind, why) in left) json.WriteString(kind, why);
                 json.WriteEndObject();
+                json.WriteStartObject("partial");
+                foreach (var (kind, what) in partial) json.WriteString(kind, what);
+                json.WriteEndObject();
                 StudySource.WriteNotEnded(json, study!);
                 json.WriteEndObject();
             },
             writer =>
             {
                 foreach (string file in files) writer.WriteLine($"written: {file}");
+                foreach (var (kind, what) in partial) writer.WriteLine($"{kind}: {what}");
                 foreach (var (kind, why) in left) writer.WriteLine($"left out: {kind} ({why})");
             });
         return ExitCode.Done;

@@ -1,5 +1,7 @@
 using System.Xml.Linq;
 using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Cli.Tests.Commands;
 
@@ -40,6 +42,30 @@ public sealed class StudyPlotCommandTests : IDisposable
         Assert.StartsWith("note: 49 trials have not ended (48 paused, 1 under way)", Assert.Single(_cli.ErrorLines()));
         string[] texts = [.. XDocument.Load(file).Descendants().Where(e => e.Name.LocalName == "text").Select(e => e.Value.Trim())];
         Assert.Superset(new HashSet<string>(["paused (last report)", "paused", "running", "complete", "ended or paused there", "1 (54)", "3 (18)", "9 (6)"]), new HashSet<string>(texts));
+    }
+
+    /// <summary>Of 18 parameters: a list's length, 16 or 17, and its elements.</summary>
+    [Fact]
+    public async Task Where_not_all_parameters_are_drawn_that_is_said()
+    {
+        var spec = ExampleStudy.Parse("""
+            name: wide
+            model: { kind: mlp }
+            study: { metric: validation.loss, trials: 40 }
+            space: { model.hidden: { list: { length: { int: [16, 17] }, each: { int: [1, 64] } } } }
+            """);
+        string study = ExampleStudy.Write(_cli.In("wide"), spec, Enumerable.Range(0, 30).Select(t => new TrialRecord(t, TrialState.Complete, TrialEndCause.Done,
+            [.. spec.Space.Space.Parameters.Select((p, i) => p.Name == "model.hidden.length" ? 16 + t % 2
+                : p.Name == "model.hidden[16]" && t % 2 == 0 ? double.NaN : 1 + (7 * t + 11 * i * t) % 64)], [t % 7 + 0.1 * t], [], [], 1, [], 1, null)));
+        string[] all = ["--kind", "history,importance,slice,parallel,contour", "--out", _cli.In("all.png")];
+        Assert.True(await _cli.RunAsync(["plot", study, .. all]) == 0, _cli.Error);
+        string[] expected = [.. new[] { ("importance", "16 of 18 parameters"), ("slice", "12 of 18 parameters"), ("parallel", "8 of 18 parameters"), ("contour", "4 of 153 pairs of parameters") }
+            .Select(k => $"{k.Item1}: {k.Item2}, those that matter most; --params chooses others")];
+        Assert.Equal([$"written: {_cli.In("all.png")}", .. expected, ""], _cli.Out.Split('\n'));
+        Assert.True(await _cli.RunAsync(["plot", study, .. all, "--format", "json"]) == 0, _cli.Error);
+        Assert.Equal(expected, _cli.Json().GetProperty("partial").EnumerateObject().Select(p => $"{p.Name}: {p.Value.GetString()}"));
+        Assert.True(await _cli.RunAsync(["plot", study, .. all, "--params", "model.hidden[3],model.hidden[16]"]) == 0, _cli.Error);
+        Assert.Equal([$"written: {_cli.In("all.png")}", ""], _cli.Out.Split('\n'));
     }
 
     [Fact]

@@ -13,6 +13,8 @@ internal static class ContourPlot
 
     public static string? Missing(StudyPlotSource source) => source.Unexplained ?? (source.Parameters.Length < 2 ? "needs two parameters" : null);
 
+    public static string? Partial(StudyPlotSource source) => StudyPlots.Some(PairsMax, source.Explanation!.Interactions.Length, "pairs of parameters");
+
     public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source)
     {
         var share = source.Explanation!.Parameters.ToDictionary(p => p.Parameter, p => p.Variance.Mean);

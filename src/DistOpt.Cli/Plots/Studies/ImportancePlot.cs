@@ -8,6 +8,8 @@ internal static class ImportancePlot
 
     public static string? Missing(StudyPlotSource source) => source.Unexplained;
 
+    public static string? Partial(StudyPlotSource source) => StudyPlots.Some(ParametersMax, source.Parameters.Length, "parameters");
+
     public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source)
     {
         var parameters = source.Explanation!.Parameters.Take(ParametersMax).ToList();

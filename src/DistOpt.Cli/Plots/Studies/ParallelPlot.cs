@@ -13,6 +13,8 @@ internal static class ParallelPlot
 
     public static string? Missing(StudyPlotSource source) => source.Unexplained;
 
+    public static string? Partial(StudyPlotSource source) => StudyPlots.Some(AxesMax, source.Parameters.Length, "parameters");
+
     public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source)
     {
         var compared = source.Compared;

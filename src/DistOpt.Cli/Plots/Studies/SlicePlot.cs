@@ -11,6 +11,8 @@ internal static class SlicePlot
 
     public static string? Missing(StudyPlotSource source) => source.Unexplained;
 
+    public static string? Partial(StudyPlotSource source) => StudyPlots.Some(PanelsMax, source.Parameters.Length, "parameters");
+
     public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source) =>
         [.. source.Parameters.Take(PanelsMax).Select((p, i) => Panel(source, p, isFirst: i == 0))];
 
