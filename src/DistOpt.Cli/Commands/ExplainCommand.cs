@@ -55,6 +55,10 @@ internal sealed class ExplainCommand
             Step = parse.GetValue(_at),
             Quantile = parse.GetValue(_quantile),
         });
+        if (parse.GetValue(_at) is not null && study.Spec.Study.Objectives is [var first, _, ..] objectives)
+        {
+            invocation.Console.Error.WriteLine($"note: --at: on their way trials report only {first.Metric}, so that alone is told of; without --at all {objectives.Length} objectives are");
+        }
         if (source.NoteOf(study) is { } note) invocation.Console.Error.WriteLine("note: " + note);
         invocation.Write(json => ExplanationJson.Write(json, study, explanations), writer => ExplanationText.Write(writer, study, explanations));
         return ExitCode.Done;

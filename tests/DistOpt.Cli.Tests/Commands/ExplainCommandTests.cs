@@ -97,6 +97,20 @@ public sealed class ExplainCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task At_a_step_of_a_study_with_several_objectives_it_is_said_that_only_the_first_is_told_of()
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.TwoObjectives);
+        var trials = ExampleStudy.Complete(spec, (1, 0.5), (0.9, 0.6), (0.8, 0.5), (0.7, 0.9), (0.6, 0.3), (0.2, 0.8));
+        string study = ExampleStudy.Write(_cli.In("two"), spec, trials.Select(t => t with { Reports = [new(1, 2 * t.Values[0])] }));
+        _cli.Write("two/summary.json", "{}");
+        Assert.True(await _cli.RunAsync("explain", study, "--at", "1", "--format", "json") == 0, _cli.Error);
+        Assert.Equal("validation.loss", Assert.Single(_cli.Json().GetProperty("objectives").EnumerateArray()).GetProperty("metric").GetString());
+        Assert.Equal("note: --at: on their way trials report only validation.loss, so that alone is told of; without --at all 2 objectives are", Assert.Single(_cli.ErrorLines()));
+        Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
+        Assert.Empty(_cli.Error);
+    }
+
+    [Fact]
     public async Task All_that_is_wrong_is_named_at_once()
     {
         Assert.Equal(2, await _cli.RunAsync("explain", "nowhere"));
