@@ -64,7 +64,7 @@ internal static class ExplanationJson
         json.WriteStartObject();
         json.WriteString("name", Name(spec, explanation.Parameter));
         Write(json, "fanova", explanation.Variance);
-        RunJson.WriteValue(json, "ped_anova", explanation.Ped);
+        Write(json, "ped_anova", explanation.Ped);
         json.WriteStartObject("best");
         json.WriteNumber("trials", region.Best);
         json.WriteNumber("of", region.All);

@@ -35,7 +35,7 @@ internal static class ExplanationText
         };
         foreach (var parameter in explanation.Parameters)
         {
-            rows.Add([Name(spec, parameter.Parameter), Share(parameter.Variance), Percent(parameter.Ped), Region(spec, parameter.Region),
+            rows.Add([Name(spec, parameter.Parameter), Share(parameter.Variance), Share(parameter.Ped), Region(spec, parameter.Region),
                 Searched(spec, parameter.Parameter)]);
         }
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);

@@ -4,9 +4,9 @@ using DistOpt.Core.SearchSpaces;
 
 namespace DistOpt.Core.Importance;
 
-/// <summary>A figure as it comes out of each tree of a forest.</summary>
-/// <param name="Mean">Over the trees.</param>
-/// <param name="Deviation">Standard deviation over the trees: how far it hangs on which trials there happen to be.</param>
+/// <summary>A figure as it comes out of each tree of a forest, or of each of several samples of the trials.</summary>
+/// <param name="Mean">Over the trees; of samples the figure of all trials.</param>
+/// <param name="Deviation">Standard deviation over the trees or samples: how far it hangs on which trials there happen to be.</param>
 public readonly record struct Uncertain(double Mean, double Deviation)
 {
     internal static Uncertain Of(IReadOnlyList<double> values)

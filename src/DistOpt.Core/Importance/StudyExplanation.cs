@@ -21,10 +21,11 @@ public sealed record ExplanationOptions
 /// <summary>What one parameter has to do with an objective.</summary>
 /// <param name="Parameter">Its index in the space.</param>
 /// <param name="Variance">Share of the variance over the space that is its main effect (<see cref="Fanova"/>).</param>
-/// <param name="Ped">Its share in what tells the best trials from all (<see cref="PedAnova"/>); all parameters add up to 1, or to 0 where nothing does.</param>
+/// <param name="Ped">Its share in what tells the best trials from all (<see cref="PedAnova"/>); all parameters add up to 1, or to 0 where nothing does; its
+/// deviation over bootstrap samples of the trials.</param>
 /// <param name="Region">Where the best trials have it.</param>
 /// <param name="Change">The value that is estimated to gain most.</param>
-public sealed record ParameterExplanation(int Parameter, Uncertain Variance, double Ped, ParameterRegion Region, EstimatedChange Change);
+public sealed record ParameterExplanation(int Parameter, Uncertain Variance, Uncertain Ped, ParameterRegion Region, EstimatedChange Change);
 
 /// <summary>What two parameters do together beyond their main effects.</summary>
 /// <param name="First">Index of the one.</param>
@@ -102,17 +103,16 @@ public static class StudyExplanation
         ArgumentNullException.ThrowIfNull(trials);
         var (space, all) = (trials.Space, trials.Configurations);
         int least = all.Length < 10 ? (all.Length + 1) / 2 : 5, count = Math.Max(least, (int)Math.Ceiling(quantile * all.Length));
-        var best = trials.Ranked.Take(count).ToList();
-        var numbers = best.Select(t => t.Number).ToHashSet();
+        var ranked = trials.Ranked.ToList();
+        var best = ranked.Take(count).ToList();
         var forest = Fanova.Of(space, all, [.. trials.Trials.Select(t => t.Value)], seed);
-        double[] ped = PedAnova.Of(space, all, [.. trials.Trials.Select(t => numbers.Contains(t.Number))]);
-        double sum = ped.Sum();
+        var ped = PedAnova.Shares(space, [.. ranked.Select(t => t.Parameters)], best.Count, seed);
         return new ObjectiveExplanation
         {
             Trials = trials,
             Best = best.Count,
             Forest = forest,
-            Parameters = [.. parameters.Select(p => new ParameterExplanation(p, forest.Main[p], sum > 0 ? ped[p] / sum : 0,
+            Parameters = [.. parameters.Select(p => new ParameterExplanation(p, forest.Main[p], ped[p],
                 ParameterRegion.Of(space, p, best.Select(t => t.Parameters), all), EstimatedChange.Of(forest, trials, p)))
                 .OrderByDescending(p => p.Variance.Mean).ThenBy(p => p.Parameter)],
             Interactions = [.. parameters.SelectMany((a, i) => parameters.Skip(i + 1).Select(b => new InteractionExplanation(a, b, forest.Interaction(a, b))))

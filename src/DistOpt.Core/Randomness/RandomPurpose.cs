@@ -45,6 +45,9 @@ public enum RandomPurpose
     /// <summary>Forests that say which parameters matter. Coordinates: tree.</summary>
     Importance = 13,
 
+    /// <summary>Samples of trials that say how sure an importance is. Coordinates: sample.</summary>
+    ImportanceResample = 14,
+
     /// <summary>Code outside DistOpt that wants streams of its own.</summary>
     User = 1000,
 }

@@ -21,7 +21,7 @@ public sealed class ExplainCommandTests : IDisposable
         Assert.Equal("made: 30 trials compared by validation.accuracy (maximize) at epoch 3; 10 are complete, fewer than the 12 that would be compared by their values", lines[0]);
         Assert.Matches("^the forest behind these figures explains 9\\d % of how trials vary that it has not seen$", lines[1]);
         Assert.Matches("^parameter +fANOVA +PED-ANOVA +in the best 5 trials +searched$", lines[3]);
-        Assert.Matches("^optimizer.learning_rate +9\\d % ± \\S+ % +\\d+ % +0\\.\\d+ \\.\\. 0\\.\\d+ \\(\\S+ % of the range\\) +0.0001 \\.\\. 0.1, log$", lines[4]);
+        Assert.Matches("^optimizer.learning_rate +9\\d % ± \\S+ % +\\d+ % ± \\S+ % +0\\.\\d+ \\.\\. 0\\.\\d+ \\(\\S+ % of the range\\) +0.0001 \\.\\. 0.1, log$", lines[4]);
         Assert.Contains(lines, l => l.StartsWith("- optimizer.learning_rate matters most: 9", StringComparison.Ordinal));
         Assert.Contains(lines, l => l.StartsWith("- The best trials have optimizer.learning_rate at the upper end of its range", StringComparison.Ordinal));
         Assert.Contains(lines, l => l.StartsWith("- No two trials differ in one setting alone. The one change that gains most, as the forest estimates it: optimizer.learning_rate at 0.0",
@@ -56,6 +56,8 @@ public sealed class ExplainCommandTests : IDisposable
         var parameters = objective.GetProperty("parameters").EnumerateArray().ToList();
         Assert.Equal(["optimizer.learning_rate", "model.dropout"], parameters.Select(p => p.GetProperty("name").GetString()));
         Assert.InRange(parameters[0].GetProperty("fanova").GetProperty("mean").GetDouble(), 0.9, 1);
+        Assert.InRange(parameters[0].GetProperty("ped_anova").GetProperty("mean").GetDouble(), 0.5, 1);
+        Assert.InRange(parameters[0].GetProperty("ped_anova").GetProperty("deviation").GetDouble(), 1e-6, 0.5);
         Assert.Equal("high", parameters[0].GetProperty("best").GetProperty("at_end").GetString());
         Assert.False(Assert.Single(objective.GetProperty("interactions").EnumerateArray()).GetProperty("matters").GetBoolean());
         Assert.Equal("optimizer.learning_rate", objective.GetProperty("change").GetProperty("estimated").GetProperty("parameter").GetString());

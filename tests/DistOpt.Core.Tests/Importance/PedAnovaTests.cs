@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using DistOpt.Core.Importance;
+using DistOpt.Core.Randomness;
 using DistOpt.Core.SearchSpaces;
 
 namespace DistOpt.Core.Tests.Importance;
@@ -68,6 +69,39 @@ public sealed class PedAnovaTests
         Assert.All(PedAnova.Of(s_peer, configurations, [.. configurations.Select(_ => false)]), i => Assert.Equal(0, i));
         var always = PedAnova.Of(s_peer, configurations, [.. configurations.Select(_ => true)]);
         Assert.All(always, i => Assert.InRange(i, 0, 1e-20));
+    }
+
+    /// <summary>
+    /// Shares of what is worked out by hand above: one parameter has all of it, whatever is drawn, unless no trial of the one choice is.
+    /// </summary>
+    [Fact]
+    public void Shares_add_up_to_one_and_are_sure_where_there_is_nothing_to_be_unsure_of()
+    {
+        var space = new SearchSpace([new("c", new ChoiceDomain(["a", "b"])), new("one", new IntDomain(1, 1))]);
+        ImmutableArray<double>[] ranked = [.. Enumerable.Range(0, 40).Select(i => ImmutableArray.Create<double>(i < 20 ? 0 : 1, 1))];
+        Assert.Equal([new Uncertain(1, 0), new Uncertain(0, 0)], PedAnova.Shares(space, ranked, 20, 7));
+        Assert.Equal([default, default], PedAnova.Shares(space, ranked, 0, 7));
+        Assert.Equal([default, default], PedAnova.Shares(space, [], 0, 7));
+    }
+
+    /// <summary>The deviation of a share is how it varies over studies that are drawn anew, for which bootstrap samples stand.</summary>
+    [Fact]
+    public void The_deviation_is_about_that_over_studies_that_are_drawn_anew()
+    {
+        double[] values = [.. Enumerable.Range(0, 60).Select(study => Shares(study)[0].Mean)];
+        double expected = Uncertain.Of(values).Deviation, found = Enumerable.Range(0, 60).Average(study => Shares(study)[0].Deviation);
+        Assert.InRange(found, 0.5 * expected, 2 * expected);
+        Assert.NotEqual(Shares(0, 7)[0].Deviation, Shares(0, 8)[0].Deviation);
+        Assert.Equal(Shares(0, 7)[0].Mean, Shares(0, 8)[0].Mean);
+
+        Uncertain[] Shares(int study, long seed = 7)
+        {
+            var random = new CounterRandom(study, RandomPurpose.User);
+            var space = new SearchSpace([new("x", new FloatDomain(0, 1)), new("y", new FloatDomain(0, 1))]);
+            var trials = new List<ImmutableArray<double>>();
+            for (int i = 0; i < 200; i++) trials.Add([random.NextDouble(), random.NextDouble()]);
+            return PedAnova.Shares(space, [.. trials.OrderBy(p => p[0] + 0.5 * p[1])], 20, seed);
+        }
     }
 
     [Fact]

@@ -1,6 +1,9 @@
 namespace DistOpt.Plots;
 
-/// <summary>How much each parameter matters, by fANOVA with its deviation over the trees and by PED-ANOVA: the most important one above.</summary>
+/// <summary>
+/// How much each parameter matters, by fANOVA with its deviation over the trees and by PED-ANOVA with its deviation over resampled trials: the most important
+/// one above.
+/// </summary>
 internal static class ImportancePlot
 {
     private const int ParametersMax = 16;
@@ -22,7 +25,11 @@ internal static class ImportancePlot
                 Height = Height,
                 Deviation = parameters[i].Variance.Deviation,
             });
-            bars.Add(new PlotBar(i == 0 ? "PED-ANOVA: share in being among the best" : null, at - Height / 2, 0, parameters[i].Ped, 1) { Height = Height });
+            bars.Add(new PlotBar(i == 0 ? "PED-ANOVA: share in being among the best, ± over resampled trials" : null, at - Height / 2, 0, parameters[i].Ped.Mean, 1)
+            {
+                Height = Height,
+                Deviation = parameters[i].Ped.Deviation,
+            });
         }
         return
         [
