@@ -67,7 +67,7 @@ internal sealed class StudySource : IDisposable
     {
         if (study.NotEnded is not { } open)
         {
-            bool mayHave = IsFetched ? _isLive : !File.Exists(study.Directory.SummaryFile);
+            bool mayHave = IsFetched ? _isLive : !study.Directory.IsOfHere && !File.Exists(study.Directory.SummaryFile);
             return !mayHave ? null : $"trials that are paused or running are not told: {(IsFetched ? "the cluster tells of" : "the study's folder has no journal, only")} "
                 + "those that have ended";
         }
