@@ -27,12 +27,13 @@ internal static class StudyPlace
         }
     }
 
-    /// <summary>Whether a cluster is to be asked.</summary>
+    /// <summary>Whether a cluster is to be asked: not where the name is a folder's or a file's, such as a journal.</summary>
     /// <param name="name">What was typed.</param>
     /// <param name="cluster">Address of a cluster, which is always asked; null = the environment's.</param>
     /// <param name="console">Environment, and where studies are.</param>
     public static bool IsOfCluster(string name, string? cluster, AppConsole console) => cluster is not null
-        || (console.Environment(ClusterClient.UrlVariable) is { Length: > 0 } && !IsPath(name) && FindHere(name, console) is not { IsOfHere: true });
+        || (console.Environment(ClusterClient.UrlVariable) is { Length: > 0 } && !IsPath(name) && !File.Exists(name)
+            && FindHere(name, console) is not { IsOfHere: true });
 
     /// <summary>The study's directory where a process of this machine may run it; null where a cluster is to be asked.</summary>
     /// <param name="option">What errors call it.</param>

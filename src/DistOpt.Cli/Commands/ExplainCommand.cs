@@ -48,6 +48,7 @@ internal sealed class ExplainCommand
     {
         var parse = invocation.Parse;
         using var source = await StudySource.OpenAsync(invocation, parse.GetRequiredValue(_study), parse.GetValue(_cluster)).ConfigureAwait(false);
+        StudyFiles.DemandFolder(source.Path, "explain");
         var study = source.Read(invocation);
         var explanations = StudyExplanation.Of(study.Spec, study.All, new ExplanationOptions
         {

@@ -26,7 +26,7 @@ internal sealed class ExportCommand
         [".journal"] = StudyFormat.OptunaJournal,
     };
 
-    private readonly Argument<string> _study = new("study") { Description = "The folder of a study, that folder's name below studies/, or the id of one on the cluster; it may be running" };
+    private readonly Argument<string> _study = new("study") { Description = "The folder of a study, that folder's name below studies/, the journal of one over a function (a file), or the id of one on the cluster; it may be running" };
     private readonly Option<string> _to = new("--to") { Description = "File to write", HelpName = "file", Required = true };
 
     private readonly Option<string> _as = new("--as")
@@ -70,6 +70,8 @@ internal sealed class ExportCommand
             if (format is not (null or StudyFormat.Optuna)) violations.Add("--schema", "is for Optuna's database (--as optuna); leave it away");
         }
         if (Directory.Exists(path)) violations.Add("--to", $"'{path}' is a folder; name a file in it");
+        else if (File.Exists(source.Path) && Path.GetFullPath(path) == Path.GetFullPath(source.Path))
+            violations.Add("--to", $"'{path}' is the study itself; name another file");
         else if (File.Exists(path) && !parse.GetValue(_overwrite))
             violations.Add("--to", $"'{path}' is there already; name another file, or add --overwrite to replace it");
         else if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder && !Directory.Exists(folder))

@@ -2,6 +2,7 @@ using System.CommandLine;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Hosting.Journal;
 using DistOpt.Plots;
 
 namespace DistOpt;
@@ -62,7 +63,7 @@ internal sealed class PlotCommand
     }
 
     /// <summary>A name that is neither a run nor a study here is a study's on the cluster, if there is one.</summary>
-    private static bool IsStudy(string name, CommandInvocation invocation) => StudyDirectoryReader.IsStudy(name, invocation.Console.StudiesRoot)
+    private static bool IsStudy(string name, CommandInvocation invocation) => FunctionStudyFile.IsOne(name) || StudyDirectoryReader.IsStudy(name, invocation.Console.StudiesRoot)
         || (StudyPlace.IsOfCluster(name, null, invocation.Console) && !RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot));
 
     private Task<int> Run(CommandInvocation invocation)

@@ -37,6 +37,7 @@ internal sealed class StudyPlotCommand
     {
         var parse = invocation.Parse;
         using var found = await StudySource.OpenAsync(invocation, name, parse.GetValue(Cluster)).ConfigureAwait(false);
+        StudyFiles.DemandFolder(found.Path, "plot");
         string[] asked = ExplainCommand.Names(parse.GetValue(Kind));
         var kinds = StudyPlots.Chosen(asked, violations);
         if (path is not null && System.IO.Directory.Exists(path)) violations.Add("--out", $"'{path}' is a folder; name a file in it");

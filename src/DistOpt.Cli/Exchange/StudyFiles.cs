@@ -30,12 +30,12 @@ public static class StudyFiles
     public static IReadOnlyList<string> Schemas => OptunaDatabase.Schemas;
 
     /// <summary>A study with what has happened in it so far; another process may be running it.</summary>
-    /// <param name="study">Its directory, or that one's name below <paramref name="root"/>.</param>
+    /// <param name="study">Its directory, or that one's name below <paramref name="root"/>; or the journal of a study over a function, a file.</param>
     /// <param name="app">Catalogue; the one that it was begun with.</param>
     /// <param name="root">Where study directories are.</param>
     /// <exception cref="SpecException">There is no such study, or it cannot be read.</exception>
     public static ExchangedStudy Of(string study, DistOptAppDefinition? app = null, string root = StudyDirectory.DefaultRoot) =>
-        Of(StudyDirectory.Find(study, root, "study"), app ?? DistOptApp.Define(), "study");
+        File.Exists(study) ? OfFunction(study, "study") : Of(StudyDirectory.Find(study, root, "study"), app ?? DistOptApp.Define(), "study");
 
     /// <summary>Writes a study; a file of that name is replaced as a whole.</summary>
     /// <param name="path">The file.</param>
@@ -65,7 +65,7 @@ public static class StudyFiles
         AtomicFile.Write(path, content.GetBuffer().AsSpan(0, (int)content.Length));
     }
 
-    /// <summary>The study of a file, whose format is known by what is in it; or of a study's directory.</summary>
+    /// <summary>The study of a file, whose format is known by what is in it, be it a study's journal; or of a study's directory.</summary>
     /// <param name="path">The file.</param>
     /// <param name="name">Of several studies in a file of Optuna the one to read; null = the only one.</param>
     /// <param name="app">Catalogue, for a study's directory.</param>
@@ -78,6 +78,8 @@ public static class StudyFiles
         {
             switch (FormatOf(path))
             {
+                case StudyFormat.Optuna when FunctionStudyFile.IsJournal(path):
+                    return WithoutName(OfFunction(path, "--import"));
                 case StudyFormat.Optuna:
                     return OptunaDatabase.Read(path, Chosen(OptunaDatabase.Names(path)));
                 case StudyFormat.OptunaJournal:
@@ -121,9 +123,37 @@ public static class StudyFiles
         return StudyExport.Of(directory.Name, SpecFiles.Binder(app).ReadStudy(directory.SpecFile), events);
     }
 
+    private static ExchangedStudy OfFunction(string path, string option)
+    {
+        var (study, events) = FunctionFile(path, option);
+        return StudyExport.Of(Path.GetFileNameWithoutExtension(path), study, events);
+    }
+
+    /// <summary>What the journal of a study over a function has so far.</summary>
+    /// <param name="path">A file that is there.</param>
+    /// <param name="option">What errors call it.</param>
+    /// <exception cref="SpecException">It is none, or cannot be read.</exception>
+    internal static FunctionStudyFile FunctionFile(string path, string option)
+    {
+        if (FunctionStudyFile.IsOne(path)) return FunctionStudyFile.Read(path, option);
+        throw new SpecException(option, FunctionStudyFile.IsJournal(path)
+            ? $"'{path}' is the journal of a sweep or of a cluster's jobs: name the study's folder, or its id on the cluster"
+            : $"'{path}' is no study: name the folder of one, or the journal of one over a function ({nameof(StudyJournal)}.{nameof(StudyJournal.Open)})");
+    }
+
+    /// <summary>For commands that read a study's folder and cannot read the journal of one over a function.</summary>
+    /// <exception cref="SpecException">It is such a journal.</exception>
+    internal static void DemandFolder(string study, string command)
+    {
+        if (!FunctionStudyFile.IsOne(study)) return;
+        throw new SpecException("study", $"'{study}' is the journal of a study over a function, but {command} takes a study's folder: "
+            + $"write it for Optuna by 'distopt export {study} --to FILE.db --as optuna', or as a table by --as csv");
+    }
+
     private static StudyFormat FormatOf(string path)
     {
-        if (!File.Exists(path)) throw new SpecException("--import", $"'{path}' is not there; name a file of Optuna, CSV, Parquet, or a study's folder");
+        if (!File.Exists(path)) throw new SpecException("--import",
+            $"'{path}' is not there; name a file of Optuna, CSV, Parquet, a study's folder or the journal of one over a function");
         byte[] begin = new byte[4096];
         int length;
         using (var stream = File.OpenRead(path)) length = stream.ReadAtLeast(begin, begin.Length, throwOnEndOfStream: false);

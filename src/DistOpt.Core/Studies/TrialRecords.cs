@@ -46,6 +46,9 @@ public sealed class TrialRecords
 {
     private readonly Dictionary<int, Live> _live = [];
 
+    /// <summary>Places of parameters that trials define.</summary>
+    private readonly Dictionary<string, int> _defined = new(StringComparer.Ordinal);
+
     /// <summary>The study's clock, in seconds.</summary>
     private double _now;
 
@@ -144,6 +147,12 @@ public sealed class TrialRecords
                 // in no order the next trial may be another one by the time that the space before has taken effect
                 if (_coming is { } before) _space = before.Version;
                 _coming = widened;
+                break;
+            case StudyEvent.Defined defined:
+                _defined.TryAdd(defined.Name, _defined.Count);
+                break;
+            case StudyEvent.Suggested suggested when _live.TryGetValue(suggested.Trial, out var live):
+                live.Parameters = StudyTrial.With(live.Parameters, _defined[suggested.Name], suggested.Value);
                 break;
             case StudyEvent.CodeAccepted:
                 _code++;

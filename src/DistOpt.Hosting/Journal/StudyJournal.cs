@@ -1,5 +1,6 @@
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Studies.Functions;
 using DistOpt.Protocol.Journal;
 using Microsoft.Data.Sqlite;
@@ -27,7 +28,7 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
     private readonly string _id;
     private Batch _next = new();
     private Batch? _writing;
-    private IReadOnlyList<string> _study = [];
+    private StudyDeclaration? _study;
     private Exception? _broken;
     private bool _isIdentified;
     private long _sequence;
@@ -35,8 +36,11 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
     private StudyJournal(SqliteJournal file, SqliteConnection connection, TimeProvider time)
     {
         (_file, _connection, _time) = (file, connection, time);
-        Execute("CREATE TABLE IF NOT EXISTS distopt_function_study (line INTEGER PRIMARY KEY NOT NULL, text TEXT NOT NULL);");
-        _id = Text("SELECT persistence_id FROM journal LIMIT 1") ?? $"study-{Path.GetFileNameWithoutExtension(file.Place)}";
+        Execute($"""
+            CREATE TABLE IF NOT EXISTS {FunctionStudyFile.Lines} (line INTEGER PRIMARY KEY NOT NULL, text TEXT NOT NULL);
+            CREATE TABLE IF NOT EXISTS {FunctionStudyFile.Declaration} (one INTEGER PRIMARY KEY CHECK (one = 1), manifest TEXT NOT NULL, body BLOB NOT NULL);
+            """);
+        _id = Text("SELECT persistence_id FROM journal LIMIT 1") ?? $"{StudyJournalFile.Prefix}{Path.GetFileNameWithoutExtension(file.Place)}";
         _insert = _connection.CreateCommand();
         _insert.CommandText = $"""
             INSERT INTO journal (created, deleted, persistence_id, sequence_number, message, manifest, identifier, writer_uuid)
@@ -80,16 +84,18 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
         }
     }
 
-    IEnumerable<StudyEvent> IStudyJournal.Open(IReadOnlyList<string> study)
+    IEnumerable<StudyEvent> IStudyJournal.Open(StudyDeclaration study)
     {
         _study = study;
         var before = new List<string>();
-        Read("SELECT text FROM distopt_function_study ORDER BY line", reader => before.Add(reader.GetString(0)));
+        Read($"SELECT text FROM {FunctionStudyFile.Lines} ORDER BY line", reader => before.Add(reader.GetString(0)));
         _isIdentified = before.Count > 0;
         if (!_isIdentified && Text("SELECT manifest FROM journal LIMIT 1") is not null)
             throw new SpecException("journal", $"{_file.Place} is no journal of a study over a function; one of a sweep goes on by 'sweep --resume'");
-        if (_isIdentified && Difference(before, study) is { } difference)
+        if (_isIdentified && Difference(before, study.Lines) is { } difference)
             throw new SpecException("journal", $"{_file.Place} holds another study: {difference}; use another file, or the setup that it was begun with");
+        // earlier versions have stored none
+        if (_isIdentified && Text($"SELECT manifest FROM {FunctionStudyFile.Declaration}") is null) Declare(study);
         return Events();
     }
 
@@ -116,6 +122,8 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
     {
         lock (_lock) return _next.Events.Count >= UnstoredMax && _writing is { } writing ? writing.Stored.Task : Task.CompletedTask;
     }
+
+    IReadOnlyList<TimedEvent> IStudyJournal.Stored() => StudyJournalFile.Read(_file.Place, _id[StudyJournalFile.Prefix.Length..], "journal");
 
     /// <summary>Stores what has been taken, and lets others have the file.</summary>
     public void Dispose()
@@ -180,14 +188,9 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
         _insert.Transaction = transaction;
         if (!_isIdentified)
         {
-            for (int i = 0; i < _study.Count; i++)
-            {
-                using var line = _connection.CreateCommand();
-                line.CommandText = "INSERT INTO distopt_function_study VALUES ($line, $text)";
-                line.Parameters.AddWithValue("$line", i);
-                line.Parameters.AddWithValue("$text", _study[i]);
-                line.ExecuteNonQuery();
-            }
+            var study = _study ?? throw new InvalidOperationException("the journal is of no study yet: it is opened by one");
+            for (int i = 0; i < study.Lines.Count; i++) Insert($"INSERT INTO {FunctionStudyFile.Lines} VALUES ($0, $1)", i, study.Lines[i]);
+            Declare(study);
         }
         long now = _time.GetUtcNow().UtcTicks, sequence = _sequence;
         var parameters = _insert.Parameters;
@@ -202,6 +205,12 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
         }
         transaction.Commit();
         (_isIdentified, _sequence) = (true, sequence);
+    }
+
+    private void Declare(StudyDeclaration study)
+    {
+        var entry = StudyJournalCodec.Write(study);
+        Insert($"INSERT INTO {FunctionStudyFile.Declaration} VALUES (1, $0, $1)", entry.Manifest, entry.Body);
     }
 
     private IEnumerable<StudyEvent> Events()
@@ -241,6 +250,15 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
             if (was != here) return was is null ? $"there, no {here}" : here is null ? $"there, {was}" : $"there, {was}; here, {here}";
         }
         return null;
+    }
+
+    private void Insert(string sql, object first, object second)
+    {
+        using var command = _connection.CreateCommand();
+        command.CommandText = sql;
+        command.Parameters.AddWithValue("$0", first);
+        command.Parameters.AddWithValue("$1", second);
+        command.ExecuteNonQuery();
     }
 
     private void Execute(string sql)

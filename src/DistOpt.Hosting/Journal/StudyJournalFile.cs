@@ -9,7 +9,8 @@ namespace DistOpt.Hosting.Journal;
 /// <summary>Reads the events of a study from its journal, which another process may be writing.</summary>
 internal static class StudyJournalFile
 {
-    private const string Prefix = "study-";
+    /// <summary>Begins the persistence id of a study's events.</summary>
+    public const string Prefix = "study-";
 
     /// <summary>Of several studies that of the folder's name, else the latest one.</summary>
     private const string Chosen = "SELECT persistence_id FROM journal WHERE persistence_id LIKE $any ORDER BY persistence_id <> $study, ordering DESC LIMIT 1";
@@ -40,21 +41,26 @@ internal static class StudyJournalFile
     public static IReadOnlyList<TimedEvent> Read(string path, string study, string option)
     {
         if (!File.Exists(path)) throw new SpecException(option, $"has no journal, {path}: nothing of the study was stored");
-        return Opened(path, option, connection =>
+        return Opened(path, option, connection => EventsIn(connection, study));
+    }
+
+    /// <inheritdoc cref="Read"/>
+    /// <param name="connection">Open.</param>
+    /// <param name="study">The study's id.</param>
+    internal static List<TimedEvent> EventsIn(SqliteConnection connection, string study)
+    {
+        var events = new List<TimedEvent>();
+        if (IdIn(connection, study) is not { } id) return events;
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT created, manifest, message FROM journal WHERE deleted = 0 AND persistence_id = $id ORDER BY sequence_number";
+        command.Parameters.AddWithValue("$id", id);
+        using var reader = command.ExecuteReader();
+        while (reader.Read())
         {
-            var events = new List<TimedEvent>();
-            if (IdIn(connection, study) is not { } id) return events;
-            using var command = connection.CreateCommand();
-            command.CommandText = "SELECT created, manifest, message FROM journal WHERE deleted = 0 AND persistence_id = $id ORDER BY sequence_number";
-            command.Parameters.AddWithValue("$id", id);
-            using var reader = command.ExecuteReader();
-            while (reader.Read())
-            {
-                var e = StudyJournalCodec.Read(reader.GetString(1), reader.GetFieldValue<byte[]>(2));
-                events.Add(new TimedEvent(e, new DateTime(reader.GetInt64(0), DateTimeKind.Utc)));
-            }
-            return events;
-        });
+            var e = StudyJournalCodec.Read(reader.GetString(1), reader.GetFieldValue<byte[]>(2));
+            events.Add(new TimedEvent(e, new DateTime(reader.GetInt64(0), DateTimeKind.Utc)));
+        }
+        return events;
     }
 
     /// <summary>The persistence id of the study's events; null where there are none.</summary>
@@ -62,15 +68,22 @@ internal static class StudyJournalFile
     {
         using var command = connection.CreateCommand();
         // of one that was killed in its first moment there may not even be tables
-        command.CommandText = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'journal'";
-        if ((long)command.ExecuteScalar()! == 0) return null;
+        if (!HasTable(connection, "journal")) return null;
         command.CommandText = Chosen;
         command.Parameters.AddWithValue("$any", Prefix + "%");
         command.Parameters.AddWithValue("$study", Prefix + study);
         return (string?)command.ExecuteScalar();
     }
 
-    private static T Opened<T>(string path, string option, Func<SqliteConnection, T> read)
+    internal static bool HasTable(SqliteConnection connection, string table)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = $name";
+        command.Parameters.AddWithValue("$name", table);
+        return (long)command.ExecuteScalar()! > 0;
+    }
+
+    internal static T Opened<T>(string path, string option, Func<SqliteConnection, T> read)
     {
         try
         {

@@ -8,11 +8,15 @@ namespace DistOpt.Protocol.Journal;
 internal static class JournalSpaces
 {
     public static JournalSpaceWidened Of(StudyEvent.SpaceWidened e) =>
-        new(e.Key, e.Version, e.FromTrial, [.. e.Space.Parameters.Select(Of)], [.. e.Defaults.Keys], [.. e.Defaults.Values], e.Text);
+        new(e.Key, e.Version, e.FromTrial, Of(e.Space), [.. e.Defaults.Keys], [.. e.Defaults.Values], e.Text);
 
     /// <exception cref="JournalException">What is stored is no space.</exception>
     public static StudyEvent Of(JournalSpaceWidened r) => new StudyEvent.SpaceWidened(r.IdempotencyKey, r.Version, r.FromTrial,
-        new SearchSpace(r.Space.Select(Of)), r.Names.Zip(r.Defaults).ToImmutableSortedDictionary(d => d.First, d => d.Second, StringComparer.Ordinal), r.Text);
+        Of(r.Space), r.Names.Zip(r.Defaults).ToImmutableSortedDictionary(d => d.First, d => d.Second, StringComparer.Ordinal), r.Text);
+
+    public static JournalParameter[] Of(SearchSpace space) => [.. space.Parameters.Select(Of)];
+
+    public static SearchSpace Of(JournalParameter[] parameters) => new(parameters.Select(Of));
 
     private static JournalParameter Of(SearchParameter p) => new(p.Name, DomainRecords.Write(p.Domain),
         [.. p.Conditions.Select(c => new JournalCondition(c.Parameter, c.Least, c.Most, c.Among is { } among ? [.. among] : null))]);

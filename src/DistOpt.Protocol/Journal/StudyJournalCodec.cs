@@ -1,8 +1,10 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
 using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Functions;
 using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Protocol.Journal;
@@ -13,6 +15,9 @@ namespace DistOpt.Protocol.Journal;
 /// </summary>
 public static class StudyJournalCodec
 {
+    /// <summary>Of what is searched.</summary>
+    private const string DeclarationManifest = "function-study.1";
+
     private static readonly Dictionary<string, Func<ReadOnlyMemory<byte>, StudyEvent>> Readers = new(StringComparer.Ordinal)
     {
         ["trial-started.1"] = bytes => As<JournalTrialStarted>(bytes, r => new StudyEvent.Started(r.Trial, Of(r.Parameters), r.Until, r.Bracket, r.IsEnqueued)),
@@ -99,6 +104,22 @@ public static class StudyJournalCodec
     /// <exception cref="JournalException">The manifest is not known, or the bytes are not that event.</exception>
     public static StudyEvent Read(string manifest, ReadOnlyMemory<byte> bytes) => JournalCodec.Guarded(manifest, bytes,
         () => Readers.TryGetValue(manifest, out var read) ? read(bytes) : throw JournalCodec.Unknown(manifest));
+
+    /// <summary>What a study over a function searches, which is kept once beside its events.</summary>
+    public static JournalEntry Write(StudyDeclaration study)
+    {
+        ArgumentNullException.ThrowIfNull(study);
+        return Entry(DeclarationManifest, new JournalDeclaration(JournalSpaces.Of(study.Space), study.IsDefinedByRun,
+            [.. study.Directions.Select(RunJson.Name)], study.Seed, study.Repeats, [.. study.Lines]));
+    }
+
+    /// <exception cref="JournalException">The manifest is not known, or the bytes are no declaration.</exception>
+    public static StudyDeclaration ReadDeclaration(string manifest, ReadOnlyMemory<byte> bytes) => JournalCodec.Guarded(manifest, bytes,
+        () => manifest != DeclarationManifest ? throw JournalCodec.Unknown(manifest) : JournalCodec.As<JournalDeclaration, StudyDeclaration>(bytes, r =>
+            new(JournalSpaces.Of(r.Space), r.IsDefinedByRun, [.. r.Directions.Select(JournalCodec.Named<Direction>)], r.Seed, r.Repeats)
+            {
+                Lines = [.. r.Lines],
+            }));
 
     private static JournalTrialEnded Of(StudyEvent.Ended d, bool isTaken) => new(d.Trial, RunJson.Name(d.State), RunJson.Name(d.Cause), Of(d.Values),
         Of(d.Constraints), d.Error, d.Seconds, isTaken);

@@ -83,6 +83,14 @@ public sealed record JournalSpaceWidened(
     [property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Version, [property: Key(2)] int FromTrial, [property: Key(3)] JournalParameter[] Space,
     [property: Key(4)] string[] Names, [property: Key(5)] double[] Defaults, [property: Key(6)] string? Text);
 
+/// <summary>What a study over a function searches, beside its events.</summary>
+/// <param name="Directions">Names of the directions, one for each objective.</param>
+/// <param name="Lines">The same for people.</param>
+[MessagePackObject]
+public sealed record JournalDeclaration(
+    [property: Key(0)] JournalParameter[] Space, [property: Key(1)] bool IsDefinedByRun, [property: Key(2)] string[] Directions, [property: Key(3)] long Seed,
+    [property: Key(4)] int Repeats, [property: Key(5)] string[] Lines);
+
 [MessagePackObject]
 public sealed record JournalParameter(
     [property: Key(0)] string Name, [property: Key(1)] JournalDomain Domain, [property: Key(2)] JournalCondition[] Conditions);

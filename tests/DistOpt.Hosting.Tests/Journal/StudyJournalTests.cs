@@ -150,6 +150,42 @@ public sealed class StudyJournalTests : IDisposable
         Assert.Equal(whole.Trials.Select(Text), rest.Trials.Select(Text));
     }
 
+    /// <summary>Of a trial that began anew what it had reported before counts, as it did for its pruner.</summary>
+    [Fact]
+    public async Task What_is_exported_has_every_report_once_and_the_times_though_the_study_was_interrupted()
+    {
+        var clock = new Ticks();
+        using (var journal = StudyJournal.Open(Path, clock))
+        {
+            var study = new FunctionStudy(Options(trials: 3, parallel: 1), journal);
+            await study.RunAsync(trial => trial.Float("x"), trials: 1, cancellationToken: Token);
+            var begun = study.Ask()!;
+            for (int step = 1; step <= 2; step++) begun.Report(step, step);
+            begun.SetUserAttribute("begun", true);
+            Assert.Equal(2, study.Status().Started); // what is shown is stored
+        }
+        using var again = StudyJournal.Open(Path, clock);
+        var rest = new FunctionStudy(Options(trials: 3, parallel: 1), again);
+        await rest.RunAsync(trial =>
+        {
+            for (int step = 1; step <= 4; step++) trial.Report(10 * step, step);
+            return trial.Float("x");
+        }, cancellationToken: Token);
+
+        var exported = rest.Export("s");
+
+        Assert.Equal(rest.Trials.Select(t => t.Values.Single()), exported.Trials.Select(t => t.Values.Single()));
+        Assert.Equal(rest.Trials.Select(t => t.Parameters["kind"]), exported.Trials.Select(t => t.Parameters.Single(p => p.Name == "kind").Value));
+        Assert.Equal([[], [1, 2, 30, 40], [10, 20, 30, 40]], exported.Trials.Select(t => t.Intermediate.Select(r => r.Value)));
+        Assert.Contains(new("begun", true), exported.Trials[1].Attributes);
+        DateTime[] times = [.. exported.Trials.SelectMany(t => (DateTime[])[t.Started!.Value, t.Ended!.Value])];
+        Assert.Equal(times.Order(), times);
+        Assert.InRange(times[^1], times[0].AddSeconds(3), clock.GetUtcNow().UtcDateTime);
+        var file = FunctionStudyFile.Read(Path, "study");
+        Assert.Equal((1L, false, "seed is 1"), (file.Study.Seed, file.Study.IsDefinedByRun, file.Study.Lines[0]));
+        Assert.Equal(s_space.Parameters.Select(p => p.Domain), file.Study.Space.Parameters.Select(p => p.Domain));
+    }
+
     [Fact]
     public void A_file_that_is_no_study_is_refused()
     {
@@ -171,6 +207,14 @@ public sealed class StudyJournalTests : IDisposable
         var numbers = new List<int>();
         while (reader.Read()) numbers.Add(reader.GetInt32(0));
         return numbers;
+    }
+
+    /// <summary>A second later each time.</summary>
+    private sealed class Ticks : TimeProvider
+    {
+        private long _seconds;
+
+        public override DateTimeOffset GetUtcNow() => new DateTimeOffset(2026, 1, 2, 3, 4, 5, TimeSpan.Zero).AddSeconds(Interlocked.Increment(ref _seconds));
     }
 
     private static string Text(TrialSnapshot trial) => string.Create(CultureInfo.InvariantCulture,

@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Functions;
 using DistOpt.Core.TrialSchedulers;
 using DistOpt.Protocol.Journal;
 
@@ -74,6 +76,23 @@ public sealed class StudyJournalCodecTests
     }
 
     [Fact]
+    public void What_a_study_over_a_function_searches_survives_the_journal()
+    {
+        var space = Examples.OfType<StudyEvent.SpaceWidened>().First().Space;
+        var study = new StudyDeclaration(space, false, [Direction.Maximize, Direction.Minimize], 1L << 40, 3) { Lines = ["seed is 1", "and so on"] };
+        var stored = StudyJournalCodec.Write(study);
+        var read = StudyJournalCodec.ReadDeclaration(stored.Manifest, stored.Body);
+        Assert.Equal((false, 1L << 40, 3), (read.IsDefinedByRun, read.Seed, read.Repeats));
+        Assert.Equal(study.Directions, read.Directions);
+        Assert.Equal(study.Lines, read.Lines);
+        Assert.Equal(space.Parameters.Select(Text), read.Space.Parameters.Select(Text));
+
+        Assert.Contains("newer version", Assert.Throws<JournalException>(() => StudyJournalCodec.ReadDeclaration("function-study.2", stored.Body)).Message);
+        var cut = stored.Body.AsMemory(0, 2);
+        Assert.Contains("damaged", Assert.Throws<JournalException>(() => StudyJournalCodec.ReadDeclaration(stored.Manifest, cut)).Message);
+    }
+
+    [Fact]
     public void Every_kind_of_event_has_a_manifest_with_a_version_that_no_job_has()
     {
         var kinds = typeof(StudyEvent).GetNestedTypes().Where(t => t.IsAssignableTo(typeof(StudyEvent)) && !t.IsAbstract);
@@ -93,6 +112,9 @@ public sealed class StudyJournalCodecTests
         Assert.Contains("damaged", Assert.Throws<JournalException>(() => StudyJournalCodec.Read(stored.Manifest, stored.Body.AsMemory(0, 2))).Message);
         Assert.Throws<JournalException>(() => StudyJournalCodec.Read(stored.Manifest, StudyJournalCodec.Write(Examples[^1]).Body));
     }
+
+    private static string Text(SearchParameter p) => Text(new StudyEvent.Defined(p.Name, p.Domain))
+        + string.Concat(p.Conditions.Select(c => $" when {c.Parameter} {c.Least} {c.Most} {(c.Among is { } among ? string.Join(",", among) : "")}"));
 
     private static string Text(StudyEvent e)
     {

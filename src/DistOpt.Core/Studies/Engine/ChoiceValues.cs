@@ -6,6 +6,10 @@ namespace DistOpt.Core.Studies.Engine;
 /// <summary>Values that code gives, as choices are kept: null, bool, long, double or text.</summary>
 internal static class ChoiceValues
 {
+    /// <summary>Whether <see cref="Canonical"/> has a value for it.</summary>
+    public static bool IsKnown(object? value) =>
+        value is null or bool or string or long or double or float or decimal or sbyte or byte or short or ushort or int or uint or Enum;
+
     /// <exception cref="ArgumentException">It is none of these.</exception>
     public static object? Canonical(object? value, string name) => value switch
     {

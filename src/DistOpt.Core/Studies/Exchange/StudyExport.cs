@@ -4,6 +4,7 @@ using DistOpt.Core.Runs;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Functions;
 
 namespace DistOpt.Core.Studies.Exchange;
 
@@ -55,6 +56,25 @@ public static class StudyExport
             Trials = [.. study.Trials.Select(t => Ended(spec.Space.Space, t, t.Parameters, spec.Directions.Length, []))],
             Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
             Attributes = [.. AttributesOf(spec)],
+        };
+    }
+
+    /// <summary>A study over any function, by all that its journal has: also reports and times, and what its function wanted to be known.</summary>
+    /// <param name="name">What it is to be called.</param>
+    /// <param name="study">What it searches.</param>
+    /// <param name="events">Everything that has happened, up to now if it goes on.</param>
+    public static ExchangedStudy Of(string name, StudyDeclaration study, IReadOnlyList<TimedEvent> events)
+    {
+        ArgumentNullException.ThrowIfNull(study);
+        ArgumentNullException.ThrowIfNull(events);
+        var told = new FunctionTelling(study, events);
+        var exported = Of(name, told.Space, study.Directions, events, told.OfTrial);
+        List<KeyValuePair<string, object?>> own = [new("seed", study.Seed)];
+        if (events.Select(e => e.Event).OfType<StudyEvent.StudyEnded>().LastOrDefault() is { } end) own.Add(new("stop_reason", RunJson.Name(end.Reason)));
+        return exported with
+        {
+            Attributes = Together(own, told.OfStudy),
+            Trials = [.. exported.Trials.Select(t => t with { Parameters = [.. t.Parameters.Select(p => p with { Domain = told.DomainOf(t.Number, p) })] })],
         };
     }
 
@@ -180,8 +200,13 @@ public static class StudyExport
             Parameters = ParametersOf(space, parameters),
             Intermediate = reports,
             Seconds = Math.Round(seconds, 3),
-            Attributes = [.. own, new("attempts", attempts), .. known],
+            Attributes = Together([.. own, new("attempts", attempts)], [.. known]),
         };
+
+    /// <summary>A name is one thing only: what a user has called so goes before.</summary>
+    private static ImmutableArray<KeyValuePair<string, object?>> Together(
+        IEnumerable<KeyValuePair<string, object?>> own, IReadOnlyCollection<KeyValuePair<string, object?>> users) =>
+        [.. own.Where(a => !users.Any(u => u.Key == a.Key)), .. users];
 
     private static ExchangedState StateOf(TrialState state) => state switch
     {

@@ -28,6 +28,7 @@ public sealed partial class FunctionStudy
     private readonly StudySetup _setup;
     private readonly StudyEngine _engine;
     private readonly IStudyJournal _journal;
+    private readonly StudyDeclaration _declaration;
     private readonly Dictionary<int, FunctionTrial> _trials = [];
     private readonly bool _isOpen;
 
@@ -39,10 +40,11 @@ public sealed partial class FunctionStudy
     {
         ArgumentNullException.ThrowIfNull(setup);
         (_setup, _journal) = (setup, journal ?? new NoStudyJournal());
+        _declaration = StudyDeclaration.Of(setup);
         bool isNew = true;
         IEnumerable<StudyEvent> Before()
         {
-            foreach (var e in _journal.Open(StudyIdentity.Of(setup)))
+            foreach (var e in _journal.Open(_declaration))
             {
                 isNew = false;
                 yield return e;
@@ -85,13 +87,15 @@ public sealed partial class FunctionStudy
     public IReadOnlyDictionary<string, JsonElement> UserAttributes => UserAttributesOf(null);
 
     /// <summary>
-    /// The study for other programs: files of Optuna, tables. Of the reports on a trial's way it has what a study keeps, the last one of trials that were
-    /// pruned; when trials began and ended is not known. O(trials).
+    /// The study for other programs: files of Optuna, tables. By its journal it has all of it (<see cref="StudyExport"/>), O(events); without one it has what
+    /// is in memory: the last report of trials that were pruned and no other one, and not when trials began and ended.
     /// </summary>
     /// <param name="name">What it is to be called.</param>
     public ExchangedStudy Export(string name)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
+        Shown(() => true);
+        if (_journal.Stored() is { } events) return StudyExport.Of(name, _declaration, events);
         return Shown(() => StudyExport.Of(name, _engine.History.Space, _setup.Context.Directions,
             Enumerable.Range(0, _engine.Status().Started).Select(n => (_engine.Trial(n) with { Number = n }, _engine.Attributes(n))),
             _engine.Attributes(null)));

@@ -1,4 +1,5 @@
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 
 namespace DistOpt.Core.Studies.Functions;
 
@@ -9,9 +10,9 @@ namespace DistOpt.Core.Studies.Functions;
 public interface IStudyJournal
 {
     /// <summary>What is stored so far, in order; called once, when the study is opened.</summary>
-    /// <param name="study">What the study searches, a line for each thing: stored with its first event, and compared when it goes on.</param>
+    /// <param name="study">What the study searches: stored with its first event, and its lines compared when it goes on.</param>
     /// <exception cref="Specs.SpecException">What is stored is another study's, or cannot be read.</exception>
-    IEnumerable<StudyEvent> Open(IReadOnlyList<string> study);
+    IEnumerable<StudyEvent> Open(StudyDeclaration study);
 
     /// <summary>Takes an event, to be stored after those before it, and not waited for. One thread at a time.</summary>
     /// <exception cref="InvalidOperationException">Nothing can be stored any more.</exception>
@@ -22,16 +23,22 @@ public interface IStudyJournal
 
     /// <summary>Completed when so little is unstored that more may be taken: bounds memory where events come faster than the disk takes them.</summary>
     Task RoomAsync();
+
+    /// <summary>What is stored by now, in order; null = nothing is kept. While others append to it.</summary>
+    /// <exception cref="Specs.SpecException">It cannot be read.</exception>
+    IReadOnlyList<TimedEvent>? Stored();
 }
 
 /// <summary>Keeps nothing: the study ends with its process.</summary>
 internal sealed class NoStudyJournal : IStudyJournal
 {
-    public IEnumerable<StudyEvent> Open(IReadOnlyList<string> study) => [];
+    public IEnumerable<StudyEvent> Open(StudyDeclaration study) => [];
 
     public void Append(StudyEvent e) { }
 
     public Task StoredAsync() => Task.CompletedTask;
 
     public Task RoomAsync() => Task.CompletedTask;
+
+    public IReadOnlyList<TimedEvent>? Stored() => null;
 }

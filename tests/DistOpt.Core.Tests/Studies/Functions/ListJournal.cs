@@ -1,4 +1,5 @@
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Studies.Functions;
 
 namespace DistOpt.Core.Tests.Studies.Functions;
@@ -10,17 +11,17 @@ internal sealed class ListJournal : IStudyJournal
 
     public List<StudyEvent> Events { get; } = [];
 
-    public IReadOnlyList<string> Study { get; private set; } = [];
+    public StudyDeclaration? Study { get; private set; }
 
     /// <summary>How many of <see cref="Events"/> are stored.</summary>
-    private int Stored { get; set; }
+    private int StoredCount { get; set; }
 
     public IReadOnlyList<StudyEvent> StoredEvents()
     {
-        lock (_lock) return [.. Events.Take(Stored)];
+        lock (_lock) return [.. Events.Take(StoredCount)];
     }
 
-    public IEnumerable<StudyEvent> Open(IReadOnlyList<string> study)
+    public IEnumerable<StudyEvent> Open(StudyDeclaration study)
     {
         Study = study;
         return [.. Events];
@@ -36,8 +37,10 @@ internal sealed class ListJournal : IStudyJournal
         int count;
         lock (_lock) count = Events.Count;
         await Task.Yield();
-        lock (_lock) Stored = Math.Max(Stored, count);
+        lock (_lock) StoredCount = Math.Max(StoredCount, count);
     }
 
     public Task RoomAsync() => Task.CompletedTask;
+
+    public IReadOnlyList<TimedEvent> Stored() => [.. StoredEvents().Select(e => new TimedEvent(e, null))];
 }

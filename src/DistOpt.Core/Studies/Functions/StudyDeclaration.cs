@@ -1,0 +1,36 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Engine;
+
+namespace DistOpt.Core.Studies.Functions;
+
+/// <summary>What a study over a function searches, as it is kept beside its events: enough to read them without the program that runs it.</summary>
+/// <param name="Space">What is searched; empty where trials define their parameters. Choices are null, truth values, numbers and texts: members of an enum are
+/// their names, and what else a program may have as choices is the text of it.</param>
+/// <param name="IsDefinedByRun">Whether trials define their parameters while they run.</param>
+/// <param name="Directions">One for each objective.</param>
+/// <param name="Seed">Of the sampler.</param>
+/// <param name="Repeats">Runs of a configuration.</param>
+public sealed record StudyDeclaration(SearchSpace Space, bool IsDefinedByRun, ImmutableArray<Direction> Directions, long Seed, int Repeats)
+{
+    /// <summary>The same for people, a line for each thing: by these a study is the same one when it goes on.</summary>
+    public required IReadOnlyList<string> Lines { get; init; }
+
+    internal static StudyDeclaration Of(StudySetup setup)
+    {
+        var context = setup.Context;
+        var space = new SearchSpace(context.Space.Parameters.Select(Kept));
+        return new StudyDeclaration(space, context.IsDefinedByRun, context.Directions, context.Seed, setup.Repeats)
+        {
+            Lines = StudyIdentity.Of(setup),
+        };
+    }
+
+    private static SearchParameter Kept(SearchParameter parameter) => parameter.Domain is not ChoiceDomain choices ? parameter
+        : parameter with { Domain = new ChoiceDomain([.. choices.Choices.Select(Kept)], choices.IsOrdered) };
+
+    private static object? Kept(object? choice) =>
+        ChoiceValues.IsKnown(choice) ? ChoiceValues.Canonical(choice, "") : Convert.ToString(choice, CultureInfo.InvariantCulture);
+}
