@@ -152,8 +152,11 @@ public static class StudyFiles
 
     private static StudyFormat FormatOf(string path)
     {
-        if (!File.Exists(path)) throw new SpecException("--import",
-            $"'{path}' is not there; name a file of Optuna, CSV, Parquet, a study's folder or the journal of one over a function");
+        if (!File.Exists(path))
+        {
+            throw new SpecException("--import",
+                $"'{path}' is not there; name a file of Optuna, CSV, Parquet, a study's folder or the journal of one over a function");
+        }
         byte[] begin = new byte[4096];
         int length;
         using (var stream = File.OpenRead(path)) length = stream.ReadAtLeast(begin, begin.Length, throwOnEndOfStream: false);
