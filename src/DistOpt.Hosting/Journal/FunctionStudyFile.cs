@@ -53,6 +53,14 @@ internal sealed record FunctionStudyFile(StudyDeclaration Study, IReadOnlyList<T
         Span<byte> begin = stackalloc byte[16];
         using (var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete))
             if (stream.ReadAtLeast(begin, begin.Length, throwOnEndOfStream: false) < begin.Length || !begin.SequenceEqual("SQLite format 3\0"u8)) return false;
-        return StudyJournalFile.Opened(path, "study", connection => StudyJournalFile.HasTable(connection, table));
+        try
+        {
+            return StudyJournalFile.Opened(path, "study", connection => StudyJournalFile.HasTable(connection, table));
+        }
+        catch (SpecException)
+        {
+            // a damaged one is nobody's: whoever reads it as something else says what is wrong
+            return false;
+        }
     }
 }

@@ -71,6 +71,8 @@ public sealed class ExportCommandTests : IDisposable
         Assert.Contains("1 trial (1 complete), beside 2 imported trials in ", _cli.Out);
         string trials = Trials("calm");
         Directory.CreateDirectory(_cli.In("killed"));
+        // killed before its journal had taken anything
+        File.WriteAllBytes(_cli.In("killed/journal.db"), []);
         foreach (string file in (string[])["study.yaml", "imported.jsonl"]) File.Copy(_cli.In($"calm/{file}"), _cli.In($"killed/{file}"));
 
         Assert.True(await _cli.RunAsync("sweep", "--resume", _cli.In("killed"), "--format", "json") == 0, _cli.Error);
