@@ -63,7 +63,8 @@ internal sealed class PlotCommand
     }
 
     /// <summary>A name that is neither a run nor a study here is a study's on the cluster, if there is one.</summary>
-    private static bool IsStudy(string name, CommandInvocation invocation) => FunctionStudyFile.IsOne(name) || StudyDirectoryReader.IsStudy(name, invocation.Console.StudiesRoot)
+    private static bool IsStudy(string name, CommandInvocation invocation) => FunctionStudyFile.IsOne(name)
+        || StudyDirectoryReader.IsStudy(name, invocation.Console.StudiesRoot)
         || (StudyPlace.IsOfCluster(name, null, invocation.Console) && !RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot));
 
     private Task<int> Run(CommandInvocation invocation)
