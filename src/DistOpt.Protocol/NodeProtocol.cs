@@ -81,6 +81,14 @@ public sealed record NodeOffer(
     /// <summary>Child processes that the node starts at most when <see cref="KeepTrialProcesses"/> asks for them; 0 = it has none.</summary>
     [Key(8)]
     public int TrialProcesses { get; init; }
+
+    /// <summary>Bytes of memory that workers may take here, those in children among them; null where the node does not say.</summary>
+    [Key(9)]
+    public long? MemoryBytes { get; init; }
+
+    /// <summary>Bytes of them that a child takes whose attempt does not say how much it needs.</summary>
+    [Key(10)]
+    public long TrialMemoryBytes { get; init; }
 }
 
 /// <summary>
@@ -90,7 +98,18 @@ public sealed record NodeOffer(
 /// <param name="Count">Children, without those of <paramref name="Ending"/>. Those that are missing are started, as often as they end.</param>
 /// <param name="Ending">Children that nobody needs, or that do not answer any more: they end.</param>
 [MessagePackObject]
-public sealed record KeepTrialProcesses([property: Key(0)] int Count, [property: Key(1)] NodeId[] Ending) : IWireMessage;
+public sealed record KeepTrialProcesses([property: Key(0)] int Count, [property: Key(1)] NodeId[] Ending) : IWireMessage
+{
+    /// <summary>Those children that have an attempt, with what it may take. Whoever is not among them has none.</summary>
+    [Key(2)]
+    public TrialProcessMemory[] Busy { get; init; } = [];
+}
+
+/// <summary>What an attempt may take of memory.</summary>
+/// <param name="Node">The child that has it.</param>
+/// <param name="MemoryBytes">Bytes; null = the node's share for each child.</param>
+[MessagePackObject]
+public sealed record TrialProcessMemory([property: Key(0)] NodeId Node, [property: Key(1)] long? MemoryBytes);
 
 /// <summary>
 /// A node to the job coordinator: a child process of it has ended that nobody asked to. What happened to it is known to the node alone, while others see only

@@ -22,6 +22,9 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     // attempts that are over, whose runs may have left checkpoints that nobody needs
     private readonly List<(int Trial, int Repeat)> _left = [];
     private readonly Dictionary<TrialCheckpoint, long> _sizes = [];
+
+    // those for which there was no room, until they are deleted
+    private readonly HashSet<TrialCheckpoint> _evicted = [];
     private readonly Queue<StudyEvent> _unstored = new();
     private readonly Queue<(long After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
 
@@ -55,8 +58,10 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<AttemptCompleted>(done => End(done.Id, () => _engine!.Complete(done.Id, done.Values, done.Constraints, done.Seconds)));
         Receive<AttemptFailed>(failed => End(failed.Id, () => _engine!.Fail(failed.Id, failed.HasDiverged, failed.Error, failed.Seconds)));
         Receive<AttemptLost>(lost => End(lost.Id, () => _engine!.Lose(lost.Id, lost.Reason, lost.Seconds)));
+        Receive<AttemptRefused>(refused => End(refused.Id, () => _engine!.GiveUp(refused.Id, refused.Reason)));
         Receive<AttemptTimedOut>(late => End(late.Id, () => _engine!.TimeOut(late.Id, late.Seconds)));
-        Receive<AttemptStopped>(stopped => End(stopped.Id, () => false));
+        // one that a user has paused before it had begun has lost nothing
+        Receive<AttemptStopped>(stopped => End(stopped.Id, () => !_isInterrupted && _engine!.GiveUp(stopped.Id, "it was paused before it had begun")));
         Receive<ChildBroke>(OnBroke);
         Receive<Terminated>(OnTerminated);
         Receive<Ticked>(_ => Step(() => { }));
@@ -108,6 +113,8 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
                     + "give it to go on with the new code, which the trials that run it then note, or go on with the program as it was");
             }
             _run.Sink.Began(events);
+            var engine = _engine;
+            if (events.Count > 0) _run.Trials.Sweep(engine.Checkpoints, (trial, repeat) => trial < engine.Started && engine.IsDoneWith(trial, repeat));
             // attempts of this session have names of their own only once it is stored that it has begun
             if (events.Count > 0) _engine.Reopen(_ => false);
             _engine.NoteCode();
@@ -151,9 +158,13 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     {
         if (_isReopening) return;
         while (!_isInterrupted && _engine!.Decide().Order is { } order) Start(order);
-        // trials that the study has ended have nothing more to say
-        if (_engine!.End is null) return;
-        foreach (var (attempt, _) in _attempts.Values) attempt.Tell(new StopAttempt(Leaves: false));
+        foreach (var (id, (attempt, _)) in _attempts)
+        {
+            // trials that have ended, with the study or by a command, have nothing more to say, and give their slots back
+            if (!_engine!.IsUnderWay(id)) attempt.Tell(new StopAttempt(Leaves: false));
+            // others leave off with their next report
+            else if (_engine.IsSuspended(id)) attempt.Tell(new StopAttempt(Leaves: true) { IfNotBegun = true });
+        }
     }
 
     private void Start(TrialOrder order)
@@ -263,7 +274,9 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         {
             for (; count > 0; count--)
             {
-                _run.Sink.Happened(_unstored.Dequeue());
+                var e = _unstored.Dequeue();
+                _run.Sink.Happened(e);
+                if (e is StudyEvent.CheckpointDeleted gone) Delete(gone.Checkpoint);
             }
             DeleteUnneeded();
         }
@@ -287,7 +300,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     {
         if (_isOver || _engine is null || !_mayDelete || _unstored.Count > 0) return;
         _mayDelete = false;
-        foreach (var checkpoint in _engine.Superfluous()) Delete(checkpoint);
+        foreach (var checkpoint in _engine.Superfluous()) Forget(checkpoint);
         foreach (var (trial, repeat) in _left)
             if (_engine.IsDoneWith(trial, repeat) && !_attempts.Keys.Any(a => a.Trial == trial)) _run.Trials.Trim(trial, repeat);
         _left.Clear();
@@ -305,16 +318,24 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         while (held > limit && _engine.LeastNeeded() is { } least)
         {
             held -= _sizes[least];
-            Delete(least);
+            _evicted.Add(least);
+            Forget(least);
             _run.Trials.Trim(least.Trial, least.Repeat);
         }
     }
 
-    private void Delete(TrialCheckpoint checkpoint)
+    /// <summary>The files go once that is stored: else a study that goes on without this event would look for them.</summary>
+    private void Forget(TrialCheckpoint checkpoint)
     {
-        _run.Trials.Delete(checkpoint);
         _sizes.Remove(checkpoint);
         _engine!.Deleted(checkpoint);
+    }
+
+    private void Delete(TrialCheckpoint checkpoint)
+    {
+        // a trial that has begun anew meanwhile may be about to keep the same again
+        bool mayComeAgain = _evicted.Remove(checkpoint) && _attempts.Keys.Any(a => a.Trial == checkpoint.Trial);
+        if (!mayComeAgain && !_engine!.Checkpoints.Contains(checkpoint)) _run.Trials.Delete(checkpoint);
     }
 
     private void Answer()

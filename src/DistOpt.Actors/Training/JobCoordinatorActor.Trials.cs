@@ -14,6 +14,9 @@ public sealed partial class JobCoordinatorActor
     /// <summary>For how long children are kept that no attempt wants: longer than what is between two attempts of a study.</summary>
     internal static readonly TimeSpan Linger = TimeSpan.FromSeconds(30);
 
+    /// <summary>A node that has refused a study's trials gets none of them for so long: what was wrong with it may be mended meanwhile.</summary>
+    internal static readonly TimeSpan UnfitTime = TimeSpan.FromMinutes(10);
+
     /// <summary>A parent sees how its child ended: for so long nobody acts on hearing from others that it is gone.</summary>
     private static readonly TimeSpan LastWordsTime = TimeSpan.FromSeconds(20);
 
@@ -25,14 +28,19 @@ public sealed partial class JobCoordinatorActor
     // children that are gone, of whose end their parent has not told yet
     private readonly Dictionary<NodeId, (NodeGone Gone, NodeId Parent)> _awaitWords = [];
 
+    // hosts that trials of a study were refused on
+    private readonly Dictionary<(string Study, NodeId Host), string> _unfit = [];
+
     private sealed record LastWordsTimeIsUp(NodeId Node) : INoSerializationVerificationNeeded;
+
+    private sealed record UnfitTimeIsUp(string Study, NodeId Host) : INoSerializationVerificationNeeded;
 
     private static TrialDemand? DemandOf(SubmitJob submission)
     {
         if (submission.Trial is not { IsIsolated: true }) return null;
         var training = submission.Spec.Training;
         int most = Math.Min(training.Workers, training.GradientShards ?? training.Workers);
-        return new TrialDemand(Math.Min(training.WorkersMin ?? training.Workers, most), most);
+        return new TrialDemand(Math.Min(training.WorkersMin ?? training.Workers, most), most) { WorkerMemory = training.WorkerMemoryBytes() };
     }
 
     /// <summary>The node whose slots the workers on this one take.</summary>
@@ -43,16 +51,52 @@ public sealed partial class JobCoordinatorActor
     private Dictionary<NodeId, int> Taken(JobId? except = null) => _jobs.Values.Where(j => j is { Workers: not null } && j.Id != except)
         .SelectMany(j => j.Workers!).GroupBy(w => HostOf(w.Key)).ToDictionary(g => g.Key, g => g.Sum(w => w.Value));
 
-    private List<TrialHost> Hosts()
+    /// <summary>Bytes of memory that jobs take of a node: what their workers ask for, and the shares of attempts in children that do not say.</summary>
+    /// <param name="except">A job that is left out.</param>
+    private long MemoryTaken(NodeOffer node, JobId? except = null) => _jobs.Values.Where(j => j is { Workers: not null } && j.Id != except)
+        .SelectMany(j => j.Workers!.Where(w => HostOf(w.Key) == node.Peer.Node)
+            .Select(w => j.WorkerMemory is { } each ? each * w.Value : j.Demand is null ? 0 : node.TrialMemoryBytes)).Sum();
+
+    /// <param name="job">For which they are; null = for any.</param>
+    private List<TrialHost> Hosts(Job? job = null)
     {
         var taken = Taken();
+        var unfit = UnfitFor(job);
         return [.. _nodes.Values.Where(n => n is { Parent: null, TrialProcesses: > 0 })
-            .Select(n => new TrialHost(n.Peer.Node.Value, n.Name, n.WorkerSlots, n.TrialProcesses, taken.GetValueOrDefault(n.Peer.Node))
-            {
-                Leaving = n.Leaving,
-                StartFailure = _startFailures.GetValueOrDefault(n.Peer.Node),
-            })];
+            .Select(n => HostOf(n, taken.GetValueOrDefault(n.Peer.Node)) with { Unfit = unfit.GetValueOrDefault(n.Peer.Node) })];
     }
+
+    private void NoteUnfit(Job job, IReadOnlyDictionary<NodeId, string> unfit)
+    {
+        foreach (var (node, why) in unfit)
+        {
+            var host = HostOf(node);
+            _unfit[(job.Study, host)] = why;
+            _log.Warning("Node [{0}] gets no trials of study [{1}] for {2} minutes: {3}", host, job.Study, UnfitTime.TotalMinutes, why);
+            Timers.StartSingleTimer((job.Study, host), new UnfitTimeIsUp(job.Study, host), UnfitTime);
+        }
+    }
+
+    /// <summary>Nodes that have refused trials of a job's study, with why.</summary>
+    private Dictionary<NodeId, string> UnfitFor(Job? job) =>
+        job is null ? [] : _unfit.Where(u => u.Key.Study == job.Study && job.IsTrial).ToDictionary(u => u.Key.Host, u => u.Value);
+
+    private void OnUnfitTimeIsUp(UnfitTimeIsUp up)
+    {
+        _unfit.Remove((up.Study, up.Host));
+        OfferNodes();
+        KeepProcesses();
+    }
+
+    private TrialHost HostOf(NodeOffer offer, int used, JobId? except = null) =>
+        new(offer.Peer.Node.Value, offer.Name, offer.WorkerSlots, offer.TrialProcesses, used)
+        {
+            Leaving = offer.Leaving,
+            StartFailure = _startFailures.GetValueOrDefault(offer.Peer.Node),
+            MemoryBytes = offer.MemoryBytes,
+            MemoryUsed = MemoryTaken(offer, except),
+            MemoryShare = offer.TrialMemoryBytes,
+        };
 
     private List<TrialProcess> Processes()
     {
@@ -62,7 +106,7 @@ public sealed partial class JobCoordinatorActor
     }
 
     /// <summary>Why no node could ever take the job, where it is an attempt that wants a child process; else null.</summary>
-    private string? Hopeless(Job job) => job.Demand is { } demand ? TrialHosts.Hopeless(Hosts(), demand) : null;
+    private string? Hopeless(Job job) => job.Demand is { } demand ? TrialHosts.Hopeless(Hosts(job), demand) : null;
 
     /// <summary>An attempt is offered the child that it has or gets, and no other node: it is placed whole.</summary>
     private OfferedNodes OfferOf(Job job, TrialDemand demand)
@@ -73,11 +117,11 @@ public sealed partial class JobCoordinatorActor
             return new OfferedNodes([.. workers.Keys.Where(n => _nodes.ContainsKey(n.Value)).Select(n =>
             {
                 var host = _nodes.GetValueOrDefault(HostOf(n).Value);
-                int slots = host is null ? workers[n] : host.WorkerSlots - taken.GetValueOrDefault(host.Peer.Node);
+                int slots = host is null ? workers[n] : HostOf(host, taken.GetValueOrDefault(host.Peer.Node), job.Id).Room(demand);
                 return Offered(n.Value, Math.Clamp(slots, 0, demand.Most), host is { Leaving: true });
             })]);
         }
-        if (TrialHosts.Choose(Hosts(), Processes(), demand, out string? missing) is not { } chosen)
+        if (TrialHosts.Choose(Hosts(job), Processes(), demand, out string? missing) is not { } chosen)
             return new OfferedNodes([]) { Missing = missing, IsHopeless = Hopeless(job) is not null };
         return new OfferedNodes([Offered(chosen.Process, chosen.Slots, false)]);
 
@@ -97,7 +141,8 @@ public sealed partial class JobCoordinatorActor
         var all = Processes();
         var live = _jobs.Values.Where(j => j is { Demand: not null, Ending: false }).ToList();
         var placed = live.SelectMany(j => j.Workers?.Keys ?? []).Select(n => HostOf(n).Value);
-        var wanted = TrialHosts.Wanted(hosts, placed, live.Where(j => j.Workers is null).Select(j => j.Demand!));
+        var wanted = TrialHosts.Wanted(hosts, placed,
+            live.Where(j => j.Workers is null).Select(j => j.Demand! with { Unfit = [.. UnfitFor(j).Keys.Select(n => n.Value)] }));
         foreach (var host in hosts)
         {
             var node = new NodeId(host.Node);
@@ -106,14 +151,23 @@ public sealed partial class JobCoordinatorActor
             if (!_warm.TryGetValue(node, out var warm)) _warm[node] = warm = new WarmProcesses(Linger);
             int count = warm.Keep(wanted[host.Node], existing, _services.Time.GetUtcNow());
             foreach (var idle in children.Where(p => p is { IsBusy: false, IsEnding: false }).TakeLast(existing - count)) _ending.Add(new NodeId(idle.Node));
-            var keep = new KeepTrialProcesses(count, [.. children.Select(p => new NodeId(p.Node)).Where(_ending.Contains)]);
+            var keep = new KeepTrialProcesses(count, [.. children.Select(p => new NodeId(p.Node)).Where(_ending.Contains)]) { Busy = BusyOf(children) };
             var told = _kept.GetValueOrDefault(node);
-            bool isKnown = told is null ? count == 0 && children.Count == 0 : told.Count == count && told.Ending.AsSpan().SequenceEqual(keep.Ending);
+            bool isKnown = told is null ? count == 0 && children.Count == 0
+                : told.Count == count && told.Ending.AsSpan().SequenceEqual(keep.Ending) && told.Busy.AsSpan().SequenceEqual(keep.Busy);
             bool isNone = told is null or { Count: 0 } && count == 0 && children.Count == 0;
             if (isNone || (isKnown && node != again)) continue;
             _kept[node] = keep;
             _services.Router.Send(node, default, NodeActors.Agent, keep);
         }
+    }
+
+    private TrialProcessMemory[] BusyOf(List<TrialProcess> children)
+    {
+        var nodes = children.Select(c => new NodeId(c.Node)).ToHashSet();
+        return [.. _jobs.Values.Where(j => j is { Demand: not null, Workers: not null })
+            .SelectMany(j => j.Workers!.Where(w => nodes.Contains(w.Key)).Select(w => new TrialProcessMemory(w.Key, j.WorkerMemory * w.Value)))
+            .OrderBy(b => b.Node.Value, StringComparer.Ordinal)];
     }
 
     private void OnProcessEnded(NodeId parent, TrialProcessEnded ended)
@@ -153,6 +207,7 @@ public sealed partial class JobCoordinatorActor
         _kept.Remove(node);
         _ending.Remove(node);
         _startFailures.Remove(node);
+        foreach (var unfit in _unfit.Keys.Where(u => u.Host == node).ToList()) _unfit.Remove(unfit);
         foreach (var child in _awaitWords.Where(w => w.Value.Parent == node).Select(w => w.Key).ToList()) TellWithoutWords(child);
     }
 

@@ -90,8 +90,14 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         /// <summary>Whether it is an attempt at a trial.</summary>
         public bool IsTrial { get; set; }
 
+        /// <summary>The study that it is a trial of; empty where it is none.</summary>
+        public string Study { get; set; } = "";
+
         /// <summary>Set where it is an attempt at a trial that wants a child process.</summary>
         public TrialDemand? Demand { get; set; }
+
+        /// <summary>Bytes of memory that each of its workers takes; null where its spec does not say.</summary>
+        public long? WorkerMemory { get; set; }
 
         /// <summary>Its end is being stored.</summary>
         public bool Ending { get; set; }
@@ -122,6 +128,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<NodeDelivery>(OnDelivery);
         Receive<NodeGone>(OnNodeGone);
         Receive<LastWordsTimeIsUp>(late => TellWithoutWords(late.Node));
+        Receive<UnfitTimeIsUp>(OnUnfitTimeIsUp);
         Receive<NodesPresent>(present =>
         {
             foreach (var job in _jobs.Values) job.Actor?.Tell(present);
@@ -146,7 +153,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     private void Start(Job job, SubmitJob submission)
     {
         Count();
-        (job.IsTrial, job.Demand) = (submission.Trial is not null, DemandOf(submission));
+        job.Study = submission.Trial?.Study ?? "";
+        (job.IsTrial, job.Demand, job.WorkerMemory) = (submission.Trial is not null, DemandOf(submission), submission.Spec.Training.WorkerMemoryBytes());
         KeepProcesses();
         // opening model and data, and writing results, block: a thread of its own
         var giveUp = new CancellationTokenSource();
@@ -195,8 +203,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         var opened = _ledger.Live.Select(e => Find(new JobId(e.Job))).Where(j => j is { Opened: true, Ending: false }).ToList();
         foreach (var job in opened.Where(j => j!.Workers is not null)) _offers.Enqueue(job!.Id);
         // they hear why, and hold up nobody
-        var hosts = Hosts();
-        foreach (var job in opened.Where(j => j is { Workers: null, Demand: { } d } && TrialHosts.Hopeless(hosts, d) is not null)) _offers.Enqueue(job!.Id);
+        foreach (var job in opened.Where(j => j is { Workers: null, Demand: not null } && Hopeless(j) is not null)) _offers.Enqueue(job!.Id);
         if (FirstWaiting() is { } waiting) _offers.Enqueue(waiting.Id);
         if (_answerOf is null) OfferNext();
     }
@@ -214,9 +221,14 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
                 return;
             }
             var taken = Taken(except: id);
-            actor.Tell(new OfferedNodes([.. _nodes.Values.Where(n => n.Parent is null).Select(n => new OfferedNode(n.Peer, n.Name,
-                !n.Leaving && n.Roles.Contains("server"),
-                !n.Leaving && n.Roles.Contains("worker") ? Math.Max(0, n.WorkerSlots - taken.GetValueOrDefault(n.Peer.Node)) : 0, n.Leaving))]));
+            var unfit = UnfitFor(Find(id)!);
+            int Room(NodeOffer node) => new WorkerRoom(node.WorkerSlots - taken.GetValueOrDefault(node.Peer.Node), node.MemoryBytes - MemoryTaken(node, id))
+                .Workers(Find(id)!.WorkerMemory);
+            actor.Tell(new OfferedNodes([.. _nodes.Values.Where(n => n.Parent is null && !unfit.ContainsKey(n.Peer.Node)).Select(n => new OfferedNode(n.Peer,
+                n.Name, !n.Leaving && n.Roles.Contains("server"), !n.Leaving && n.Roles.Contains("worker") ? Room(n) : 0, n.Leaving))])
+            {
+                Missing = unfit.Count == 0 ? null : $"nodes that can run it: {string.Join("; ", unfit.Values)}",
+            });
             return;
         }
     }
@@ -241,6 +253,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         if (Find(ended.Job) is not { Ending: false } job) return;
         // whatever hangs there hangs in none of the others' way
         if (ended.Lost is not null && job.Demand is not null) _ending.UnionWith(job.Workers?.Keys.Where(n => _nodes.ContainsKey(n.Value)) ?? []);
+        NoteUnfit(job, ended.Unfit);
         (job.Ending, job.Workers) = (true, null);
         Timers.Cancel(ended.Job);
         ReleaseLeaving();
@@ -334,6 +347,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         return new NodeStatus(node.Peer.Node, node.Name, node.Roles, node.WorkerSlots, running, node.Version, node.Leaving)
         {
             TrialProcesses = _nodes.Values.Count(n => n.Parent == node.Peer.Node),
+            MemoryBytes = node.MemoryBytes,
+            MemoryTaken = MemoryTaken(node),
         };
     }
 

@@ -66,6 +66,9 @@ public sealed record JobEnded(JobId Job, RunSummary Summary, SpecException? BadI
 {
     /// <summary>Set where the job has failed since the child process that it ran in is lost: how that ended, and what it wrote last.</summary>
     public string? Lost { get; init; }
+
+    /// <summary>Of an attempt at a trial that never began since nodes were not fit for it: why each of them is not. It may begin on others.</summary>
+    public IReadOnlyDictionary<NodeId, string> Unfit { get; init; } = ImmutableDictionary<NodeId, string>.Empty;
 }
 
 /// <summary>To the job coordinator: end the job at its next step. Answered by <see cref="StopAnswer"/> once it is stored. Idempotent.</summary>
@@ -178,6 +181,12 @@ public sealed record NodeStatus(NodeId Node, string Name, IReadOnlyList<string> 
 {
     /// <summary>Its child processes for attempts at trials. What runs there is among <see cref="WorkersRunning"/>.</summary>
     public int TrialProcesses { get; init; }
+
+    /// <summary>Bytes of memory for workers; null where the node does not say.</summary>
+    public long? MemoryBytes { get; init; }
+
+    /// <summary>Bytes of them that jobs have asked for, and those that attempts at trials in children take.</summary>
+    public long MemoryTaken { get; init; }
 }
 
 public sealed record NodeList(IReadOnlyList<NodeStatus> Nodes) : INoSerializationVerificationNeeded;

@@ -354,7 +354,8 @@ internal sealed partial class TrainingCoordinatorActor
 
     private void Fail(string error) => End(RunStatus.Failed, StopReason.Failed, error, null);
 
-    private void End(RunStatus status, StopReason? reason, string? error, SpecException? badInput, string? lost = null)
+    private void End(RunStatus status, StopReason? reason, string? error, SpecException? badInput, string? lost = null,
+        IReadOnlyDictionary<NodeId, string>? unfit = null)
     {
         if (_ended) return;
         _ended = true;
@@ -375,7 +376,8 @@ internal sealed partial class TrainingCoordinatorActor
             }
         }
         _state = summary.Status.ToString().ToLowerInvariant();
-        Context.Parent.Tell(new JobEnded(_submission.Job, summary, badInput) { Lost = lost });
+        var ended = new JobEnded(_submission.Job, summary, badInput) { Lost = lost };
+        Context.Parent.Tell(unfit is null ? ended : ended with { Unfit = unfit });
     }
 
     private RunSummary Summary(RunStatus status, StopReason? reason, string? error)

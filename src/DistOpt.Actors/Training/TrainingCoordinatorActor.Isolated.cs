@@ -44,6 +44,22 @@ internal sealed partial class TrainingCoordinatorActor
         EndLost($"child process {NameOf(node)} was lost at step {_progress.CurrentStep}: {gone.Why}{lines}");
     }
 
+    /// <summary>Nodes that were refused for what they are, each with why.</summary>
+    private Dictionary<NodeId, string> Differing() => _prepared.Where(p => _topology!.Nodes.Contains(p.Key.Value))
+        .Select(p => (Node: p.Key, Found: FingerprintCheck.Compare(_services.Name, _handle!.Runtime.Fingerprint, [p.Value], Spec.Training.BitExact)))
+        .Where(p => p.Found.Count > 0).ToDictionary(p => p.Node, p => string.Join("; ", p.Found.Select(d => d.Message)));
+
+    /// <summary>
+    /// An attempt at a trial that has not begun is given back where other nodes than the coordinator's own are not fit for it, which has opened the same: its
+    /// trial is to be tried on others.
+    /// </summary>
+    private bool EndsUnfit(Dictionary<NodeId, string> unfit)
+    {
+        if (_submission.Trial is null || unfit.Count == 0 || unfit.ContainsKey(_services.Router.Self)) return false;
+        End(RunStatus.Failed, StopReason.Failed, string.Join("; ", unfit.Values), null, unfit: unfit);
+        return true;
+    }
+
     /// <summary>Nodes are to blame, and not the job: an attempt at a trial is lost, and its trial goes on in another one; others have failed.</summary>
     private void FailForNodes(string why)
     {

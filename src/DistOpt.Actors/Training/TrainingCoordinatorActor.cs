@@ -186,6 +186,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         workers = Math.Min(workers, shards);
         var ranges = KeyRangePartitioner.Cut(_handle!.Runtime.Layout, Spec.Training.Servers, WholeTensors);
         var placement = JobPlacer.Place(capacities, workers, shards, ranges, out string? missing);
+        if (missing is not null && Spec.Training.WorkerMemoryBytes() is { } memory)
+            missing += $", each with {WorkerRoom.Gibibytes(memory)} of memory (training.worker_memory)";
         WaitFor(placement is null ? _missing ?? missing : null);
         if (placement is null)
         {
@@ -320,7 +322,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         var differences = FingerprintCheck.Compare(_services.Name, _handle!.Runtime.Fingerprint, used, Spec.Training.BitExact);
         if (differences.Count > 0)
         {
-            EndBadInput(new SpecException(differences));
+            if (!EndsUnfit(Differing())) EndBadInput(new SpecException(differences));
             return;
         }
         _warnings.AddRange(FingerprintCheck.OtherBuilds(_services.Name, _handle.Runtime.Fingerprint, used));
@@ -348,7 +350,8 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             Fail($"node {refused.NodeName} cannot open the job: {refused.Violations[0].Text}{Environment.NewLine}{stack}");
             return;
         }
-        EndBadInput(new SpecException(refused.Violations.Select(v => new SpecViolation(v.Name, $"{v.Text} (on node {refused.NodeName})"))));
+        var violations = refused.Violations.Select(v => new SpecViolation(v.Name, $"{v.Text} (on node {refused.NodeName})")).ToList();
+        if (!EndsUnfit(new() { [node] = string.Join("; ", violations) })) EndBadInput(new SpecException(violations));
     }
 
     /// <summary>Everyone is ready: steps begin, or go on.</summary>

@@ -29,6 +29,11 @@ public interface ITrialRuns
     /// <param name="trial">The trial's number.</param>
     /// <param name="repeat">Which run of its configuration, from 0.</param>
     void Trim(int trial, int repeat);
+
+    /// <summary>Deletes what a killed process has left, before anything is under way.</summary>
+    /// <param name="known">What is known to be kept.</param>
+    /// <param name="isDoneWith">Whether nobody goes on with a run of a trial: by the trial's number and the run's.</param>
+    void Sweep(IReadOnlyCollection<TrialCheckpoint> known, Func<int, int, bool> isDoneWith);
 }
 
 /// <summary>An attempt's job.</summary>
@@ -64,9 +69,16 @@ internal sealed record AttemptTimedOut(AttemptId Id, double Seconds) : INoSerial
 /// <param name="Reason">How the process ended, and what it wrote last.</param>
 internal sealed record AttemptLost(AttemptId Id, string Reason, double Seconds) : INoSerializationVerificationNeeded;
 
+/// <summary>The attempt never began, since the nodes that it was given are not fit for it: others are to be tried.</summary>
+internal sealed record AttemptRefused(AttemptId Id, string Reason) : INoSerializationVerificationNeeded;
+
 /// <summary>The attempt was told to end, or the study is interrupted, and it has.</summary>
 internal sealed record AttemptStopped(AttemptId Id) : INoSerializationVerificationNeeded;
 
 /// <summary>Study supervisor to trial supervisor: end.</summary>
 /// <param name="Leaves">Whether the run writes a checkpoint, from which a later attempt at the same trial goes on.</param>
-internal sealed record StopAttempt(bool Leaves) : INoSerializationVerificationNeeded;
+internal sealed record StopAttempt(bool Leaves) : INoSerializationVerificationNeeded
+{
+    /// <summary>Whether it is meant only for an attempt that has not begun to compute; another one goes on.</summary>
+    public bool IfNotBegun { get; init; }
+}

@@ -27,6 +27,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     private readonly ITrialRuns _runs;
     private readonly IActorRef _jobs;
     private readonly bool _isIsolated;
+    private readonly string _studyId;
     private readonly Queue<long> _asked = new();
     private TrialRun? _run;
     private TrialSink? _sink;
@@ -50,7 +51,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     {
         var study = run.Study;
         (_order, _study, _trialEnd, _runs, _jobs) = (order, study, trialEnd, run.Trials, run.Jobs);
-        _computed = new Clock(run.Time);
+        (_computed, _studyId) = (new Clock(run.Time), run.Id);
         _log = Context.GetLogger().OfTrial(order.Id.Trial);
         _isIsolated = (study.Isolation ?? run.Isolation) == TrialIsolation.Process;
         // seconds are not those of the run alone: it cannot be told beforehand where to leave off
@@ -122,7 +123,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         _log.Of(_job).Info("attempt {Attempt} at the trial is submitted", _order.Id.Attempt);
         _jobs.Tell(new SubmitJob(_job, run.Spec, runtime => new TrialSink(run.Sink(runtime), self), run.CheckpointDirectory, run.Resumes || _parts > 1)
         {
-            Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1) { IsIsolated = _isIsolated },
+            Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1) { IsIsolated = _isIsolated, Study = _studyId },
         });
     }
 
@@ -192,7 +193,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
 
     private void OnStop(StopAttempt stop)
     {
-        if (_isStopping) return;
+        if (_isStopping || (stop.IfNotBegun && _metrics is not null)) return;
         _isStopping = true;
         StopJob(stop.Leaves ? StopReason.Interrupted : StopReason.Cancelled);
         if (!_isRunning) Finish();
@@ -215,6 +216,11 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         else if (_isTimedOut && ended.Summary.Status == RunStatus.Cancelled)
         {
             Leave(new AttemptTimedOut(_order.Id, Seconds), "ran out of time");
+        }
+        else if (ended.Unfit.Count > 0)
+        {
+            string reason = string.Join("; ", ended.Unfit.Values);
+            Leave(new AttemptRefused(_order.Id, reason), $"was refused: {reason}");
         }
         else if (ended.Lost is { } why)
         {

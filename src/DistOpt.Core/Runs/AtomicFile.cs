@@ -47,6 +47,13 @@ public static class AtomicFile
         }
     }
 
+    /// <summary>Copies a file to a place where there is none, flushed to the disk.</summary>
+    public static void Copy(string from, string to)
+    {
+        using var source = new FileStream(from, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        Write(to, source.CopyTo);
+    }
+
     /// <summary>
     /// Makes a rename within a directory durable. On Windows the file system's journal does that; elsewhere the directory is flushed,
     /// where its file system can.

@@ -334,6 +334,14 @@ public sealed record TrainingSection
     [OutsideIdentity]
     public int? WorkersMin { get; init; }
 
+    [Description("GiB of memory that a worker takes of a cluster node, which gets it only where so much is left; a trial in a child process may have no more; null = not counted, and such a trial has an equal share")]
+    [Range(0.001, 1e6)]
+    [OutsideIdentity]
+    public double? WorkerMemory { get; init; }
+
+    /// <summary><see cref="WorkerMemory"/> in bytes.</summary>
+    public long? WorkerMemoryBytes() => WorkerMemory is { } gibibytes ? (long)(gibibytes * (1L << 30)) : null;
+
     [Description("Parameter servers; at most one per 1,024 parameters")]
     [Range(1, 10_000)]
     [OutsideIdentity]

@@ -64,6 +64,12 @@ public sealed class StudyDirectory(string path)
     /// <summary>Says where the process that runs the study takes commands, while it does.</summary>
     public string ControlFile => In(".control");
 
+    /// <summary>Folder of the trials' run directories.</summary>
+    internal string RunsFolder => In(TrialsFolder);
+
+    /// <summary>Folder of the states.</summary>
+    internal string StatesFolder => In("states");
+
     /// <summary>The run directory of one of a trial's runs.</summary>
     /// <param name="trial">Its number.</param>
     /// <param name="repeat">Which of <c>study.repeats</c>, from 0.</param>
@@ -75,7 +81,7 @@ public sealed class StudyDirectory(string path)
 
     /// <summary>Where the state of a trial is kept from which trials may go on.</summary>
     public string StateFolder(Engine.TrialCheckpoint checkpoint) =>
-        System.IO.Path.Combine(In("states"), FormattableString.Invariant($"{checkpoint.Trial}-{checkpoint.Repeat}-{checkpoint.Resource}"));
+        System.IO.Path.Combine(StatesFolder, FormattableString.Invariant($"{checkpoint.Trial}-{checkpoint.Repeat}-{checkpoint.Resource}"));
 
     /// <summary>The lines of <see cref="TrialsFile"/> that are whole; it may be written to meanwhile.</summary>
     public IReadOnlyList<string> TrialLines() => [.. RunDirectoryReader.Lines(TrialsFile, line => line)];

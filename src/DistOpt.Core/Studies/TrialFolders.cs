@@ -42,7 +42,15 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         var store = new CheckpointStore(directory.CheckpointFolder);
         string origin = Origin(order, spec), originFile = Path.Combine(directory.Path, OriginFile);
         Directory.CreateDirectory(directory.Path);
-        bool goesOn = File.Exists(originFile) && File.ReadAllText(originFile) == origin && HasSound(store);
+        string? before = File.Exists(originFile) ? File.ReadAllText(originFile) : null;
+        bool goesOn = before == origin && HasSound(store);
+        if (!goesOn && order is { From: { } from, MayBeginAnew: true } && from.Trial == number && !HasState(from))
+        {
+            // its deletion was stored no more, or what was kept is not whole
+            order = order with { From = null };
+            origin = Origin(order, spec);
+            goesOn = before == origin && HasSound(store);
+        }
         if (!goesOn)
         {
             // first of all, so that what is prepared half is nobody's
@@ -70,13 +78,14 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         string folder = study.StateFolder(checkpoint), unfinished = folder + Unfinished, replaced = folder + Replaced;
         Remove(unfinished);
         Copy(newest.Path, new CheckpointStore(unfinished).PathOf(newest.Step));
-        if (File.Exists(directory.MetricsFile)) File.Copy(directory.MetricsFile, new RunDirectory(unfinished).MetricsFile);
+        if (File.Exists(directory.MetricsFile)) AtomicFile.Copy(directory.MetricsFile, new RunDirectory(unfinished).MetricsFile);
         if (Directory.Exists(folder))
         {
             Remove(replaced);
             Directory.Move(folder, replaced);
         }
         Directory.Move(unfinished, folder);
+        AtomicFile.FlushDirectory(study.StatesFolder);
         Remove(replaced);
     }
 
@@ -106,6 +115,27 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
     {
         var folder = new DirectoryInfo(study.StateFolder(checkpoint));
         return folder.Exists ? folder.EnumerateFiles("*", SearchOption.AllDirectories).Sum(f => f.Length) : 0;
+    }
+
+    /// <summary>Deletes what a killed process has left: states that the study does not know, and checkpoints of runs that nobody goes on with.</summary>
+    /// <param name="known">States that the study knows.</param>
+    /// <param name="isDoneWith">Whether nobody goes on with a run of a trial: by the trial's number and the run's.</param>
+    public void Sweep(IReadOnlyCollection<TrialCheckpoint> known, Func<int, int, bool> isDoneWith)
+    {
+        ArgumentNullException.ThrowIfNull(known);
+        ArgumentNullException.ThrowIfNull(isDoneWith);
+        var folders = known.Select(study.StateFolder).ToHashSet(StringComparer.Ordinal);
+        foreach (string folder in Folders(study.StatesFolder))
+        {
+            bool isReplaced = folder.EndsWith(Replaced, StringComparison.Ordinal) && folders.Contains(folder[..^Replaced.Length]);
+            if (!folders.Contains(folder) && !isReplaced) Remove(folder);
+        }
+        foreach (string folder in Folders(study.RunsFolder))
+        {
+            if (!int.TryParse(Path.GetFileName(folder), NumberStyles.None, CultureInfo.InvariantCulture, out int trial)) continue;
+            for (int repeat = 0; Directory.Exists(study.RunFolder(trial, repeat)); repeat++)
+                if (isDoneWith(trial, repeat)) Trim(trial, repeat);
+        }
     }
 
     /// <summary>Deletes the checkpoints of one of a trial's runs, which has ended or goes on from a state.</summary>
@@ -150,6 +180,14 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         return [.. RunDirectoryReader.Open(directory.Path).Rows()];
     }
 
+    private bool HasState(TrialCheckpoint checkpoint)
+    {
+        string folder = study.StateFolder(checkpoint);
+        return HasSound(new CheckpointStore(folder)) || HasSound(new CheckpointStore(folder + Replaced));
+    }
+
+    private static string[] Folders(string folder) => Directory.Exists(folder) ? Directory.GetDirectories(folder) : [];
+
     private static bool HasSound(CheckpointStore store)
     {
         using var newest = store.OpenNewest([]);
@@ -170,8 +208,10 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         string unfinished = to + Unfinished;
         Remove(unfinished);
         Directory.CreateDirectory(unfinished);
-        foreach (string file in Directory.GetFiles(from)) File.Copy(file, Path.Combine(unfinished, Path.GetFileName(file)));
+        foreach (string file in Directory.GetFiles(from)) AtomicFile.Copy(file, Path.Combine(unfinished, Path.GetFileName(file)));
         Directory.Move(unfinished, to);
+        // what it was copied of may be deleted as soon as it is there
+        AtomicFile.FlushDirectory(Path.GetDirectoryName(to)!);
     }
 
     /// <summary>Whoever still writes there, for a run that is over, finds it no more and makes nothing new in what is being deleted.</summary>

@@ -45,4 +45,7 @@ public sealed record TrialPart(RunPause? Pause = null, bool IsOfAnother = false)
 {
     /// <summary>Whether it runs in a child process of a worker node, by itself and whole: the loss of that process is the end of the attempt.</summary>
     public bool IsIsolated { get; init; }
+
+    /// <summary>The study: nodes that are not fit for one of its trials are not for the others.</summary>
+    public string Study { get; init; } = "";
 }

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace DistOpt.Core.Training;
 
 /// <summary>A node that can run attempts at trials in child processes of its own. Whatever runs in them is charged to its slots.</summary>
@@ -13,6 +15,34 @@ public sealed record TrialHost(string Node, string Name, int WorkerSlots, int Pr
 
     /// <summary>How its last child ended that never joined; null where one has joined since, or none has ended so.</summary>
     public string? StartFailure { get; init; }
+
+    /// <summary>Why it is not fit for the attempt in question; null where it is.</summary>
+    public string? Unfit { get; init; }
+
+    /// <summary>Bytes of memory for whatever runs there; null where it does not say.</summary>
+    public long? MemoryBytes { get; init; }
+
+    /// <summary>Bytes of them that are taken.</summary>
+    public long MemoryUsed { get; init; }
+
+    /// <summary>Bytes that an attempt takes which does not say how much it needs.</summary>
+    public long MemoryShare { get; init; }
+
+    /// <summary>How many workers of an attempt fit into what is left; 0 where it has no room for the attempt.</summary>
+    public int Room(TrialDemand demand) => RoomIn(demand, WorkerSlots - Used, MemoryBytes - MemoryUsed);
+
+    /// <summary>How many would fit if nothing else ran there.</summary>
+    public int RoomAlone(TrialDemand demand) => RoomIn(demand, WorkerSlots, MemoryBytes);
+
+    /// <summary>Bytes that so many workers of it take here.</summary>
+    public long MemoryOf(TrialDemand demand, int workers) => demand.WorkerMemory is { } each ? each * workers : MemoryShare;
+
+    private int RoomIn(TrialDemand demand, int slots, long? memory)
+    {
+        // its share is that of the process, however many workers are in it
+        if (demand.WorkerMemory is null) return memory < MemoryShare ? 0 : Math.Max(0, slots);
+        return new WorkerRoom(slots, memory).Workers(demand.WorkerMemory);
+    }
 }
 
 /// <summary>A child process that has joined as a node with the trial role.</summary>
@@ -25,13 +55,21 @@ public sealed record TrialProcess(string Node, string Host, bool IsBusy, bool Is
 /// <summary>The workers that an attempt wants in one process.</summary>
 /// <param name="Least">Fewest with which it begins, at least 1.</param>
 /// <param name="Most">Most that it has a use for.</param>
-public sealed record TrialDemand(int Least, int Most);
+public sealed record TrialDemand(int Least, int Most)
+{
+    /// <summary>Ids of nodes that are not fit for it.</summary>
+    public ImmutableHashSet<string> Unfit { get; init; } = [];
+
+    /// <summary>Bytes of memory that each of them takes (<c>training.worker_memory</c>); null = nobody has said.</summary>
+    public long? WorkerMemory { get; init; }
+}
 
 /// <summary>Decides which child process an attempt gets, and how many of them nodes keep. Pure functions; nodes are taken in the given order.</summary>
 public static class TrialHosts
 {
     /// <summary>
-    /// The child process for an attempt, and the slots that it may use there: an idle one, on the node with most free slots, so that attempts are spread.
+    /// The child process for an attempt, and the slots that it may use there: an idle one, on the node with most free slots that has the memory too, so that
+    /// attempts are spread.
     /// </summary>
     /// <param name="missing">What it waits for, in words, when the result is null.</param>
     public static (string Process, int Slots)? Choose(IReadOnlyList<TrialHost> hosts, IReadOnlyList<TrialProcess> processes, TrialDemand demand,
@@ -39,10 +77,10 @@ public static class TrialHosts
     {
         missing = Hopeless(hosts, demand);
         if (missing is not null) return null;
-        var roomy = hosts.Where(h => !h.Leaving && h.WorkerSlots - h.Used >= demand.Least).ToList();
+        var roomy = hosts.Where(h => h is { Leaving: false, Unfit: null } && h.Room(demand) >= demand.Least).ToList();
         if (roomy.Count == 0)
         {
-            missing = Slots(demand.Least, "worker slot") + " on one node (study.isolation: process places a trial whole)";
+            missing = Slots(demand.Least, "worker slot") + MemoryFor(demand) + " on one node (study.isolation: process places a trial whole)";
             return null;
         }
         var idle = processes.Where(p => p is { IsBusy: false, IsEnding: false }).ToLookup(p => p.Host, StringComparer.Ordinal);
@@ -52,7 +90,7 @@ public static class TrialHosts
             missing = $"a child process on node {string.Join(" or ", roomy.Select(h => h.Name))} (study.isolation: process)";
             return null;
         }
-        return (idle[host.Node].First().Node, Math.Min(demand.Most, host.WorkerSlots - host.Used));
+        return (idle[host.Node].First().Node, Math.Min(demand.Most, host.Room(demand)));
     }
 
     /// <summary>Why no node that is there could ever take the attempt, in words; null where one could.</summary>
@@ -60,19 +98,28 @@ public static class TrialHosts
     {
         var able = hosts.Where(h => !h.Leaving).ToList();
         if (able.Count == 0) return "a worker node that runs trials in child processes (study.isolation: process)";
+        if (able.All(h => h.Unfit is not null))
+            return $"a node that can run it (study.isolation: process): {string.Join("; ", able.Select(h => h.Unfit))}";
+        able.RemoveAll(h => h.Unfit is not null);
         if (able.Max(h => h.WorkerSlots) is var most && most < demand.Least)
         {
             return $"a node with {Slots(demand.Least, "worker slot")}: a trial is placed whole in one process, and the largest node has {most} "
                 + "(lower training.workers, or set study.isolation: none)";
         }
         able.RemoveAll(h => h.WorkerSlots < demand.Least);
+        if (able.All(h => h.RoomAlone(demand) < demand.Least))
+        {
+            return $"a node with {Slots(demand.Least, "worker slot")}{MemoryFor(demand)}: a trial is placed whole in one process, and the largest such node has "
+                + $"{WorkerRoom.Gibibytes(able.Max(h => h.MemoryBytes ?? 0))} for workers (lower training.worker_memory or training.workers)";
+        }
+        able.RemoveAll(h => h.RoomAlone(demand) < demand.Least);
         return able.Any(h => h.StartFailure is null) ? null
             : $"a child process that starts: {string.Join("; ", able.Select(h => $"on node {h.Name} {h.StartFailure}"))}";
     }
 
     /// <summary>
     /// How many children each node should have for these attempts: first those that have one already, then the others, each on the node with
-    /// most slots left, as long as nodes have slots and processes. What no node has room for waits.
+    /// most slots left, as long as nodes have slots, memory and processes. What no node has room for waits.
     /// </summary>
     /// <param name="placed">Node whose child has the attempt, for each one that is placed.</param>
     /// <param name="waiting">Attempts that are not, in order.</param>
@@ -82,16 +129,20 @@ public static class TrialHosts
         var wanted = hosts.ToDictionary(h => h.Node, _ => 0, StringComparer.Ordinal);
         foreach (string host in placed)
             if (wanted.ContainsKey(host)) wanted[host]++;
-        var left = hosts.ToDictionary(h => h.Node, h => h.WorkerSlots - h.Used, StringComparer.Ordinal);
+        var left = hosts.ToDictionary(h => h.Node, h => h, StringComparer.Ordinal);
         foreach (var demand in waiting)
         {
-            var host = hosts.Where(h => !h.Leaving && left[h.Node] >= demand.Least && wanted[h.Node] < h.ProcessesMax).MinBy(h => -left[h.Node]);
+            var host = left.Values.Where(h => !h.Leaving && !demand.Unfit.Contains(h.Node) && h.Room(demand) >= demand.Least && wanted[h.Node] < h.ProcessesMax)
+                .MinBy(h => h.Used - h.WorkerSlots);
             if (host is null) continue;
-            left[host.Node] -= demand.Least;
+            left[host.Node] = host with { Used = host.Used + demand.Least, MemoryUsed = host.MemoryUsed + host.MemoryOf(demand, demand.Least) };
             wanted[host.Node]++;
         }
         return wanted;
     }
+
+    private static string MemoryFor(TrialDemand demand) =>
+        demand.WorkerMemory is { } each ? $" and {WorkerRoom.Gibibytes(each * demand.Least)} of memory (training.worker_memory)" : "";
 
     private static string Slots(int count, string what) => count == 1 ? $"a {what}" : FormattableString.Invariant($"{count} {what}s");
 }

@@ -269,6 +269,11 @@ internal static class JobRoutes
             json.WriteEndArray();
             json.WriteNumber("worker_slots", node.WorkerSlots);
             json.WriteNumber("workers_running", node.WorkersRunning);
+            if (node.MemoryBytes is { } memory)
+            {
+                json.WriteNumber("memory_bytes", memory);
+                json.WriteNumber("memory_taken", node.MemoryTaken);
+            }
             if (node.TrialProcesses > 0) json.WriteNumber("trial_processes", node.TrialProcesses);
             json.WriteString("protocol", node.Version);
             // tells a node from the one that is started in its place

@@ -183,7 +183,12 @@ public sealed class ClusterNode : IAsyncDisposable
             var trialSettings = TrialProcessSettings.Of(options, program);
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
                 options.WorkerSlots ?? Environment.ProcessorCount, options.Build.Version.ToString())
-            { Parent = options.Parent, TrialProcesses = trialSettings?.Count ?? 0 };
+            {
+                Parent = options.Parent,
+                TrialProcesses = trialSettings?.Count ?? 0,
+                MemoryBytes = options.WorkerMemoryBytes,
+                TrialMemoryBytes = trialSettings?.ShareBytes ?? 0,
+            };
             var trialLog = loggers.CreateLogger<TrialProcessesActor>();
             var trials = trialSettings is null ? null
                 : system.ActorOf(Props.Create(() => new TrialProcessesActor(router, trialSettings, trialLog)), "trial-processes");

@@ -48,6 +48,9 @@ public sealed record NodeOptions
     /// <summary>What <see cref="Journal"/> says where nothing is kept.</summary>
     public const string NoJournal = "none";
 
+    /// <summary>Share of the machine's memory that is left to workers where nothing is said.</summary>
+    private const double MemoryPart = 0.8;
+
     /// <summary>What the node says it runs: tests let nodes of one process pass for different builds.</summary>
     internal NodeBuild Build { get; init; } = NodeBuild.Current;
 
@@ -114,8 +117,15 @@ public sealed record NodeOptions
     public int? TrialProcesses { get; init; }
 
     /// <summary>
-    /// Physical memory of each of these processes, in bytes: one that has more is killed, and its attempt alone is lost. Null = an equal share of 80 % of
-    /// the machine's memory.
+    /// Memory that workers may take here, in bytes, those of trials among them: a job that says what a worker takes (<c>training.worker_memory</c>) is placed
+    /// only where so much is left. Null = 80 % of the memory of the machine, or of the container.
+    /// </summary>
+    [Range(67_108_864.0, 1L << 50)]
+    public long? MemoryBytes { get; init; }
+
+    /// <summary>
+    /// Physical memory of each of these processes, in bytes, where <c>training.worker_memory</c> does not say how much it may have: one that has more is
+    /// killed, and its attempt alone is lost. Null = an equal share of <see cref="MemoryBytes"/>.
     /// </summary>
     [Range(67_108_864.0, 1L << 50)]
     public long? TrialMemoryBytes { get; init; }
@@ -223,6 +233,9 @@ public sealed record NodeOptions
 
     public string AdvertisedHost => Advertise ?? Bind;
 
+    /// <summary>What workers may take, in bytes.</summary>
+    internal long WorkerMemoryBytes => MemoryBytes ?? (long)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * MemoryPart);
+
     /// <summary>How many trial processes there may be.</summary>
     internal int TrialProcessesAtOnce
     {
@@ -272,6 +285,7 @@ public sealed record NodeOptions
         if (Journal is not null && string.IsNullOrWhiteSpace(Journal))
             violations.Add(new SpecViolation("journal", "is empty: name a file, give a PostgreSQL connection string, or say none"));
         NodeOptionsRules.Ranges(this, violations);
+        NodeOptionsRules.TrialMemory(this, violations);
         NodeOptionsRules.TrialPorts(this, violations);
         NodeOptionsRules.Security(this, violations);
         if (!IsLoopback(Bind))

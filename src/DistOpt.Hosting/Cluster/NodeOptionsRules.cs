@@ -24,6 +24,13 @@ internal static class NodeOptionsRules
         }
     }
 
+    public static void TrialMemory(NodeOptions options, List<SpecViolation> violations)
+    {
+        if (options.TrialMemoryBytes is not { } each || each <= options.WorkerMemoryBytes) return;
+        violations.Add(new SpecViolation("trial-memory-bytes", string.Create(CultureInfo.InvariantCulture,
+            $"is {each}, but all workers together may take {options.WorkerMemoryBytes} (memory_bytes): lower it, or raise memory_bytes")));
+    }
+
     public static void TrialPorts(NodeOptions options, List<SpecViolation> violations)
     {
         if (options.TrialPorts is not { } text) return;

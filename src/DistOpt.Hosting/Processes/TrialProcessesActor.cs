@@ -17,11 +17,11 @@ namespace DistOpt.Hosting.Processes;
 /// <param name="Program">The same build as this process; it understands the <c>node</c> command.</param>
 /// <param name="Options">The node's own settings, of which theirs are made.</param>
 /// <param name="Count">Children at once, at least 1.</param>
-/// <param name="MemoryBytes">Physical memory of each.</param>
+/// <param name="MemoryBytes">Physical memory of each whose attempt does not say how much it needs.</param>
 internal sealed record TrialProcessSettings(ProgramStart Program, NodeOptions Options, int Count, long MemoryBytes)
 {
-    /// <summary>Share of the machine's memory that all children together may use.</summary>
-    private const double Share = 0.8;
+    /// <summary>What is reckoned with for each: where they may have more in sum than there is, that is their node's wish.</summary>
+    public long ShareBytes => Math.Min(MemoryBytes, Options.WorkerMemoryBytes / Count);
 
     /// <summary>Null where the node runs none.</summary>
     public static TrialProcessSettings? Of(NodeOptions options, ProgramStart? program)
@@ -29,9 +29,7 @@ internal sealed record TrialProcessSettings(ProgramStart Program, NodeOptions Op
         if (program is null || options.Parent is not null || !options.Roles.Contains(NodeOptions.Worker)) return null;
         int count = options.TrialProcessesAtOnce;
         if (count == 0) return null;
-        // of the container, where it has less than the machine
-        long all = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
-        return new TrialProcessSettings(program, options, count, options.TrialMemoryBytes ?? (long)(all * Share / count));
+        return new TrialProcessSettings(program, options, count, options.TrialMemoryBytes ?? options.WorkerMemoryBytes / count);
     }
 
     /// <summary>Settings of a child: a node of the same cluster on the same machine with the one role of children.</summary>
@@ -51,6 +49,7 @@ internal sealed record TrialProcessSettings(ProgramStart Program, NodeOptions Op
             Token = null,
             TokenFile = null,
             TrialProcesses = null,
+            MemoryBytes = null,
             TrialMemoryBytes = null,
             TrialPorts = null,
             // its attempt goes on elsewhere: there is nothing to hand over
@@ -113,6 +112,14 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
         public NodeId? Node => Process.Node;
 
         public bool IsEnding { get; set; }
+
+        /// <summary>What its attempt may take, in bytes; null = the share of each.</summary>
+        public long? MemoryBytes { get; set; }
+
+        /// <summary>The most that any of its attempts was allowed by its spec; 0 where none was.</summary>
+        public long LargestBytes { get; set; }
+
+        public bool IsBusy { get; set; }
     }
 
     private sealed record Joined(Child Child, NodeId Node) : INoSerializationVerificationNeeded;
@@ -145,6 +152,12 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
         {
             _log.LogInformation("Child process {Pid} for trials ends: no attempt needs it", child.Process.Pid);
             _ = EndAsync(child);
+        }
+        foreach (var child in _children.Where(c => c.Node is not null))
+        {
+            var attempt = keep.Busy.FirstOrDefault(b => b.Node == child.Node);
+            (child.IsBusy, child.MemoryBytes) = (attempt is not null, attempt?.MemoryBytes);
+            child.LargestBytes = Math.Max(child.LargestBytes, child.MemoryBytes ?? 0);
         }
         // a peer may say any number
         _wanted = Math.Clamp(keep.Count, 0, _settings.Count);
@@ -200,9 +213,19 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
         foreach (var child in _children)
         {
             long resident = child.Process.ResidentBytes();
-            if (resident <= _settings.MemoryBytes) continue;
-            string limit = Mebibytes(_settings.MemoryBytes);
-            child.Process.Kill($"was killed with {Mebibytes(resident)} of memory: over its memory limit of {limit} (trial_memory_bytes)");
+            long most = Math.Min(child.MemoryBytes ?? _settings.MemoryBytes, _settings.Options.WorkerMemoryBytes);
+            if (resident <= most) continue;
+            // what an attempt that was allowed more has left behind is not held against the next one
+            if (child is { IsBusy: false, Node: not null } && resident <= child.LargestBytes)
+            {
+                if (child.IsEnding) continue;
+                _log.LogInformation("Child process {Pid} for trials ends: it has kept {Memory} of an attempt that was allowed so much",
+                    child.Process.Pid, Mebibytes(resident));
+                _ = EndAsync(child);
+                continue;
+            }
+            string setting = child.MemoryBytes is null ? "trial_memory_bytes" : "training.worker_memory";
+            child.Process.Kill($"was killed with {Mebibytes(resident)} of memory: over its memory limit of {Mebibytes(most)} ({setting})");
         }
     }
 

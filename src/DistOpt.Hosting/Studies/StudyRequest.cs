@@ -77,8 +77,9 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
     /// <summary>Both in one: whoever accepts the code wants the study to go on.</summary>
     private static CommandAnswer AcceptCode(StudyEngine engine, string? key)
     {
-        if (engine.CodeChange is null) return engine.Resume(key);
+        bool isNeeded = engine.CodeChange is not null;
         var answer = engine.AcceptCode(key);
+        if (!isNeeded && !answer.IsRepeat) return engine.Resume(key);
         if (answer is { IsRepeat: false, Refusal: null }) engine.Resume(null);
         return answer;
     }

@@ -141,6 +141,8 @@ public sealed class StudySession : IStudySession
         public long Size(TrialCheckpoint checkpoint) => folders.Size(checkpoint);
 
         public void Trim(int trial, int repeat) => folders.Trim(trial, repeat);
+
+        public void Sweep(IReadOnlyCollection<TrialCheckpoint> known, Func<int, int, bool> isDoneWith) => folders.Sweep(known, isDoneWith);
     }
 }
 

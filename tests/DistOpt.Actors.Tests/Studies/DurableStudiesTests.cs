@@ -216,6 +216,8 @@ public sealed class DurableStudiesTests
 
             public void Trim(int trial, int repeat) { }
 
+            public void Sweep(IReadOnlyCollection<TrialCheckpoint> known, Func<int, int, bool> isDoneWith) { }
+
             public void Dispose() => sessions._calls.Enqueue($"dispose {study}");
         }
     }

@@ -362,6 +362,92 @@ public sealed class StudySupervisorTests
     }
 
     [Fact]
+    public async Task The_job_of_a_trial_that_is_cancelled_is_stopped_at_once_though_it_reports_nothing()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2));
+        var supervisor = harness.Begin();
+        var job = (await harness.JobAsync()).Start();
+        await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.Cancel(null, 0)), Token);
+
+        Assert.Equal(StopReason.Cancelled, await job.Stopped);
+        Assert.StartsWith("trial-1-1-", (await harness.JobAsync()).Id);
+    }
+
+    [Fact]
+    public async Task An_attempt_that_has_not_begun_when_its_study_is_paused_is_taken_back_and_loses_nothing()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2, parallel: 2));
+        var supervisor = harness.Begin();
+        var (waiting, running) = ((await harness.JobAsync()).Open(), (await harness.JobAsync()).Start());
+        await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.Pause(null)), Token);
+        Assert.Equal(StopReason.Interrupted, await waiting.Stopped);
+        waiting.End(RunStatus.Interrupted, StopReason.Interrupted);
+        await Eventually.Until(() => harness.Happened.Any(e => e is StudyEvent.AttemptLost));
+        // it leaves off with its next report
+        await running.SettledAsync();
+        Assert.False(running.IsStopped);
+
+        await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.Resume(null)), Token);
+        string number = waiting.Id.Split('-')[1];
+        Assert.StartsWith($"trial-{number}-2-", (await harness.JobAsync()).Id);
+        var lost = Assert.Single(harness.Happened.OfType<StudyEvent.AttemptLost>());
+        Assert.Equal((false, "it was paused before it had begun"), (lost.IsCounted, lost.Reason));
+    }
+
+    [Fact]
+    public async Task An_attempt_that_waits_after_a_loss_does_not_begin_while_its_trial_is_paused()
+    {
+        var setup = StudyHarness.Setup(trials: 1) with { Backoff = new RetryBackoff(3600, 3600) };
+        await using var harness = new StudyHarness(setup);
+        var supervisor = harness.Begin();
+        (await harness.JobAsync()).Start().Lose("the process is gone");
+        await Eventually.Until(() => harness.Happened.Any(e => e is StudyEvent.AttemptBegun));
+
+        await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.Pause(null, 0)), Token);
+        await Eventually.Until(() => harness.Happened.OfType<StudyEvent.AttemptLost>().Any(l => !l.IsCounted));
+        await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.Resume(null, 0)), Token);
+
+        Assert.StartsWith("trial-0-3-", (await harness.JobAsync()).Id);
+    }
+
+    [Fact]
+    public async Task An_attempt_that_its_nodes_refused_is_no_failure_and_there_is_another_one()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 1) with { MaxAttempts = 1 });
+        harness.Begin();
+        (await harness.JobAsync()).Open().Refuse("node b is refused: its CPU is 'y'");
+        (await harness.JobAsync()).Start().Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        var over = await harness.EndAsync<StudyOver>();
+
+        Assert.Equal((1, 0), (over.Status.Counts.Complete, over.Status.Counts.Failed));
+        var lost = Assert.Single(harness.Happened.OfType<StudyEvent.AttemptLost>());
+        Assert.Equal((false, "node b is refused: its CPU is 'y'"), (lost.IsCounted, lost.Reason));
+    }
+
+    /// <summary>A study that goes on without the event would look for the files.</summary>
+    [Fact]
+    public async Task A_state_is_deleted_once_it_is_stored_that_it_is_and_what_a_killed_process_has_left_goes_when_the_study_goes_on()
+    {
+        await using var harness = new StudyHarness(Asha(trials: 3), new JournalSwitch(), diskLimit: 0.5);
+        var supervisor = harness.Begin();
+        (await harness.JobAsync()).Start().Epoch(1, 0.5).End(RunStatus.Interrupted, StopReason.Paused);
+        await Eventually.Until(() => harness.Files.Contains("delete 0 at 1"));
+        var second = (await harness.JobAsync()).Start();
+        supervisor.Tell(new InterruptStudy());
+        await second.Stopped;
+        second.End(RunStatus.Interrupted, StopReason.Interrupted);
+        await harness.EndAsync<StudyLeft>();
+        Assert.Empty(harness.Swept);
+
+        harness.Begin();
+        await harness.JobAsync();
+
+        // the second one's run goes on, and the third one has not begun
+        Assert.Equal("keeps ; done with 0", Assert.Single(harness.Swept));
+        Assert.Contains(harness.Happened, e => e is StudyEvent.CheckpointDeleted);
+    }
+
+    [Fact]
     public async Task A_journal_that_cannot_be_written_breaks_the_study()
     {
         var journal = new JournalSwitch { Failure = new IOException("the disk is full") };

@@ -96,10 +96,10 @@ internal sealed class JobHarness : IAsyncDisposable
     }
 
     /// <summary>A worker node that can start child processes joins. Returns its number.</summary>
-    public int JoinHost(LinearRuntime runtime, int slots, int processes)
+    public int JoinHost(LinearRuntime runtime, int slots, int processes, long? memory = null)
     {
         int index = Add(runtime, ["worker", "server"]);
-        _nodes[index] = _nodes[index] with { Slots = slots, TrialProcesses = processes };
+        _nodes[index] = _nodes[index] with { Slots = slots, TrialProcesses = processes, MemoryBytes = memory };
         Offer(index);
         return index;
     }
@@ -121,6 +121,8 @@ internal sealed class JobHarness : IAsyncDisposable
             Leaving = _leaving.ContainsKey(index),
             Parent = node.Parent,
             TrialProcesses = node.TrialProcesses,
+            MemoryBytes = node.MemoryBytes,
+            TrialMemoryBytes = node.MemoryBytes / node.TrialProcesses ?? 0,
         };
         node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
     }
@@ -422,6 +424,8 @@ internal sealed class JobHarness : IAsyncDisposable
     private sealed record Node(NodeId Id, NodeServices Services, INodeRouter Line, IActorRef Agent, string[] Roles, NodeId? Parent, int Slots)
     {
         public int TrialProcesses { get; init; }
+
+        public long? MemoryBytes { get; init; }
     }
 
     private int Add(LinearRuntime runtime, string[]? roles, NodeId? parent = null)

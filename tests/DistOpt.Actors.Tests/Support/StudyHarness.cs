@@ -13,6 +13,7 @@ using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
+using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Tests.Support;
 
@@ -82,6 +83,9 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     /// <summary>Trials whose runs' own checkpoints were deleted.</summary>
     public ConcurrentQueue<int> Trimmed { get; } = new();
 
+    /// <summary>What was looked through after a restart: trials whose states stay, and those whose runs' checkpoints go.</summary>
+    public ConcurrentQueue<string> Swept { get; } = new();
+
     /// <summary>Where attempts began.</summary>
     public ConcurrentQueue<string> Nodes { get; } = new();
 
@@ -122,11 +126,18 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
 
     public void Keep(TrialOrder order, TrialCheckpoint checkpoint) => Files.Enqueue($"keep {checkpoint.Trial} at {checkpoint.Resource}");
 
-    public void Delete(TrialCheckpoint checkpoint) => Files.Enqueue($"delete {checkpoint.Trial} at {checkpoint.Resource}");
+    public void Delete(TrialCheckpoint checkpoint)
+    {
+        bool isStored = Happened.OfType<StudyEvent.CheckpointDeleted>().Any(d => d.Checkpoint == checkpoint);
+        Files.Enqueue($"delete {checkpoint.Trial} at {checkpoint.Resource}{(isStored ? "" : ", of which nothing is stored")}");
+    }
 
     public long Size(TrialCheckpoint checkpoint) => Gibibytes << 30;
 
     public void Trim(int trial, int repeat) => Trimmed.Enqueue(trial);
+
+    public void Sweep(IReadOnlyCollection<TrialCheckpoint> known, Func<int, int, bool> isDoneWith) =>
+        Swept.Enqueue($"keeps {string.Join(", ", known.Select(c => c.Trial))}; done with {string.Join(", ", Enumerable.Range(0, 9).Where(t => isDoneWith(t, 0)))}");
 
     public void Began(IReadOnlyList<StudyEvent> before) { }
 
@@ -234,6 +245,16 @@ internal sealed class PlayedJob(SubmitJob submit, IActorRef submitter)
         Error = why,
     }, null)
     { Lost = why });
+
+    /// <summary>The nodes that it was to run on were not fit for it.</summary>
+    public void Refuse(string why) => submitter.Tell(new JobEnded(submit.Job, new RunSummary
+    {
+        Job = Id,
+        Status = RunStatus.Failed,
+        StopReason = StopReason.Failed,
+        Error = why,
+    }, null)
+    { Unfit = new Dictionary<NodeId, string> { [new NodeId("b")] = why } });
 
     public void End(RunStatus status, StopReason reason, int? selected = null, string? error = null) => submitter.Tell(new JobEnded(submit.Job, new RunSummary
     {

@@ -103,6 +103,69 @@ public sealed class IsolatedTrialTests : IDisposable
     }
 
     [Fact]
+    public async Task Memory_that_workers_ask_for_is_taken_of_their_node_and_what_does_not_fit_waits_for_it()
+    {
+        await using var harness = Coordinator();
+        int host = harness.JoinHost(Runtime(), slots: 8, processes: 4, memory: 8L << 30);
+        var gate = new StepGate(3);
+        for (int i = 0; i < 4; i++)
+        {
+            var runtime = Runtime();
+            runtime.BeforeLeaf = gate.Pass;
+            harness.JoinChild(runtime, host);
+        }
+        var spec = JobHarness.SpecOf(workers: 2, shards: 2);
+        var large = spec with { Training = spec.Training with { WorkerMemory = 1.25 } };
+        // 2.5 GiB, a child's share of 2 GiB, and 2.5 GiB again: 7 of 8
+        var runs = new List<Task<(JobEnded End, RecordingSink Sink)>>
+        {
+            harness.RunAsync(large, Token, "trial-1", trial: Isolated),
+            harness.RunAsync(spec, Token, "trial-2", trial: Isolated),
+            harness.RunAsync(large, Token, "trial-3", trial: Isolated),
+        };
+        foreach (string job in new[] { "trial-1", "trial-2", "trial-3" })
+            await harness.StatusAsync(j => j.Job.Value == job && j.State == "training", Token);
+        long?[] limits = [null, 5L << 29, 5L << 29];
+        await harness.HeardAsync(d => d.Body is KeepTrialProcesses keep && keep.Busy.Select(b => b.MemoryBytes).Order().SequenceEqual(limits), 1, Token);
+        runs.Add(harness.RunAsync(large, Token));
+        const string missing = "2 more worker slots (nodes offer 0), each with 1.25 GiB of memory (training.worker_memory)";
+        await harness.StatusAsync(j => j.Job.Value == "job-1" && j.Waiting?.StartsWith(missing, StringComparison.Ordinal) == true, Token);
+        var status = (await harness.NodesAsync(Token)).Nodes[1];
+        gate.Release();
+
+        Assert.Equal((8L << 30, 7L << 30), (status.MemoryBytes, status.MemoryTaken));
+        foreach (var run in runs) Assert.Equal(RunStatus.Completed, (await run).End.Summary.Status);
+        Assert.Equal(0, (await harness.NodesAsync(Token)).Nodes[1].MemoryTaken);
+    }
+
+    [Fact]
+    public async Task A_node_that_differs_is_named_and_gets_no_more_trials_of_the_study_while_others_do()
+    {
+        await using var harness = Coordinator();
+        var own = Runtime();
+        var other = new LinearRuntime { Fingerprint = own.Fingerprint with { Exact = new Dictionary<string, string> { ["user code"] = "b2" } } };
+        // the one that differs has more room
+        int bad = harness.JoinHost(own, slots: 8, processes: 1);
+        harness.JoinChild(other, bad);
+        var spec = JobHarness.SpecOf(workers: 1);
+        var study = Isolated with { Study = "s" };
+
+        var (first, _) = await harness.RunAsync(spec, Token, "trial-1", trial: study);
+        var waiting = harness.RunAsync(spec, Token, "trial-2", trial: study);
+        const string refused = "node name-2 is refused: its user code is 'b2', but 'a1' on name-0; deploy the same build and data to every node";
+        const string missing = $"a node that can run it (study.isolation: process): {refused}";
+        await harness.StatusAsync(j => j.Job.Value == "trial-2" && j.Waiting?.StartsWith(missing, StringComparison.Ordinal) == true, Token);
+        int good = harness.JoinHost(Runtime(), slots: 1, processes: 1);
+        harness.JoinChild(Runtime(), good);
+
+        Assert.Equal((null, null), (first.BadInput, first.Lost));
+        Assert.Equal(refused, Assert.Single(first.Unfit).Value);
+        Assert.Equal(RunStatus.Completed, (await waiting).End.Summary.Status);
+        // another study is another matter, and so is this one after a while
+        Assert.Single((await harness.RunAsync(spec, Token, "trial-3", trial: Isolated with { Study = "t" })).End.Unfit);
+    }
+
+    [Fact]
     public async Task The_loss_of_a_child_ends_its_attempt_alone_with_what_the_parent_saw_of_it()
     {
         await using var harness = Coordinator();

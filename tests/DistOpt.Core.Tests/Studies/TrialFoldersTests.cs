@@ -99,6 +99,44 @@ public sealed class TrialFoldersTests : IDisposable
         Assert.Equal(0, _folders.Size(state));
     }
 
+    [Fact]
+    public void A_trial_whose_own_state_is_gone_begins_anew_where_that_comes_to_the_same()
+    {
+        var state = new TrialCheckpoint(0, 10);
+        var order = Order(0, from: state) with { MayBeginAnew = true };
+
+        Assert.Contains("is not in", Assert.Throws<SpecException>(() => _folders.Open(Order(0, from: state))).Message);
+        // that of another trial is another matter
+        Assert.Throws<SpecException>(() => _folders.Open(order with { Id = Order(1).Id }));
+        var start = _folders.Open(order);
+        Assert.False(start.Resumes);
+
+        // lost again, it goes on from what it has computed since
+        Write(start.Directory, 5);
+        Assert.True(_folders.Open(order).Resumes);
+        Assert.Equal(5, Newest(start.Directory));
+    }
+
+    [Fact]
+    public void What_a_killed_process_has_left_is_swept_away()
+    {
+        var (known, unknown) = (new TrialCheckpoint(0, 10), new TrialCheckpoint(1, 10));
+        var starts = Enumerable.Range(0, 3).Select(i => _folders.Open(Order(i))).ToList();
+        foreach (var start in starts) Write(start.Directory, 10);
+        _folders.Keep(Order(0), known);
+        _folders.Keep(Order(1), unknown);
+        // killed while it was replaced
+        string replaced = _study.StateFolder(known) + ".old";
+        Directory.CreateDirectory(replaced);
+        Directory.CreateDirectory(_study.StateFolder(unknown) + ".old");
+
+        _folders.Sweep([known], (trial, repeat) => trial == 2 && repeat == 0);
+
+        Assert.Equal([true, false], new[] { known, unknown }.Select(s => _folders.Size(s) > 0));
+        Assert.Equal([replaced], Directory.GetDirectories(Path.GetDirectoryName(replaced)!, "*.old"));
+        Assert.Equal([true, true, false], starts.Select(s => Directory.Exists(s.Directory.CheckpointFolder)));
+    }
+
     /// <summary>The study was gone on with from a journal whose end is lost, and has suggested something else.</summary>
     [Fact]
     public void An_attempt_with_other_parameters_does_not_go_on_from_what_is_there()

@@ -67,6 +67,46 @@ public sealed class TrialHostsTests
         Assert.Equal([("a", 1), ("b", 1), ("c", 0)], large.Select(w => (w.Key, w.Value)));
     }
 
+    private static TrialHost Memory(string node, int slots, long gibibytes, long used = 0, long share = 1) =>
+        Host(node, slots) with { MemoryBytes = gibibytes << 30, MemoryUsed = used << 30, MemoryShare = share << 30 };
+
+    [Fact]
+    public void An_attempt_gets_a_child_only_where_the_memory_of_its_workers_is_left()
+    {
+        var children = new[] { Child("a1", "a"), Child("b1", "b") };
+        var demand = new TrialDemand(2, 4) { WorkerMemory = 3L << 30 };
+
+        // a has more slots, but room for one worker
+        Assert.Equal(("b1", 3), TrialHosts.Choose([Memory("a", 8, 16, used: 11), Memory("b", 4, 16, used: 6)], children, demand, out _));
+        Assert.Null(TrialHosts.Choose([Memory("a", 8, 16, used: 11)], children, demand, out string? missing));
+        Assert.Equal("2 worker slots and 6 GiB of memory (training.worker_memory) on one node (study.isolation: process places a trial whole)", missing);
+        Assert.Equal("a node with 2 worker slots and 6 GiB of memory (training.worker_memory): a trial is placed whole in one process, and the largest such "
+            + "node has 5 GiB for workers (lower training.worker_memory or training.workers)",
+            TrialHosts.Hopeless([Memory("a", 8, 5), Memory("b", 1, 64), Memory("c", 4, 4)], demand));
+        // what does not say how much it has is trusted
+        Assert.Null(TrialHosts.Hopeless([Memory("a", 8, 5), Host("b", 2)], demand));
+    }
+
+    [Fact]
+    public void An_attempt_that_does_not_say_what_it_needs_takes_the_share_of_a_child_however_many_workers_it_has()
+    {
+        var host = Memory("a", 8, 8, used: 7, share: 2);
+
+        Assert.Null(TrialHosts.Choose([host], [Child("a1", "a")], new TrialDemand(1, 4), out _));
+        Assert.Equal(("a1", 4), TrialHosts.Choose([host with { MemoryUsed = 6L << 30 }], [Child("a1", "a")], new TrialDemand(1, 4), out _));
+        Assert.Equal((2L << 30, 9L << 30), (host.MemoryOf(new TrialDemand(1, 4), 3), host.MemoryOf(new TrialDemand(1, 4) { WorkerMemory = 3L << 30 }, 3)));
+    }
+
+    [Fact]
+    public void Children_are_wanted_for_as_many_attempts_as_memory_is_left_for()
+    {
+        var demands = Enumerable.Repeat(new TrialDemand(1, 1) { WorkerMemory = 3L << 30 }, 9);
+
+        Assert.Equal([("a", 2), ("b", 1)], TrialHosts.Wanted([Memory("a", 8, 8), Memory("b", 8, 8, used: 3)], [], demands).Select(w => (w.Key, w.Value)));
+        // shares beside it: 3 of 8 are gone, and two times two are left
+        Assert.Equal(3, TrialHosts.Wanted([Memory("a", 8, 8, share: 2)], [], demands.Take(1).Concat(Enumerable.Repeat(new TrialDemand(1, 1), 9)))["a"]);
+    }
+
     [Fact]
     public void Children_are_kept_for_a_while_after_fewer_are_wanted()
     {

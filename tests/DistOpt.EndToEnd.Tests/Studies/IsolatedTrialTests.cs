@@ -43,6 +43,7 @@ public sealed class IsolatedTrialTests : IAsyncDisposable
 
         var abort = await Submit(coordinator, "abort", Spec("abort"));
         var allocate = await Submit(coordinator, "allocate", Spec("allocate"));
+        var small = await Submit(coordinator, "small", Spec("allocate").Replace("workers: 1,", "workers: 1, worker_memory: 0.75,", StringComparison.Ordinal));
         // in the process that was started in the place of one of those
         var once = Spec("abort", once: _folder.In("once"), epochs: 1);
         var first = await Submit(coordinator, "once-1", once, _folder.In("checkpoints"));
@@ -60,6 +61,7 @@ public sealed class IsolatedTrialTests : IAsyncDisposable
         Assert.True(abort.Lost.Contains(" fails", StringComparison.Ordinal), $"{abort.Lost}{Environment.NewLine}{worker.Describe()}");
         Assert.True(allocate.Lost is not null, allocate.Summary.Error);
         Assert.Matches(@"was killed with \d+ MiB of memory: over its memory limit of 1024 MiB \(trial_memory_bytes\)", allocate.Lost);
+        Assert.Matches(@"over its memory limit of 768 MiB \(training.worker_memory\)", small.Lost);
         Assert.True(first.Lost?.Contains("(SIGABRT)", StringComparison.Ordinal) ?? false, $"{first.Lost ?? first.Summary.Error}{Environment.NewLine}{worker.Describe()}");
         Assert.True(second.Summary.Status == RunStatus.Completed, second.Summary.Error);
         Assert.Equal(kept, sink.Start!.Resumed?.Step ?? 0);

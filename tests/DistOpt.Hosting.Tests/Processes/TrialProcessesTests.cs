@@ -122,6 +122,11 @@ public sealed class TrialProcessesTests : IDisposable
         long all = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         Assert.InRange(Of(options).MemoryBytes * 8, all / 2, all);
         Assert.Equal(SmallestMemory, Of(options with { TrialMemoryBytes = SmallestMemory }).MemoryBytes);
+        Assert.Equal(1L << 30, Of(options with { MemoryBytes = 8L << 30 }).MemoryBytes);
+        var more = Of(options with { MemoryBytes = 8L << 30, TrialMemoryBytes = 2L << 30 });
+        Assert.Equal((2L << 30, 1L << 30), (more.MemoryBytes, more.ShareBytes));
+        Assert.Equal("trial-memory-bytes: is 9663676416, but all workers together may take 8589934592 (memory_bytes): lower it, or raise memory_bytes",
+            Assert.Single((options with { MemoryBytes = 8L << 30, TrialMemoryBytes = 9L << 30 }).Validate()).ToString());
         Assert.Null(TrialProcessSettings.Of(options with { Roles = [NodeOptions.Coordinator, NodeOptions.Server] }, new ProgramStart("x", [])));
         Assert.Null(TrialProcessSettings.Of(options, null));
     }

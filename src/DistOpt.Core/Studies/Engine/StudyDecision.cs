@@ -34,6 +34,9 @@ public sealed record TrialOrder(
 
     /// <summary>The study over that space; null = it is of no study spec.</summary>
     public StudySpec? Study { get; init; }
+
+    /// <summary>Whether it comes to the same if it begins from nothing, where <see cref="From"/> is not to be had.</summary>
+    public bool MayBeginAnew { get; init; }
 }
 
 /// <summary>What an attempt does after a report.</summary>

@@ -165,6 +165,12 @@ public sealed partial class StudyEngine
         return true;
     }
 
+    /// <summary>Whether an attempt is its trial's latest and the trial goes on: what is no more so is to be stopped.</summary>
+    public bool IsUnderWay(AttemptId id) => Current(id) is not null;
+
+    /// <summary>Whether an attempt that has not begun to compute is to wait until a user lets its trial go on.</summary>
+    public bool IsSuspended(AttemptId id) => Current(id) is { } trial && (_ledger.IsSuspended || trial.IsSuspended);
+
     private string TimeoutError => FormattableString.Invariant($"computed for longer than study.trial_timeout, {_setup.TrialTimeout} s");
 
     private LiveTrial? Current(AttemptId id) =>

@@ -96,8 +96,13 @@ public sealed partial class StudyEngine
 
     /// <summary>Goes on with user code that has changed: attempts that begin from now on run it, and their trials say so.</summary>
     /// <param name="key">Idempotency key; null = none.</param>
-    public CommandAnswer AcceptCode(string? key) =>
-        CodeChange is { } change ? Carry(new StudyEvent.CodeAccepted(key, change.Now), null) : default;
+    public CommandAnswer AcceptCode(string? key)
+    {
+        if (CodeChange is { } change) return Carry(new StudyEvent.CodeAccepted(key, change.Now), null);
+        // one that is repeated finds the code accepted
+        return _ledger.Code is { } code && key is not null && _ledger.Keys.Find(key) == CommandKeys.NameOf(new StudyEvent.CodeAccepted(key, code))
+            ? new(IsRepeat: true) : default;
+    }
 
     /// <summary>
     /// Replaces the space by one that contains it (<see cref="SpaceWidening"/>): trials from now on are drawn from that, by all that the earlier ones have

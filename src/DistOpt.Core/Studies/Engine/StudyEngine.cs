@@ -142,6 +142,7 @@ public sealed partial class StudyEngine
         {
             SpaceVersion = trial.SpaceVersion,
             Study = _specs[trial.SpaceVersion],
+            MayBeginAnew = !_advisors.Copies,
         };
     }
 
