@@ -11,7 +11,8 @@ internal static class ListCommand
     {
         var kind = new Argument<string?>("kind")
         {
-            Description = $"One of {string.Join(", ", new SpecCatalogs().All.Select(c => c.Name))}; without it all names",
+            Description = $"One of {string.Join(", ", new SpecCatalogs().All.Select(c => c.Name))}, sections, or a section of a spec such as regularization; "
+                + "without it all names",
             Arity = ArgumentArity.ZeroOrOne,
         };
         var update = new Option<string>("--update")
@@ -44,7 +45,7 @@ internal static class ListCommand
             }
             else
             {
-                var all = CatalogListing.All(catalogs);
+                CatalogListing[] all = [.. CatalogListing.All(catalogs), CatalogListing.Sections(catalogs)];
                 invocation.Write(
                     json =>
                     {

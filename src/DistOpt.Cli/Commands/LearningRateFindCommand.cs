@@ -78,6 +78,8 @@ internal sealed class LearningRateFindCommand
         if (steps < StepsMin) violations.Add("--steps", $"is {steps}, but must be at least {StepsMin}");
         var settings = TrainCommand.Settings(parse.GetValue(_set), parse.GetValue(_workers), null);
         var spec = violations.Try(() => SpecFiles.Read(parse.GetValue(_spec), settings, app));
+        // a fold is as good as another for it
+        if (spec is { Data: { Folds: not null, Fold: null } }) spec = FoldsRunner.SpecOf(spec, 0);
         string id = Training.NewId(console.Time);
         var place = violations.Try(() => RunDirectory.Plan(parse.GetValue(_out), $"{spec?.Name ?? "run"}-lr-find", id, console.RunsRoot));
         violations.ThrowIfAny();
@@ -120,11 +122,19 @@ internal sealed class LearningRateFindCommand
         PlotPanel[] panels = [SweepFigure.Panel(sweep, suggestion, rate)];
         File.WriteAllBytes(png, Figure.Draw(panels, PlotFormat.Png));
         File.WriteAllBytes(svg, Figure.Draw(panels, PlotFormat.Svg));
-        string? line = rate is null ? null : $"optimizer: {{ kind: {spec.Optimizer.Kind}, learning_rate: {rate} }}";
+        string? line = rate is null ? null : Line(spec, rate, invocation.App);
         invocation.Write(json => WriteJson(json, sweep, rate, line, [csv, png, svg]), writer => WriteText(writer, sweep, rate, line, [csv, png, svg]));
         if (suggestion is not null) return ExitCode.Done;
         invocation.Console.Error.WriteLine("error: the loss fell nowhere, so no rate can be suggested; try --from and --to further apart, or more --steps");
         return ExitCode.Failed;
+    }
+
+    /// <summary>The optimizer with the rate that is suggested: what else the spec says of it stays.</summary>
+    private static string Line(TrainingSpec spec, string rate, DistOptAppDefinition app)
+    {
+        double number = double.Parse(rate, CultureInfo.InvariantCulture);
+        var found = SpecFiles.Binder(app).Check(spec with { Optimizer = OptimizerOf(spec.Optimizer, number) }, [$"optimizer.learning_rate={rate}"]);
+        return $"optimizer: {SpecWriter.Plugin(found, "optimizer", "learning_rate")}";
     }
 
     /// <summary>Two significant digits: the sweep does not tell more.</summary>
@@ -150,7 +160,7 @@ internal sealed class LearningRateFindCommand
         writer.WriteLine(sweep.HasDiverged ? $"the loss exploded after {Format.Plural(sweep.Points.Count, "step")}" : "the loss did not explode up to the last rate");
         if (line is not null)
         {
-            writer.WriteLine($"suggestion, where the loss fell fastest: {rate}. For the spec, or as --set optimizer.learning_rate={rate}:");
+            writer.WriteLine($"suggestion, where the loss fell fastest: {rate}. For the spec:");
             writer.WriteLine("  " + line);
         }
         foreach (string file in files) writer.WriteLine($"written: {file}");

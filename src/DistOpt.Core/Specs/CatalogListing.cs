@@ -44,9 +44,25 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
                 return Of(plural, catalog);
         }
 
-        var names = catalogs.All.Select(c => c.Name).ToList();
-        var nearest = FieldNames.Nearest(name, names) is { } near ? $". Did you mean '{near}'?" : "";
-        throw new SpecException("", $"'{name}' is not a kind of plug-in. Available: {string.Join(", ", names)}{nearest}");
+        var sections = Sections(catalogs);
+        if (sections.Entries.FirstOrDefault(s => s.Name == name) is { } section) return sections with { Entries = [section] };
+        if (name == sections.Name || name == sections.Kind) return sections;
+        string[] names = [.. catalogs.All.Select(c => c.Name), sections.Name];
+        string[] parts = [.. sections.Entries.Select(s => s.Name)];
+        var nearest = FieldNames.Nearest(name, [.. names, .. parts]) is { } near ? $". Did you mean '{near}'?" : "";
+        throw new SpecException("", $"'{name}' is neither a kind of plug-in nor a section of a spec. Available: {string.Join(", ", names)}, and by "
+            + $"themselves {string.Join(", ", parts)}{nearest}");
+    }
+
+    /// <summary>The sections of training specs that are no plug-ins, and <c>study:</c>, each as an entry with its fields.</summary>
+    public static CatalogListing Sections(SpecCatalogs catalogs)
+    {
+        ArgumentNullException.ThrowIfNull(catalogs);
+        var sections = RecordShape.Of(typeof(TrainingSpec)).Fields.Where(f => f.Type.Kind == FieldKind.Record)
+            .Select(f => (f.Name, f.Description, f.Type.Clr))
+            .Append((Name: StudyBinder.Study, Description: "What a study looks for, and how", Clr: typeof(Studies.StudySection)));
+        return new CatalogListing("sections", "section",
+            [.. sections.Select(s => new EntryListing(s.Name, s.Description ?? "", null, [.. Fields(RecordShape.Of(s.Clr), null, "", catalogs)]))], []);
     }
 
     /// <summary>
@@ -88,17 +104,26 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
                 continue;
             }
 
-            var text = value is PluginSpec plugin ? plugin.Kind : SpecYamlText.Inline(new NodeWriter().WriteValue(field.Type, value));
-            var missing = field.Required && value is null or "";
-            yield return new FieldListing(
-                prefix + field.Name, TypeText(field.Type, field.Rules, catalogs), missing ? null : text, field.Rules.RangeText,
-                field.Description);
+            yield return Listing(prefix, field, value, catalogs);
+            if (field.Type is { Kind: FieldKind.List, Element: { Kind: FieldKind.Record, Clr: var element } })
+            {
+                foreach (var inner in Fields(RecordShape.Of(element), null, prefix + field.Name + "[].", catalogs))
+                    yield return inner;
+            }
             if (catalogs is not null && field.Type.Kind == FieldKind.Plugin && field.Type.Clr != typeof(PluginSpec))
             {
                 foreach (var inner in Fields(RecordShape.Of(field.Type.Clr), value, prefix + field.Name + ".", catalogs))
                     yield return inner;
             }
         }
+    }
+
+    private static FieldListing Listing(string prefix, FieldShape field, object? value, SpecCatalogs? catalogs)
+    {
+        var text = value is PluginSpec plugin ? plugin.Kind : SpecYamlText.Inline(new NodeWriter().WriteValue(field.Type, value));
+        var missing = field.Required && value is null or "";
+        return new FieldListing(prefix + field.Name, TypeText(field.Type, field.Rules, catalogs), missing ? null : text, field.Rules.RangeText,
+            field.Description);
     }
 
     private static string TypeText(FieldType type, FieldRules rules, SpecCatalogs? catalogs)

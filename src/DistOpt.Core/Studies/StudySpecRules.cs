@@ -20,6 +20,7 @@ public static class StudySpecRules
         new(["study.deterministic", "study.resource"], Deterministic),
         new(["study.trial_scheduler"], Copies),
         new(["storage.kind"], Storage),
+        new(["data.folds"], Folds),
     ];
 
     /// <summary>Options of the models of the catalogue that say which weights there are; of a program's own models nobody knows.</summary>
@@ -51,6 +52,15 @@ public static class StudySpecRules
     {
         if (spec.Training.Storage.Kind == StorageSection.Shared)
             yield return new("storage.kind", "is shared, but the states of trials are kept in the study's folder; leave it away");
+    }
+
+    private static IEnumerable<SpecViolation> Folds(StudySpec spec)
+    {
+        if (spec.Training.Data is { Folds: { } folds, Fold: null })
+        {
+            yield return new("data.folds", $"is {folds}, but a trial is one run and not {folds}; leave it away, or say which fold trials are judged by "
+                + "(data.fold), and use study.repeats for several runs of a configuration");
+        }
     }
 
     private static IEnumerable<SpecViolation> Deterministic(StudySpec spec)

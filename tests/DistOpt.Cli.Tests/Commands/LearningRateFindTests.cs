@@ -9,7 +9,7 @@ public sealed class LearningRateFindTests
     public async Task A_real_sweep_suggests_a_rate_that_trains_and_leaves_the_spec_alone()
     {
         using var cli = new CliRun { UsesRealHost = true };
-        const string text = "name: small\nmodel: { kind: mlp, hidden: [16] }\nschedule: { kind: cosine, warmup_steps: 3, total_steps: 700 }\n"
+        const string text = "name: small\nmodel: { kind: mlp, hidden: [16] }\noptimizer: { kind: adam, learning_rate: 0.1, beta2: 0.99, decay_biases: false }\nschedule: { kind: cosine, warmup_steps: 3, total_steps: 700 }\n"
             + "stop: { patience: { evaluations: 2 } }\ntraining: { epochs: 3 }\n";
         string spec = cli.Write("small.yaml", text);
         Assert.True(await cli.RunAsync("lr-find", spec, "--format", "json", "--out", cli.In("found")) == 0, cli.Error);
@@ -18,7 +18,7 @@ public sealed class LearningRateFindTests
         var json = cli.Json();
         double rate = json.GetProperty("suggestion").GetDouble();
         Assert.InRange(rate, 1e-4, 0.3);
-        Assert.StartsWith("optimizer: { kind: adam, learning_rate: ", json.GetProperty("spec").GetString());
+        Assert.Matches(@"^optimizer: \{ kind: adam, learning_rate: [0-9.e-]+, beta2: 0\.99, decay_biases: false \}$", json.GetProperty("spec").GetString());
         Assert.True(json.GetProperty("diverged").GetBoolean());
 
         // every step from the first on, each rate the one before times the same factor
@@ -56,6 +56,14 @@ public sealed class LearningRateFindTests
         await cli.RunAsync("lr-find", "--from", "1e-4", "--set", "optimizer={kind: muon, learning_rate: 0.02, adamw_learning_rate: 0.003}");
         var muon = cli.Host.Request!.Spec.Optimizer.OptionsAs<Core.Optimizers.MuonOptions>();
         Assert.Equal((1e-4, 1.5e-5), (muon.LearningRate, Math.Round(muon.AdamwLearningRate, 12)));
+    }
+
+    [Fact]
+    public async Task Of_a_spec_with_folds_the_first_one_is_swept()
+    {
+        using var cli = new CliRun();
+        await cli.RunAsync("lr-find", "--set", "data.folds=5");
+        Assert.Equal((5, 0), (cli.Host.Request!.Spec.Data.Folds, cli.Host.Request!.Spec.Data.Fold));
     }
 
     [Theory]

@@ -30,8 +30,33 @@ public sealed class CatalogListingTests
     public void Every_catalogue_is_listed_and_an_unknown_one_named()
     {
         Assert.Equal(All.All.Select(c => c.Name), CatalogListing.All(All).Select(c => c.Name));
-        Assert.Equal(["'optimiser' is not a kind of plug-in. Available: models, datasets, augmentations, losses, metrics, optimizers, averagings, schedules, "
-            + "batches, consistencies, samplers, trial-schedulers, pruners. Did you mean 'optimizers'?"], Errors(() => CatalogListing.Find(All, "optimiser")));
+        Assert.Equal(["'optimiser' is neither a kind of plug-in nor a section of a spec. Available: models, datasets, augmentations, losses, metrics, optimizers, "
+            + "averagings, schedules, batches, consistencies, samplers, trial-schedulers, pruners, sections, and by themselves regularization, clip, training, "
+            + "evaluate, select, stop, checkpoint, storage, study. Did you mean 'optimizers'?"], Errors(() => CatalogListing.Find(All, "optimiser")));
+    }
+
+    [Fact]
+    public void Sections_of_a_spec_are_listed_as_plugins_are_together_or_by_themselves()
+    {
+        var sections = CatalogListing.Find(All, "sections");
+        var clip = CatalogListing.Find(All, "clip");
+
+        Assert.Equal(sections.Entries.Select(e => e.Name), CatalogListing.Sections(All).Entries.Select(e => e.Name));
+        Assert.Equal("clip", Assert.Single(clip.Entries).Name);
+        Assert.Contains(clip.Entries[0].Fields, f => f is { Name: "global_norm", Type: "float or null" });
+        Assert.Contains(CatalogListing.Find(All, "stop").Entries[0].Fields, f => f.Name == "patience.min_delta");
+        Assert.Contains(CatalogListing.Find(All, "study").Entries[0].Fields, f => f.Name == "objectives[].direction");
+        Assert.All(sections.Entries.SelectMany(e => e.Fields), f => Assert.False(string.IsNullOrEmpty(f.Description), f.Name));
+    }
+
+    [Fact]
+    public void What_a_list_holds_is_listed_with_its_fields()
+    {
+        var fields = CatalogListing.Find(All, "optimizers").CommonFields;
+
+        Assert.Equal("list of fields", fields.Single(f => f.Name == "groups").Type);
+        Assert.Equal(("float", "1.0", "between 0 and 1000000"), fields.Where(f => f.Name == "groups[].learning_rate_scale").Select(f => (f.Type, f.Default, f.Range)).Single());
+        Assert.Null(fields.Single(f => f.Name == "groups[].match").Default);
     }
 
     [Fact]

@@ -12,6 +12,15 @@ public sealed class StudySpecErrorTests
         + "model.activation: { choices: [relu, gelu] } }\n";
 
     [Fact]
+    public void A_trial_is_one_run_and_no_cross_validation()
+    {
+        const string study = "study: { metric: validation.loss, sampler: random }";
+        Assert.Equal(["data.folds (line 1): is 5, but a trial is one run and not 5; leave it away, or say which fold trials are judged by (data.fold), and use "
+            + "study.repeats for several runs of a configuration"], Errors($"data: {{ folds: 5 }}\n{study}" + Space));
+        Assert.Empty(Errors($"data: {{ folds: 5, fold: 2 }}\n{study}" + Space));
+    }
+
+    [Fact]
     public void Trials_keep_their_states_in_the_studys_folder_and_not_on_shared_storage() => Assert.Equal(
         ["storage.kind (line 1): is shared, but the states of trials are kept in the study's folder; leave it away"],
         Errors("storage: { kind: shared, path: /mnt/x }\nstudy: { metric: validation.loss, sampler: random }" + Space));

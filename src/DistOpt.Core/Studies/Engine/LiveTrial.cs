@@ -78,6 +78,12 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
     /// <summary>What was said to the last report.</summary>
     public ReportAction Told { get; set; }
 
+    /// <summary>Resource at which it was told to write a checkpoint, from which others may go on, while it has not; null = it owes none.</summary>
+    public long? Owed { get; set; }
+
+    /// <summary>The attempt that was told so.</summary>
+    public AttemptId OwedBy { get; set; }
+
     /// <summary>Its newest checkpoint.</summary>
     public TrialCheckpoint? Checkpoint { get; set; }
 

@@ -190,7 +190,8 @@ public sealed partial class StudyEngine
         if (step >= trial.Step && trial.Told is ReportAction.Pause) return TrialDirective.Pause;
         if (step >= trial.Step && trial.Told is ReportAction.Complete) return TrialDirective.Complete;
         if (_ledger.IsSuspended || trial.IsSuspended) return TrialDirective.Pause;
-        return step == trial.Step && trial.Told == ReportAction.Checkpoint ? TrialDirective.Checkpoint : TrialDirective.Continue;
+        // one that was lost before it had written it does when it comes there again; where it has gone on from beyond, whoever waits for it hears so
+        return step == trial.Owed || (step > trial.Owed && trial.Attempt != trial.OwedBy) ? TrialDirective.Checkpoint : TrialDirective.Continue;
     }
 
     private void Demand(ReadOnlySpan<double> values)

@@ -97,8 +97,9 @@ public sealed partial class StudyEngine
         return null;
     }
 
-    /// <summary>Whether what a trial goes on from is there: a donor that lives may still be writing it.</summary>
-    private bool HasSource(LiveTrial trial) => trial.Source is not { } source || _ledger.Has(source) || _ledger.Find(source.Trial) is null;
+    /// <summary>Whether what a trial goes on from is there, or does not come any more: a donor that lives may still be writing it.</summary>
+    private bool HasSource(LiveTrial trial) => trial.Source is not { } source || _ledger.Has(source) || _ledger.Find(source.Trial) is not { } donor
+        || !(donor.Owed == source.Resource || donor is { Phase: TrialPhase.Running, Told: ReportAction.Pause });
 
     /// <summary>Why there is nothing to do; null = since nothing is under way.</summary>
     private (StudyWait Wait, int? For)? WhatFor()

@@ -235,6 +235,7 @@ internal sealed class StudyLedger
     private static void Report(LiveTrial trial, StudyEvent.Reported reported)
     {
         (trial.Step, trial.Told, trial.AttemptSeconds) = (reported.Step, reported.Action, Math.Max(trial.AttemptSeconds, reported.Seconds));
+        if (reported.Action == ReportAction.Checkpoint) (trial.Owed, trial.OwedBy) = (reported.Step, trial.Attempt);
         if (trial.Repeat == 0) trial.Last = new Report(reported.Step, reported.Values[0]);
     }
 
@@ -242,6 +243,7 @@ internal sealed class StudyLedger
     {
         _checkpoints.Add(checkpoint);
         trial.Checkpoint = checkpoint;
+        if (checkpoint.Resource >= trial.Owed) trial.Owed = null;
         if (trial.IsFromSource) (trial.Source, trial.IsFromSource) = (null, false);
     }
 
@@ -259,7 +261,7 @@ internal sealed class StudyLedger
         if (promoted.Exploit is { } exploit)
         {
             (trial.Parameters, trial.Step, from) = (exploit.Parameters, exploit.Resource, exploit.Resource);
-            (trial.Source, trial.IsFromSource) = (new TrialCheckpoint(exploit.Donor, exploit.Resource), false);
+            (trial.Source, trial.IsFromSource, trial.Owed) = (new TrialCheckpoint(exploit.Donor, exploit.Resource), false, null);
         }
         (trial.Until, trial.Goal, trial.Told) = (promoted.Until, promoted.Until, ReportAction.Continue);
         if (trial.Phase == TrialPhase.Paused) MakeReady(trial);
@@ -280,6 +282,7 @@ internal sealed class StudyLedger
         trial.RunValues = Sum(trial.RunValues, completed.Values);
         trial.RunConstraints = Sum(trial.RunConstraints, completed.Constraints);
         (trial.Step, trial.Told, trial.Until, trial.Checkpoint, trial.Source) = (-1, ReportAction.Continue, long.MaxValue, null, null);
+        trial.Owed = null;
         trial.Repeat++;
         trial.Phase = TrialPhase.Ready;
         // it has a slot already

@@ -31,7 +31,8 @@ public sealed class StudyCodeTests
         Assert.Equal(seconds, engine.Status().Seconds);
 
         Assert.Equal(default, engine.AcceptCode("k"));
-        Assert.Equal(new CommandAnswer(), engine.AcceptCode("k")); // there is nothing to accept any more
+        Assert.Equal(new CommandAnswer(IsRepeat: true), engine.AcceptCode("k"));
+        Assert.Equal(new CommandAnswer(), engine.AcceptCode("k2")); // there is nothing to accept any more
         Assert.Null(engine.CodeChange);
         for (int i = 0; i < 3; i++) engine.Complete(engine.Decide().Order!.Id, [i]);
         Assert.Equal(StudyStopReason.Trials, engine.Decide().End);

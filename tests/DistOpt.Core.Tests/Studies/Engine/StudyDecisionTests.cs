@@ -194,6 +194,37 @@ public sealed class StudyDecisionTests
         Assert.Equal(new TrialCheckpoint(1, 4), study.Order().From);
     }
 
+    /// <summary>It was told to write a state, and was lost before it had: the attempt after it writes it, or tells that it has gone on from beyond.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_copy_of_a_donor_that_was_lost_before_it_had_written_its_checkpoint_does_not_wait_for_ever(bool comesThereAgain)
+    {
+        var scheduler = new Scripted();
+        var study = new EngineFixture(EngineFixture.Random(trials: 2) with { TrialScheduler = _ => scheduler });
+        var (donor, copy) = (study.Order(), study.Order());
+        scheduler.Answers[0] = ReportAction.Checkpoint;
+        Assert.Equal(TrialDirective.Checkpoint, study.Report(donor, 4, 1));
+        scheduler.Answers[0] = ReportAction.Continue;
+        Assert.Equal(TrialDirective.Continue, study.Report(donor, 5, 1));
+        scheduler.Answers[1] = ReportAction.Pause;
+        study.Report(copy, 4, 9);
+        study.Engine.Release(copy.Id, 4);
+        scheduler.Next = new(SlotAction.Promote, 1, 8, 0, new Exploit(0, 4, [0.5, 0.5]));
+        Assert.Equal(StudyWait.Checkpoint, study.Wait());
+        study.Engine.Lose(donor.Id, "gone");
+        donor = study.Order();
+        Assert.Equal((0, StudyWait.Checkpoint), (donor.Id.Trial, study.Wait()));
+
+        if (comesThereAgain) Assert.Equal(TrialDirective.Continue, study.Report(donor, 3, 1));
+        Assert.Equal(TrialDirective.Checkpoint, study.Report(donor, comesThereAgain ? 4 : 5, 1));
+        Assert.Equal(StudyWait.Checkpoint, study.Wait());
+        study.Engine.Checkpointed(donor.Id, comesThereAgain ? 4 : 5);
+
+        Assert.Equal(comesThereAgain ? new TrialCheckpoint(0, 4) : new TrialCheckpoint(1, 4), study.Order().From);
+        Assert.Equal(TrialDirective.Continue, study.Report(donor, comesThereAgain ? 5 : 6, 1));
+    }
+
     /// <summary>Li et al. 2020: while there is a trial to promote or to begin, nobody waits.</summary>
     [Fact]
     public void No_slot_of_500_is_idle_while_there_is_a_new_trial()
