@@ -7,6 +7,9 @@ namespace DistOpt.Core.Schedules;
 /// </summary>
 public readonly record struct SchedulePosition
 {
+    /// <summary>The horizon of a schedule whose warm-up leaves it none: so long that all of it lies ahead.</summary>
+    private const double Unreached = 1e15;
+
     /// <summary>Updates applied before, from 0.</summary>
     public long Step { get; private init; }
 
@@ -58,11 +61,22 @@ public readonly record struct SchedulePosition
         new() { Step = step, Samples = samples, Time = progress, Horizon = total, EpochLength = perEpoch };
 
     /// <summary>The same position counted from the end of a warm-up; before that end, from the first moment after it.</summary>
-    public SchedulePosition After(double warmUp) =>
-        this with { Time = Math.Max(0, Time - warmUp), Horizon = Math.Max(0, Horizon - warmUp), WarmUp = WarmUp + warmUp };
+    public SchedulePosition After(double warmUp) => this with
+    {
+        Time = Math.Max(0, Time - warmUp),
+        Horizon = Left(Horizon - warmUp, Time < warmUp),
+        WarmUp = WarmUp + warmUp,
+        IsBefore = Time < warmUp,
+    };
 
     /// <summary>Steps until the schedule's end: <paramref name="totalSteps"/>, which count from the run's first step, or the run's length.</summary>
-    public double HorizonOr(long? totalSteps) => totalSteps is { } total ? Math.Max(0, total - WarmUp) : Horizon;
+    public double HorizonOr(long? totalSteps) => totalSteps is { } total ? Left(total - WarmUp, IsBefore) : Horizon;
+
+    /// <summary>Whether the warm-up is not over: what schedules are asked for is the rate at which they begin.</summary>
+    private bool IsBefore { get; init; }
+
+    /// <summary>A schedule that begins has not ended, even if the warm-up takes the whole run.</summary>
+    private static double Left(double horizon, bool isBefore) => isBefore && horizon < 1 ? Unreached : Math.Max(0, horizon);
 
     /// <summary>Share of the horizon that is done, from 0 to 1.</summary>
     public double ShareOf(double horizon) => horizon <= 0 ? 1 : Math.Min(1, Time / horizon);

@@ -99,6 +99,26 @@ public sealed class ScheduleContractTests
         Assert.Equal((expected, 0.0), (planner.Current.Step, planner.Current.LearningRate));
     }
 
+    /// <summary>The rate at step t of T_w is (t + 1)/T_w of that at which the schedule begins, whether or not anything of the schedule is left.</summary>
+    [Theory, MemberData(nameof(All))]
+    public void A_warm_up_as_long_as_the_run_or_longer_still_ramps(string name)
+    {
+        const long run = Train / Batch * Epochs + Epochs;
+        double begin = Make(name).RateAt(0.1, SchedulePosition.InSteps(0, 0, 1_000_000, 5));
+        Assert.True(begin > 0);
+        foreach (long warmUp in (long[])[run - 1, run, run + 1, 3 * run])
+        {
+            // a run whose only step after the warm-up is the last: a schedule of one step, which may begin with its end
+            if (warmUp == run - 1 && name == "one-cycle") continue;
+            foreach (long? total in (long?[])[null, run / 2])
+            {
+                var rates = Rates(name, new ScheduleSpec { WarmupSteps = warmUp }, (planner, _) => planner, total);
+                Assert.Equal(run, rates.Count);
+                for (int t = 0; t < Math.Min(run, warmUp); t++) Assert.Equal(begin * (t + 1) / warmUp, rates[t], 1e-12);
+            }
+        }
+    }
+
     [Fact]
     public void The_plateau_test_above_sees_reductions()
     {
@@ -108,10 +128,18 @@ public sealed class ScheduleContractTests
     }
 
     /// <summary>Rates of all steps of a run whose loss falls for two evaluations and then stands.</summary>
-    private static List<double> Rates(string name, ScheduleSpec schedule, Func<StepPlanner, Func<StepPlanner>, StepPlanner> interrupt)
+    private static List<double> Rates(string name, ScheduleSpec schedule, Func<StepPlanner, Func<StepPlanner>, StepPlanner> interrupt,
+        long? total = null)
     {
-        var options = name == "reduce-on-plateau" ? new ReduceOnPlateauOptions { Patience = 2, Cooldown = 1 }
+        var options = name == "reduce-on-plateau" ? new ReduceOnPlateauOptions { Patience = schedule.WarmupSteps > 7 ? 1000 : 2, Cooldown = 1 }
             : Activator.CreateInstance(ScheduleCatalog.Default.Entries.Single(e => e.Name == name).OptionsType)!;
+        options = options switch
+        {
+            CosineScheduleOptions o => o with { TotalSteps = total },
+            PolynomialScheduleOptions o => o with { TotalSteps = total },
+            OneCycleScheduleOptions o => o with { TotalSteps = total },
+            _ => options,
+        };
         var spec = new TrainingSpec
         {
             Schedule = schedule with { Kind = name, Options = options },
