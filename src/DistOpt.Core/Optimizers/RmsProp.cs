@@ -41,9 +41,10 @@ public sealed record RmsPropOptions : ILearningRateOptions
 /// <code>
 /// g += weight_decay * p
 /// s = alpha * s + (1 - alpha) * g * g
-/// centered: a += (1 - alpha) * (g - a), r = sqrt(s - a * a)       else r = sqrt(s)
+/// centered: a += (1 - alpha) * (g - a), r = sqrt(max(s - a * a, 0))       else r = sqrt(s)
 /// momentum: b = momentum * b + g / (r + epsilon), p -= learning_rate * b       else p -= learning_rate * g / (r + epsilon)
 /// </code>
+/// The maximum with 0 is not torch's, which has NaN there.
 /// </summary>
 public sealed class RmsProp : IOptimizer
 {
@@ -97,7 +98,8 @@ public sealed class RmsProp : IOptimizer
             var g = decay.Apply(gradient, ref parameter);
             s = Vector256.Create(keep) * s + Vector256.Create(share) * g * g;
             a += Vector256.Create(share) * (g - a);
-            return g / (Vector256.Sqrt(s - a * a) + Vector256.Create(epsilon));
+            // rounding may leave a variance of nearly 0 below it
+            return g / (Vector256.Sqrt(Vector256.Max(s - a * a, Floats.Zero)) + Vector256.Create(epsilon));
         }
     }
 
