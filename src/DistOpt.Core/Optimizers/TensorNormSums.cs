@@ -37,6 +37,9 @@ internal readonly record struct Piece(int Tensor, long Start, int Length)
 /// </summary>
 public sealed class TensorNormSums
 {
+    /// <summary>Name of <see cref="GradientNorm"/> in training rows.</summary>
+    public const string Metric = "gradient_norm";
+
     private readonly double[][] _sums;
 
     public TensorNormSums(int tensors, NoiseSource noise = NoiseSource.None) =>

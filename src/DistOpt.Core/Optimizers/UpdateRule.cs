@@ -61,13 +61,24 @@ public sealed class UpdateRule
     /// </summary>
     public int NormRounds { get; }
 
+    /// <summary>
+    /// The norm of a step's mean gradient before clipping by norm, where norms are measured anyway; null elsewhere. With the penalties that are added
+    /// to it, unless only the batch strategy measures: then of the loss alone.
+    /// </summary>
+    /// <param name="sums">Of the step, complete.</param>
+    public double? GradientNorm(TensorNormSums sums)
+    {
+        ArgumentNullException.ThrowIfNull(sums);
+        return NormRounds == 0 ? null : UpdateWantsNorms ? sums.GradientNorm() : Math.Sqrt(sums.Noise().Squares);
+    }
+
     /// <summary>Whether the update must be called for each tensor, not for several in one pass.</summary>
     internal bool IsByTensor => Needs != OptimizerNeeds.None || Clip.Norm is not null;
 
     internal TensorRule For(TensorSlot tensor)
     {
         bool isSmall = tensor.Shape.Length < 2;
-        var group = _groups.Groups.FirstOrDefault(g => g.Match.Any(m => FileSystemName.MatchesSimpleExpression(m, tensor.Name, ignoreCase: false)));
+        var group = _groups.Groups.FirstOrDefault(g => Matches(g, tensor));
         double? decay = group?.WeightDecay ?? (isSmall && !_groups.DecayBiases ? 0 : null);
         bool penalized = !isSmall || _regularization.Biases;
         var terms = new GradientTerms
@@ -79,20 +90,39 @@ public sealed class UpdateRule
             ClipValue = Clip.Value ?? double.PositiveInfinity,
         };
         double threshold = penalized && _regularization.L1Mode == L1Mode.Proximal ? _regularization.L1 : 0;
-        return new TensorRule(group?.LearningRateScale ?? 1, decay, terms.IsEmpty ? null : terms, threshold, isSmall ? null : _regularization.MaxNorm);
+        double scale = group?.LearningRateScale ?? 1;
+        // what is not trained is not shortened either
+        double? most = isSmall || scale == 0 ? null : _regularization.MaxNorm;
+        return new TensorRule(scale, decay, terms.IsEmpty ? null : terms, threshold, most);
     }
 
-    /// <summary>One violation for each pattern that matches no parameter, of parameter groups and of muon's adamw_for.</summary>
+    /// <summary>
+    /// One violation for each pattern that matches no parameter, of parameter groups and of muon's adamw_for, and for each group that others before it
+    /// leave nothing.
+    /// </summary>
     public IEnumerable<SpecViolation> Violations(ParameterLayout layout)
     {
         foreach (var (path, pattern) in Patterns())
         {
-            if (layout.Parameters.Any(p => FileSystemName.MatchesSimpleExpression(pattern, p.Name, ignoreCase: false))) continue;
+            if (layout.Parameters.Any(p => Matches(pattern, p))) continue;
             var names = layout.Parameters.Take(20).Select(p => p.Name);
             yield return new(path, $"'{pattern}' matches no parameter; there are {string.Join(", ", names)}"
                 + (layout.Parameters.Length > 20 ? ", ..." : ""));
         }
+        for (int i = 1; i < _groups.Groups.Length; i++)
+        {
+            var matched = layout.Parameters.Where(p => Matches(_groups.Groups[i], p)).ToList();
+            var before = matched.Select(p => Array.FindIndex([.. _groups.Groups], g => Matches(g, p))).Distinct().Order().ToList();
+            if (matched.Count == 0 || before.Contains(i)) continue;
+            yield return new($"optimizer.groups[{i}].match", $"[{string.Join(", ", _groups.Groups[i].Match)}] applies to no parameter: "
+                + $"the first group that matches counts, and all that it matches are of {string.Join(", ", before.Select(b => $"groups[{b}]"))}; "
+                + "put it in front of that, or leave it out");
+        }
     }
+
+    private static bool Matches(ParameterGroup group, TensorSlot tensor) => group.Match.Any(m => Matches(m, tensor));
+
+    private static bool Matches(string pattern, TensorSlot tensor) => FileSystemName.MatchesSimpleExpression(pattern, tensor.Name, ignoreCase: false);
 
     /// <summary>What a user may have overlooked, one line each; the run goes on.</summary>
     public static IEnumerable<string> Warnings(OptimizerSpec optimizer, ParameterLayout layout)

@@ -56,6 +56,19 @@ public sealed class MaxNormTests
         Assert.True(Norm(Of(tight, "0.weight")) < 0.1);
     }
 
+    /// <summary>Rows that were too long before stay so: a scale of 0 says that they are not trained.</summary>
+    [Fact]
+    public void What_is_not_trained_is_not_shortened()
+    {
+        var frozen = new OptimizerSpec { Groups = [new ParameterGroup { Match = ["0.*"], LearningRateScale = 0 }] };
+        var run = Run(new TrainingSpec { Optimizer = frozen, Regularization = new RegularizationSection { MaxNorm = 0.01 } });
+        float[] before = Of(run, "0.weight");
+        Assert.True(Norm(before) > 1);
+        run.Step(1);
+        Assert.Equal(before, Of(run, "0.weight"));
+        Assert.True(Norm(Of(run, "1.weight")) < 1);
+    }
+
     private static OptimizerRun Run(TrainingSpec spec) => new(new UpdateRule(new Sgd(new SgdOptions()), spec), OptimizerRun.Network);
 
     private static float[] Of(OptimizerRun run, string name)

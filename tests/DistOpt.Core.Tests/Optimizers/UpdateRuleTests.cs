@@ -77,6 +77,24 @@ public sealed class UpdateRuleTests
         Assert.Empty(Rule(true, Groups).Violations(Layout));
     }
 
+    [Fact]
+    public void A_group_that_others_before_it_leave_nothing_is_named()
+    {
+        var rule = Rule(true, new() { Match = ["body.*", "*.kernel"] }, new() { Match = ["head.*"] }, new() { Match = ["*.gamma", "head.kernel"] },
+            new() { Match = ["*.temperature", "decoder.*"] }, new() { Match = ["*"] }, new() { Match = ["*.bias"] });
+        Assert.Equal(
+            ["optimizer.groups[3].match: 'decoder.*' matches no parameter",
+                "optimizer.groups[2].match: [*.gamma, head.kernel] applies to no parameter: the first group that matches counts, and all that it matches are of "
+                + "groups[0]; put it in front of that, or leave it out",
+                "optimizer.groups[3].match: [*.temperature, decoder.*] applies to no parameter: the first group that matches counts, and all that it matches "
+                + "are of groups[0]; put it in front of that, or leave it out",
+                "optimizer.groups[5].match: [*.bias] applies to no parameter: the first group that matches counts, and all that it matches are of groups[0], "
+                + "groups[1]; put it in front of that, or leave it out"],
+            rule.Violations(Layout).Select(v => Known(v.ToString())));
+
+        static string Known(string text) => text.Contains(" matches no parameter;", StringComparison.Ordinal) ? text.Split(';')[0] : text;
+    }
+
     /// <summary>A name that was mistyped would leave its matrix to the orthogonalized update without a word.</summary>
     [Fact]
     public void Every_pattern_of_muons_adamw_for_that_matches_no_parameter_is_named()
