@@ -91,6 +91,10 @@ public sealed record TrainingEnded(
     /// <summary>First position at which the gradient of that step is not finite; null = it is.</summary>
     [Key(10)]
     public long? NonFinite { get; init; }
+
+    /// <summary>Whether it was the evaluation at the end that showed it; the loss is then that of the validation part.</summary>
+    [Key(11)]
+    public bool DivergedAtEnd { get; init; }
 }
 
 /// <summary>Any actor of a job to the training coordinator: user code or the job itself failed.</summary>

@@ -140,6 +140,8 @@ public sealed record WireState(
         Diverged = state.Divergence is not null,
         DivergedLoss = state.Divergence?.Loss,
         NonFinite = state.Divergence?.NonFinite,
+        DivergedAtEnd = state.Divergence?.IsAtEnd ?? false,
+        PatienceStep = state.PatienceStep,
     };
 
     /// <summary>Null = there was no step.</summary>
@@ -157,6 +159,13 @@ public sealed record WireState(
     [Key(15)]
     public long? NonFinite { get; init; }
 
+    [Key(17)]
+    public bool DivergedAtEnd { get; init; }
+
+    /// <summary>Null before the first evaluation.</summary>
+    [Key(18)]
+    public long? PatienceStep { get; init; }
+
     public TrainingState ToState() => new()
     {
         Step = Step,
@@ -165,6 +174,7 @@ public sealed record WireState(
         SelectedValue = SelectedValue,
         EvaluationsWithoutGain = EvaluationsWithoutGain,
         PatienceBest = PatienceBest,
+        PatienceStep = PatienceStep,
         Evaluated = Evaluated,
         Keep = Keep,
         DecidedStop = DecidedStop < 0 ? null : (StopReason)DecidedStop,
@@ -179,7 +189,7 @@ public sealed record WireState(
         } : null,
         Batch = Batch?.ToState(),
         FirstLoss = FirstLoss ?? double.NaN,
-        Divergence = Diverged ? new DivergedStep(DivergedLoss, NonFinite) : null,
+        Divergence = Diverged ? new DivergedStep(DivergedLoss, NonFinite) { IsAtEnd = DivergedAtEnd } : null,
     };
 }
 

@@ -7,12 +7,14 @@ namespace DistOpt.Protocol.Tests;
 public sealed class WireStateTests
 {
     [Fact]
-    public void A_batch_state_and_its_plan_come_over_the_wire_as_they_are()
+    public void A_state_and_its_plan_come_over_the_wire_as_they_are()
     {
         var state = new TrainingState
         {
             Step = 7,
             Samples = 113,
+            PatienceStep = 5,
+            Divergence = new DivergedStep(2.5, null) { IsAtEnd = true },
             Batch = new BatchState
             {
                 Size = 48,

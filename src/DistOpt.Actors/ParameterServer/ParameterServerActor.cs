@@ -87,7 +87,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
     private bool _begun;
     private long _expected;
     private long _lastProgress;
-    private readonly DivergenceWatch _watch = new();
+    private readonly DivergenceWatch _watch;
     private bool _hasDiverged;
 
     // replicas that came while the server was held up and have not had an answer
@@ -98,6 +98,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         (_setup, _services, _placement, _isBackup) = (setup, services, setup.Placement, setup.IsBackup);
         (_epoch, _since) = (setup.Placement.JobEpoch, setup.Placement.Servers[setup.Index].Since);
         _tree = setup.Spec.Training.Tree();
+        _watch = new DivergenceWatch(setup.Spec.Stop.DivergenceFactor);
         bool keepsPrevious = !setup.Placement.IsFixed && (setup.Placement.Servers.Length > 1 || setup.Spec.Training.Replicas > 0);
         _shard = new ParameterShard<TensorLease>(setup.Weights, setup.Rule, setup.Layout, Range, _tree, lease => lease.Memory, keepsPrevious,
             setup.Average?.Weights ?? default);
@@ -256,6 +257,9 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             _sinceRow.Add(result.Metrics);
             _lastEpoch = plan.Epoch;
             LeafNorms.Remove(_sinceRow);
+            // unless a user's step logs one of its own
+            bool isLogged = result.Metrics.TryGet(TensorNormSums.Metric, out _);
+            if (!isLogged && _setup.Rule.GradientNorm(_norms) is { } norm) _sinceRow.Add(TensorNormSums.Metric, norm, 1);
             planner.Observe(result.Metrics, planner.MeasuresNoise ? result.Weight : 0, _norms.Noise());
             next = planner.Advance(_sinceRow);
             Report(planner, plan, next, result);
@@ -382,6 +386,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         {
             Loss = planner.Diverged?.Loss,
             NonFinite = planner.Diverged?.NonFinite,
+            DivergedAtEnd = planner.Diverged?.IsAtEnd ?? false,
             UsesAverage = plan.UsesAverage,
         });
     }
@@ -503,7 +508,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         if (!ledger.Complete) return;
         _ledger = null;
         var total = ledger.Total();
-        var outcome = _setup.Planner!.Evaluated(total);
+        var outcome = _setup.Planner!.Evaluated(total, _watch.FirstLoss);
         var row = new ValidationRow(outcome.Plan.Step, _lastEpoch, WireMetrics.From(total), outcome.Selected);
         _rows.Add(row);
         ToTraining(row);

@@ -5,8 +5,10 @@ using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Tensors;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Parameters;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -141,11 +143,7 @@ internal sealed partial class TrainingCoordinatorActor
         {
             _weightsHash = Hash(collector.Parameters);
             _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, collector.Buffers));
-            if (IsDiverged(training))
-            {
-                var diverged = new DivergedStep(training.Loss, training.NonFinite);
-                _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, diverged, collector.Parameters.Span);
-            }
+            training = _training = Judged(training, collector.Parameters.Span);
             if (training.UsesAverage)
             {
                 Collect(CheckpointPart.AveragedWeights, CheckpointPart.AveragedBuffers);
@@ -163,6 +161,22 @@ internal sealed partial class TrainingCoordinatorActor
         if (!IsDiverged(training) || HasSelected(training))
             _sink!.Weights(new RunWeights(true, training.SelectedStep, collector.Parameters, collector.Buffers));
         EvaluateSelected(training);
+    }
+
+    /// <summary>Looks at the last weights: what the last update has done no step has seen.</summary>
+    private TrainingEnded Judged(TrainingEnded training, ReadOnlySpan<float> weights)
+    {
+        if (((StopReason)training.Reason).LeavesOff()) return training;
+        if (!IsDiverged(training) && FiniteScan.FirstNonFinite(weights) >= 0)
+        {
+            training = training with { Reason = (int)StopReason.Diverged, DivergedAtEnd = true };
+            // by a metric of the weights before
+            if (training.KeepLast) training = training with { SelectedStep = training.Step, SelectedValue = double.NaN };
+        }
+        if (!IsDiverged(training)) return training;
+        var diverged = new DivergedStep(training.Loss, training.NonFinite) { IsAtEnd = training.DivergedAtEnd };
+        _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, diverged, weights, Spec.Stop.DivergenceFactor);
+        return training;
     }
 
     /// <summary>
@@ -212,6 +226,8 @@ internal sealed partial class TrainingCoordinatorActor
     private void EndTrained(TrainingEnded training)
     {
         var reason = (StopReason)training.Reason;
+        if (!training.UsesAverage && !reason.LeavesOff() && reason != StopReason.Diverged && AveragingCatalog.Of(Spec) is not null)
+            Note("warning", $"averaging '{Spec.Averaging.Kind}' had not begun when training ended after {training.Step} steps: no average was made");
         var status = reason switch
         {
             StopReason.Interrupted or StopReason.Paused => RunStatus.Interrupted,

@@ -110,7 +110,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
             _handle = _services.Runtimes.Acquire(_submission.Job, Spec);
             // the job was given up meanwhile: it has no results any more
             if (_isGivenUp.IsCancellationRequested) return;
-            CheckServers(_handle.Runtime.Layout);
+            Check(_handle.Runtime.Layout, _handle.Runtime.Data);
             _sink = _submission.Sink(_handle.Runtime);
             OpenCheckpoints();
             Enter("placing");
@@ -132,9 +132,10 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         _handle?.Dispose();
     }
 
-    private void CheckServers(ParameterLayout layout)
+    /// <summary>What can be known only once model and data are open.</summary>
+    private void Check(ParameterLayout layout, DataCounts data)
     {
-        var violations = Rule.Violations(layout).ToList();
+        var violations = Rule.Violations(layout).Concat(RunRules.Violations(Spec, data.Train)).ToList();
         int most = KeyRangePartitioner.MaxServers(layout, WholeTensors);
         if (Spec.Training.Servers > most)
         {
@@ -387,7 +388,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         var length = new RunLength(Spec, BatchPlanner.Of(Spec, runtime.Data.Train), runtime.Data.Train);
         _progress.Start(length.Steps, resumed?.Step ?? 0, samples, seconds);
         var warnings = _prepared.Values.SelectMany(p => p.Warnings).Concat(runtime.Warnings).Concat(_skipped.Select(s => s.ToString())).Concat(_warnings)
-            .Concat(UpdateRule.Warnings(Spec.Optimizer, runtime.Layout))
+            .Concat(UpdateRule.Warnings(Spec.Optimizer, runtime.Layout)).Concat(RunRules.Warnings(Spec, runtime.Data.Train))
             .Distinct(StringComparer.Ordinal).ToList();
         _sinkStarted = true;
         _sink!.Started(new RunStarted(_submission.Job.Value, Spec, runtime.Data, _progress.TotalSteps, runtime.Layout,

@@ -140,7 +140,8 @@ internal static class DryRunReport
     {
         using var runtime = runtimes.Open(spec);
         string yaml = SpecFiles.Write(spec);
-        string[] warnings = [.. runtime.Warnings, .. UpdateRule.Warnings(spec.Optimizer, runtime.Layout)];
+        if (RunRules.Violations(spec, runtime.Data.Train).ToList() is { Count: > 0 } violations) throw new SpecException(violations);
+        string[] warnings = [.. runtime.Warnings, .. UpdateRule.Warnings(spec.Optimizer, runtime.Layout), .. RunRules.Warnings(spec, runtime.Data.Train)];
         invocation.Write(json => WriteJson(json, yaml, runtime, warnings), writer => WriteText(writer, yaml, runtime, warnings));
     }
 

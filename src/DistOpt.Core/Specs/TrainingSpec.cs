@@ -3,6 +3,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Specs.Binding;
+using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Specs;
 
@@ -448,7 +449,7 @@ public sealed record SelectSection
     [Description("Whether a smaller or a larger value is better; null: by the name (a loss or an error is minimized, an accuracy, f1, auc ... maximized)")]
     public Direction? Direction { get; init; }
 
-    /// <summary>The direction that holds: the given one, else the usual one of the metric, else minimize.</summary>
+    /// <summary>The direction that holds: the given one, else the usual one of the metric, without which rules refuse the spec; in code minimize.</summary>
     public Direction DirectionInForce() => Direction ?? TrainingSpecRules.UsualDirection(Metric) ?? Specs.Direction.Minimize;
 }
 
@@ -460,17 +461,21 @@ public sealed record StopSection
     [Description("Stop when a metric no longer improves")]
     public PatienceSection? Patience { get; init; }
 
-    [Description("Stop after so many steps")]
+    [Description("Stop after so many steps; with AdaScale the horizon of schedules stays that of the epochs")]
     [Range(1, long.MaxValue)]
     public long? MaxSteps { get; init; }
 
-    [Description("Stop once so many samples have been trained on, counted again in every epoch; the step that reaches it is whole")]
+    [Description("Stop once so many samples have been trained on, counted again in every epoch; the step that reaches it is whole; with AdaScale as max_steps")]
     [Range(1, long.MaxValue)]
     public long? MaxSamples { get; init; }
 
-    [Description("Stop after so many seconds")]
+    [Description("Stop after so many seconds; schedules do not know of it: their horizon stays that of epochs, max_steps and max_samples")]
     [Range(0.001, 1e9)]
     public double? MaxSeconds { get; init; }
+
+    [Description("A step's loss, or the last validation loss, has diverged above so many times the first step's (at least 0.01); null = never by its size")]
+    [Range(1.0, double.MaxValue, MinimumIsExclusive = true)]
+    public double? DivergenceFactor { get; init; } = Divergence.UsualFactor;
 }
 
 /// <summary>
@@ -511,10 +516,10 @@ public sealed record PatienceSection
     [AllowedValues(Absolute, Relative)]
     public string MinDeltaMode { get; init; } = Absolute;
 
-    [Description("Null: taken from select.direction when the metric is the same, else by name (a loss is minimized, the rest maximized)")]
+    [Description("Null: taken from select.direction when the metric is the same, else by the name (a loss or an error is minimized, an accuracy, f1, auc ... maximized)")]
     public Direction? Direction { get; init; }
 
-    /// <summary>The direction that holds beside the given selection.</summary>
+    /// <summary>The direction that holds beside the given selection; where nothing tells it rules refuse the spec, in code it is maximize.</summary>
     public Direction DirectionBeside(SelectSection select)
     {
         ArgumentNullException.ThrowIfNull(select);

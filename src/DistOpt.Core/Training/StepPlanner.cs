@@ -16,6 +16,8 @@ public sealed record EvaluationOutcome(StepPlan Plan, bool Selected);
 /// </summary>
 public sealed class StepPlanner
 {
+    private const string Train = "train.", Validation = "validation.";
+
     private readonly TrainingSpec _spec;
     private readonly ILearningRateSchedule _schedule;
     private readonly IEvaluatedSchedule? _evaluatedSchedule;
@@ -28,6 +30,7 @@ public sealed class StepPlanner
     private StopReason? _requestedStop;
     private int _evaluationsWithoutGain;
     private double _patienceBest = double.NaN;
+    private long? _patienceStep;
     private bool _evaluated;
     private StopReason? _decidedStop;
     private bool _checkpointRequested;
@@ -151,6 +154,7 @@ public sealed class StepPlanner
         SelectedValue = SelectedValue,
         EvaluationsWithoutGain = _evaluationsWithoutGain,
         PatienceBest = _patienceBest,
+        PatienceStep = _patienceStep,
         Evaluated = _evaluated,
         Keep = Current.Keep,
         DecidedStop = _decidedStop,
@@ -165,7 +169,7 @@ public sealed class StepPlanner
         ArgumentOutOfRangeException.ThrowIfNegative(state.Step, nameof(state));
         Samples = state.Samples;
         (SelectedStep, SelectedValue) = (state.SelectedStep, state.SelectedValue);
-        (_evaluationsWithoutGain, _patienceBest) = (state.EvaluationsWithoutGain, state.PatienceBest);
+        (_evaluationsWithoutGain, _patienceBest, _patienceStep) = (state.EvaluationsWithoutGain, state.PatienceBest, state.PatienceStep);
         (_evaluated, _decidedStop, _plateau) = (state.Evaluated, state.DecidedStop, state.Plateau);
         Diverged = state.Divergence;
         (_batch, _measured) = (state.Batch ?? _batches.Begin(), default);
@@ -193,7 +197,7 @@ public sealed class StepPlanner
         Current = WithBarriers(next with { Checkpoint = CheckpointAfter(next.Step) }, _requestedStop);
         // also where a run is interrupted: it goes on behind this decision
         bool isMeasured = EvaluateAt(next.Step) || Current.Stop is { } stop && !stop.LeavesOff();
-        return train is not null && isMeasured ? Current = Judged(Current, "train.", train) : Current;
+        return train is not null && isMeasured ? Current = Judged(Current, Train, train) : Current;
     }
 
     /// <summary>Where training ends and where it is evaluated: a function of the step, the spec, and what was asked for.</summary>
@@ -216,16 +220,17 @@ public sealed class StepPlanner
 
     /// <summary>The barrier of <see cref="Current"/> is complete.</summary>
     /// <param name="validation">Sums over the whole validation part.</param>
-    public EvaluationOutcome Evaluated(MetricSums validation)
+    /// <param name="firstLoss">Mean loss of the run's first step (<see cref="DivergenceWatch.FirstLoss"/>); NaN where there was none.</param>
+    public EvaluationOutcome Evaluated(MetricSums validation, double firstLoss = double.NaN)
     {
         if (!Current.Evaluate) throw new InvalidOperationException($"step {Current.Step} is no evaluation barrier");
         // by a train metric it was decided when the step was planned
         var (keep, decided) = (Current.Keep, _decidedStop);
-        Current = Judged(Current, "validation.", validation);
+        Current = Judged(Current, Validation, validation);
         _decidedStop ??= decided;
         bool selected = keep || Current.Keep;
         _evaluated = true;
-        if (_evaluatedSchedule is { } follows && ValueOf(follows.Metric, "validation.", validation) is { } value)
+        if (_evaluatedSchedule is { } follows && ValueOf(follows.Metric, Validation, validation) is { } value)
             _plateau = follows.Observe(_plateau ?? new PlateauState(), value, _baseRate);
         Current = Current with
         {
@@ -234,8 +239,22 @@ public sealed class StepPlanner
             Keep = selected,
             LearningRate = RateAt(Current.Step, Samples, Current.BatchSize),
         };
+        if (Current.Stop is { } stop && !stop.LeavesOff() && LossOf(validation) is { } loss && Divergence.Is(loss, firstLoss, _spec.Stop.DivergenceFactor))
+            return DivergeAtEnd(loss);
         return new EvaluationOutcome(Current, selected);
     }
+
+    /// <summary>No step comes after the last update that would show what it has done; the evaluation at the end does.</summary>
+    private EvaluationOutcome DivergeAtEnd(double loss)
+    {
+        // by another metric, or by one of the weights before
+        if (Current.Keep) (SelectedStep, SelectedValue) = (null, double.NaN);
+        Diverged = new DivergedStep(loss, null) { IsAtEnd = true };
+        Current = Current with { Stop = StopReason.Diverged, Keep = false };
+        return new EvaluationOutcome(Current, Selected: false);
+    }
+
+    private static double? LossOf(MetricSums metrics) => metrics.TryGet(MetricSums.Loss, out var sum) && sum.Weight != 0 ? sum.Value : null;
 
     /// <summary>What the metrics of a split decide: whether the weights are the selected ones, and whether training ends.</summary>
     private StepPlan Judged(StepPlan plan, string split, MetricSums metrics)
@@ -292,7 +311,7 @@ public sealed class StepPlanner
 
     private bool Select(double value)
     {
-        if (double.IsNaN(value)) return false;
+        if (!double.IsFinite(value)) return false;
         // the average is what was asked for: weights from before it do not compete with it
         bool isFirstAverage = HasAverage(Current.Step) && !HasAverage(SelectedStep);
         bool better = SelectedStep is null || isFirstAverage
@@ -304,6 +323,8 @@ public sealed class StepPlanner
     private StopReason? Target(string split, MetricSums metrics)
     {
         if (_spec.Stop.Target is not { } target || ValueOf(target.Metric, split, metrics) is not { } value) return null;
+        // a metric that has overflowed has reached nothing
+        if (!double.IsFinite(value)) return null;
         return value >= (target.AtLeast ?? double.PositiveInfinity) || value <= (target.AtMost ?? double.NegativeInfinity)
             ? StopReason.Target : null;
     }
@@ -313,10 +334,13 @@ public sealed class StepPlanner
         if (_spec.Stop.Patience is not { } patience || ValueOf(patience.Metric, split, metrics) is not { } value) return null;
         var direction = patience.DirectionBeside(_spec.Select);
         double delta = patience.MinDeltaMode == PatienceSection.Relative ? patience.MinDelta * Math.Abs(_patienceBest) : patience.MinDelta;
-        // NaN is no gain, not even over nothing: a run that measures nothing else ends
-        bool gained = !double.IsNaN(value) && (double.IsNaN(_patienceBest)
+        // as with selection the average does not compete with weights from before it; a train metric is never the average's
+        bool isFirstAverage = split == Validation && HasAverage(Current.Step) && _patienceStep is { } before && !HasAverage(before);
+        bool hasBest = double.IsFinite(_patienceBest) && !isFirstAverage;
+        // what is not finite is no gain, not even over nothing: a run that measures nothing else ends
+        bool gained = double.IsFinite(value) && (!hasBest
             || (direction == Direction.Minimize ? value < _patienceBest - delta : value > _patienceBest + delta));
-        if (gained) (_patienceBest, _evaluationsWithoutGain) = (value, 0);
+        if (gained) (_patienceBest, _patienceStep, _evaluationsWithoutGain) = (value, Current.Step, 0);
         else _evaluationsWithoutGain++;
         return _evaluationsWithoutGain >= patience.Evaluations ? StopReason.Patience : null;
     }

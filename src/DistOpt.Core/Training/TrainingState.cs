@@ -28,6 +28,9 @@ public sealed record TrainingState
     /// <summary>Best value that patience has seen; NaN before the first evaluation.</summary>
     public double PatienceBest { get; init; } = double.NaN;
 
+    /// <summary>Version at which it was; null before the first evaluation.</summary>
+    public long? PatienceStep { get; init; }
+
     /// <summary>Whether the evaluation barrier at <see cref="Step"/>, if there is one, has been passed.</summary>
     public bool Evaluated { get; init; }
 

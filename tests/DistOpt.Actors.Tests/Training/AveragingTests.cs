@@ -184,6 +184,33 @@ public sealed class AveragingTests : IDisposable
         Assert.Equal(1, end.Summary.Rollbacks);
     }
 
+    [Theory]
+    [InlineData(20, true)]
+    [InlineData(5, false)]
+    public async Task A_run_that_ends_before_averaging_began_says_so(long start, bool isWarned)
+    {
+        var spec = Spec("ema") with
+        {
+            Averaging = new PluginSpec("ema", new ExponentialAverageOptions { StartStep = start }),
+            Stop = new StopSection { Target = new TargetSection { Metric = "train.loss", AtMost = 1e9 } },
+        };
+        var (summary, sink) = await Alone(spec);
+        Assert.Equal((StopReason.Target, 11L), (summary.StopReason!.Value, summary.Steps));
+        Assert.Equal(isWarned, sink.Lines.Any(l => l is { Level: "warning" }
+            && l.Text == "averaging 'ema' had not begun when training ended after 11 steps: no average was made"));
+        Assert.Equal(isWarned, sink.LastAverage is null);
+    }
+
+    [Fact]
+    public async Task An_average_that_nothing_would_enter_is_refused_before_the_run()
+    {
+        var spec = Spec("ema") with { Averaging = new PluginSpec("ema", new ExponentialAverageOptions { StartStep = 44 }) };
+        await using var harness = new JobHarness([new LinearRuntime(buffers: true)], isAlone: true);
+        var (end, sink) = await harness.RunAsync(spec, Token);
+        Assert.Equal("averaging.start_step", Assert.Single(end.BadInput!.Violations).Path);
+        Assert.Null(sink.Start);
+    }
+
     private static TrainingSpec Spec(string name, int workers = 2, int servers = 1, int epochs = 4)
     {
         var entry = AveragingCatalog.Default.Entries.Single(e => e.Name == name);

@@ -145,6 +145,41 @@ public sealed class DivergenceTests
         }
     }
 
+    /// <summary>The same overflow, by an update behind which nothing comes.</summary>
+    [Theory]
+    [InlineData(1, 1, true)]
+    [InlineData(2, 3, true)]
+    [InlineData(1, 1, false)]
+    [InlineData(2, 3, false)]
+    public async Task An_update_that_overflows_at_the_last_step_is_noticed_at_the_end(int nodes, int servers, bool hasValidation)
+    {
+        const int last = 14;
+        const double rate = 1e-4;
+        int validation = hasValidation ? 20 : 0;
+        await using var harness = new JobHarness([.. Enumerable.Range(0, nodes).Select(_ => new LinearRuntime(validation: validation)
+        {
+            AfterLeaf = (plan, shard, gradient) =>
+            {
+                if (plan.Step == last - 2 && shard == 3) gradient.Span[1500] = (float)(-200 / rate * 10);
+            },
+        })]);
+        var spec = Spec(2, servers, norms: false) with
+        {
+            Optimizer = new OptimizerSpec("sgd", new Core.Optimizers.SgdOptions { LearningRate = rate }),
+            Regularization = new RegularizationSection { Power = 1e6, PowerExponent = 16, Biases = true },
+            Stop = new StopSection { MaxSteps = last },
+            Select = new SelectSection { Metric = hasValidation ? "validation.loss" : "train.loss" },
+            Data = new DataSpec { ValidationFraction = hasValidation ? 0.1 : 0 },
+        };
+        var (end, sink) = await harness.RunAsync(spec, Token);
+        var summary = end.Summary;
+        Assert.Equal((RunStatus.Failed, StopReason.Diverged, (long)last), (summary.Status, summary.StopReason!.Value, summary.Steps));
+        string loss = hasValidation ? "the validation loss is infinite and " : "";
+        Assert.Contains($"training diverged at its end: after {last} steps {loss}the weights are not finite, first in 'w' at element 1500 of 3000", summary.Error);
+        Assert.Equal((11L, 11L), (summary.Selected!.Step, sink.SelectedStep));
+        Assert.All(sink.Selected!, w => Assert.True(float.IsFinite(w)));
+    }
+
     private static TrainingSpec Spec(int workers, int servers, bool norms)
     {
         var spec = JobHarness.SpecOf(workers, servers, shards: 5, epochs: 4);

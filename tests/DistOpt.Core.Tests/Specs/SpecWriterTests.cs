@@ -102,6 +102,7 @@ public sealed class SpecWriterTests
               max_steps: null
               max_samples: null
               max_seconds: null
+              divergence_factor: 100000.0
             checkpoint:
               every_steps: null
               every_seconds: null

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Tests.Training;
@@ -22,7 +23,17 @@ public sealed class DivergenceTests
             Divergence.Text(layout, 4, new DivergedStep(0.25, 7), weights));
         Assert.StartsWith("training diverged at step 0: its gradient is not finite, first in 'b' at element 0 of 1; ",
             Divergence.Text(layout, 0, new DivergedStep(null, 8), weights));
+        Assert.StartsWith("training diverged at its end: after 4 steps the validation loss is NaN; lower optimizer.learning_rate",
+            Divergence.Text(layout, 4, new DivergedStep(double.NaN, null) { IsAtEnd = true }, weights));
+        Assert.StartsWith("training diverged at its end: after 4 steps the validation loss is 2e+12, more than 1e+5 times the first step's; lower",
+            Divergence.Text(layout, 4, new DivergedStep(2e12, null) { IsAtEnd = true }, weights));
+        Assert.Contains("its loss is 2e+12, more than 3.5e+1 times the first one",
+            Divergence.Text(layout, 4, new DivergedStep(2e12, null), weights, factor: 35));
         (weights[7], weights[8]) = (float.NegativeInfinity, float.NaN);
+        Assert.StartsWith("training diverged at its end: after 4 steps the weights are not finite, first in 'a.bias' at element 1 of 2; lower ",
+            Divergence.Text(layout, 4, new DivergedStep(null, null) { IsAtEnd = true }, weights));
+        Assert.StartsWith("training diverged at its end: after 4 steps the validation loss is infinite and the weights are not finite, first in 'a.bias'",
+            Divergence.Text(layout, 4, new DivergedStep(double.PositiveInfinity, null) { IsAtEnd = true }, weights));
         Assert.StartsWith("training diverged at step 4: its loss is NaN and its gradient is not finite, first in 'a.weight' at element 0 of 6; "
             + "the weights before it are not finite either, first in 'a.bias' at element 1 of 2; ", Divergence.Text(layout, 4, new DivergedStep(double.NaN, 0), weights));
     }
@@ -36,6 +47,22 @@ public sealed class DivergenceTests
         Assert.True(Divergence.Is(-2.1e5, -2));
         Assert.False(Divergence.Is(1.9e5, 2));
         Assert.False(Divergence.Is(900, 0));
+    }
+
+    /// <summary>A loss that may grow (a reward, a log density) has no size at which it is wrong; another may be known to be wrong sooner.</summary>
+    [Fact]
+    public void The_spec_says_how_large_a_loss_may_grow()
+    {
+        Assert.Equal(1e5, new StopSection().DivergenceFactor);
+        Assert.True(Divergence.Is(21, 2, 10));
+        Assert.False(Divergence.Is(19, 2, 10));
+        Assert.False(Divergence.Is(1e300, 2, null));
+        Assert.True(Divergence.Is(double.NaN, 2, null));
+        var result = new LeafResult(1, new MetricSums { { MetricSums.Loss, 1e9, 1 } });
+        Assert.Null(new DivergenceWatch(null) { FirstLoss = 1 }.Check(result));
+        Assert.Null(new DivergenceWatch(1e10) { FirstLoss = 1 }.Check(result));
+        Assert.NotNull(new DivergenceWatch(1e8) { FirstLoss = 1 }.Check(result));
+        Assert.NotNull(new DivergenceWatch { FirstLoss = 1 }.Check(result));
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -49,6 +50,109 @@ public sealed class StopRulesTests
         }
     }
 
+    [Theory]
+    [InlineData(double.PositiveInfinity)]
+    [InlineData(double.NegativeInfinity)]
+    [InlineData(double.NaN)]
+    public void A_metric_that_is_not_finite_reaches_no_target_selects_nothing_and_is_no_gain(double value)
+    {
+        foreach (var bounded in (TargetSection[])[new() { AtLeast = 0.5 }, new() { AtMost = 0.5 }, new() { AtLeast = double.NegativeInfinity }])
+        {
+            var target = bounded with { Metric = "validation.accuracy" };
+            var planner = Planner(new StopSection { Target = target }, new SelectSection { Metric = "validation.accuracy" }, epochs: 4);
+            Run(planner, _ => 1, _ => 1, null, _ => value);
+            Assert.Equal((12, StopReason.Epochs), (planner.Current.Step, planner.Current.Stop));
+            Assert.Null(planner.SelectedStep);
+        }
+        var patience = new PatienceSection { Metric = "validation.accuracy", Evaluations = 3 };
+        var patient = Planner(new StopSection { Patience = patience });
+        Run(patient, _ => 1, _ => 1, null, _ => value);
+        Assert.Equal((9, StopReason.Patience), (patient.Current.Step, patient.Current.Stop));
+    }
+
+    /// <summary>A first value that is infinite is no best value, of which a share would be infinite too.</summary>
+    [Theory]
+    [InlineData(PatienceSection.Absolute)]
+    [InlineData(PatienceSection.Relative)]
+    public void After_an_infinite_value_gains_count_from_the_first_finite_one(string mode)
+    {
+        double[] losses = [0, double.PositiveInfinity, 8, 7, 6, 5, 4, 4, 4, 4];
+        var planner = Planner(new StopSection { Patience = new PatienceSection { Evaluations = 2, MinDelta = 0.01, MinDeltaMode = mode } });
+        Run(planner, _ => 1, epoch => losses[epoch]);
+        Assert.Equal((8 * 3, StopReason.Patience), (planner.Current.Step, planner.Current.Stop));
+    }
+
+    /// <summary>As with selection: the average, which begins at step 6, does not compete with weights from before it; a restart changes nothing.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void When_averaging_begins_patience_counts_anew(bool restarts)
+    {
+        double[] losses = [0, 1, 5, 4, 3, 3, 3, 3, 3];
+        var spec = new TrainingSpec
+        {
+            Training = new TrainingSection { Epochs = 100, GradientShards = 1 },
+            Stop = new StopSection { Patience = new PatienceSection { Evaluations = 2 } },
+            Averaging = new PluginSpec("ema", new ExponentialAverageOptions { StartStep = 5 }),
+        };
+        StepPlanner Make() => new(spec, new ConstantSchedule(), 0.1, 10, new DataCounts(25, 5, 0));
+        long last = Run(Make(), _ => 1, epoch => losses[epoch], restore: restarts ? Again : planner => planner)[^1].Step;
+        Assert.Equal(6 * 3, last);
+
+        StepPlanner Again(StepPlanner planner)
+        {
+            var other = Make();
+            other.Restore(planner.Save());
+            return other;
+        }
+    }
+
+    /// <summary>Behind the last update there is no step whose loss would show what it has done.</summary>
+    [Theory]
+    [InlineData("validation.loss", null)]
+    [InlineData("validation.accuracy", 3L)]
+    [InlineData("train.loss", 3L)]
+    public void A_run_whose_last_validation_loss_is_not_finite_has_diverged(string select, long? selected)
+    {
+        foreach (double bad in (double[])[double.NaN, double.PositiveInfinity])
+        {
+            var planner = Planner(new StopSection { MaxSteps = 4 }, new SelectSection { Metric = select });
+            Run(planner, _ => 1, _ => bad, _ => 0, step => 0.5);
+            Assert.Equal((4, StopReason.Diverged, false), (planner.Current.Step, planner.Current.Stop, planner.Current.Keep));
+            Assert.Equal(new DivergedStep(bad, null) { IsAtEnd = true }, planner.Diverged);
+            Assert.Equal(selected, planner.SelectedStep);
+            var other = Planner(new StopSection { MaxSteps = 4 }, new SelectSection { Metric = select });
+            other.Restore(planner.Save());
+            Assert.Equal((planner.Current, planner.Diverged), (other.Current, other.Diverged));
+        }
+    }
+
+    [Fact]
+    public void A_last_validation_loss_beyond_reason_by_the_first_steps_has_diverged_unless_the_spec_says_otherwise()
+    {
+        Assert.Equal((StopReason.MaxSteps, false), End(2.9e5, 3, 1e5));
+        Assert.Equal((StopReason.Diverged, true), End(3.1e5, 3, 1e5));
+        Assert.Equal((StopReason.Diverged, true), End(31, 3, 10));
+        Assert.Equal((StopReason.MaxSteps, false), End(3e300, 3, null));
+        Assert.Equal((StopReason.MaxSteps, false), End(3e300, double.NaN, 10));
+
+        static (StopReason, bool) End(double loss, double first, double? factor)
+        {
+            var planner = Planner(new StopSection { MaxSteps = 1, DivergenceFactor = factor });
+            planner.Advance();
+            var outcome = planner.Evaluated(Sums(loss, 0), first);
+            return (outcome.Plan.Stop!.Value, planner.SelectedStep is null);
+        }
+    }
+
+    [Fact]
+    public void A_validation_loss_that_is_not_finite_ends_nothing_while_steps_follow()
+    {
+        var planner = Planner(new StopSection { MaxSteps = 6 });
+        Run(planner, _ => 1, epoch => epoch == 1 ? double.NaN : 2);
+        Assert.Equal((6, StopReason.MaxSteps, 6L), (planner.Current.Step, planner.Current.Stop, planner.SelectedStep));
+    }
+
     [Fact]
     public void A_train_metric_selects_weights_with_and_without_a_validation_part()
     {
@@ -91,7 +195,8 @@ public sealed class StopRulesTests
 
         Run(planner, _ => 1, _ => double.NaN);
 
-        Assert.Equal((9, StopReason.Patience), (planner.Current.Step, planner.Current.Stop));
+        // which is no training any more
+        Assert.Equal((9, StopReason.Diverged), (planner.Current.Step, planner.Current.Stop));
     }
 
     [Theory]
