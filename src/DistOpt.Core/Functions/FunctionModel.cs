@@ -1,5 +1,7 @@
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
+using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Functions;
 
@@ -46,6 +48,20 @@ public static class FunctionModel
         }
         if (penalties.MaxNorm is { } bound)
             yield return new("regularization.max_norm", $"is {bound}, but a function's variables are single numbers and have no rows; leave it away");
+    }
+
+    /// <summary>A function has one value, the loss of its only step an epoch.</summary>
+    internal static IEnumerable<SpecViolation> Metrics(TrainingSpec spec)
+    {
+        if (spec.Model.Options is not FunctionOptions) yield break;
+        (string Path, string? Metric)[] deciding =
+            [("select.metric", spec.Select.Metric), ("stop.target.metric", spec.Stop.Target?.Metric), ("stop.patience.metric", spec.Stop.Patience?.Metric)];
+        const string loss = "train." + MetricSums.Loss, norm = "train." + TensorNormSums.Metric;
+        foreach (var (path, metric) in deciding)
+        {
+            if (metric?.StartsWith("train.", StringComparison.Ordinal) == true && metric is not (loss or norm))
+                yield return new(path, $"is '{metric}', but all that is measured of a function is {loss}, its value; choose that");
+        }
     }
 
     /// <summary>The spec with <c>data.name: none</c> where the model is a function and no data set is named.</summary>

@@ -24,13 +24,15 @@ public static partial class TrainingSpecRules
         new(["data.folds", "data.fold"], Folds),
         new(["training.workers", "training.gradient_shards"], Workers),
         new(["training.workers", "training.workers_min"], WorkersMin),
+        new(["model", "select", "stop.target", "stop.patience"], FunctionModel.Metrics),
         new(["select"], s => Metric("select.metric", s.Select.Metric, s)),
         new(["select"], Direction),
         new(["stop.target"], Target),
-        new(["stop.patience"], s => s.Stop.Patience is { } patience ? Metric("stop.patience.metric", patience.Metric, s) : []),
+        new(["stop.patience", "select"], Patience),
         new(["stop", "evaluate.every_epochs", "evaluate.every_steps"], Evaluations),
         new(["storage.kind", "storage.path"], Storage),
         new(["averaging", "training.epochs", "stop.max_steps"], Averaging),
+        new(["select", "averaging", "data"], AveragedSelection),
         new(["schedule", "optimizer"], Schedule),
         new(["regularization", "optimizer"], Proximal),
         new(["batch", "optimizer"], GradientDescent.Violations),
@@ -97,11 +99,39 @@ public static partial class TrainingSpecRules
 
     private static IEnumerable<SpecViolation> Direction(TrainingSpec spec)
     {
+        if (spec.Select.Direction is null && UsualDirection(spec.Select.Metric) is null && IsSplitAndName(spec.Select.Metric))
+            yield return Undirected("select.direction", spec.Select.Metric);
         if (spec.Select.Direction is { } given && UsualDirection(spec.Select.Metric) is { } usual && usual != given)
         {
             var (is_, other) = (Name(given), Name(usual));
             yield return new("select.direction",
                 $"is {is_}, which would keep the worst weights by {spec.Select.Metric}; set it to {other}");
+        }
+    }
+
+    private static IEnumerable<SpecViolation> Patience(TrainingSpec spec)
+    {
+        if (spec.Stop.Patience is not { } patience) yield break;
+        foreach (var violation in Metric("stop.patience.metric", patience.Metric, spec)) yield return violation;
+        // on the metric of the selection it has the selection's direction
+        if (patience.Direction is null && patience.Metric != spec.Select.Metric && UsualDirection(patience.Metric) is null && IsSplitAndName(patience.Metric))
+            yield return Undirected("stop.patience.direction", patience.Metric);
+    }
+
+    private static SpecViolation Undirected(string path, string metric) =>
+        new(path, $"is null, but the name '{metric}' does not tell it; set minimize or maximize");
+
+    private static bool IsSplitAndName(string metric) =>
+        metric.IndexOf('.', StringComparison.Ordinal) is > 0 and var dot && Splits.Contains(metric[..dot]) && MetricName().IsMatch(metric[(dot + 1)..]);
+
+    /// <summary>Train metrics are those of the weights that the steps had; without a validation part there are no others, and the run warns.</summary>
+    private static IEnumerable<SpecViolation> AveragedSelection(TrainingSpec spec)
+    {
+        if (spec.Averaging.Options is not AveragingOptions || spec.Data is { ValidationFraction: 0, Folds: null }) yield break;
+        if (spec.Select.Metric.StartsWith("train.", StringComparison.Ordinal))
+        {
+            yield return new("select.metric", $"is '{spec.Select.Metric}', which is measured on the weights of the steps, but with averaging "
+                + $"'{spec.Averaging.Kind}' their average is kept; use a metric of validation, such as validation.loss");
         }
     }
 

@@ -55,6 +55,16 @@ public sealed class TrainingSpecRulesTests
     [InlineData("averaging: { kind: swa, start_step: 5 }\nbatch: { kind: fixed, base_size: 8, learning_rate_scaling: adascale }",
         "averaging.every_steps (line 1): is not set, and swa then goes by the ends of epochs, but with batch.learning_rate_scaling adascale their steps are not known "
         + "before the run; set averaging.every_steps")]
+    [InlineData("select: { metric: validation.score }",
+        "select.direction (line 1): is null, but the name 'validation.score' does not tell it; set minimize or maximize")]
+    [InlineData("stop: { patience: { metric: validation.score } }",
+        "stop.patience.direction (line 1): is null, but the name 'validation.score' does not tell it; set minimize or maximize")]
+    [InlineData("stop: { patience: { metric: validation.score } }\nselect: { metric: validation.score }",
+        "select.direction (line 2): is null, but the name 'validation.score' does not tell it; set minimize or maximize")]
+    [InlineData("averaging: ema\nselect: { metric: train.loss }",
+        "select.metric (line 2): is 'train.loss', which is measured on the weights of the steps, but with averaging 'ema' their average is kept; "
+        + "use a metric of validation, such as validation.loss")]
+    [InlineData("stop: { divergence_factor: 1 }", "stop.divergence_factor (line 1): is 1, but must be above 1")]
     [InlineData("averaging: { kind: ema, decay: 1 }", "averaging.decay (line 1): is 1, but must be at least 0 and below 1")]
     [InlineData("averaging: polyak", "averaging (line 1): averaging 'polyak' is not known. Available: none, ema, swa")]
     [InlineData("storage: { kind: s3 }", "storage.kind (line 1): is 's3', but must be one of coordinator, shared")]
@@ -63,6 +73,8 @@ public sealed class TrainingSpecRulesTests
     [Theory]
     [InlineData("data: { validation_fraction: 0 }\nselect: { metric: train.loss }")]
     [InlineData("averaging: { kind: ema }\nbatch: random")]
+    [InlineData("averaging: ema\nselect: { metric: train.loss }\ndata: { validation_fraction: 0 }")]
+    [InlineData("stop: { patience: { metric: validation.score, direction: minimize }, divergence_factor: null }")]
     [InlineData("averaging: { kind: swa, start_step: 10, every_steps: 5 }\nbatch: noise-scale")]
     [InlineData("evaluate: { every_epochs: null }")]
     [InlineData("evaluate: { every_epochs: null, every_steps: 10 }\nstop: { patience: { evaluations: 3 } }")]
