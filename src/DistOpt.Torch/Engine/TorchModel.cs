@@ -1,6 +1,7 @@
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
 using DistOpt.Torch.Metrics;
 
 using static TorchSharp.torch;
@@ -33,11 +34,14 @@ internal sealed class TorchModel
             return;
         }
         ArgumentNullException.ThrowIfNull(loss);
+        // measured only where something is decided by them
+        var trained = MeasuredMetrics.Trained(spec);
         Step = (module, batch, context) =>
         {
             var (input, target) = (SupervisedBatch)batch;
             var output = context.IsBf16 ? CallBf16(module, input) : Call(module, input);
             CheckClasses(output, target, data);
+            if (trained.Count > 0) MeasureTraining(output, target, context);
             return new StepResult(loss.Sum(output, target), loss.Weight(target));
         };
         Evaluate = (module, batch, context) =>
@@ -48,6 +52,19 @@ internal sealed class TorchModel
             else metrics.Measure(output, target, context);
             return new StepResult(loss.Sum(output, target), loss.Weight(target));
         };
+
+        // of the outputs from which the step's gradient comes, as the loss is; names that are no sums are refused at opening
+        void MeasureTraining(Tensor output, Tensor target, StepContext context)
+        {
+            using var none = no_grad();
+            var (own, all) = (context.Metrics, new MetricSums());
+            context.Metrics = all;
+            if (metrics is null) loss.Measure(output.detach(), target, context);
+            else metrics.Measure(output.detach(), target, context, trained);
+            context.Metrics = own;
+            foreach (string name in trained)
+                if (all.TryGet(name, out var sum)) own.Add(name, sum);
+        }
     }
 
     /// <summary>Name in the catalogue.</summary>

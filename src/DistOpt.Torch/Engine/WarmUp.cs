@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using DistOpt.Core.Batching;
-using DistOpt.Core.Metrics;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Specs;
@@ -60,11 +59,12 @@ internal static class WarmUp
         var fixedBefore = Hashes(flat);
         try
         {
-            model.TrainingDraws = TorchGenerator.Draws(key, () => worker.ComputeLeaf(plan, positions, 0, gradient, buffers, []));
+            MetricSums trained = new();
+            model.TrainingDraws = TorchGenerator.Draws(key, () => trained = worker.ComputeLeaf(plan, positions, 0, gradient, buffers, []).Metrics);
             if (model.TrainingDraws) worker.ComputeLeaf(plan, positions, 0, gradient, buffers, []); // now seeded as in training
             MetricSums measured = new();
             model.EvaluationDraws = TorchGenerator.Draws(key, () => measured = worker.Evaluate(DataSplit.Train, positions, buffers));
-            warnings.AddRange(MeasuredMetrics.Check(spec, HiddenMetrics.Finish(measured), model.MeasuresItself));
+            warnings.AddRange(new MeasuredMetrics(spec, measured, trained, model.MeasuresItself).Check());
         }
         catch (Exception e) when (e is not SpecException)
         {

@@ -1,5 +1,6 @@
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
 using static TorchSharp.torch;
 
 namespace DistOpt.Torch.Metrics;
@@ -14,6 +15,7 @@ internal sealed class MetricSet
     private readonly ILoss _loss;
     private readonly DataInfo _data;
     private readonly long _samples;
+    private IMetric[]? _adding;
 
     /// <param name="samples">Samples in the largest part of the data that is evaluated.</param>
     /// <exception cref="SpecException">An unknown name, or one twice with the same fields.</exception>
@@ -45,6 +47,27 @@ internal sealed class MetricSet
         }
         if (violations is not null) throw new SpecException(violations);
         foreach (var (_, metric) in _metrics) metric.Measure(batch, context);
+    }
+
+    /// <summary>Of the metrics those alone that log one of the names as a sum. Which ones the first batch tells, before training begins.</summary>
+    /// <param name="names">The same at every call.</param>
+    public void Measure(Tensor output, Tensor target, StepContext context, IReadOnlyList<string> names)
+    {
+        if (_adding is null)
+        {
+            Measure(output, target, context);
+            _adding = [.. _metrics.Select(m => m.Metric).Where(m => LogsOneOf(m, names))];
+            return;
+        }
+        var batch = new MetricBatch(output, target, _loss, _data, _samples);
+        foreach (var metric in _adding) metric.Measure(batch, context);
+
+        bool LogsOneOf(IMetric metric, IReadOnlyList<string> wanted)
+        {
+            var alone = new StepContext(new MetricSums());
+            metric.Measure(new MetricBatch(output, target, _loss, _data, _samples), alone);
+            return wanted.Any(name => alone.Metrics.TryGet(name, out _));
+        }
     }
 
     private string Unfit(string name, OutputReading reading)

@@ -1,3 +1,4 @@
+using DistOpt.Core.Parameters;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -47,6 +48,68 @@ public sealed class MetricSpecTests
         {
             Evaluate = Metrics(new PluginSpec("f1", new ClassScoreOptions()), new PluginSpec("auc", new NoMetricOptions())),
         });
+    }
+
+    [Fact]
+    public void A_train_metric_that_training_steps_do_not_measure_is_refused_with_those_that_they_do()
+    {
+        var wanting = Spec with
+        {
+            Select = new SelectSection { Metric = "train.los" },
+            Stop = new StopSection
+            {
+                Target = new TargetSection { Metric = "train.f1", AtLeast = 0.9 },
+                Patience = new PatienceSection { Metric = "train.gradient_norm", Direction = Direction.Minimize },
+            },
+            Evaluate = Metrics(new PluginSpec("f1", new ClassScoreOptions()), new PluginSpec("accuracy", new NoMetricOptions())),
+        };
+        Assert.Equal(
+            ["select.metric: is 'train.los', but training steps measure train.loss, train.accuracy; choose one of them, or add the metric to evaluate.metrics",
+                "stop.target.metric: is 'train.f1', but f1 is no mean over samples, so training steps do not add it up; use validation.f1, or one of "
+                + "train.loss, train.accuracy",
+                "stop.patience.metric: is 'train.gradient_norm', which is measured with clip.norm or clip.global_norm; set one of them (1e30 clips nothing)"],
+            Refused(wanting).Violations.Select(v => v.ToString()));
+        using var opened = TestJobs.Open(wanting with
+        {
+            Select = new SelectSection { Metric = "train.accuracy" },
+            Stop = wanting.Stop with { Target = wanting.Stop.Target! with { Metric = "train.loss" } },
+            Clip = new ClipSection { GlobalNorm = 1 },
+        });
+    }
+
+    /// <summary>Only what was asked for, and the same whatever else is evaluated; the gradient stays what it was.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_training_step_measures_what_the_spec_decides_by_and_nothing_else(bool isChosen)
+    {
+        var asking = Spec with { Stop = new StopSection { Target = new TargetSection { Metric = "train.accuracy", AtLeast = 0.9 } } };
+        PluginSpec auc = new("auc", new NoMetricOptions()), chosen = new("accuracy", new NoMetricOptions());
+        if (isChosen) asking = asking with { Evaluate = Metrics(auc, chosen) };
+        var (silent, without) = Step(Spec, 6);
+        var (measured, with) = Step(asking, 6);
+        Assert.Equal(["loss"], silent.Metrics.Select(m => m.Key));
+        Assert.Equal(["loss", "accuracy"], measured.Metrics.Select(m => m.Key));
+        Assert.Empty(measured.Metrics.Counts);
+        Assert.Equal(without, with);
+        Assert.Equal(silent.Metrics["loss"], measured.Metrics["loss"]);
+        var accuracy = measured.Metrics["accuracy"];
+        Assert.Equal((6.0, true), (accuracy.Weight, accuracy.Sum == Math.Round(accuracy.Sum)));
+        // sample by sample it comes to the same
+        double right = 0;
+        for (int i = 0; i < 6; i++) right += Step(asking, 1, i).Result.Metrics["accuracy"].Sum;
+        Assert.Equal(right, accuracy.Sum);
+    }
+
+    private static (LeafResult Result, float[] Gradient) Step(TrainingSpec spec, int length, int begin = 0)
+    {
+        using var runtime = TestJobs.Open(spec);
+        var weights = new FlatBuffer(runtime.Layout.ParameterCount);
+        runtime.WriteInitialWeights(weights.Span, new float[runtime.Layout.BufferCount]);
+        using var worker = runtime.CreateWorker(weights);
+        var gradient = new FlatBuffer(runtime.Layout.ParameterCount);
+        var result = worker.ComputeLeaf(new StepPlan(0, 0, begin, length, 0.1), new PositionRange(0, length), 0, gradient, [], []);
+        return (result, gradient.Span.ToArray());
     }
 
     [Fact]
