@@ -115,6 +115,64 @@ public sealed class MetricRunTests : IDisposable
         }
     }
 
+    /// <summary>No step comes after the only one to show what it has done: with a validation part its loss does, and the weights themselves do.</summary>
+    [Theory]
+    [InlineData("mlp", "0.1", "validation.loss", "after 1 steps the validation loss is ")]
+    [InlineData("steep", "0", "train.loss", "after 1 steps the weights are not finite, first in '")]
+    public async Task A_run_that_diverges_by_its_last_step_ends_with_exit_code_1(string model, string validation, string select, string expected)
+    {
+        using var cli = new CliRun
+        {
+            UsesRealHost = true,
+            // loss and gradient are finite, the rate times the gradient is not
+            Configure = app => app.AddModel<NoFields, torch.nn.Module<torch.Tensor, torch.Tensor>, SupervisedBatch>("steep",
+                (_, _) => torch.nn.Sequential(("flat", torch.nn.Flatten()), ("last", torch.nn.Linear(64, 10))),
+                (module, batch, context) => new StepResult(
+                    torch.nn.functional.cross_entropy(module.call(batch.Input), batch.Target, reduction: torch.nn.Reduction.Sum) * 1e33f, context.Rows)),
+        };
+        Assert.Equal(1, await cli.RunAsync("train", "--set", $"model.kind={model}", "--set", "optimizer={kind: sgd, learning_rate: 1e9}", "--set", "stop.max_steps=1",
+            "--workers", "2", "--servers", "2", "--set", $"data.validation_fraction={validation}", "--set", $"select.metric={select}"));
+        Assert.Contains($"training diverged at its end: {expected}", cli.Error);
+        Assert.Contains("no weights had been selected before, the last ones are kept", cli.Error);
+        var summary = RunDirectoryReader.Open(cli.RunFolder).Summary()!;
+        Assert.Equal((RunStatus.Failed, StopReason.Diverged, 1L), (summary.Status, summary.StopReason!.Value, summary.Steps));
+        Assert.Null(summary.Selected);
+        Assert.False(File.Exists(Path.Combine(cli.RunFolder, "model.safetensors")));
+    }
+
+    [Fact]
+    public async Task A_target_on_a_train_metric_ends_a_run_at_the_same_step_for_any_workers_and_servers()
+    {
+        var seen = new HashSet<string>();
+        foreach (var (workers, servers) in new[] { (1, 1), (3, 2) })
+        {
+            string run = _cli.In($"target-{workers}-{servers}");
+            Assert.True(await _cli.RunAsync("train", "--set", "stop.target={metric: train.accuracy, at_least: 0.8}", "--set", "training.gradient_shards=4",
+                "--set", "clip.global_norm=1", "--out", run, "--workers", $"{workers}", "--servers", $"{servers}") == 0, _cli.Error);
+            var reader = RunDirectoryReader.Open(run);
+            Assert.Equal(StopReason.Target, reader.Summary()!.StopReason);
+            var rows = reader.Rows().Where(r => r.Split == DataSplit.Train).ToList();
+            Assert.All(rows, r => Assert.Equal(["loss", "accuracy", "gradient_norm"], r.Metrics.Select(m => m.Key)));
+            Assert.True(rows.Count > 1);
+            Assert.True(rows[^1].Get("accuracy") >= 0.8);
+            Assert.All(rows.SkipLast(1), r => Assert.True(r.Get("accuracy") is > 0 and < 0.8));
+            Assert.All(rows, r => Assert.True(r.Get("gradient_norm") is > 0.01 and < 100));
+            seen.Add(string.Join("\n", rows.Select(r => RunJson.RowLine(r with { WallSeconds = 0, SamplesPerSecond = null }))));
+        }
+        Assert.Single(seen);
+        Assert.True(await _cli.RunAsync("plot", _cli.In("target-1-1"), "--panels", "gradient_norm,accuracy", "--out", _cli.In("figure.svg")) == 0, _cli.Error);
+    }
+
+    [Fact]
+    public async Task A_train_metric_that_is_measured_nowhere_ends_with_exit_code_2_before_anything_is_written()
+    {
+        Assert.Equal(2, await _cli.RunAsync("train", "--set", "stop.target={metric: train.los, at_most: 0.1}"));
+        Assert.Contains("stop.target.metric: is 'train.los', but training steps measure train.loss, train.accuracy; choose one of them", _cli.Error);
+        Assert.Equal(2, await _cli.RunAsync("train", "--set", "model.kind=function", "--set", "select.metric=train.accuracy"));
+        Assert.Contains("is 'train.accuracy', but all that is measured of a function is train.loss, its value; choose that", _cli.Error);
+        Assert.False(Directory.Exists(_cli.Runs));
+    }
+
     /// <summary>The loss is NaN from step 60 on: in the second epoch, when weights have been selected.</summary>
     [Fact]
     public async Task The_weights_that_were_selected_before_a_run_diverged_stay()
