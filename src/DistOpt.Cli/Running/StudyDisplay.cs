@@ -54,7 +54,7 @@ internal class StudyDisplay(TextWriter writer) : IStudyDisplay
     /// <summary>Of one objective; constraints are not looked at.</summary>
     private bool IsBest(TrialRecord trial)
     {
-        if (_spec.Study.Objectives.Length > 1 || trial.Values is not [var value] || trial.Constraints.Any(c => c > 0)) return false;
+        if (_spec.Study.Objectives.Length > 1 || trial.Values is not [var value] || !trial.KeepsConstraints) return false;
         bool isBetter = double.IsNaN(_best) || (_spec.Directions[0] == Direction.Maximize ? value > _best : value < _best);
         if (isBetter) _best = value;
         return isBetter;

@@ -77,7 +77,7 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
         ArgumentNullException.ThrowIfNull(trials);
         var space = spec.Space.Space;
         return new ComparedTrials(space, spec.Study.Objectives[objective].Metric, spec.Directions[objective], step,
-            [.. trials.Select(t => new ComparedTrial(t.Number, t.Parameters, value(t), !t.Constraints.Any(c => c > 0))).Where(t => double.IsFinite(t.Value))])
+            [.. trials.Select(t => new ComparedTrial(t.Number, t.Parameters, value(t), t.KeepsConstraints)).Where(t => double.IsFinite(t.Value))])
         {
             Complete = trials.Count(t => t.State == TrialState.Complete),
             Enough = Math.Max(EnoughMin, EnoughEach * space.Parameters.Count(p => !p.Domain.IsSingle)),

@@ -93,11 +93,9 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
         return new StudyDirectoryReader(directory, versions.Newest, [.. all[true]]) { NotEnded = [.. all[false]] };
     }
 
-    private static bool IsFeasible(TrialRecord trial) => trial.State == TrialState.Complete && !trial.Constraints.Any(c => c > 0);
-
     private double Worst(Direction direction, int objective)
     {
-        var values = Trials.Where(IsFeasible).Select(t => t.Values[objective]);
+        var values = Trials.Where(t => t.IsFeasible).Select(t => t.Values[objective]);
         return direction == Direction.Maximize ? values.Min() : values.Max();
     }
 
@@ -105,7 +103,7 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
     private ImmutableArray<TrialResult> Front()
     {
         var front = new List<(TrialResult Result, double[] Losses)>();
-        foreach (var trial in Trials.Where(IsFeasible))
+        foreach (var trial in Trials.Where(t => t.IsFeasible))
         {
             double[] losses = [.. trial.Values.Select((v, i) => Spec.Directions[i] == Direction.Maximize ? -v : v)];
             bool isEqual = losses.Length == 1 && front.Any(f => f.Losses[0] <= losses[0]);

@@ -7,9 +7,14 @@ using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Core.Studies;
 
-/// <summary>The JSON of a study's files. NaN and infinities, which JSON does not have, are written as null.</summary>
+/// <summary>
+/// The JSON of a study's files. NaN and infinities, which JSON does not have, are written as null; infinite constraints as the texts "Infinity" and
+/// "-Infinity", since a trial that misses one by no finite number is not feasible.
+/// </summary>
 public static class StudyJson
 {
+    private const string Infinite = "Infinity", NegativeInfinite = "-Infinity";
+
     /// <summary>One line of <c>trials.jsonl</c>, without the line end.</summary>
     /// <param name="trial">The trial.</param>
     /// <param name="study">Its study, over the space that the trial was drawn from.</param>
@@ -27,7 +32,11 @@ public static class StudyJson
         if (!trial.Constraints.IsEmpty)
         {
             json.WriteStartArray("constraints");
-            foreach (double value in trial.Constraints) Number(json, value);
+            foreach (double value in trial.Constraints)
+            {
+                if (double.IsInfinity(value)) json.WriteStringValue(value > 0 ? Infinite : NegativeInfinite);
+                else Number(json, value);
+            }
             json.WriteEndArray();
         }
         json.WriteStartArray("intermediate");
@@ -70,7 +79,7 @@ public static class StudyJson
         json.WriteEndObject();
     });
 
-    /// <summary>Reads a line of <c>trials.jsonl</c>; null stands for NaN.</summary>
+    /// <summary>Reads a line of <c>trials.jsonl</c>; null stands for NaN, as a constraint for one that is missed infinitely.</summary>
     /// <param name="line">The line.</param>
     /// <param name="study">Its study, over each of its spaces: the trial's parameters are in the widest one.</param>
     /// <exception cref="JsonException">It is no such line.</exception>
@@ -88,7 +97,7 @@ public static class StudyJson
             : Field("value").ValueKind == JsonValueKind.Null && Field("state").GetString() != RunJson.Name(TrialState.Complete) ? [] : [Number(Field("value"))];
         return new TrialRecord(Field("number").GetInt32(), Named<TrialState>("state"), Named<TrialEndCause>("cause"),
             study.ToNewest([.. study[space].Space.Configuration(parameters, "params")], space), values,
-            json.TryGetProperty("constraints", out var constraints) ? Numbers(constraints) : [],
+            json.TryGetProperty("constraints", out var constraints) ? [.. constraints.EnumerateArray().Select(Constraint)] : [],
             [.. Field("intermediate").EnumerateArray().Select(r => new Report(r[0].GetInt64(), Number(r[1])))], Field("attempts").GetInt32(),
             json.TryGetProperty("lost", out var lost) ? [.. lost.EnumerateArray().Select(l => l.GetString() ?? "")] : [], Number(Field("seconds")),
             json.TryGetProperty("error", out var error) ? error.GetString() : null)
@@ -113,6 +122,19 @@ public static class StudyJson
     private static ImmutableArray<double> Numbers(JsonElement json) => [.. json.EnumerateArray().Select(Number)];
 
     private static double Number(JsonElement json) => json.ValueKind == JsonValueKind.Null ? double.NaN : json.GetDouble();
+
+    private static double Constraint(JsonElement json) => json.ValueKind switch
+    {
+        // as infinities were written before, and NaN is as good
+        JsonValueKind.Null => double.PositiveInfinity,
+        JsonValueKind.String => json.GetString() switch
+        {
+            Infinite => double.PositiveInfinity,
+            NegativeInfinite => double.NegativeInfinity,
+            var text => throw new JsonException($"a constraint cannot be '{text}'"),
+        },
+        _ => json.GetDouble(),
+    };
 
     private static object? Value(JsonElement json) => json.ValueKind switch
     {

@@ -87,13 +87,14 @@ public sealed record StudyTrial
     }
 
     /// <summary>By how much the constraints are missed, in all; 0 = feasible.</summary>
-    public double Violation
+    public double Violation => ViolationOf(Constraints.AsSpan());
+
+    /// <summary>By how much constraints are missed, in all; 0 = by none. NaN is infinitely far.</summary>
+    /// <param name="constraints">At most 0 where one is kept.</param>
+    public static double ViolationOf(ReadOnlySpan<double> constraints)
     {
-        get
-        {
-            double sum = 0;
-            foreach (double constraint in Constraints) sum += Math.Max(0, constraint);
-            return sum;
-        }
+        double sum = 0;
+        foreach (double constraint in constraints) sum += double.IsNaN(constraint) ? double.PositiveInfinity : Math.Max(0, constraint);
+        return sum;
     }
 }

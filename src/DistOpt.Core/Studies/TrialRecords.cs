@@ -31,6 +31,12 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
     /// <summary>Whether nothing more will become of it.</summary>
     public bool HasEnded => State is TrialState.Complete or TrialState.Pruned or TrialState.Failed or TrialState.Cancelled;
 
+    /// <summary>Whether it misses no constraint.</summary>
+    public bool KeepsConstraints => StudyTrial.ViolationOf(Constraints.AsSpan()) == 0;
+
+    /// <summary>Whether it is complete and misses no constraint.</summary>
+    public bool IsFeasible => State == TrialState.Complete && KeepsConstraints;
+
     /// <summary>When its attempts ran, in the order in which they began.</summary>
     public ImmutableArray<TrialSpan> Spans { get; init; } = [];
 }

@@ -65,6 +65,23 @@ public sealed class StudyDirectoryReaderTests : IDisposable
         Assert.Equal((2, good, 6, 5.0), (status.Best!.Number, status.Best.Values[0], status.Started, status.Seconds));
     }
 
+    /// <summary>As a metric that is NaN gives; files of before have null there.</summary>
+    [Theory]
+    [InlineData(double.PositiveInfinity, "\"Infinity\"", double.PositiveInfinity, 0)]
+    [InlineData(double.NegativeInfinity, "\"-Infinity\"", double.NegativeInfinity, 1)]
+    [InlineData(double.NaN, "null", double.PositiveInfinity, 0)]
+    public void A_constraint_that_is_missed_infinitely_is_missed_when_it_is_read_again(double constraint, string text, double read, int front)
+    {
+        string line = Line(Record(0, 0) with { Values = [1], Constraints = [-1, constraint] });
+        Assert.Contains($"\"constraints\":[-1,{text}]", line);
+        Write(Record(0, 0) with { Values = [1], Constraints = [-1, constraint] });
+        var reader = StudyDirectoryReader.Open(_folder, Binder);
+        Assert.Equal([-1, read], reader.Trials[0].Constraints);
+        Assert.Equal(line.Replace("null", "\"Infinity\""), Line(reader.Trials[0]));
+        Assert.Equal(front, reader.Status().Front.Length);
+        Assert.Equal(double.IsNegativeInfinity(read) ? 0 : double.PositiveInfinity, StudyTrial.ViolationOf([-1, constraint]));
+    }
+
     [Theory]
     [InlineData("0,1,3", 1.0, 4.0, 4.0, 1.0, 9.0, 9.0, 2.0, 2.0)]
     [InlineData("0", 1.0, 1.0, 2.0, 1.0, 1.0, 1.5)]

@@ -56,7 +56,7 @@ public sealed class StudyJsonTests
         var line = Read(StudyJson.TrialLine(s_trial with { Values = [0.5, double.NaN], Constraints = [-1, double.PositiveInfinity, 2] }, s_two, "local"));
         Assert.False(line.TryGetProperty("value", out _));
         Assert.Equal("[0.5,null]", line.GetProperty("values").GetRawText());
-        Assert.Equal("[-1,null,2]", line.GetProperty("constraints").GetRawText());
+        Assert.Equal("[-1,\"Infinity\",2]", line.GetProperty("constraints").GetRawText());
         Assert.Equal("[]", Read(StudyJson.TrialLine(s_trial with { Values = [] }, s_two, "local")).GetProperty("values").GetRawText());
     }
 

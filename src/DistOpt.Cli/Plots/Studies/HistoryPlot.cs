@@ -18,7 +18,7 @@ internal static class HistoryPlot
     private static IEnumerable<PlotPanel> Volume(StudyPlotSource source)
     {
         TrialRecord[] feasible =
-            [.. source.Trials.Where(t => t.State == TrialState.Complete && !t.Constraints.Any(c => c > 0) && t.Values.All(double.IsFinite))];
+            [.. source.Trials.Where(t => t.IsFeasible && t.Values.All(double.IsFinite))];
         if (source.Objectives.Length < 2 || feasible.Length == 0) yield break;
         var directions = source.Spec.Directions;
         var reference = FrontVolume.ReferenceOf(source.Spec,
@@ -44,7 +44,7 @@ internal static class HistoryPlot
     private static PlotPanel Panel(StudyPlotSource source, int objective)
     {
         TrialRecord[] complete = [.. source.Trials.Where(t => t.State == TrialState.Complete)];
-        TrialRecord[] feasible = [.. complete.Where(t => !t.Constraints.Any(c => c > 0))];
+        TrialRecord[] feasible = [.. complete.Where(t => t.KeepsConstraints)];
         // only the first objective is reported on the way
         TrialRecord[] early = objective > 0 ? [] : [.. source.Trials.Where(t => t.State is TrialState.Pruned && !t.Reports.IsEmpty)];
         TrialRecord[] open = objective > 0 ? [] : [.. source.Trials.Where(t => !t.HasEnded && !t.Reports.IsEmpty)];

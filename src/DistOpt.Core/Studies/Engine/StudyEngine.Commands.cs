@@ -237,7 +237,8 @@ public sealed partial class StudyEngine
         if (_setup.Context.Space.Check([.. trial.Parameters]).FirstOrDefault() is { } violation) return violation.ToString();
         int objectives = trial.State == TrialState.Complete ? _setup.Context.Directions.Length : 0;
         if (trial.Values.Length != objectives) return $"has {trial.Values.Length} values, but must have {objectives}";
-        return trial.Values.Any(double.IsNaN) ? "has a value that is NaN" : null;
+        return trial.Values.Any(double.IsNaN) ? "has a value that is NaN"
+            : trial.Constraints.Any(double.IsNaN) ? "has a constraint that is NaN: whether it is feasible is not known" : null;
     }
 
     private void CancelTrial(int number) => Finish(new StudyEvent.Ended(

@@ -60,9 +60,10 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     public void Add(StudyEvent.Ended end, LiveTrial trial)
     {
         _counts[(int)end.State]++;
-        bool isFeasible = end.State == TrialState.Complete && !end.Constraints.Any(c => c > 0);
+        bool isFeasible = end.State == TrialState.Complete && StudyTrial.ViolationOf(end.Constraints.AsSpan()) == 0;
         if (isFeasible) Offer(new TrialResult(end.Trial, trial.Parameters, end.Values) { SpaceVersion = trial.SpaceVersion, Own = trial.Own });
-        if (directions.Length > 1 || end.State is not (TrialState.Complete or TrialState.Pruned)) return;
+        // those that ended with the study did not end by what they were worth: it may go on with more trials
+        if (directions.Length > 1 || end.State is not (TrialState.Complete or TrialState.Pruned) || end.Cause == TrialEndCause.NotPromoted) return;
         double loss = isFeasible ? Loss(end.Values[0], 0) : double.PositiveInfinity;
         if (stop.Target is { } target && isFeasible && loss <= Loss(target, 0)) Stop ??= StudyStopReason.Target;
         if (stop.Patience is not { } patience) return;

@@ -108,6 +108,8 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
         int bounds = spec.Study.Constraints.Count(c => c.Metric is not null);
         if (isComplete && bounds > 0 && trial.Constraints.Length != bounds)
             wrong.Add($"has {trial.Constraints.Length} constraints, but the study has {bounds} on metrics: whether it is feasible is not known");
+        else if (isComplete && bounds > 0 && trial.Constraints.Any(double.IsNaN))
+            wrong.Add("has a constraint that is NaN: whether it is feasible is not known");
         double[] parameters = [];
         try
         {

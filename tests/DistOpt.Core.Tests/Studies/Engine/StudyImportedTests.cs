@@ -137,6 +137,7 @@ public sealed class StudyImportedTests
         foreach (var (wrong, message) in (ReadOnlySpan<(ImportedTrial, string)>)
         [
             (Complete(1, 0.5, 7), "old 1 y: is 7, which is not in its domain"), (Complete(double.NaN, 0.5, 0.5), "old 1 has a value that is NaN"),
+            (Complete(1, 0.5, 0.5) with { Constraints = [-1, double.NaN] }, "old 1 has a constraint that is NaN: whether it is feasible is not known"),
             (Complete(1, 0.5, 0.5) with { Values = [1, 2] }, "old 1 has 2 values, but must have 1"), (Complete(1, 0.5), "has 1 values for 2 parameters"),
             (Complete(1, 0.5, 0.5) with { State = TrialState.Running }, "only complete and pruned trials"),
         ])

@@ -93,6 +93,10 @@ public sealed class StudyImportTests : IDisposable
         var import = StudyImport.Of(spec, Study(Trial(0, ("optimizer.learning_rate", 0.01)), Trial(1, ("optimizer.learning_rate", 0.01)) with { Constraints = [0.5] }), "f", s_same);
         Assert.Equal([0.5], Assert.Single(import.Trials).Constraints);
         Assert.Contains("has 0 constraints, but the study has 1 on metrics", Assert.Single(import.Misfits).ToString());
+        import = StudyImport.Of(spec, Study(Trial(0, ("optimizer.learning_rate", 0.01)) with { Constraints = [double.PositiveInfinity] },
+            Trial(1, ("optimizer.learning_rate", 0.01)) with { Constraints = [double.NaN] }), "f", s_same);
+        Assert.Equal([double.PositiveInfinity], Assert.Single(import.Trials).Constraints);
+        Assert.Equal("has a constraint that is NaN: whether it is feasible is not known (trial 1)", Assert.Single(import.Misfits).ToString());
     }
 
     [Fact]
