@@ -59,6 +59,19 @@ public static class NormalDistribution
         return a > 0 ? 0.5 * (Erfc(a * SqrtHalf) - Erfc(b * SqrtHalf)) : 0.5 * (Erfc(-b * SqrtHalf) - Erfc(-a * SqrtHalf));
     }
 
+    /// <summary>Logarithm of <see cref="Between"/>, which goes on where that is below the least positive number.</summary>
+    public static double LogBetween(double a, double b)
+    {
+        // both in one tail, as distances from the middle
+        var (near, far) = a > -b ? (a, b) : (-b, -a);
+        if (!(near > 1) || a >= b) return Math.Log(Between(a, b));
+        double fall = (far - near) * (far + near) / 2;
+        double part = ScaledErfc(near * SqrtHalf);
+        // beyond that the far end takes nothing off
+        if (fall < 40) part -= Math.Exp(-fall) * ScaledErfc(far * SqrtHalf);
+        return Math.Log(0.5 * part) - near * near / 2;
+    }
+
     /// <summary>The value up to which the probability is <paramref name="p"/>, in (0, 1).</summary>
     public static double Quantile(double p) => NormalQuantile.At(p);
 

@@ -1,29 +1,43 @@
 using System.Runtime.InteropServices;
 using DistOpt.Core.Randomness;
+using DistOpt.Core.SearchSpaces;
 
 namespace DistOpt.Core.Samplers;
 
 /// <summary>
-/// Log masses of the intervals around the values of a domain with steps, under truncated normal kernels. Of integers many kernels are the same, and
-/// few values are asked for: each mass is computed once.
+/// Log masses of the intervals around the values of a domain with steps, under truncated normal kernels: of half a step to both sides, on the scale on which
+/// the kernels are, so that those of logarithmic integers n go from ln(n - 1/2) to ln(n + 1/2). Of integers many kernels are the same, and few values are
+/// asked for: each mass is computed once.
 /// </summary>
 internal sealed class MassClasses
 {
+    /// <summary>
+    /// An interval whose nearer end is so many deviations away has less than e^-112 of a kernel's mass, which is nothing beside the prior's: the logarithm is
+    /// worked out to about 1 there, since most kernels are far from a value.
+    /// </summary>
+    private const double Far = 15;
+
+    private const double LogFar = 2.70805020110221, LogSqrtTwoPi = 0.91893853320467274178;
+
     private readonly Dictionary<(double Mean, double Deviation), int> _known = [];
-    private readonly List<(double Mean, double Deviation, double LogMass)> _classes = [];
+    private readonly List<(double Mean, double Inverse, double LogMass, double LogDeviation)> _classes = [];
     private readonly Dictionary<double, double[]> _logs = [];
     private readonly Stack<double[]> _spare = [];
     private int[] _ofKernel = [];
     private int _kernels;
-    private double _half;
+    private NumericDomain? _domain;
 
-    public void Fit(ReadOnlySpan<double> means, ReadOnlySpan<double> deviations, double low, double high, double step)
+    /// <param name="means">Of the kernels, on the domain's scale.</param>
+    /// <param name="deviations">Of the kernels.</param>
+    /// <param name="domain">It has steps.</param>
+    public void Fit(ReadOnlySpan<double> means, ReadOnlySpan<double> deviations, NumericDomain domain)
     {
         _known.Clear();
         _classes.Clear();
         foreach (double[] log in _logs.Values) _spare.Push(log);
         _logs.Clear();
-        (_kernels, _half) = (means.Length, step / 2);
+        (_kernels, _domain) = (means.Length, domain);
+        var (low, high) = domain.Bounds;
         if (_ofKernel.Length < _kernels) _ofKernel = new int[Math.Max(_kernels, 2 * _ofKernel.Length)];
         for (int k = 0; k < _kernels; k++)
         {
@@ -32,23 +46,31 @@ internal sealed class MassClasses
             {
                 known = _classes.Count;
                 double whole = Math.Log(NormalDistribution.Between((low - means[k]) / deviations[k], (high - means[k]) / deviations[k]));
-                _classes.Add((means[k], deviations[k], whole));
+                _classes.Add((means[k], 1 / deviations[k], whole, Math.Log(deviations[k])));
             }
             _ofKernel[k] = known;
         }
     }
 
     /// <summary>Adds the log mass of a value to the terms of some kernels.</summary>
+    /// <param name="value">On the domain's scale.</param>
     /// <param name="begin">The first one.</param>
+    /// <param name="terms">One for each of these kernels.</param>
     public void Add(double value, int begin, Span<double> terms)
     {
         if (!_logs.TryGetValue(value, out double[]? logs))
         {
             if (!_spare.TryPop(out logs) || logs.Length < _classes.Count) logs = new double[2 * _classes.Count];
-            for (int i = 0; i < _classes.Count; i++)
+            double half = _domain!.Step!.Value / 2, center = _domain.Log ? _domain.FromScale(value) : value;
+            double from = _domain.ToScale(center - half), to = _domain.ToScale(center + half), logWidth = Math.Log(to - from);
+            var known = CollectionsMarshal.AsSpan(_classes);
+            for (int i = 0; i < known.Length; i++)
             {
-                var (mean, deviation, whole) = _classes[i];
-                logs[i] = Math.Log(NormalDistribution.Between((value - _half - mean) / deviation, (value + _half - mean) / deviation)) - whole;
+                var (mean, inverse, whole, logDeviation) = known[i];
+                double a = (from - mean) * inverse, b = (to - mean) * inverse, near = Math.Max(a, -b);
+                // density times width, or times what the tail has of it
+                double mass = near > Far ? Math.Min(logWidth - logDeviation, -LogFar) - LogSqrtTwoPi - near * near / 2 : NormalDistribution.LogBetween(a, b);
+                logs[i] = mass - whole;
             }
             _logs.Add(value, logs);
         }

@@ -14,13 +14,13 @@ public enum Bandwidth
     /// <summary>The larger one of the gaps to both neighbours (Bergstra et al. 2011; Optuna from version 5 on, also for joint densities).</summary>
     Gaps,
 
-    /// <summary>0.2 n^(-1/(d+4)) of the domain for all kernels (Optuna to version 4, of joint densities).</summary>
+    /// <summary>0.2 n^(-1/(d+4)) of the domain for all kernels (Optuna to version 4 where it is multivariate, with d = 1 for what is drawn alone).</summary>
     Scott,
 }
 
 /// <summary>
 /// A mixture of product kernels, one for each observation and one for the prior, over some parameters of a space: truncated normal ones on the
-/// domain's scale (as masses of intervals where the domain has steps and is not logarithmic), and for choices without an order the observed one lifted
+/// domain's scale (as masses of the intervals around the values where the domain has steps), and for choices without an order the observed one lifted
 /// above all others. Points stand on the scales of <see cref="NumericDomain.Bounds"/>, choices as indices. As in Optuna's
 /// <c>samplers/_tpe/parzen_estimator.py</c>. Buffers are kept from one use to the next.
 /// </summary>
@@ -184,9 +184,9 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         // "magic clip"
         double least = span / Math.Min(100, 1 + _kernels);
         for (int k = 0; k < count; k++) deviations[k] = Math.Clamp(deviations[k], least, span);
-        if (numbers is { Step: { } step, Log: false })
+        if (numbers.Step is not null)
         {
-            (dimension.Classes ??= new MassClasses()).Fit(means.AsSpan(0, _kernels), deviations.AsSpan(0, _kernels), low, high, step);
+            (dimension.Classes ??= new MassClasses()).Fit(means.AsSpan(0, _kernels), deviations.AsSpan(0, _kernels), numbers);
             for (int k = 0; k < _kernels; k++) deviations[k] = 1 / deviations[k];
             return;
         }
@@ -264,7 +264,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         double from = NormalDistribution.Cdf(a), to = NormalDistribution.Cdf(b);
         double deviate = NormalDistribution.Quantile(Math.Clamp(from + uniform * (to - from), double.Epsilon, 1 - 1e-16));
         double value = Math.Clamp(mean + (isAbove ? -deviate : deviate) / inverse, low, high);
-        return numbers.Log ? value : numbers.Round(value);
+        return numbers.Step is null ? value : numbers.ToScale(numbers.FromScale(value));
     }
 
     private static double Choose(Dimension dimension, int kernel, double uniform)

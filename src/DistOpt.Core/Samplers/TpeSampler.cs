@@ -32,7 +32,7 @@ public sealed record TpeOptions
     [Description("Whether running trials count as bad ones (constant liar), so that those side by side are not alike")]
     public bool ConstantLiar { get; init; } = true;
 
-    [Description("How wide the kernels of joint densities are: gaps = as Optuna 5, scott = as Optuna 4")]
+    [Description("How wide kernels are where parameters are drawn together, of those under conditions too: gaps = as Optuna 5, scott = as Optuna 4")]
     public Bandwidth Bandwidth { get; init; } = Bandwidth.Gaps;
 
     [Description("What good trials count where there are several objectives: equal = as Optuna 5, hypervolume = what they add to it, as Optuna 4")]
@@ -63,8 +63,8 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
 
     private readonly ParzenEstimator _below = new(options.PriorWeight, options.Endpoints, options.Bandwidth);
     private readonly ParzenEstimator _above = new(options.PriorWeight, options.Endpoints, options.Bandwidth);
-    private readonly ParzenEstimator _belowAlone = new(options.PriorWeight, options.Endpoints, Bandwidth.Gaps);
-    private readonly ParzenEstimator _aboveAlone = new(options.PriorWeight, options.Endpoints, Bandwidth.Gaps);
+    private ParzenEstimator? _belowAlone;
+    private ParzenEstimator? _aboveAlone;
     private readonly FrontSplit _fronts = new();
     private bool[] _isGood = [];
     private bool[] _isBad = [];
@@ -89,12 +89,12 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         var space = history.Space;
         int[] together = IsTogether(history)
             ? [.. Enumerable.Range(0, space.Count).Where(i => space.Parameters[i].When is null && !space.Parameters[i].Domain.IsSingle)] : [];
-        if (together.Length > 0) Draw(history, together, _below, _above, ref random, values);
+        if (together.Length > 0) Draw(history, together, isAlone: false, ref random, values);
         for (int i = 0; i < space.Count; i++)
         {
             if (!double.IsNaN(values[i]) || !space.IsActive(i, values)) continue;
             if (space.Parameters[i].Domain.IsSingle) values[i] = space.Parameters[i].Domain.FromUnit(0.5);
-            else Draw(history, [i], _belowAlone, _aboveAlone, ref random, values);
+            else Draw(history, [i], isAlone: true, ref random, values);
         }
     }
 
@@ -110,8 +110,7 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         }
         Split(history, number);
         double[] all = new double[history.Space.Count];
-        bool isAlone = parameters.Length == 1;
-        Draw(history, parameters.ToArray(), isAlone ? _belowAlone : _below, isAlone ? _aboveAlone : _above, ref random, all);
+        Draw(history, parameters.ToArray(), isAlone: parameters.Length == 1, ref random, all);
         for (int i = 0; i < parameters.Length; i++) values[i] = all[parameters[i]];
     }
 
@@ -149,8 +148,12 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         for (int i = 0; i < good.Length; i++) _weights[good[i]] = weights?[i] ?? 1;
     }
 
-    private void Draw(StudyHistory history, int[] parameters, ParzenEstimator below, ParzenEstimator above, ref CounterRandom random, Span<double> values)
+    private void Draw(StudyHistory history, int[] parameters, bool isAlone, ref CounterRandom random, Span<double> values)
     {
+        // Optuna's multivariate bandwidth is that of its single parameters, too
+        var bandwidth = IsTogether(history) ? options.Bandwidth : Bandwidth.Gaps;
+        var below = isAlone ? _belowAlone ??= new(options.PriorWeight, options.Endpoints, bandwidth) : _below;
+        var above = isAlone ? _aboveAlone ??= new(options.PriorWeight, options.Endpoints, bandwidth) : _above;
         var weights = history.Directions.Length == 1 ? [] : _weights.AsSpan(0, history.Trials.Count);
         below.Fit(history, parameters, Members(history, parameters, _isGood), weights);
         above.Fit(history, parameters, Members(history, parameters, _isBad));

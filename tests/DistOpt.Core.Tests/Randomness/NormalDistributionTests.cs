@@ -47,6 +47,24 @@ public sealed class NormalDistributionTests
     public void Masses_between_two_places_are_exact_in_the_tails_too(double a, double b, double expected) =>
         Assert.Equal(expected, NormalDistribution.Between(a, b), Math.Abs(expected) * 1e-12);
 
+    /// <summary>Where there are numbers for it; beyond them that of the tail, exp(-x^2 / 2) / (x sqrt(2 pi)) (1 - 1/x^2 + 3/x^4 - 15/x^6 ...).</summary>
+    [Fact]
+    public void The_logarithm_of_a_mass_goes_on_where_the_mass_is_too_small()
+    {
+        foreach (var (a, b) in new[] { (-1.0, 1.0), (-3, 0.5), (0.2, 0.3), (0.99, 1.7), (1.01, 1.02), (3, 3.001), (8, 9), (20, 21) })
+        {
+            double expected = Math.Log(NormalDistribution.Between(a, b));
+            Assert.Equal(expected, NormalDistribution.LogBetween(a, b), 1e-11 * Math.Abs(expected));
+            Assert.Equal(expected, NormalDistribution.LogBetween(-b, -a), 1e-11 * Math.Abs(expected));
+        }
+        double tail = -60 * 60 / 2.0 - Math.Log(60 * Math.Sqrt(2 * Math.PI)) + Math.Log(1 - Math.Pow(60, -2) + 3 * Math.Pow(60, -4) - 15 * Math.Pow(60, -6));
+        Assert.Equal(tail, NormalDistribution.LogBetween(60, 70), 1e-9);
+        // of a tail that falls by exp(-60 x) the part up to 0.001
+        double part = Math.Log(0.001) - 60.0005 * 60.0005 / 2 - 0.5 * Math.Log(2 * Math.PI) + Math.Log(Math.Sinh(0.030) / 0.030);
+        Assert.Equal(part, NormalDistribution.LogBetween(60, 60.001), 1e-6);
+        Assert.Equal(double.NegativeInfinity, NormalDistribution.LogBetween(2, 2));
+    }
+
     [Theory]
     [InlineData(1e-10)]
     [InlineData(0.025)]

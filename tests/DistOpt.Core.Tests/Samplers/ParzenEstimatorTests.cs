@@ -17,6 +17,7 @@ public sealed class ParzenEstimatorTests
         new("share", new FloatDomain(0, 1, step: 0.1)),
         new("width", new IntDomain(1, 512, log: true)),
         new("kind", new ChoiceDomain(["a", "b", "c"])),
+        new("batch", new IntDomain(2, 24, log: true)),
     ]);
 
     [Theory]
@@ -34,7 +35,7 @@ public sealed class ParzenEstimatorTests
         // every other trial or so is no observation
         bool[] members = [.. Enumerable.Range(0, count + 9).Select(i => i >= 9 || i % 2 == 3)];
         // one estimator after the other over every kind of domain, each after each other kind: nothing of the one before may stay
-        int[][] groups = [[0], [1], [2], [3], [4], [5], [2], [5], [0], [3], [0], [5], [0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0]];
+        int[][] groups = [[0], [1], [2], [3], [4], [5], [2], [5], [0], [3], [0], [5], [6], [1], [0, 1, 2, 3, 4, 5], [6, 5, 4, 3, 2, 1, 0]];
         var estimator = new ParzenEstimator(1.5, endpoints, bandwidth);
         foreach (int[] group in groups)
         {
@@ -48,6 +49,77 @@ public sealed class ParzenEstimatorTests
                 double expected = Slow(history, group, members, points[(i * group.Length)..][..group.Length], 1.5, endpoints, bandwidth);
                 Assert.Equal(expected, densities[i], Math.Abs(expected) * 1e-9 + 1e-9);
             }
+        }
+    }
+
+    /// <summary>
+    /// One observation, 5 of 1 to 10: two kernels of the same weight, on the scale from ln 0.5 to ln 10.5. That of 5 has the larger gap, ln 5 - ln 0.5, as its
+    /// deviation, the prior's mean is the middle, and its deviation the whole. Mass of n: of a truncated normal distribution from ln(n - 1/2) to ln(n + 1/2).
+    /// </summary>
+    [Fact]
+    public void A_logarithmic_integer_has_the_mass_of_its_interval()
+    {
+        var history = new StudyHistory(new SearchSpace([new("n", new IntDomain(1, 10, log: true))]), Direction.Minimize);
+        history.Set(new StudyTrial { Number = 0, State = TrialState.Complete, Parameters = [5], Values = [1] });
+        var estimator = new ParzenEstimator(1, endpoints: false, Bandwidth.Gaps);
+        estimator.Fit(history, [0], [true]);
+        double low = Math.Log(0.5), high = Math.Log(10.5), all = 0;
+        double[] point = new double[1], density = new double[1];
+        for (int n = 1; n <= 10; n++)
+        {
+            double expected = 0.5 * Mass(n, Math.Log(5), Math.Log(10)) + 0.5 * Mass(n, (low + high) / 2, high - low);
+            estimator.LogDensities([Math.Log(n)], density);
+            Assert.Equal(expected, Math.Exp(density[0]), 1e-13);
+            all += Math.Exp(density[0]);
+        }
+        Assert.Equal(1, all, 1e-12);
+        // what is scored is a value of the domain
+        var random = new CounterRandom(1, RandomPurpose.Search, 1);
+        for (int i = 0; i < 200; i++)
+        {
+            estimator.Draw(ref random, point);
+            Assert.Equal(Math.Log(Math.Round(Math.Exp(point[0]))), point[0]);
+        }
+
+        double Mass(int n, double mean, double deviation) =>
+            Part(Math.Log(n - 0.5), Math.Log(n + 0.5), mean, deviation) / Part(low, high, mean, deviation);
+
+        static double Part(double from, double to, double mean, double deviation) =>
+            0.5 * (Erf((to - mean) / (deviation * Math.Sqrt(2))) - Erf((from - mean) / (deviation * Math.Sqrt(2))));
+
+        // the series about 0
+        static double Erf(double x)
+        {
+            double sum = 0, power = x;
+            for (int k = 0; k < 60; power *= -x * x / ++k) sum += power / (2 * k + 1);
+            return 2 / Math.Sqrt(Math.PI) * sum;
+        }
+    }
+
+    /// <summary>Of kernels far from a value only the order of magnitude is worked out: they are nothing beside the prior.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Far_kernels_change_nothing(bool isLogarithmic)
+    {
+        var domain = new IntDomain(1, 100_000, log: isLogarithmic);
+        var history = new StudyHistory(new SearchSpace([new("n", domain)]), Direction.Minimize);
+        // at one end, each as wide as the narrowest may be
+        for (int i = 0; i < 200; i++) history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [99_000 + i], Values = [i] });
+        var estimator = new ParzenEstimator(1, endpoints: false, Bandwidth.Gaps);
+        bool[] members = new bool[200];
+        Array.Fill(members, true);
+        estimator.Fit(history, [0], members);
+        var (low, high) = domain.Bounds;
+        double[] density = new double[1];
+        // 15 % of the scale away and more
+        foreach (int n in isLogarithmic ? [1, 3, 10_000] : new[] { 3, 40_000, 80_000 })
+        {
+            double from = domain.ToScale(n - 0.5), to = domain.ToScale(n + 0.5), middle = (low + high) / 2, span = high - low;
+            double prior = NormalDistribution.Between((from - middle) / span, (to - middle) / span) / NormalDistribution.Between(-0.5, 0.5);
+            double weight = 1 / (Enumerable.Range(0, 175).Sum(k => 1 / 200.0 + (1 - 1 / 200.0) * k / 174) + 26);
+            estimator.LogDensities([domain.ToScale(n)], density);
+            Assert.Equal(Math.Log(weight * prior), density[0], 1e-9);
         }
     }
 
@@ -78,6 +150,7 @@ public sealed class ParzenEstimatorTests
     [InlineData(2)]
     [InlineData(3)]
     [InlineData(5)]
+    [InlineData(6)]
     public void Draws_are_as_frequent_as_the_masses_say(int parameter)
     {
         var history = History(15);
@@ -98,7 +171,7 @@ public sealed class ParzenEstimatorTests
         var domain = s_space.Parameters[parameter].Domain;
         for (long i = 0; i < domain.Count; i++)
         {
-            double value = domain is NumericDomain { Step: { } step } numbers ? numbers.Low + i * step : i;
+            double value = domain is NumericDomain { Step: { } step } numbers ? numbers.ToScale(numbers.Low + i * step) : i;
             estimator.LogDensities([value], density);
             double mass = Math.Exp(density[0]);
             sum += mass;
@@ -145,8 +218,11 @@ public sealed class ParzenEstimatorTests
                 double mean = k == n ? (low + high) / 2 : means[k];
                 double deviation = k == n ? high - low : Deviation(means, k, low, high, group.Length, endpoints, bandwidth);
                 double mass = Phi((high - mean) / deviation) - Phi((low - mean) / deviation);
-                if (numbers is { Step: { } step, Log: false })
-                    product *= (Phi((point[d] + step / 2 - mean) / deviation) - Phi((point[d] - step / 2 - mean) / deviation)) / mass;
+                if (numbers.Step is { } step)
+                {
+                    double value = numbers.FromScale(point[d]), from = numbers.ToScale(value - step / 2), to = numbers.ToScale(value + step / 2);
+                    product *= (Phi((to - mean) / deviation) - Phi((from - mean) / deviation)) / mass;
+                }
                 else
                     product *= Math.Exp(-0.5 * Math.Pow((point[d] - mean) / deviation, 2)) / (deviation * Math.Sqrt(2 * Math.PI)) / mass;
             }

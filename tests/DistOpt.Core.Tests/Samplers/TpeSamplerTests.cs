@@ -43,6 +43,33 @@ public sealed class TpeSamplerTests
         Assert.True(wrong <= 43, $"the ranks of seeds at which random was better sum up to {wrong}; best {tpe.Min()} against {random.Min()}");
     }
 
+    /// <summary>Optuna 4's rule of its multivariate sampler holds for what that draws by itself, too; where each is drawn by itself it does not hold.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_bandwidth_of_joint_densities_is_that_of_parameters_under_conditions(bool isMultivariate)
+    {
+        var space = new SearchSpace([new("kind", new ChoiceDomain(["a", "b"])), new("x", new FloatDomain(0, 1), new Condition("kind", Among: [0]))]);
+        var history = Finished(space, x => double.IsNaN(x[1]) ? 1 : x[1], 60);
+        var options = new TpeOptions { Multivariate = isMultivariate };
+        var (gaps, scott) = (new TpeSampler(options), new TpeSampler(options with { Bandwidth = Bandwidth.Scott }));
+        double[] by = new double[2], other = new double[2];
+        int conditional = 0, different = 0;
+        for (int i = 60; i < 90; i++)
+        {
+            gaps.Suggest(history, 1, i, by);
+            scott.Suggest(history, 1, i, other);
+            // kinds have no bandwidth
+            Assert.Equal(by[0], other[0]);
+            if (by[0] != 0) continue;
+            conditional++;
+            if (by[1] != other[1]) different++;
+        }
+        Assert.InRange(conditional, 10, 30);
+        // a candidate of the prior may be the best for both
+        Assert.InRange(different, isMultivariate ? conditional / 2 : 0, isMultivariate ? conditional : 0);
+    }
+
     [Fact]
     public void Running_trials_keep_others_away_from_their_parameters()
     {
