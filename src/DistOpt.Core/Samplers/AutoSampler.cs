@@ -46,6 +46,9 @@ public sealed class AutoSampler(AutoOptions options) : ISampler
 
     public void Suggest(StudyHistory history, long seed, int number, Span<double> values) => For(history, seed).Suggest(history, seed, number, values);
 
+    public void Draw(StudyHistory history, long seed, int number, int draw, Span<double> values) =>
+        For(history, seed).Draw(history, seed, number, draw, values);
+
     /// <summary>The sampler of the next trial.</summary>
     internal ISampler For(StudyHistory history, long seed)
     {

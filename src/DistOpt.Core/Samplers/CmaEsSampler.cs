@@ -29,7 +29,8 @@ public sealed record CmaEsOptions
     [Description("Whether it begins anew, elsewhere and with twice the population, where it has converged")]
     public bool Restarts { get; init; } = true;
 
-    [Description("Complete, random trials whose best tenth gives the first generation's mean and covariance; 0 = begin from the middle of the space")]
+    [Description("Complete, random trials whose best tenth gives the first generation's mean and covariance; 0 = begin so from those that were imported, or "
+        + "from the middle of the space where there are none")]
     [Range(0, 1_000_000)]
     public int WarmStartTrials { get; init; }
 }
@@ -40,7 +41,8 @@ public sealed record CmaEsOptions
 /// <para>
 /// The first trials to end of those that were suggested since the last generation make the next one; those of generations before come too late. All of
 /// that is worked out again from the history: <see cref="StudyHistory.SeenBy"/> tells the generation of a trial, and its point before rounding is drawn
-/// again from seed and number. A trial that has other parameters than those (asked for by hand) counts with a bounded step. Pruned trials and those
+/// again from seed and number (and draw, where constraints made it draw again). A trial that has other parameters than those (asked for by hand) counts with a
+/// bounded step. Complete trials of another study are no generation: the first mean and covariance are those of their best tenth. Pruned trials and those
 /// that miss constraints count in the study's order, failed ones do not. Trials that are paused at a rung are waited for: under asha with promotion and under
 /// hyperband, where most of them never end, generations hardly ever become complete.
 /// </para>
@@ -67,10 +69,12 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
 
     public bool KeepsCourse(StudyHistory history) => true;
 
-    public void Suggest(StudyHistory history, long seed, int number, Span<double> values)
+    public void Suggest(StudyHistory history, long seed, int number, Span<double> values) => Draw(history, seed, number, 0, values);
+
+    public void Draw(StudyHistory history, long seed, int number, int draw, Span<double> values)
     {
         Follow(history, seed);
-        var random = new CounterRandom(seed, RandomPurpose.Search, number);
+        var random = Stream(seed, number, draw);
         if (_strategy is null || number < options.StartupTrials)
         {
             RandomSampler.Fill(history.Space, ref random, values);
@@ -90,9 +94,17 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         return _strategy is not null;
     }
 
+    /// <summary>The one that trials are drawn from; null while it waits for those that it begins from.</summary>
+    internal CmaEs? Strategy => _strategy;
+
+    /// <summary>For those that have ended of the generation under way, whether a trial has other parameters than any that was drawn for it here.</summary>
+    internal IEnumerable<bool> AreForeign => _members.Select(m => m.IsForeign);
+
     /// <summary>The parameters that it is about.</summary>
     internal static int[] Modelled(SearchSpace space) =>
         [.. Enumerable.Range(0, space.Count).Where(i => space.Parameters[i] is { When: null, Domain: { IsSingle: false, Searched: NumericDomain } })];
+
+    private static CounterRandom Stream(long seed, int number, int draw) => new(ISampler.SeedOf(seed, number, draw), RandomPurpose.Search, number);
 
     private static NumericDomain Numbers(SearchSpace space, int parameter) => (NumericDomain)space.Parameters[parameter].Domain.Searched;
 
@@ -142,6 +154,12 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         double[] middle = new double[_parameters.Length];
         Array.Fill(middle, 0.5);
         _strategy = options.WarmStartTrials > 0 ? null : new CmaEs(middle, options.Sigma, Population, _cells);
+        if (options.WarmStartTrials > 0) return;
+        _complete.AddRange(history.Trials.Take(history.Imported).Where(t => t.State == TrialState.Complete).Select(t => t.Number));
+        if (_complete.Count == 0) return;
+        _strategy = WarmStart(history);
+        // all of them had ended, and count once
+        _since = _counted = history.Imported;
     }
 
     private int Population => (options.Population ?? CmaEsConstants.DefaultPopulation(_parameters.Length)) << _restarts;
@@ -167,23 +185,27 @@ public sealed class CmaEsSampler(CmaEsOptions options) : ISampler
         _strategy = new CmaEs(start, options.Sigma, Population, _cells);
     }
 
-    /// <summary>A trial's point before rounding, where it was drawn here; else the one that it has.</summary>
+    /// <summary>A trial's point before rounding, where it was drawn here, be it that draws before it broke constraints; else the one that it has.</summary>
     private (double[] Point, bool IsForeign) PointOf(StudyHistory history, StudyTrial trial, CmaEs strategy)
     {
-        double[] point = new double[_parameters.Length], given = new double[_parameters.Length];
-        var random = new CounterRandom(_seed, RandomPurpose.Search, trial.Number);
-        Draw(strategy, ref random, point);
-        bool isForeign = false;
-        for (int i = 0; i < point.Length; i++)
+        double[] point = new double[_parameters.Length];
+        for (int draw = 0; draw <= ConstrainedSampler.Asked; draw++)
         {
-            var domain = Numbers(history.Space, _parameters[i]);
-            double value = trial.Parameters[_parameters[i]];
-            double tried = strategy.Tried(i, point[i]);
-            // a logarithm's last bits are not the same on every machine
-            isForeign |= domain.Step is null ? Math.Abs(domain.ToUnit(value) - tried) > 1e-9 : domain.FromUnit(tried) != value;
-            given[i] = strategy.Told(i, domain.ToUnit(value));
+            var random = Stream(_seed, trial.Number, draw);
+            Draw(strategy, ref random, point);
+            bool isOwn = true;
+            for (int i = 0; i < point.Length && isOwn; i++)
+            {
+                var domain = Numbers(history.Space, _parameters[i]);
+                double value = trial.Parameters[_parameters[i]], tried = strategy.Tried(i, point[i]);
+                // a logarithm's last bits are not the same on every machine
+                isOwn = domain.Step is null ? Math.Abs(domain.ToUnit(value) - tried) <= 1e-9 : domain.FromUnit(tried) == value;
+            }
+            if (isOwn) return (point, false);
         }
-        return (isForeign ? given : point, isForeign);
+        for (int i = 0; i < point.Length; i++)
+            point[i] = strategy.Told(i, Numbers(history.Space, _parameters[i]).ToUnit(trial.Parameters[_parameters[i]]));
+        return (point, true);
     }
 
     /// <summary>Mean and covariance of the best tenth (Nomura et al., "Warm Starting CMA-ES for Hyperparameter Optimization", AAAI 2021).</summary>

@@ -7,13 +7,13 @@ using DistOpt.Core.Studies;
 namespace DistOpt.Core.Samplers;
 
 /// <summary>
-/// Another sampler's suggestions that keep to constraints on parameters: where one does not, the sampler is asked again with other seeds, and then
-/// random configurations are drawn. Still a function of history, seed and number.
+/// Another sampler's suggestions that keep to constraints on parameters: where one does not, the sampler is asked for other draws, and then random
+/// configurations are drawn. Still a function of history, seed and number.
 /// </summary>
 public sealed class ConstrainedSampler(ISampler sampler, ImmutableArray<ParameterConstraint> constraints) : ISampler
 {
-    /// <summary>How often the sampler is asked.</summary>
-    private const int Asked = 16;
+    /// <summary>How often the sampler is asked for another draw.</summary>
+    internal const int Asked = 16;
 
     /// <summary>How many random configurations are drawn after that.</summary>
     private const int Drawn = 100_000;
@@ -43,9 +43,13 @@ public sealed class ConstrainedSampler(ISampler sampler, ImmutableArray<Paramete
         for (int attempt = 1; !ParameterConstraint.Hold(constraints, values); attempt++)
         {
             if (attempt > Asked + Drawn) throw Nothing(number);
+            if (attempt <= Asked)
+            {
+                sampler.Draw(history, seed, number, attempt, values);
+                continue;
+            }
             var random = new CounterRandom(seed, RandomPurpose.Search, number, attempt);
-            if (attempt <= Asked) sampler.Suggest(history, (long)(random.NextUInt64() >> 1), number, values);
-            else RandomSampler.Fill(history.Space, ref random, values);
+            RandomSampler.Fill(history.Space, ref random, values);
         }
     }
 

@@ -18,6 +18,21 @@ public interface ISampler
     /// <param name="values">One for each parameter of the history's space.</param>
     void Suggest(StudyHistory history, long seed, int number, Span<double> values);
 
+    /// <summary>
+    /// Another configuration for the same trial, where those before it break constraints: a function of the history, the seed, the number and the draw alone.
+    /// One that keeps something from one trial to the next does not know by it that there was another draw; of the others it is a suggestion by another seed.
+    /// </summary>
+    /// <param name="history">The trials before.</param>
+    /// <param name="seed">The study's.</param>
+    /// <param name="number">The new trial's.</param>
+    /// <param name="draw">Counts them: 0 is that of <see cref="Suggest"/>.</param>
+    /// <param name="values">One for each parameter of the history's space.</param>
+    void Draw(StudyHistory history, long seed, int number, int draw, Span<double> values) => Suggest(history, SeedOf(seed, number, draw), number, values);
+
+    /// <summary>The seed of a draw.</summary>
+    internal static long SeedOf(long seed, int number, int draw) =>
+        draw == 0 ? seed : (long)(new CounterRandom(seed, RandomPurpose.Search, number, draw).NextUInt64() >> 1);
+
     /// <summary>Why the sampler cannot be used for a space and a number of objectives; nothing where it can.</summary>
     IEnumerable<SpecViolation> Check(SearchSpace space, int objectives);
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DistOpt.Core.Samplers;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
@@ -121,6 +122,77 @@ public sealed class CmaEsSamplerTests
             [new("kind", new ChoiceDomain(["a", "b"])), new("x", new FloatDomain(0, 1), new Condition("kind", Among: [1])), new("one", new IntDomain(2, 2))]);
         Assert.Equal(2, new CmaEsSampler(new CmaEsOptions()).Check(space, 2).Count());
         Assert.Empty(new CmaEsSampler(new CmaEsOptions()).Check(s_space, 1));
+    }
+
+    /// <summary>About half of what it draws breaks the constraint: it is asked for other draws, by which its course does not change.</summary>
+    [Fact]
+    public void Other_draws_under_constraints_are_its_own()
+    {
+        var space = new SearchSpace([new("x", new FloatDomain(0, 1)), new("y", new FloatDomain(0, 1)), new("n", new IntDomain(1, 9))]);
+        ImmutableArray<ParameterConstraint> constraints = [ParameterConstraint.Of(new() { Parameters = "x + y", AtMost = 1 }, space).Constraint!];
+        var cmaEs = new CmaEsSampler(new CmaEsOptions { StartupTrials = 0 });
+        var sampler = ConstrainedSampler.Of(cmaEs, constraints);
+        var history = new StudyHistory(space, Direction.Minimize);
+        double[] values = new double[3], first = new double[3];
+        CmaEs? strategy = null;
+        int broken = 0;
+        for (int i = 0; i < 70; i++)
+        {
+            sampler.Suggest(history, 1, i, values);
+            strategy ??= cmaEs.Strategy;
+            Assert.Same(strategy, cmaEs.Strategy);
+            Assert.DoesNotContain(true, cmaEs.AreForeign);
+            Assert.True(ParameterConstraint.Hold(constraints, values));
+            cmaEs.Suggest(history, 1, i, first);
+            if (!ParameterConstraint.Hold(constraints, first)) broken++;
+            double loss = Math.Pow(values[0] - 0.6, 2) + Math.Pow(values[1] - 0.6, 2) + Math.Pow(values[2] - 4, 2) / 50;
+            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [loss] });
+        }
+        Assert.InRange(broken, 10, 60);
+        Assert.Equal(9, strategy!.Generation);
+        // one that is made anew makes the same of the history
+        var again = new double[3];
+        sampler.Suggest(history, 1, 70, values);
+        ConstrainedSampler.Of(new CmaEsSampler(new CmaEsOptions { StartupTrials = 0 }), constraints).Suggest(history, 1, 70, again);
+        Assert.Equal(values, again);
+        // and so does the sampler that chooses it
+        var auto = new AutoSampler(new AutoOptions { GpTrials = 1 });
+        var chosen = new CmaEsSampler(new CmaEsOptions { WarmStartTrials = 1, StartupTrials = 0 });
+        auto.Suggest(history, 1, 70, values);
+        for (int draw = 0; draw < 3; draw++)
+        {
+            auto.Draw(history, 1, 70, draw, values);
+            chosen.Draw(history, 1, 70, draw, again);
+            Assert.Equal(values, again);
+        }
+    }
+
+    /// <summary>200 random ones, of which the best are round (0.8, 0.2) of the scales.</summary>
+    [Fact]
+    public void It_begins_where_imported_trials_were_best()
+    {
+        var space = new SearchSpace([new("x", new FloatDomain(0, 1)), new("y", new FloatDomain(0.01, 100, log: true))]);
+        var history = new StudyHistory(space, Direction.Minimize);
+        double[] values = new double[2];
+        for (int i = 0; i < 200; i++)
+        {
+            new RandomSampler().Suggest(history, 3, i, values);
+            double loss = Math.Pow(values[0] - 0.8, 2) + Math.Pow(space.Parameters[1].Domain.ToUnit(values[1]) - 0.2, 2);
+            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [loss], IsImported = true });
+        }
+        var sampler = new CmaEsSampler(new CmaEsOptions());
+        sampler.Suggest(history, 1, 200, values);
+        Assert.Equal(0.8, sampler.Strategy!.Mean[0], 0.1);
+        Assert.Equal(0.2, sampler.Strategy.Mean[1], 0.1);
+        // those count once: the next generation is of the study's own trials
+        Assert.Equal(0, sampler.Strategy.Generation);
+        for (int i = 200; i < 200 + sampler.Strategy.Constants.Population; i++)
+        {
+            sampler.Suggest(history, 1, i, values);
+            history.Set(new StudyTrial { Number = i, State = TrialState.Complete, Parameters = [.. values], Values = [i] });
+        }
+        sampler.Suggest(history, 1, history.Trials.Count, values);
+        Assert.Equal(1, sampler.Strategy.Generation);
     }
 
     private static double Value(double[] x) => x[0] * x[0] + Math.Pow(Math.Log10(x[1]) - 1, 2) + Math.Pow(x[2] - 23, 2) / 50;
