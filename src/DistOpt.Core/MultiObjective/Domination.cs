@@ -117,7 +117,8 @@ public static class Domination
 
     /// <summary>
     /// How far apart the neighbours of each point of a front are, as the sum over the objectives of parts of the front's width (Deb et al. 2002, III-B);
-    /// infinite for the outermost ones.
+    /// infinite for the outermost ones. As in Optuna's <c>samplers/nsgaii/_elite_population_selection_strategy.py</c> an objective in which all are the same
+    /// counts nothing, and the width is that of the finite values.
     /// </summary>
     public static double[] CrowdingDistances(IReadOnlyList<double[]> front)
     {
@@ -127,12 +128,27 @@ public static class Domination
         for (int objective = 0; n > 0 && objective < front[0].Length; objective++)
         {
             int k = objective;
-            Array.Sort(order, (a, b) => front[a][k].CompareTo(front[b][k]) is var by && by != 0 ? by : a.CompareTo(b));
-            double width = front[order[^1]][k] - front[order[0]][k];
-            distances[order[0]] = distances[order[^1]] = double.PositiveInfinity;
-            if (!(width > 0) || double.IsInfinity(width)) continue;
-            for (int i = 1; i < n - 1; i++) distances[order[i]] += (front[order[i + 1]][k] - front[order[i - 1]][k]) / width;
+            // NaN is the worst
+            Array.Sort(order, (a, b) => Value(front[a][k]).CompareTo(Value(front[b][k])) is var by && by != 0 ? by : a.CompareTo(b));
+            if (At(0) == At(n - 1)) continue;
+            double least = double.PositiveInfinity, most = double.NegativeInfinity;
+            for (int i = 0; i < n; i++)
+            {
+                if (!double.IsFinite(At(i))) continue;
+                (least, most) = (Math.Min(least, At(i)), Math.Max(most, At(i)));
+            }
+            double width = most > least ? most - least : 1;
+            for (int i = 0; i < n; i++)
+            {
+                double before = i == 0 ? double.NegativeInfinity : At(i - 1), after = i == n - 1 ? double.PositiveInfinity : At(i + 1);
+                // between infinities there is nothing
+                if (before != after) distances[order[i]] += (after - before) / width;
+            }
+
+            double At(int place) => Value(front[order[place]][k]);
         }
         return distances;
+
+        static double Value(double value) => double.IsNaN(value) ? double.PositiveInfinity : value;
     }
 }

@@ -23,17 +23,17 @@ public sealed record Nsga2Options
     [Range(0.0, 1.0)]
     public double SwapProbability { get; init; } = 0.5;
 
-    [Description("Probability that a parameter is drawn anew at random; null = 1 of the number of parameters")]
+    [Description("Probability that a parameter is drawn anew at random; null = 1 of the number of parameters that have more than one value")]
     [Range(0.0, 1.0)]
     public double? MutationProbability { get; init; }
 }
 
 /// <summary>
 /// The genetic algorithm for several objectives of Deb et al. ("A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II", IEEE Trans. Evol. Comput.
-/// 6(2), 2002) as Optuna's <c>samplers/nsgaii</c>: parents by binary tournaments, uniform crossover, and mutation that drops a parameter and draws it anew. A
-/// generation is as many complete trials as the population has, in the order in which they have ended, whatever they descend from: none is in vain where
-/// trials run side by side. The best of them and of the parents before, by front and then by crowding distance, are the next parents. Until the first
-/// generation is complete, trials are random.
+/// 6(2), 2002) as Optuna's <c>samplers/nsgaii</c>: two parents by binary tournaments and uniform crossover, or one by chance, and mutation that drops a
+/// parameter and draws it anew. A generation is as many complete trials as the population has, in the order in which they have ended, whatever they descend
+/// from: none is in vain where trials run side by side. The best of them and of the parents before, by front and then by crowding distance, are the next
+/// parents. Until the first generation is complete, trials are random.
 /// </summary>
 public sealed class Nsga2Sampler(Nsga2Options options) : ISampler
 {
@@ -54,9 +54,10 @@ public sealed class Nsga2Sampler(Nsga2Options options) : ISampler
             return;
         }
         var space = history.Space;
-        int first = Select(history, ref random, -1);
-        int second = _parents.Count > 1 && random.NextDouble() < options.CrossoverProbability ? Select(history, ref random, first) : first;
-        double mutation = options.MutationProbability ?? 1.0 / Math.Max(1, space.Count);
+        bool isCrossed = random.NextDouble() < options.CrossoverProbability && _parents.Count > 1;
+        int first = isCrossed ? Select(history, ref random, -1) : _parents[random.NextInt(_parents.Count)];
+        int second = isCrossed ? Select(history, ref random, first) : first;
+        double mutation = options.MutationProbability ?? 1.0 / Math.Max(1, space.Parameters.Count(p => !p.Domain.IsSingle));
         values.Fill(double.NaN);
         for (int i = 0; i < space.Count; i++)
         {

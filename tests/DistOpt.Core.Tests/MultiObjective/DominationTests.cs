@@ -85,7 +85,25 @@ public sealed class DominationTests
     {
         double[] distances = Domination.CrowdingDistances([[0, 10], [1, 6], [4, 5], [10, 0]]);
         Assert.Equal([double.PositiveInfinity, 0.4 + 0.5, 0.9 + 0.6, double.PositiveInfinity], distances.Select(d => Math.Round(d, 12)));
-        Assert.Equal([double.PositiveInfinity], Domination.CrowdingDistances([[1, 2]]));
+        Assert.Equal([0], Domination.CrowdingDistances([[1, 2]]));
         Assert.Empty(Domination.CrowdingDistances([]));
+    }
+
+    /// <summary>By hand. The first and the last point by number are within: of the objective in which all are the same nobody is outermost.</summary>
+    [Fact]
+    public void An_objective_in_which_all_are_the_same_gives_nobody_room()
+    {
+        double[] distances = Domination.CrowdingDistances([[1, 6, 5], [0, 10, 5], [10, 0, 5], [3, 3, 5]]);
+        Assert.Equal([0.3 + 0.7, double.PositiveInfinity, double.PositiveInfinity, 0.9 + 0.6], distances.Select(d => Math.Round(d, 12)));
+    }
+
+    /// <summary>By hand: the first objective is 2 wide, the second 3. With one neighbour infinitely far the room is infinite, with both it is none.</summary>
+    [Fact]
+    public void The_width_of_a_front_is_that_of_its_finite_values()
+    {
+        double[] distances = Domination.CrowdingDistances([[0, 3], [1, 2], [2, 1], [double.PositiveInfinity, 0]]);
+        Assert.Equal([double.PositiveInfinity, 2 / 2.0 + 2 / 3.0, double.PositiveInfinity, double.PositiveInfinity], distances);
+        distances = Domination.CrowdingDistances([[0, 3], [double.PositiveInfinity, 2], [double.PositiveInfinity, 1], [double.PositiveInfinity, 0]]);
+        Assert.Equal([double.PositiveInfinity, double.PositiveInfinity, 2 / 3.0, double.PositiveInfinity], distances);
     }
 }

@@ -80,6 +80,55 @@ public sealed class Nsga2SamplerTests
         Assert.True(parents.Average(t => t.Values[0]) < 0.55 && parents.Average(t => t.Values[1]) > 0.7);
     }
 
+    /// <summary>The best of four dominates the others, and wins each tournament that it is in; without crossover each has the same chance.</summary>
+    [Fact]
+    public void A_single_parent_is_drawn_by_chance()
+    {
+        var sampler = new Nsga2Sampler(new Nsga2Options { Population = 4, CrossoverProbability = 0, MutationProbability = 0 });
+        var history = Finished(4, new SearchSpace([new("x", new FloatDomain(0, 1))]));
+        int worst = 0;
+        double[] values = new double[1];
+        for (int i = 4; i < 404; i++)
+        {
+            sampler.Suggest(history, 1, i, values);
+            if (values[0] == history.Trials[3].Parameters[0]) worst++;
+        }
+        Assert.InRange(worst, 70, 130);
+    }
+
+    /// <summary>One parameter of ten has more than one value: it is drawn anew in each trial.</summary>
+    [Fact]
+    public void What_has_one_value_does_not_count_as_a_parameter_to_mutate()
+    {
+        var single = Enumerable.Range(0, 9).Select(i => new SearchParameter($"one{i}", new IntDomain(1, 1)));
+        var space = new SearchSpace([new("x", new FloatDomain(0, 1)), .. single]);
+        var sampler = new Nsga2Sampler(new Nsga2Options { Population = 4 });
+        var history = Finished(4, space);
+        double[] values = new double[10];
+        for (int i = 4; i < 54; i++)
+        {
+            sampler.Suggest(history, 1, i, values);
+            Assert.DoesNotContain(history.Trials, t => t.Parameters[0] == values[0]);
+        }
+    }
+
+    /// <summary>Each trial is worse than those before it.</summary>
+    private static StudyHistory Finished(int trials, SearchSpace space)
+    {
+        var history = new StudyHistory(space, Direction.Minimize, Direction.Minimize);
+        for (int i = 0; i < trials; i++)
+        {
+            history.Set(new StudyTrial
+            {
+                Number = i,
+                State = TrialState.Complete,
+                Parameters = [(i + 1) / 8.0, .. Enumerable.Repeat(1.0, space.Count - 1)],
+                Values = [i, i],
+            });
+        }
+        return history;
+    }
+
     private static StudyHistory Run(ISampler sampler, int trials, StudyHistory? history = null)
     {
         history ??= new StudyHistory(s_space, Direction.Minimize, Direction.Minimize);
