@@ -20,6 +20,12 @@ public interface IPruner
     /// </summary>
     bool JudgesRuns => false;
 
+    /// <summary>
+    /// Whether a report is compared with earlier ones, of the same trial or of others: beside a trial scheduler that lets trials go on from others' weights,
+    /// those from before would be taken for what these weights are worth.
+    /// </summary>
+    bool ComparesReports => true;
+
     /// <summary>A trial has reported. Of several reports at one step the first one counts.</summary>
     /// <param name="trial">Its number.</param>
     /// <param name="step">At least 0.</param>
@@ -70,6 +76,8 @@ public sealed record NoPrunerOptions : PrunerOptions;
 public sealed class NoPruner : IPruner
 {
     public bool IsOrderIndependent => true;
+
+    public bool ComparesReports => false;
 
     public void Report(int trial, long step, double value) { }
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Pruners;
 
@@ -42,6 +43,14 @@ public sealed class ObjectivePruners
         ArgumentNullException.ThrowIfNull(context);
         return (options is JudgingOptions { Objective: { } name } ? CheckObjective(name, context) : [])
             .Concat(options.Check(context with { Directions = [context.Directions[0]] }));
+    }
+
+    /// <summary>Why the pruner cannot go with a trial scheduler; nothing where it can.</summary>
+    internal IEnumerable<SpecViolation> Check(ITrialScheduler scheduler)
+    {
+        if (!scheduler.ChangesParameters || !_pruners.Any(p => p.ComparesReports)) yield break;
+        yield return new SpecViolation(PrunerOptions.Path, "compares a trial's reports with earlier ones, but the trial scheduler (pbt, pb2) lets trials go on from "
+            + "others' weights, of which those say nothing; use threshold or none");
     }
 
     /// <inheritdoc cref="IPruner.IsOrderIndependent"/>

@@ -49,6 +49,8 @@ public sealed class ThresholdPruner : IPruner
 
     public bool IsOrderIndependent => true;
 
+    public bool ComparesReports => false;
+
     public void Report(int trial, long step, double value)
     {
         if (!_ended.Contains(trial)) _running.Add(trial, step, value);

@@ -42,6 +42,8 @@ public sealed class WilcoxonPruner : IPruner
 
     public bool IsOrderIndependent => false;
 
+    public bool ComparesReports => !JudgesRuns;
+
     public bool JudgesRuns => _context.Repeats > 1;
 
     public void Report(int trial, long step, double value)

@@ -13,6 +13,9 @@ public sealed record StudyContext
     /// <summary>One for each objective.</summary>
     public required ImmutableArray<Direction> Directions { get; init; }
 
+    /// <summary>Constraints on parameters, which every configuration keeps to.</summary>
+    public ImmutableArray<ParameterConstraint> Constraints { get; init; } = [];
+
     /// <summary>What the objectives are called, in the same order; empty = they have no names.</summary>
     public ImmutableArray<string> Metrics { get; init; } = [];
 
@@ -41,6 +44,7 @@ public sealed record StudyContext
         return new StudyContext
         {
             Space = spec.Space.Space,
+            Constraints = spec.Constraints,
             Directions = spec.Directions,
             Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
             Seed = spec.Seed,

@@ -41,8 +41,8 @@ public sealed class StudyHistory
     /// <summary>Whether the trial scheduler pauses or ends trials at rungs, so that few of them become complete.</summary>
     public bool HasRungs { get; init; }
 
-    /// <summary>How many trials the study will have, without those of another one; null = no bound.</summary>
-    public int? Budget { get; init; }
+    /// <summary>How many trials the study will have, as far as it is known now, without those of another one; null = no bound.</summary>
+    public int? Budget { get; internal set; }
 
     /// <summary>How many trials are of another study: they have the first numbers.</summary>
     public int Imported { get; private set; }

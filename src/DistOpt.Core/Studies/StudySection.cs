@@ -111,7 +111,8 @@ public sealed record StudySection
     [Range(0.001, 1e9)]
     public double? TrialTimeout { get; init; }
 
-    [Description("GiB that the weights of paused trials may take; above it those of the worst go, which begin anew if they are sent on after all; null = no limit")]
+    [Description("GiB that the weights of paused trials may take; above it those of the worst go, which begin anew if they are sent on after all; null = no "
+        + "limit; not for pbt and pb2, which need all that they keep")]
     [Range(0.0, 1e9)]
     public double? DiskLimit { get; init; }
 }

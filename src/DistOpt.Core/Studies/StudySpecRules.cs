@@ -19,6 +19,7 @@ public static class StudySpecRules
         new(["study.repeats"], Repeats),
         new(["study.deterministic", "study.resource"], Deterministic),
         new(["study.trial_scheduler"], Copies),
+        new(["study.trial_scheduler", "study.disk_limit"], DiskLimit),
         new(["storage.kind"], Storage),
         new(["data.folds"], Folds),
     ];
@@ -80,6 +81,16 @@ public static class StudySpecRules
         }
     }
 
+    /// <summary>Of what others may copy nothing is to spare, and a trial that has copied cannot begin anew.</summary>
+    private static IEnumerable<SpecViolation> DiskLimit(StudySpec spec)
+    {
+        if (spec.Study is { DiskLimit: { } limit, TrialScheduler: { Kind: var kind, Options: PopulationOptions } })
+        {
+            yield return new("study.disk_limit", FormattableString.Invariant($"is {limit} GiB, but {kind} keeps only states that a trial goes on from or another ")
+                + "one may copy: there is none that could go; leave it away, or give a smaller population");
+        }
+    }
+
     private static bool IsStructure(string path) => path is "optimizer.kind" or "averaging.kind"
         || (path.StartsWith("model.", StringComparison.Ordinal) && s_structure.Contains(path["model.".Length..].Split('.', '[')[0]));
 
@@ -90,12 +101,15 @@ public static class StudySpecRules
             yield return new("study.trials", "is null, and stop has no target, max_seconds, patience or expected_improvement: the study would never end; set one of them");
     }
 
-    private static IEnumerable<SpecViolation> OneObjective(StudySpec spec)
+    private static IEnumerable<SpecViolation> OneObjective(StudySpec spec) => OneObjective(spec.Study.Stop, spec.Study.Objectives.Length);
+
+    /// <summary>Rules to stop by that ask how good a trial is, which several objectives do not say.</summary>
+    internal static IEnumerable<SpecViolation> OneObjective(StudyStopSection stop, int objectives)
     {
-        if (spec.Study.Objectives.Length == 1) yield break;
-        string but = $"is for one objective, but the study has {spec.Study.Objectives.Length}; leave it away, and use trials or stop.max_seconds";
-        if (spec.Study.Stop.Target is not null) yield return new("study.stop.target", but);
-        if (spec.Study.Stop.Patience is not null) yield return new("study.stop.patience", but);
+        if (objectives == 1) yield break;
+        string but = $"is for one objective, but the study has {objectives}; leave it away, and use trials or stop.max_seconds";
+        if (stop.Target is not null) yield return new("study.stop.target", but);
+        if (stop.Patience is not null) yield return new("study.stop.patience", but);
     }
 
     private static IEnumerable<SpecViolation> Improvement(StudySpec spec) => spec.Study.Stop.ExpectedImprovement is not { } section ? []

@@ -54,6 +54,22 @@ public sealed record AshaOptions : TrialSchedulerOptions
             yield return new SpecViolation(Path + ".brackets", $"is {Brackets}, but from {MinResource} to {end} there are rungs for {most}; give at most that");
     }
 
+    /// <summary>
+    /// That a study has trials enough for one of them to become complete: of n that come to a rung at most n + 1 - eta are sent on, where each is better than
+    /// all before it.
+    /// </summary>
+    internal IEnumerable<SpecViolation> CheckTrials(StudyContext context)
+    {
+        if (Variant != AshaVariant.Promotion || (MaxResource ?? context.TrialLength) is not { } end) yield break;
+        int rungs = Milestones.Of(MinResource, end, ReductionFactor, Brackets - 1).Length;
+        long least = 1 + (rungs - 1) * ((long)Math.Ceiling(ReductionFactor) - 1);
+        if (context.Trials < least)
+        {
+            yield return new SpecViolation("study.trials", FormattableString.Invariant($"is {context.Trials}, but asha has {rungs} rungs and reduction_factor ")
+                + FormattableString.Invariant($"{ReductionFactor}: with fewer than {least} trials none can become complete; raise it, or min_resource, or use fifo"));
+        }
+    }
+
     /// <summary>Makes the variant.</summary>
     /// <exception cref="SpecException">It cannot be used for the study.</exception>
     public ITrialScheduler Create(StudyContext context)

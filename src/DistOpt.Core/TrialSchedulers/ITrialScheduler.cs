@@ -94,6 +94,10 @@ public interface ITrialScheduler
     /// <param name="newTrial">The number that a new trial would have, by count from 0; null = none may be started.</param>
     SlotDecision Next(int? newTrial);
 
+    /// <summary>The study is to have another number of trials than <see cref="StudyContext.Trials"/> says; also after all of those have ended.</summary>
+    /// <param name="trials">At least as many as have been started.</param>
+    void SetTrials(int trials) { }
+
     /// <summary>The parameters of a trial that <see cref="Next"/> has started; before its first report.</summary>
     void Begin(int trial, ImmutableArray<double> parameters) { }
 

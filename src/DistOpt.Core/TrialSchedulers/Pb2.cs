@@ -14,7 +14,7 @@ namespace DistOpt.Core.TrialSchedulers;
 /// <para>
 /// Other than there: eps is fixed at 0.1, l and noise are the most likely ones of a grid over the last 200 intervals, parameters are scaled as
 /// their domains are (logarithmically where those are), and the bound is mean + kappa * standard deviation (the paper's; Ray adds the variance), with
-/// Ray's kappa = sqrt(0.2 * log(0.4 n)).
+/// Ray's kappa = sqrt(0.2 * log(0.4 n)). Where that bound is sought, places that break a constraint on parameters are left out.
 /// </para>
 /// <para>An exploit costs O(r^3) in the intervals that are kept, at most 1,000.</para>
 /// </summary>
@@ -72,13 +72,18 @@ public sealed class Pb2 : PopulationScheduler
         if (!_last.TryGetValue(donor.Trial, out var last)) return donor.Parameters;
         if (_reached > _explored) _pending.Clear();
         _explored = _reached;
-        double[] units = Greatest([.. _rows], last, ref random);
+        if (Greatest([.. _rows], last, ref random) is not { } units) return donor.Parameters;
         _pending.Add(units);
-        return [.. units.Select((unit, i) => Context.Space.Parameters[i].Domain.FromUnit(unit))];
+        double[] values = new double[units.Length];
+        ToValues(units, values);
+        return [.. values];
     }
 
-    /// <summary>The place within the unit cube with the greatest upper bound: the best of a few random ones, from which steps lead upwards.</summary>
-    private double[] Greatest(Row[] rows, Row at, ref CounterRandom random)
+    /// <summary>
+    /// The place within the unit cube with the greatest upper bound: the best of a few random ones, from which steps lead upwards; null = none of the random
+    /// ones keeps to the constraints.
+    /// </summary>
+    private double[]? Greatest(Row[] rows, Row at, ref CounterRandom random)
     {
         double earliest = rows.Min(r => r.Time), latest = rows.Max(r => r.Time), least = rows.Min(r => r.Before), most = rows.Max(r => r.Before);
         double time = Scale(at.Time, earliest, latest), before = Scale(at.Before, least, most);
@@ -98,12 +103,14 @@ public sealed class Pb2 : PopulationScheduler
         double[] point = [time, before, .. new double[size]];
         double[] best = new double[size];
         double bound = double.NegativeInfinity;
-        double[] tried = new double[size];
+        double[] tried = new double[size], values = new double[size];
+        bool isFound = false;
         for (int i = 0; i < Candidates; i++)
         {
             for (int d = 0; d < size; d++) tried[d] = random.NextDouble();
             Try();
         }
+        if (!isFound) return null;
         for (double step = 0.1; step > 0.001; step /= 2)
         {
             for (int d = 0; d < size; d++)
@@ -120,12 +127,20 @@ public sealed class Pb2 : PopulationScheduler
 
         void Try()
         {
+            ToValues(tried, values);
+            if (!ParameterConstraint.Hold(Context.Constraints, values)) return;
+            isFound = true;
             tried.CopyTo(point, 2);
             double value = means.At(point).Mean + kappa * Math.Sqrt(spread.At(point).Variance);
             if (value <= bound) return;
             bound = value;
             tried.CopyTo(best, 0);
         }
+    }
+
+    private void ToValues(double[] units, double[] values)
+    {
+        for (int d = 0; d < units.Length; d++) values[d] = Context.Space.Parameters[d].Domain.FromUnit(units[d]);
     }
 
     private double[] Units(ImmutableArray<double> parameters) => [.. parameters.Select((value, i) => Context.Space.Parameters[i].Domain.ToUnit(value))];

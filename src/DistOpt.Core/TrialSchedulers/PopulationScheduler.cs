@@ -14,15 +14,24 @@ namespace DistOpt.Core.TrialSchedulers;
 /// Synchronous: a trial pauses at each interval until all have come there; then all the worst are changed at once, and everything is a function of the
 /// trials' values alone. The cost: slots are idle until the slowest trial has come to the interval.
 /// </para>
+/// <para>
+/// Changed parameters keep to the study's constraints on them: they are drawn again until they do, and are the donor's where they never do.
+/// </para>
 /// <para>A report costs O(log n) in the trials of the study, and at an interval O(p log p) in the population.</para>
 /// </summary>
 public abstract class PopulationScheduler : ITrialScheduler
 {
+    /// <summary>How often a donor's parameters are changed until they keep to the constraints.</summary>
+    private const int Explorations = 1000;
+
     private readonly PopulationOptions _options;
     private readonly List<Member?> _members = [];
     private readonly SortedSet<int> _live = [];
     private readonly SortedSet<(long Resource, int Trial)> _paused = [];
     private readonly long _end;
+
+    /// <summary>How many trials the study is to have; null = no bound.</summary>
+    private int? _trials;
 
     /// <summary>The population is whole with the trials below this number; when synchronous, a new one begins when all of it have ended.</summary>
     private int _wholeAt;
@@ -32,7 +41,7 @@ public abstract class PopulationScheduler : ITrialScheduler
         StudyContext.Demand(options.Check(context));
         (_options, Context) = (options, context);
         _end = (options.MaxResource ?? context.TrialLength)!.Value;
-        _wholeAt = options.Population;
+        (_wholeAt, _trials) = (options.Population, context.Trials);
     }
 
     public bool NeedsCheckpoints => true;
@@ -46,7 +55,7 @@ public abstract class PopulationScheduler : ITrialScheduler
     private protected StudyContext Context { get; }
 
     /// <summary>Whether further trials are to come before the population is whole.</summary>
-    private bool IsAwaitingTrials => _members.Count < _wholeAt && !(_members.Count >= Context.Trials);
+    private bool IsAwaitingTrials => _members.Count < _wholeAt && !(_members.Count >= _trials);
 
     public bool MayNeed(int trial, long resource)
     {
@@ -72,6 +81,13 @@ public abstract class PopulationScheduler : ITrialScheduler
         bool isCopy = member.IsCopyDue;
         member.IsCopyDue = false;
         return new(SlotAction.Promote, member.Trial, Until(member), 0, isCopy ? member.Source : null);
+    }
+
+    public void SetTrials(int trials)
+    {
+        _trials = trials;
+        // nobody waits for those that do not come any more
+        if (_options.Synchronous) Meet();
     }
 
     public void Begin(int trial, ImmutableArray<double> parameters) => Live(trial).Parameters = parameters;
@@ -110,9 +126,9 @@ public abstract class PopulationScheduler : ITrialScheduler
         if (Known(trial) is { } member) Leave(member);
     }
 
-    /// <summary>The parameters with which a trial goes on from a donor's checkpoint.</summary>
+    /// <summary>The parameters with which a trial goes on from a donor's checkpoint; the donor's own where there are no others.</summary>
     /// <param name="donor">Whose checkpoint it is.</param>
-    /// <param name="random">A stream of its own for each exploit.</param>
+    /// <param name="random">A stream of its own for each exploit, and for each time that it is asked for again.</param>
     private protected abstract ImmutableArray<double> Explore(Member donor, ref CounterRandom random);
 
     /// <summary>A member has a new score.</summary>
@@ -149,10 +165,21 @@ public abstract class PopulationScheduler : ITrialScheduler
         var random = new CounterRandom(Context.Seed, RandomPurpose.Search, member.Trial, ++member.Exploits);
         var donor = best[random.NextInt(best.Count)];
         if (donor.Checkpoint is not { } resource) return;
-        member.Parameters = Explore(donor, ref random);
+        member.Parameters = Explored(member, donor, random);
         (member.Source, member.IsCopyDue) = (new Exploit(donor.Trial, resource, member.Parameters), true);
         (member.Resource, member.Compared) = (resource, donor.Compared);
         Copied(member, donor);
+    }
+
+    private ImmutableArray<double> Explored(Member member, Member donor, CounterRandom random)
+    {
+        for (int attempt = 1; attempt <= Explorations; attempt++)
+        {
+            var parameters = Explore(donor, ref random);
+            if (parameters == donor.Parameters || ParameterConstraint.Hold(Context.Constraints, parameters.AsSpan())) return parameters;
+            random = new CounterRandom(Context.Seed, RandomPurpose.Search, member.Trial, member.Exploits, attempt);
+        }
+        return donor.Parameters;
     }
 
     /// <summary>Of those who live and have a score the worst and the best, ceil(n * q) of each but at most half; none of a single one.</summary>

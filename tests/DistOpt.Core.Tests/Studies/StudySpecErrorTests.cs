@@ -146,14 +146,34 @@ public sealed class StudySpecErrorTests
         "study.pruner.objective: is 'validation.los', which is no objective of the study; give one of validation.loss")]
     [InlineData("{ pruner: { kind: patient, wrapped: { kind: median, objective: validation.loss } } }",
         "study.pruner.wrapped.objective: is 'validation.loss', but both judge by the same one; give it as objective of patient")]
+    [InlineData("{ trial_scheduler: { kind: asha, reduction_factor: 2.5 }, trials: 4 }", // rungs 1, 3, 7: of 4 two are sent on at most, of two none
+        "study.trials: is 4, but asha has 3 rungs and reduction_factor 2.5: with fewer than 5 trials none can become complete; raise it, or min_resource, "
+        + "or use fifo")]
+    [InlineData("{ trial_scheduler: { kind: asha, reduction_factor: 2.5 }, trials: 5 }")]
+    [InlineData("{ trial_scheduler: { kind: asha, variant: stopping }, trials: 1 }")]
+    [InlineData("{ trial_scheduler: { kind: pbt, perturbation_interval: 2 }, trials: 8, disk_limit: 1.5 }",
+        "study.disk_limit: is 1.5 GiB, but pbt keeps only states that a trial goes on from or another one may copy: there is none that could go; "
+        + "leave it away, or give a smaller population")]
+    [InlineData("{ trial_scheduler: { kind: pb2, perturbation_interval: 2 }, trials: 8, pruner: { kind: patient } }", Compares)]
+    [InlineData("{ trial_scheduler: { kind: pbt, perturbation_interval: 2 }, trials: 8, pruner: median }", Compares)]
+    [InlineData("{ trial_scheduler: { kind: pbt, perturbation_interval: 2 }, trials: 8, pruner: { kind: threshold, upper: 9 } }")]
     [InlineData("{ resource: seconds, deterministic: true }",
         "study.resource: is seconds, in which a machine gets as far as it gets, but the study is deterministic; use epochs, steps or samples")]
     public void Trial_schedulers_and_pruners_that_cannot_be_used_for_the_study_say_so_with_the_rest(string study, params string[] errors)
     {
         const string space = "space: { model.dropout: { float: [0, 0.5] } }";
-        string[] found = Errors($"training: {{ epochs: 7 }}\n{space}\nstudy: {study}\n");
+        string text = $"training: {{ epochs: 7 }}\n{space}\nstudy: {study}\n";
+        if (errors.Length == 0)
+        {
+            Parse(text);
+            return;
+        }
+        string[] found = Errors(text);
         Assert.Equal(errors, found.Select(e => Regex.Replace(e, @" \(line \d+\)", "")));
     }
+
+    private const string Compares = "study.pruner: compares a trial's reports with earlier ones, but the trial scheduler (pbt, pb2) lets trials go on from "
+        + "others' weights, of which those say nothing; use threshold or none";
 
     [Fact]
     public void A_trial_that_goes_on_from_another_ones_weights_keeps_its_model_and_its_optimizer()

@@ -142,6 +142,33 @@ public sealed class PbtTests
         }
     }
 
+    /// <summary>The product of 0.01 and 100 is to be at most 1.1, and the rate not below its own.</summary>
+    [Fact]
+    public void Where_no_change_keeps_to_the_constraints_the_parameters_are_the_donors()
+    {
+        var context = Contexts.Of(length: 100);
+        ConstraintSection[] sections = [new() { Parameters = "rate * width", AtMost = 1.1 }, new() { Parameters = "rate", AtLeast = 0.01 }];
+        context = context with { Constraints = [.. sections.Select(c => ParameterConstraint.Of(c, context.Space).Constraint!)] };
+        Assert.Equal([0.01, 0.5, 100, 1, 0], Copied(context, 1.2));
+        // one factor of both keeps to them
+        var free = Copied(context, 0.8, 1.25);
+        Assert.Equal(0.0125, free[0], 12);
+        Assert.Equal(80, free[2]);
+
+        static ImmutableArray<double> Copied(StudyContext context, params ImmutableArray<double> factors)
+        {
+            var options = s_options with { Population = 2, QuantileFraction = 0.5, Synchronous = true, ResampleProbability = 0, Factors = factors };
+            var pbt = new Pbt(options, context);
+            for (int i = 0; i < 2; i++)
+            {
+                pbt.Next(i);
+                pbt.Begin(i, [0.01, 0.5, 100, 1, 0]);
+            }
+            for (int i = 0; i < 2; i++) pbt.Report(i, 10, i);
+            return Enumerable.Range(0, 2).Select(_ => pbt.Next(null).Exploit).OfType<Exploit>().Single().Parameters;
+        }
+    }
+
     /// <summary>12 trials on 5 slots: the least advanced first, so that none is farther ahead than an interval when another one gets a slot.</summary>
     [Fact]
     public void More_trials_than_slots_take_turns()

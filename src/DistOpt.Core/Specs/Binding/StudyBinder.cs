@@ -205,6 +205,7 @@ internal sealed class StudyBinder(SpecBinder binder)
         if (!_violations.Touches("study.trial_scheduler")) CheckTrialScheduler(spec.Study.TrialScheduler, context);
         if (!_violations.Touches("study.pruner")) CheckPruner(spec.Study.Pruner, context);
         if (!_violations.Touches("study.sampler") && !_violations.Touches("study.trial_scheduler")) CheckRungs(spec, context);
+        if (!_violations.Touches("study.pruner") && !_violations.Touches("study.trial_scheduler")) CheckCopies(spec, context);
     }
 
     private void CheckRungs(StudySpec spec, StudyContext context)
@@ -214,8 +215,17 @@ internal sealed class StudyBinder(SpecBinder binder)
         if (sampler.NeedsRungs) Add(ISampler.Check(sampler, binder.Catalogs.TrialSchedulers.Get(scheduler.Kind)(scheduler.Options!, context)));
     }
 
+    private void CheckCopies(StudySpec spec, StudyContext context)
+    {
+        var (scheduler, pruner) = (spec.Study.TrialScheduler, spec.Study.Pruner);
+        if (scheduler.Options is not PopulationOptions) return;
+        Add(new ObjectivePruners(binder.Catalogs.Pruners.Get(pruner.Kind), pruner.Options!, context)
+            .Check(binder.Catalogs.TrialSchedulers.Get(scheduler.Kind)(scheduler.Options, context)));
+    }
+
     private void CheckTrialScheduler(PluginSpec plugin, StudyContext context)
     {
+        if (plugin.Options is AshaOptions asha) Add(asha.CheckTrials(context));
         if (plugin.Options is TrialSchedulerOptions options) Add(options.Check(context));
         // one of a program that says so only when it is made
         else Try(() => binder.Catalogs.TrialSchedulers.Get(plugin.Kind)(plugin.Options!, context));

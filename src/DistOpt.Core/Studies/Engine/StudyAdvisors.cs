@@ -48,7 +48,7 @@ internal sealed class StudyAdvisors
         StudyContext.Demand(
         [
             .. _sampler.Check(_context.Space, _context.Directions.Length), .. ISampler.Check(_sampler, _scheduler),
-            .. OrderViolations(), .. StopViolations(_setup), .. DefinedViolations(),
+            .. _pruners.Check(_scheduler), .. OrderViolations(), .. StopViolations(_setup), .. DefinedViolations(),
         ]);
     }
 
@@ -253,6 +253,15 @@ internal sealed class StudyAdvisors
             case StudyEvent.Released released when !_context.IsDeterministic && ledger.Find(released.Trial) is { Told: ReportAction.Pause } trial:
                 Learn(trial, TrialState.Paused, [], []);
                 break;
+            case StudyEvent.TrialsSet set:
+                _scheduler.SetTrials(set.Trials);
+                _history.Budget = set.Trials;
+                break;
+            case StudyEvent.Promoted promoted when !_context.IsDeterministic
+                && ledger.Find(promoted.Trial) is { Told: ReportAction.Pause, Phase: not TrialPhase.Paused } trial:
+                // sent on before it has given up its slot: what it was worth there is known all the same
+                Learn(trial, TrialState.Paused, [], []);
+                break;
             case StudyEvent.Taken taken when ledger.Find(taken.Trial) is { Last: { } last } trial:
                 _scheduler.Report(trial.Number, last.Step, last.Value);
                 Learn(trial, TrialState.Paused, [], []);
@@ -333,8 +342,12 @@ internal sealed class StudyAdvisors
         if (!_pruners.IsOrderIndependent) yield return new(PrunerOptions.Path, $"{but}; use threshold or none");
     }
 
-    private static IEnumerable<SpecViolation> StopViolations(StudySetup setup) => setup.Stop.ExpectedImprovement is not { } section ? []
-        : ExpectedImprovement.Check(section, setup.Context.Space, setup.Context.Directions.Length, setup.Context.Trials);
+    private static IEnumerable<SpecViolation> StopViolations(StudySetup setup) =>
+    [
+        .. StudySpecRules.OneObjective(setup.Stop, setup.Context.Directions.Length),
+        .. setup.Stop.ExpectedImprovement is not { } section ? []
+            : ExpectedImprovement.Check(section, setup.Context.Space, setup.Context.Directions.Length, setup.Context.Trials),
+    ];
 
     private IEnumerable<SpecViolation> DefinedViolations()
     {

@@ -17,7 +17,9 @@ namespace DistOpt.Core.Studies.Engine;
 /// <para>
 /// Deterministic (<c>deterministic: true</c>, K = parallel): decisions are those of a study on K equal slots where a unit of resource takes a unit of time
 /// (<see cref="TrialTurns"/>); a suggestion for trial n uses exactly what has become by then of the trials 0..n-K. So neither timing nor lost attempts
-/// change anything but seconds. The cost: a slot is idle while the trial whose turn it is runs on, K - 1 parts of trials after it having been decided.
+/// change anything but seconds, as long as no trial loses <c>max_attempts</c> attempts, which then has failed: what is lost with a node and what a trial has
+/// brought upon its own process are not told apart. The cost: a slot is idle while the trial whose turn it is runs on, K - 1 parts of trials after it having
+/// been decided.
 /// Simulated with 8 slots and 300 trials: 7 % of slot time is idle (2 % in no order) where all trials take the same time for a unit of resource but for a
 /// tenth, 21 % (fifo) and 26 % (asha, which has 7 % in no order) where some take three times as long as others. A limit in seconds and a command take
 /// effect when they come.

@@ -31,8 +31,8 @@ public sealed record StudySetup
     /// <summary>Makes the pruners.</summary>
     public Func<StudyContext, ObjectivePruners> Pruners { get; init; } = context => new((_, _) => new NoPruner(), new NoPrunerOptions(), context);
 
-    /// <summary>Constraints on parameters, which points to try first keep to as well.</summary>
-    public ImmutableArray<ParameterConstraint> Constraints { get; init; } = [];
+    /// <summary>Constraints on parameters, which points to try first and exploits of the trial scheduler keep to as well.</summary>
+    public ImmutableArray<ParameterConstraint> Constraints => Context.Constraints;
 
     /// <summary>Points to try first; NaN where a parameter has no value or is left to the sampler.</summary>
     public ImmutableArray<ImmutableArray<double>> Enqueued { get; init; } = [];
@@ -84,9 +84,8 @@ public sealed record StudySetup
         // the trial scheduler goes on with what it knew of trials
         return this with
         {
-            Context = Context with { Space = widened.Space },
+            Context = Context with { Space = widened.Space, Constraints = wide.Constraints },
             Sampler = wide.Sampler,
-            Constraints = wide.Constraints,
             Spec = wide.Spec,
             ReadSpace = wide.ReadSpace,
             Over = wide.Over,
@@ -109,7 +108,6 @@ public sealed record StudySetup
             Sampler = () => spec.CreateSampler(catalogs.Samplers),
             TrialScheduler = context => scheduler(section.TrialScheduler.Options!, context),
             Pruners = context => new ObjectivePruners(pruner, section.Pruner.Options!, context),
-            Constraints = spec.Constraints,
             Enqueued = spec.Enqueued,
             Parallel = section.Parallel,
             Repeats = section.Repeats,

@@ -69,6 +69,7 @@ public sealed record FunctionStudyOptions
             Context = new StudyContext
             {
                 Space = Space ?? new SearchSpace([]),
+                Constraints = constraints,
                 IsDefinedByRun = Space is null,
                 Directions = Directions,
                 Seed = Seed,
@@ -84,7 +85,6 @@ public sealed record FunctionStudyOptions
             Stop = Stop,
             Repeats = Repeats,
             TrialTimeout = TrialTimeout,
-            Constraints = constraints,
         };
     }
 

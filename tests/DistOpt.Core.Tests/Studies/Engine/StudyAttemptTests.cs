@@ -1,3 +1,4 @@
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.TrialSchedulers;
@@ -7,6 +8,39 @@ namespace DistOpt.Core.Tests.Studies.Engine;
 /// <summary>What attempts tell, and what becomes of it.</summary>
 public sealed class StudyAttemptTests
 {
+    /// <summary>A third slot is free, so that the better one of two is sent on before it has written its checkpoint.</summary>
+    [Fact]
+    public void A_trial_that_is_sent_on_at_once_is_known_at_the_rung_that_it_has_come_to()
+    {
+        var study = new EngineFixture(EngineFixture.Random(parallel: 3) with { TrialScheduler = c => new AshaOptions { ReductionFactor = 2 }.Create(c) });
+        var (first, second) = (study.Order(), study.Order());
+        Assert.Equal(TrialDirective.Pause, study.Report(first, 1, 0.5));
+        Assert.Equal(TrialDirective.Pause, study.Report(second, 1, 1));
+        Assert.Equal(2, study.Order().Id.Trial);
+        Assert.Equal(0, Assert.Single(study.Journal.OfType<StudyEvent.Promoted>()).Trial);
+        Assert.Equal([new Report(1, 0.5)], study.Engine.Trial(0).Rungs);
+        Assert.True(study.Engine.Release(first.Id, 1));
+        study.Rebuild();
+        var next = study.Order();
+        Assert.Equal((0, 1L), (next.Id.Trial, next.From!.Value.Resource));
+        Assert.Equal(TrialDirective.Pause, study.Report(next, 2, 0.25));
+        study.Engine.Release(next.Id, 2);
+        Assert.Equal([new Report(1, 0.5), new Report(2, 0.25)], study.Engine.Trial(0).Rungs);
+        Assert.Equal(TrialState.Paused, study.Engine.Trial(0).State);
+    }
+
+    /// <summary>What a trial reported before it went on from another one's weights says nothing about these.</summary>
+    [Fact]
+    public void Pruners_that_compare_reports_do_not_go_with_trials_that_copy()
+    {
+        foreach (string pruner in new[] { "median", "percentile", "patient", "wilcoxon", "successive-halving" })
+        {
+            var error = Assert.Throws<SpecException>(() => new EngineFixture(StudySetups.Of(scheduler: "pbt", pruner: pruner)));
+            Assert.Equal("study.pruner", Assert.Single(error.Violations).Path);
+        }
+        foreach (string pruner in new[] { "none", "threshold" }) _ = new EngineFixture(StudySetups.Of(scheduler: "pbt", pruner: pruner));
+    }
+
     private static readonly Func<StudyContext, ITrialScheduler> s_oneRung = c => new AshaOptions { MinResource = 8, MaxResource = 8 }.Create(c);
 
     [Fact]

@@ -11,7 +11,7 @@ public sealed class StudyChaosTests
         .. StudySetups.Samplers.Select(s => (s, StudySetups.SchedulerOf(s), "none")),
         .. StudySetups.Schedulers.Skip(1).Select(s => ("random", s, "none")),
         .. StudySetups.Pruners.Skip(1).Select(p => ("random", "fifo", p)),
-        ("tpe", "asha", "median"), ("tpe", "asha, stopping", "median"), ("tpe", "hyperband", "threshold"), ("random", "pbt", "median"),
+        ("tpe", "asha", "median"), ("tpe", "asha, stopping", "median"), ("tpe", "hyperband", "threshold"), ("random", "pbt", "threshold"),
     ];
 
     public static TheoryData<string, string> Ordered =>

@@ -87,6 +87,40 @@ public sealed class StudyTrialsTests
         Assert.Equal("trials is 0, but must be at least 1: 0 have begun", new EngineFixture(EngineFixture.Random(trials: 2)).Engine.SetTrials(null, 0).Refusal);
     }
 
+    /// <summary>Losers that were paused when the study had all its trials are not what it is to lose patience with.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Those_that_ended_with_the_study_do_not_try_its_patience(bool deterministic)
+    {
+        var study = new EngineFixture(EngineFixture.Random(trials: 6, parallel: 1, deterministic) with
+        {
+            TrialScheduler = EngineFixture.Asha,
+            Stop = new() { Patience = new() { Trials = 3 } },
+        });
+        Run(study);
+        Assert.Equal((StudyStopReason.Trials, 0), (study.Engine.End, study.Engine.Status().Counts.Complete));
+        Assert.InRange(study.Engine.Status().Counts.Pruned, 4, 6);
+
+        study.Rebuild();
+        study.Engine.SetTrials(null, 20);
+        study.Engine.Reopen(_ => false);
+        Run(study);
+        Assert.Equal((StudyStopReason.Trials, 20), (study.Engine.End, study.Engine.Started));
+    }
+
+    /// <summary>By it the automatic sampler decides whether an evolution strategy is worth beginning.</summary>
+    [Fact]
+    public void The_sampler_knows_how_many_there_are_to_be()
+    {
+        var study = new EngineFixture(EngineFixture.Random(trials: 2));
+        Assert.Equal(2, study.Engine.History.Budget);
+        study.Engine.SetTrials(null, 500);
+        Assert.Equal(500, study.Engine.History.Budget);
+        study.Rebuild();
+        Assert.Equal(500, study.Engine.History.Budget);
+    }
+
     private static void End(EngineFixture study)
     {
         while (study.Engine.Decide() is { Order: { } order }) study.Complete(order, order.Id.Trial);

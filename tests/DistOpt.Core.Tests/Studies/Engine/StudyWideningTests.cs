@@ -164,7 +164,8 @@ public sealed class StudyWideningTests
             Assert.InRange(order.Parameters[1], 8, 20);
             study.Complete(order, 1);
         }
-        var bare = EngineFixture.Random() with { Constraints = spec.Constraints };
+        var bare = EngineFixture.Random();
+        bare = bare with { Context = bare.Context with { Constraints = spec.Constraints } };
         Assert.Throws<InvalidOperationException>(() => new StudyEngine(bare, _ => { }).Widen(null, EngineFixture.Space, s_none));
     }
 

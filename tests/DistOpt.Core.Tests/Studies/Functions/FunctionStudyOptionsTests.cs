@@ -149,6 +149,22 @@ public sealed class FunctionStudyOptionsTests
             error.Violations.Select(v => v.Path));
     }
 
+    /// <summary>What asks how good a trial is.</summary>
+    [Fact]
+    public void Several_objectives_do_not_say_when_a_study_is_to_stop()
+    {
+        var options = new FunctionStudyOptions
+        {
+            Space = new([new("x", new FloatDomain(0, 1))]),
+            Directions = [Direction.Minimize, Direction.Maximize],
+            Trials = 9,
+            Stop = new() { Target = 1, Patience = new() { Trials = 3 } },
+        };
+        var error = Assert.Throws<SpecException>(() => new FunctionStudy(options));
+        Assert.Equal(["study.stop.target", "study.stop.patience"], error.Violations.Select(v => v.Path));
+        Assert.All(error.Violations, v => Assert.Contains("is for one objective, but the study has 2", v.Message));
+    }
+
     [Fact]
     public async Task Any_timing_gives_the_same_deterministic_study()
     {
