@@ -28,8 +28,8 @@ public sealed record GradientTerms
     /// <summary>Factor of the sum of |w|^<see cref="PowerExponent"/>, at least 0.</summary>
     public double Power { get; init; }
 
-    /// <summary>p of the power penalty, a whole number from 2.</summary>
-    public int PowerExponent { get; init; } = 4;
+    /// <summary>p of the power penalty, at least 1.</summary>
+    public double PowerExponent { get; init; } = 4;
 
     /// <summary>Bound of each element of the gradient, above 0; infinity for none.</summary>
     public double ClipValue { get; init; } = double.PositiveInfinity;
@@ -71,7 +71,8 @@ internal readonly struct ShapedGradient(float scale, GradientTerms terms, float 
     private readonly float _l2 = (float)(2 * terms.L2);
     private readonly float _l1 = (float)terms.L1;
     private readonly float _power = (float)(terms.Power * terms.PowerExponent);
-    private readonly int _exponent = terms.PowerExponent;
+    private readonly double _exponent = terms.PowerExponent;
+    private readonly int _whole = terms.PowerExponent == Math.Floor(terms.PowerExponent) ? (int)terms.PowerExponent : 0;
     private readonly float _clip = (float)terms.ClipValue;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -91,14 +92,26 @@ internal readonly struct ShapedGradient(float scale, GradientTerms terms, float 
         return g * Vector256.Create(factor);
     }
 
-    /// <summary>sign(w) |w|^(p-1), by repeated multiplication.</summary>
+    /// <summary>sign(w) |w|^(p-1), of whole p by repeated multiplication.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Floats OddPower(Floats w)
     {
+        if (_whole == 0) return AnyPower(w);
+        if (_whole == 1) return Signs.Of(w);
         var power = w;
-        for (int i = 2; i < _exponent; i++) power *= w;
+        for (int i = 2; i < _whole; i++) power *= w;
         // an even p has an odd derivative already; an odd p's even power takes the sign
-        return (_exponent & 1) == 0 ? power : Vector256.Abs(power) * Signs.Of(w);
+        return (_whole & 1) == 0 ? power : Vector256.Abs(power) * Signs.Of(w);
+    }
+
+    /// <summary>In float64, rounded once.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Floats AnyPower(Floats w)
+    {
+        Span<float> powers = stackalloc float[Floats.Count];
+        Vector256.Abs(w).CopyTo(powers);
+        foreach (ref float power in powers) power = (float)Math.Pow(power, _exponent - 1);
+        return Vector256.Create<float>(powers) * Signs.Of(w);
     }
 }
 

@@ -253,7 +253,9 @@ public enum L1Mode
     /// <summary>Its subgradient is added to the gradient.</summary>
     Subgradient,
 
-    /// <summary>After the update, weights move towards 0 by rate times penalty and no further, so that they become exactly 0.</summary>
+    /// <summary>
+    /// After the update, weights move towards 0 by penalty times the length of the update's own step and no further, so that they become exactly 0.
+    /// </summary>
     Proximal,
 }
 
@@ -263,13 +265,14 @@ public enum L1Mode
 /// </summary>
 public sealed record RegularizationSection : IValidatableObject
 {
-    private const int UsualExponent = 4;
+    private const double UsualExponent = 4;
 
     [Description("Factor of the sum of absolute weights")]
     [Range(0.0, 1e6)]
     public double L1 { get; init; }
 
-    [Description("Whether the L1 penalty acts by its subgradient or by a proximal step, which makes weights exactly 0")]
+    [Description("Whether the L1 penalty acts by its subgradient or by a proximal step, which makes weights exactly 0 (gd, sgd, momentum, nesterov, adagrad, "
+        + "rmsprop, adam, adamw, nadam, radam: in the lengths of their own steps)")]
     public L1Mode L1Mode { get; init; } = L1Mode.Subgradient;
 
     [Description("Factor of the sum of squared weights, whose gradient is twice the weights")]
@@ -280,9 +283,9 @@ public sealed record RegularizationSection : IValidatableObject
     [Range(0.0, 1e6)]
     public double Power { get; init; }
 
-    [Description("Exponent of that penalty")]
-    [Range(2, 16)]
-    public int PowerExponent { get; init; } = UsualExponent;
+    [Description("Exponent of that penalty; whole numbers are the fastest")]
+    [Range(1.0, 16.0)]
+    public double PowerExponent { get; init; } = UsualExponent;
 
     [Description("Largest norm of the weights into one unit (a row); longer ones are shortened after each update; null = no bound")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
@@ -296,7 +299,7 @@ public sealed record RegularizationSection : IValidatableObject
         if (L1Mode != L1Mode.Subgradient && L1 == 0)
             yield return new ValidationResult("is proximal, but l1 is 0; set l1 above 0, or leave l1_mode away", [nameof(L1Mode)]);
         if (PowerExponent != UsualExponent && Power == 0)
-            yield return new ValidationResult($"is {PowerExponent}, but power is 0; set power above 0, or leave power_exponent away", [nameof(PowerExponent)]);
+            yield return new ValidationResult($"is {FieldRules.Display(PowerExponent)}, but power is 0; set power above 0, or leave power_exponent away", [nameof(PowerExponent)]);
     }
 }
 
