@@ -29,6 +29,7 @@ public sealed record WirePlan(
         MeasuresLeaves = plan.MeasuresLeaves,
         AverageShare = plan.AverageShare,
         UsesAverage = plan.UsesAverage,
+        Momentum = plan.Momentum,
     };
 
     [Key(11)]
@@ -37,6 +38,9 @@ public sealed record WirePlan(
     [Key(12)]
     public bool UsesAverage { get; init; }
 
+    [Key(13)]
+    public double? Momentum { get; init; }
+
     public StepPlan ToPlan() => new(Step, Epoch, BatchStart, BatchSize, LearningRate, Evaluate, Stop < 0 ? null : (StopReason)Stop, Keep)
     {
         Checkpoint = Checkpoint,
@@ -44,6 +48,7 @@ public sealed record WirePlan(
         MeasuresLeaves = MeasuresLeaves,
         AverageShare = AverageShare,
         UsesAverage = UsesAverage,
+        Momentum = Momentum,
     };
 }
 

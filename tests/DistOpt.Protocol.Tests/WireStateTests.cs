@@ -30,7 +30,15 @@ public sealed class WireStateTests
         Assert.Equal(state with { SinceRow = read.SinceRow }, read);
         Assert.Null(Copy(WireState.From(state with { Batch = null })).ToState().Batch);
 
-        var plan = new StepPlan(7, 1, 10, 48, 1e-3) { MeasuresLeaves = true, Assignment = 2, Checkpoint = true };
+        var plan = new StepPlan(7, 1, 10, 48, 1e-3)
+        {
+            MeasuresLeaves = true,
+            Assignment = 2,
+            Checkpoint = true,
+            AverageShare = 0.25,
+            UsesAverage = true,
+            Momentum = 0.85,
+        };
         Assert.Equal(plan, Copy(WirePlan.From(plan)).ToPlan());
     }
 

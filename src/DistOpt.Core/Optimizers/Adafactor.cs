@@ -36,8 +36,6 @@ public sealed record AdafactorOptions : ILearningRateOptions
     [Description("Share of the weights, times the learning rate, that is taken off before each update")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
-
-    bool ILearningRateOptions.StepsByLearningRate => false;
 }
 
 /// <summary>

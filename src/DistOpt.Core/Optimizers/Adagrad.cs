@@ -31,7 +31,7 @@ public sealed record AdagradOptions : ILearningRateOptions
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
 
-    bool ILearningRateOptions.StepsByLearningRate => LearningRateDecay == 0;
+    bool ILearningRateOptions.TakesProximalStep => true;
 }
 
 /// <summary>
@@ -54,10 +54,11 @@ public sealed class Adagrad(AdagradOptions options) : IOptimizer
         // the slot is zero before the first step
         float initial = step.Number == 1 ? (float)options.InitialAccumulator : 0;
         var decay = new Decay(step.WeightDecay ?? options.WeightDecay, step.LearningRate, decoupled: false);
-        FusedUpdate.Run(new Kernel(decay, initial, (float)rate, (float)options.Epsilon), "adagrad", step, parameters, gradient, slots);
+        FusedUpdate.RunProximal(new Kernel(decay, initial, (float)rate, (float)options.Epsilon, (float)(rate * step.L1)), "adagrad", step, parameters, gradient,
+            slots);
     }
 
-    private readonly struct Kernel(Decay decay, float initial, float rate, float epsilon) : IUpdateKernel
+    private readonly struct Kernel(Decay decay, float initial, float rate, float epsilon, float penalty) : IProximalKernel
     {
         public static int Slots => 1;
 
@@ -68,5 +69,9 @@ public sealed class Adagrad(AdagradOptions options) : IOptimizer
             slot0 = slot0 + Vector256.Create(initial) + g * g;
             parameter -= Vector256.Create(rate) * g / (Vector256.Sqrt(slot0) + Vector256.Create(epsilon));
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) =>
+            Vector256.Create(penalty) / (Vector256.Sqrt(slot0) + Vector256.Create(epsilon));
     }
 }

@@ -7,8 +7,10 @@ using Floats = System.Runtime.Intrinsics.Vector256<float>;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>Options of <c>adam</c>; defaults as torch.optim.Adam.</summary>
-public sealed record AdamOptions : MomentOptions
+public sealed record AdamOptions : MomentOptions, ILearningRateOptions
 {
+    bool ILearningRateOptions.TakesMomentum => true;
+
     [Description("Times the weights, added to the gradient (an L2 penalty, which Adam rescales like the gradient; adamw decouples it)")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
@@ -18,8 +20,10 @@ public sealed record AdamOptions : MomentOptions
 }
 
 /// <summary>Options of <c>adamw</c>; defaults as torch.optim.AdamW.</summary>
-public sealed record AdamWOptions : MomentOptions
+public sealed record AdamWOptions : MomentOptions, ILearningRateOptions
 {
+    bool ILearningRateOptions.TakesMomentum => true;
+
     [Description("Share of the weights, times the learning rate, that is taken off before each update")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; } = 0.01;
@@ -60,25 +64,30 @@ public sealed class Adam : IOptimizer
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {
-        double correction1 = 1 - Math.Pow(_options.Beta1, step.Number);
+        double beta1 = step.Momentum ?? _options.Beta1;
+        double correction1 = 1 - Math.Pow(beta1, step.Number);
         double correction2 = 1 - Math.Pow(_options.Beta2, step.Number);
         var decay = new Decay(step.WeightDecay ?? _weightDecay, step.LearningRate, _decoupled);
-        var descent = new Descent((float)(step.LearningRate / correction1), (float)(1 / Math.Sqrt(correction2)), (float)_options.Epsilon);
-        if (_amsgrad) FusedUpdate.Run(new Largest(decay, new Moments(_options), descent), _name, step, parameters, gradient, slots);
-        else FusedUpdate.Run(new Plain(decay, new Moments(_options), descent), _name, step, parameters, gradient, slots);
+        var descent = new Descent((float)(step.LearningRate / correction1), (float)(1 / Math.Sqrt(correction2)), (float)_options.Epsilon,
+            (float)(step.LearningRate * step.L1));
+        var moments = new Moments(beta1, _options.Beta2);
+        if (_amsgrad) FusedUpdate.RunProximal(new Largest(decay, moments, descent), _name, step, parameters, gradient, slots);
+        else FusedUpdate.RunProximal(new Plain(decay, moments, descent), _name, step, parameters, gradient, slots);
     }
 
-    private readonly struct Descent(float rate, float rootCorrection, float epsilon)
+    private readonly struct Descent(float rate, float rootCorrection, float epsilon, float penalty)
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Step(ref Floats parameter, Floats m, Floats square)
-        {
-            var root = Vector256.Sqrt(square) * Vector256.Create(rootCorrection) + Vector256.Create(epsilon);
-            parameter -= Vector256.Create(rate) * m / root;
-        }
+        public void Step(ref Floats parameter, Floats m, Floats square) => parameter -= Vector256.Create(rate) * m / Root(square);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats square) => Vector256.Create(penalty) / Root(square);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private Floats Root(Floats square) => Vector256.Sqrt(square) * Vector256.Create(rootCorrection) + Vector256.Create(epsilon);
     }
 
-    private readonly struct Plain(Decay decay, Moments moments, Descent descent) : IUpdateKernel
+    private readonly struct Plain(Decay decay, Moments moments, Descent descent) : IProximalKernel
     {
         public static int Slots => 2;
 
@@ -88,9 +97,12 @@ public sealed class Adam : IOptimizer
             moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
             descent.Step(ref parameter, slot0, slot1);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => descent.Threshold(slot1);
     }
 
-    private readonly struct Largest(Decay decay, Moments moments, Descent descent) : IUpdateKernel
+    private readonly struct Largest(Decay decay, Moments moments, Descent descent) : IProximalKernel
     {
         public static int Slots => 3;
 
@@ -101,5 +113,8 @@ public sealed class Adam : IOptimizer
             slot2 = Vector256.Max(slot2, slot1);
             descent.Step(ref parameter, slot0, slot2);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => descent.Threshold(slot2);
     }
 }

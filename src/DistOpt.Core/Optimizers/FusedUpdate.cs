@@ -50,6 +50,15 @@ internal static class FusedUpdate
         else Run(kernel, new ScaledGradient(step.GradientScale), parameters, gradient, slot0, slot1, slot2);
     }
 
+    /// <summary>The same with the proximal step behind the update where the step's <see cref="OptimizerStep.L1"/> is above 0.</summary>
+    /// <exception cref="ArgumentException">Lengths or the number of slots differ.</exception>
+    public static void RunProximal<TKernel>(TKernel kernel, string optimizer, in OptimizerStep step, Span<float> parameters,
+        ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots) where TKernel : struct, IProximalKernel
+    {
+        if (step.L1 > 0) Run(new Proximal<TKernel>(kernel), optimizer, step, parameters, gradient, slots);
+        else Run(kernel, optimizer, step, parameters, gradient, slots);
+    }
+
     private static void Run<TKernel, TGradient>(TKernel kernel, TGradient source, Span<float> parameters, ReadOnlySpan<float> gradient,
         Span<float> slot0, Span<float> slot1, Span<float> slot2)
         where TKernel : struct, IUpdateKernel where TGradient : struct, IGradientSource

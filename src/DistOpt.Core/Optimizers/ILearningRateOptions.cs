@@ -13,8 +13,14 @@ public interface ILearningRateOptions
     bool IsAdaptive => false;
 
     /// <summary>
-    /// Whether steps are the learning rate times a direction, with no further factor by tensor or time: what the proximal step of an L1 penalty,
-    /// rate times penalty, takes them to be.
+    /// Whether the optimizer takes the proximal step of an L1 penalty (<see cref="OptimizerStep.L1"/>), in the lengths of its own steps, so that a weight
+    /// rests where its gradient is l1. One whose steps are no length times a mean of gradients has no such step.
     /// </summary>
-    bool StepsByLearningRate => true;
+    bool TakesProximalStep => false;
+
+    /// <summary>
+    /// Whether the optimizer takes its momentum (beta1, with Adam and its relatives) from the step, so that a schedule can cycle it
+    /// (<see cref="OptimizerStep.Momentum"/>).
+    /// </summary>
+    bool TakesMomentum => false;
 }

@@ -12,6 +12,23 @@ public readonly record struct OptimizerStep(long Number, double LearningRate, fl
     /// <summary>Weight decay of the parameter group; null: the optimizer's own.</summary>
     public double? WeightDecay { get; init; }
 
+    /// <summary>
+    /// Factor of an L1 penalty whose proximal step the optimizer takes behind its update; 0 for none. Above 0 only where its options say that they take it
+    /// (<see cref="ILearningRateOptions.TakesProximalStep"/>).
+    /// </summary>
+    public double L1 { get; init; }
+
+    /// <summary>
+    /// The momentum, or beta1, of the step in place of the optimizer's own, where a schedule cycles it; null: the optimizer's own. Set only where its
+    /// options say that they take it (<see cref="ILearningRateOptions.TakesMomentum"/>).
+    /// </summary>
+    public double? Momentum { get; init; }
+
+    /// <summary>
+    /// Whether the arrays are of a bias or a norm, a tensor of fewer than two dimensions; told to optimizers with <see cref="IOptimizer.Needs"/>.
+    /// </summary>
+    public bool IsVector { get; init; }
+
     /// <summary>Penalties and clipping by value; null for none.</summary>
     public GradientTerms? Terms { get; init; }
 

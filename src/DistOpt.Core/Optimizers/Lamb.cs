@@ -15,11 +15,18 @@ public sealed record LambOptions : MomentOptions, ILearningRateOptions
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
 
-    bool ILearningRateOptions.StepsByLearningRate => false;
+    [Description("Whether biases and norms (tensors of fewer than two dimensions) take the factor by their norm too; false = the plain rate for them, as "
+        + "MLPerf's and optax's trust_ratio_mask do")]
+    public bool TrustBiases { get; init; } = true;
+
+    bool ILearningRateOptions.TakesProximalStep => false;
+
+    bool ILearningRateOptions.TakesMomentum => true;
 }
 
 /// <summary>
-/// LAMB (You et al., ICLR 2020, algorithm 2), for each tensor w with gradient g at step t; the factor |w| / |r| is 1 where a norm is 0:
+/// LAMB (You et al., ICLR 2020, algorithm 2), for each tensor w with gradient g at step t; the factor |w| / |r| is 1 where a norm is 0,
+/// and for biases and norms where <see cref="LambOptions.TrustBiases"/> is false:
 /// <code>
 /// m += (1 - beta1) * (g - m)            v = beta2 * v + (1 - beta2) * g * g
 /// r = m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon) + weight_decay * w
@@ -40,13 +47,17 @@ public sealed class Lamb(LambOptions options) : IDirectionOptimizer
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {
         var (weights, _, length) = step.Norms;
-        double trust = weights > 0 && length > 0 ? weights / length : 1;
+        double trust = (options.TrustBiases || !step.IsVector) && weights > 0 && length > 0 ? weights / length : 1;
         FusedUpdate.Run(KernelAt(step, step.LearningRate * trust), "lamb", step, parameters, gradient, slots);
     }
 
-    private Kernel KernelAt(in OptimizerStep step, double rate) => new(new Moments(options),
-        (float)(1 / (1 - Math.Pow(options.Beta1, step.Number))), (float)(1 / (1 - Math.Pow(options.Beta2, step.Number))),
-        (float)options.Epsilon, (float)(step.WeightDecay ?? options.WeightDecay), (float)rate);
+    private Kernel KernelAt(in OptimizerStep step, double rate)
+    {
+        double beta1 = step.Momentum ?? options.Beta1;
+        return new(new Moments(beta1, options.Beta2),
+            (float)(1 / (1 - Math.Pow(beta1, step.Number))), (float)(1 / (1 - Math.Pow(options.Beta2, step.Number))),
+            (float)options.Epsilon, (float)(step.WeightDecay ?? options.WeightDecay), (float)rate);
+    }
 
     private readonly struct Kernel(Moments moments, float correction1, float correction2, float epsilon, float weightDecay,
         float rate) : IUpdateKernel, IDirectionKernel

@@ -8,6 +8,8 @@ public abstract record MomentOptions : ILearningRateOptions
 {
     bool ILearningRateOptions.IsAdaptive => true;
 
+    bool ILearningRateOptions.TakesProximalStep => true;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-3;

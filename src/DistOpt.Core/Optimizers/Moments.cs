@@ -5,11 +5,11 @@ using Floats = System.Runtime.Intrinsics.Vector256<float>;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>The means of gradients and of their squares as Adam and its relatives keep them, in torch's order of operations.</summary>
-internal readonly struct Moments(MomentOptions options)
+internal readonly struct Moments(double beta1, double beta2)
 {
-    private readonly float _mean = (float)(1 - options.Beta1);
-    private readonly float _keepSquare = (float)options.Beta2;
-    private readonly float _square = (float)(1 - options.Beta2);
+    private readonly float _mean = (float)(1 - beta1);
+    private readonly float _keepSquare = (float)beta2;
+    private readonly float _square = (float)(1 - beta2);
 
     /// <summary>m += (1 - beta1) (g - m), v = beta2 v + (1 - beta2) g g.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -39,6 +39,14 @@ public sealed record MuonOptions : ILearningRateOptions
     [Range(1, 50)]
     public int NsSteps { get; init; } = 5;
 
+    [Description("Coefficients a, b, c of an iteration a X + b A X + c A A X, with A = X X^T (torch's ns_coefficients)")]
+    [Length(3, 3)]
+    public ImmutableArray<double> NsCoefficients { get; init; } = [3.4445, -4.7750, 2.0315];
+
+    [Description("Least norm that the momentum is divided by before the iterations (torch's eps)")]
+    [Range(1e-30, 1.0)]
+    public double Epsilon { get; init; } = 1e-7;
+
     [Description("How the length of an update depends on the matrix")]
     public MuonScale Scale { get; init; } = MuonScale.Original;
 
@@ -52,8 +60,6 @@ public sealed record MuonOptions : ILearningRateOptions
     [Description("Base learning rate of what adamw updates; it follows the schedule too")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double AdamwLearningRate { get; init; } = 3e-4;
-
-    bool ILearningRateOptions.StepsByLearningRate => false;
 }
 
 /// <summary>
@@ -61,8 +67,8 @@ public sealed record MuonOptions : ILearningRateOptions
 /// dimensions (kernels) count as columns:
 /// <code>
 /// m += (1 - momentum) * (g - m),  u = nesterov ? g + momentum * (m - g) : m
-/// X = u / |u|, transposed where it has more rows than columns
-/// ns_steps times: A = X X^T,  X = 3.4445 X + (-4.7750 A + 2.0315 A A) X
+/// X = u / max(|u|, epsilon), transposed where it has more rows than columns
+/// ns_steps times: A = X X^T,  X = a X + (b A + c A A) X
 /// w -= learning_rate * (weight_decay * w + scale * X)
 /// </code>
 /// Everything that is no matrix, and what <see cref="MuonOptions.AdamwFor"/> names, goes by AdamW with betas 0.9 and 0.95 and epsilon 1e-10.
@@ -71,10 +77,6 @@ public sealed record MuonOptions : ILearningRateOptions
 /// </summary>
 public sealed class Muon : IOptimizer
 {
-    private const float A = 3.4445f;
-    private const float B = -4.7750f;
-    private const float C = 2.0315f;
-
     private static readonly string[] SlotNames = ["exp_avg", "exp_avg_sq"];
 
     private readonly MuonOptions _options;
@@ -124,7 +126,7 @@ public sealed class Muon : IOptimizer
         FusedUpdate.Shape(step, w, gradient, u);
         Average(u, m, (float)(1 - _options.Momentum), _options.Nesterov ? (float)_options.Momentum : 1);
         int columns = u.Length / Math.Max(1, rows);
-        Orthogonalize(u, rows, columns, _options.NsSteps);
+        Orthogonalize(u, rows, columns, _options);
         double scale = _options.Scale == MuonScale.Original ? Math.Sqrt(Math.Max(1, rows / (double)columns)) : 0.2 * Math.Sqrt(Math.Max(rows, columns));
         float left = (float)(1 - step.LearningRate * (step.WeightDecay ?? _options.WeightDecay)), rate = (float)(step.LearningRate * scale);
         TensorPrimitives.Multiply(w, left, w);
@@ -150,24 +152,25 @@ public sealed class Muon : IOptimizer
     }
 
     /// <summary>Brings the singular values of a matrix near 1, in place.</summary>
-    internal static void Orthogonalize(Span<float> u, int rows, int columns, int steps)
+    internal static void Orthogonalize(Span<float> u, int rows, int columns, MuonOptions options)
     {
-        float norm = (float)Math.Max(Math.Sqrt(SquareSums.Of(u)), 1e-7);
+        var (a, b, c) = ((float)options.NsCoefficients[0], (float)options.NsCoefficients[1], (float)options.NsCoefficients[2]);
+        float norm = (float)Math.Max(Math.Sqrt(SquareSums.Of(u)), options.Epsilon);
         TensorPrimitives.Divide(u, norm, u);
         var (n, k) = (Math.Min(rows, columns), Math.Max(rows, columns));
         float[] x = ArrayPool<float>.Shared.Rent(n * k), next = ArrayPool<float>.Shared.Rent(n * k);
         float[] gram = ArrayPool<float>.Shared.Rent(n * n), square = ArrayPool<float>.Shared.Rent(n * n);
         if (rows <= columns) u.CopyTo(x);
         else Matrices.Transpose(u, x, rows, columns);
-        for (int i = 0; i < steps; i++)
+        for (int i = 0; i < options.NsSteps; i++)
         {
             Matrices.Gram(x, gram, n, k);
             Matrices.Gram(gram, square, n, n); // its square, since it is symmetric
             var polynomial = square.AsSpan(0, n * n);
-            TensorPrimitives.Multiply(polynomial, C, polynomial);
-            TensorPrimitives.MultiplyAdd(gram.AsSpan(0, n * n), B, polynomial, polynomial);
+            TensorPrimitives.Multiply(polynomial, c, polynomial);
+            TensorPrimitives.MultiplyAdd(gram.AsSpan(0, n * n), b, polynomial, polynomial);
             Matrices.Multiply(polynomial, x, next, n, n, k);
-            TensorPrimitives.MultiplyAdd(x.AsSpan(0, n * k), A, next.AsSpan(0, n * k), x);
+            TensorPrimitives.MultiplyAdd(x.AsSpan(0, n * k), a, next.AsSpan(0, n * k), x);
         }
         if (rows <= columns) x.AsSpan(0, u.Length).CopyTo(u);
         else Matrices.Transpose(x, u, n, k);

@@ -47,9 +47,11 @@ public sealed class NAdam(NAdamOptions options) : IOptimizer
         double mu = Mu(step.Number), next = Mu(step.Number + 1), product = Product(step.Number);
         double correction2 = 1 - Math.Pow(options.Beta2, step.Number);
         var decay = new Decay(step.WeightDecay ?? options.WeightDecay, step.LearningRate, options.DecoupledWeightDecay);
-        var kernel = new Kernel(decay, new Moments(options), (float)(1 / correction2),
-            (float)options.Epsilon, (float)(step.LearningRate * (1 - mu) / (1 - product)), (float)(step.LearningRate * next / (1 - product * next)));
-        FusedUpdate.Run(kernel, "nadam", step, parameters, gradient, slots);
+        double gradientRate = step.LearningRate * (1 - mu) / (1 - product), meanRate = step.LearningRate * next / (1 - product * next);
+        double lasting = gradientRate + meanRate * (1 - Math.Pow(options.Beta1, step.Number));
+        var kernel = new Kernel(decay, new Moments(options.Beta1, options.Beta2), (float)(1 / correction2), (float)options.Epsilon,
+            (float)gradientRate, (float)meanRate, (float)(lasting * step.L1));
+        FusedUpdate.RunProximal(kernel, "nadam", step, parameters, gradient, slots);
     }
 
     private double Mu(long t) => options.Beta1 * (1 - 0.5 * Math.Pow(0.96, t * options.MomentumDecay));
@@ -63,7 +65,7 @@ public sealed class NAdam(NAdamOptions options) : IOptimizer
     }
 
     private readonly struct Kernel(Decay decay, Moments moments, float correction, float epsilon, float gradientRate,
-        float meanRate) : IUpdateKernel
+        float meanRate, float penalty) : IProximalKernel
     {
         public static int Slots => 2;
 
@@ -72,9 +74,15 @@ public sealed class NAdam(NAdamOptions options) : IOptimizer
         {
             var g = decay.Apply(gradient, ref parameter);
             moments.Gather(g, ref slot0, ref slot1);
-            var root = Vector256.Sqrt(slot1 * Vector256.Create(correction)) + Vector256.Create(epsilon);
+            var root = Root(slot1);
             parameter -= Vector256.Create(gradientRate) * g / root;
             parameter -= Vector256.Create(meanRate) * slot0 / root;
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => Vector256.Create(penalty) / Root(slot1);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private Floats Root(Floats square) => Vector256.Sqrt(square * Vector256.Create(correction)) + Vector256.Create(epsilon);
     }
 }

@@ -37,9 +37,9 @@ public static class OptimizerCatalog
         .Add(new("lamb", typeof(LambOptions), o => new Lamb((LambOptions)o),
             "Adam with steps in proportion to each tensor's norm, for large batches", "You et al. 2020, algorithm 2"))
         .Add(new("lars", typeof(LarsOptions), o => new Lars((LarsOptions)o),
-            "momentum with steps in proportion to each tensor's norm, for large batches", "You et al. 2017, algorithm 1"))
+            "momentum with steps in proportion to each tensor's norm, for large batches", "You et al. 2017, algorithm 1; optax.lars"))
         .Add(new("adafactor", typeof(AdafactorOptions), o => new Adafactor((AdafactorOptions)o),
-            "Adam whose mean squares are factored into rows and columns", "torch.optim.Adafactor; Shazeer and Stern 2018"))
+            "Adam whose mean squares are factored into rows and columns; [1, n] and [n, 1] count as vectors, where torch factors them", "torch.optim.Adafactor; Shazeer and Stern 2018"))
         .Add(new("muon", typeof(MuonOptions), o => new Muon((MuonOptions)o),
-            "orthogonalized momentum for matrices, adamw for the rest", "torch.optim.Muon; Jordan et al. 2024"));
+            "orthogonalized momentum for matrices, adamw for the rest; rate and decay as Jordan's, where torch's defaults are 0.001 and 0.1", "torch.optim.Muon; Jordan et al. 2024"));
 }

@@ -7,8 +7,10 @@ using Floats = System.Runtime.Intrinsics.Vector256<float>;
 namespace DistOpt.Core.Optimizers;
 
 /// <summary>Options of <c>radam</c>; defaults as torch.optim.RAdam.</summary>
-public sealed record RAdamOptions : MomentOptions
+public sealed record RAdamOptions : MomentOptions, ILearningRateOptions
 {
+    bool ILearningRateOptions.TakesMomentum => true;
+
     [Description("Times the weights, added to the gradient, or taken off the weights where it is decoupled")]
     [Range(0.0, 1000.0)]
     public double WeightDecay { get; init; }
@@ -37,22 +39,26 @@ public sealed class RAdam(RAdamOptions options) : IOptimizer
         double power2 = Math.Pow(options.Beta2, step.Number);
         double longest = 2 / (1 - options.Beta2) - 1;
         double length = longest - 2 * step.Number * power2 / (1 - power2);
-        double rate = step.LearningRate / (1 - Math.Pow(options.Beta1, step.Number));
+        double beta1 = step.Momentum ?? options.Beta1;
+        double rate = step.LearningRate / (1 - Math.Pow(beta1, step.Number));
         var decay = new Decay(step.WeightDecay ?? options.WeightDecay, step.LearningRate, options.DecoupledWeightDecay);
-        var moments = new Moments(options);
+        var moments = new Moments(beta1, options.Beta2);
         if (length > 5)
         {
             double rectified = Math.Sqrt((length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length));
-            var kernel = new Adaptive(decay, moments, (float)(rate * rectified * Math.Sqrt(1 - power2)), (float)options.Epsilon);
-            FusedUpdate.Run(kernel, "radam", step, parameters, gradient, slots);
+            double adapted = rectified * Math.Sqrt(1 - power2);
+            var kernel = new Adaptive(decay, moments, (float)(rate * rectified * Math.Sqrt(1 - power2)), (float)options.Epsilon,
+                (float)(step.LearningRate * adapted * step.L1));
+            FusedUpdate.RunProximal(kernel, "radam", step, parameters, gradient, slots);
         }
         else
         {
-            FusedUpdate.Run(new Unadapted(decay, moments, (float)rate), "radam", step, parameters, gradient, slots);
+            var kernel = new Unadapted(decay, moments, (float)rate, (float)(step.LearningRate * step.L1));
+            FusedUpdate.RunProximal(kernel, "radam", step, parameters, gradient, slots);
         }
     }
 
-    private readonly struct Adaptive(Decay decay, Moments moments, float rate, float epsilon) : IUpdateKernel
+    private readonly struct Adaptive(Decay decay, Moments moments, float rate, float epsilon, float penalty) : IProximalKernel
     {
         public static int Slots => 2;
 
@@ -62,9 +68,12 @@ public sealed class RAdam(RAdamOptions options) : IOptimizer
             moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
             parameter -= Vector256.Create(rate) * slot0 / (Vector256.Sqrt(slot1) + Vector256.Create(epsilon));
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => Vector256.Create(penalty) / (Vector256.Sqrt(slot1) + Vector256.Create(epsilon));
     }
 
-    private readonly struct Unadapted(Decay decay, Moments moments, float rate) : IUpdateKernel
+    private readonly struct Unadapted(Decay decay, Moments moments, float rate, float penalty) : IProximalKernel
     {
         public static int Slots => 2;
 
@@ -74,5 +83,8 @@ public sealed class RAdam(RAdamOptions options) : IOptimizer
             moments.Gather(decay.Apply(gradient, ref parameter), ref slot0, ref slot1);
             parameter -= Vector256.Create(rate) * slot0;
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => Vector256.Create(penalty);
     }
 }

@@ -73,24 +73,29 @@ internal sealed class RangeUpdate
         foreach (var segment in _segments)
         {
             var own = sums is null
-                ? step with { LearningRate = step.LearningRate * segment.Rule.RateScale, WeightDecay = segment.Rule.WeightDecay, Terms = segment.Rule.Terms }
+                ? Of(step, segment.Rule)
                 : For(step, segment.Rule, segment.Tensor, global, sums);
             var w = weights.Slice(segment.Start, segment.Length);
             _rule.Optimizer.Apply(own with { Tensor = segment.Slot }, w, gradient.Slice(segment.Start, segment.Length), segment.Slots);
-            if (segment.Rule.Threshold > 0) Shrink(w, (float)(own.LearningRate * segment.Rule.Threshold));
             if (segment.Rule.MaxNorm is { } bound) LimitRows(w, (int)(segment.Slot!.Length / segment.Slot.Shape[0]), bound);
         }
         if (_rule.Noise == NoiseSource.Consecutive) TensorPrimitives.Multiply(gradient, step.GradientScale, _previous.Span);
     }
 
+    private static OptimizerStep Of(in OptimizerStep step, TensorRule rule) => step with
+    {
+        LearningRate = step.LearningRate * rule.RateScale,
+        WeightDecay = rule.WeightDecay,
+        L1 = rule.ProximalL1,
+        IsVector = rule.IsVector,
+        Terms = rule.Terms,
+    };
+
     private OptimizerStep For(in OptimizerStep step, TensorRule rule, int tensor, double global, TensorNormSums sums)
     {
         double factor = global * TensorFactor(sums, tensor);
-        return step with
+        return Of(step, rule) with
         {
-            LearningRate = step.LearningRate * rule.RateScale,
-            WeightDecay = rule.WeightDecay,
-            Terms = rule.Terms,
             ClipFactor = (float)factor,
             Norms = new TensorNorms(Math.Sqrt(sums.Parameter(tensor)), factor * Math.Sqrt(sums.Gradient(tensor)), Math.Sqrt(sums.Direction(tensor))),
         };
@@ -111,18 +116,6 @@ internal sealed class RangeUpdate
             total += factor * factor * sums.Gradient(t);
         }
         return Factor(_rule.Clip.GlobalNorm, Math.Sqrt(total));
-    }
-
-    /// <summary>The proximal step of threshold * |w| (soft thresholding).</summary>
-    private static void Shrink(Span<float> weights, float threshold)
-    {
-        foreach (ref float w in weights)
-        {
-            // NaN stays
-            if (w > threshold) w -= threshold;
-            else if (w < -threshold) w += threshold;
-            else if (!float.IsNaN(w)) w = 0;
-        }
     }
 
     /// <summary>Rows longer than the bound are shortened to it (Srivastava et al. 2014, section 5.1).</summary>

@@ -11,6 +11,11 @@ public sealed record RmsPropOptions : ILearningRateOptions
 {
     bool ILearningRateOptions.IsAdaptive => true;
 
+    // where gradients stand still, as at a lasso's minimum, the variance is 0 and a step has no length
+    bool ILearningRateOptions.TakesProximalStep => !Centered;
+
+    bool ILearningRateOptions.TakesMomentum => Momentum > 0;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
@@ -63,15 +68,18 @@ public sealed class RmsProp : IOptimizer
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {
         var decay = new Decay(step.WeightDecay ?? _options.WeightDecay, step.LearningRate, decoupled: false);
-        var square = new Square(decay, (float)_options.Alpha, (float)(1 - _options.Alpha), (float)_options.Epsilon);
-        var (rate, momentum) = ((float)step.LearningRate, (float)_options.Momentum);
-        switch (_options.Centered, momentum > 0)
+        double heavy = step.Momentum ?? _options.Momentum;
+        double gain = Gain.Of(heavy, step.Number);
+        var square = new Square(decay, (float)_options.Alpha, (float)(1 - _options.Alpha), (float)_options.Epsilon,
+            (float)(step.LearningRate * gain * step.L1));
+        var (rate, momentum) = ((float)step.LearningRate, (float)heavy);
+        switch (_options.Centered, _options.Momentum > 0)
         {
             case (false, false):
-                FusedUpdate.Run(new Plain(square, rate), "rmsprop", step, parameters, gradient, slots);
+                FusedUpdate.RunProximal(new Plain(square, rate), "rmsprop", step, parameters, gradient, slots);
                 break;
             case (false, true):
-                FusedUpdate.Run(new Heavy(square, rate, momentum), "rmsprop", step, parameters, gradient, slots);
+                FusedUpdate.RunProximal(new Heavy(square, rate, momentum), "rmsprop", step, parameters, gradient, slots);
                 break;
             case (true, false):
                 FusedUpdate.Run(new Centered(square, rate), "rmsprop", step, parameters, gradient, slots);
@@ -82,14 +90,14 @@ public sealed class RmsProp : IOptimizer
         }
     }
 
-    private readonly struct Square(Decay decay, float keep, float share, float epsilon)
+    private readonly struct Square(Decay decay, float keep, float share, float epsilon, float penalty)
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Floats Normalized(Floats gradient, ref Floats parameter, ref Floats s)
         {
             var g = decay.Apply(gradient, ref parameter);
             s = Vector256.Create(keep) * s + Vector256.Create(share) * g * g;
-            return g / (Vector256.Sqrt(s) + Vector256.Create(epsilon));
+            return g / Root(s);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -99,20 +107,29 @@ public sealed class RmsProp : IOptimizer
             s = Vector256.Create(keep) * s + Vector256.Create(share) * g * g;
             a += Vector256.Create(share) * (g - a);
             // rounding may leave a variance of nearly 0 below it
-            return g / (Vector256.Sqrt(Vector256.Max(s - a * a, Floats.Zero)) + Vector256.Create(epsilon));
+            return g / Root(Vector256.Max(s - a * a, Floats.Zero));
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats s) => Vector256.Create(penalty) / Root(s);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private Floats Root(Floats s) => Vector256.Sqrt(s) + Vector256.Create(epsilon);
     }
 
-    private readonly struct Plain(Square square, float rate) : IUpdateKernel
+    private readonly struct Plain(Square square, float rate) : IProximalKernel
     {
         public static int Slots => 1;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2) =>
             parameter -= Vector256.Create(rate) * square.Normalized(gradient, ref parameter, ref slot0);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => square.Threshold(slot0);
     }
 
-    private readonly struct Heavy(Square square, float rate, float momentum) : IUpdateKernel
+    private readonly struct Heavy(Square square, float rate, float momentum) : IProximalKernel
     {
         public static int Slots => 2;
 
@@ -122,6 +139,9 @@ public sealed class RmsProp : IOptimizer
             slot1 = Vector256.Create(momentum) * slot1 + square.Normalized(gradient, ref parameter, ref slot0);
             parameter -= Vector256.Create(rate) * slot1;
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => square.Threshold(slot0);
     }
 
     private readonly struct Centered(Square square, float rate) : IUpdateKernel

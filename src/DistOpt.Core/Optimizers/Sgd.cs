@@ -9,6 +9,10 @@ namespace DistOpt.Core.Optimizers;
 /// <summary>Options of <c>sgd</c>, as torch.optim.SGD.</summary>
 public sealed record SgdOptions : ILearningRateOptions, IValidatableObject
 {
+    bool ILearningRateOptions.TakesProximalStep => true;
+
+    bool ILearningRateOptions.TakesMomentum => Momentum > 0;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
@@ -40,6 +44,8 @@ public sealed record SgdOptions : ILearningRateOptions, IValidatableObject
 /// <summary>Options of <c>gd</c>: gradient descent, which is <c>sgd</c> without momentum on the whole training part (<see cref="GradientDescent"/>).</summary>
 public sealed record GdOptions : ILearningRateOptions
 {
+    bool ILearningRateOptions.TakesProximalStep => true;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 0.1;
@@ -52,6 +58,10 @@ public sealed record GdOptions : ILearningRateOptions
 /// <summary>Options of <c>momentum</c> and <c>nesterov</c>: <c>sgd</c> with the usual momentum.</summary>
 public sealed record MomentumOptions : ILearningRateOptions
 {
+    bool ILearningRateOptions.TakesProximalStep => true;
+
+    bool ILearningRateOptions.TakesMomentum => true;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
@@ -103,20 +113,25 @@ public sealed class Sgd : IOptimizer
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {
-        var descent = new Descent((float)(step.WeightDecay ?? _options.WeightDecay), (float)step.LearningRate);
+        double momentum = step.Momentum ?? _options.Momentum;
+        double gain = _options.Momentum == 0 ? 1 : Gain.Of(momentum, _options.Dampening, step.Number);
+        if (_options.Nesterov) gain = 1 + momentum * gain;
+        var descent = new Descent((float)(step.WeightDecay ?? _options.WeightDecay), (float)step.LearningRate, (float)(step.LearningRate * gain * step.L1));
         if (_options.Momentum == 0)
         {
-            FusedUpdate.Run(new Plain(descent), _name, step, parameters, gradient, slots);
+            FusedUpdate.RunProximal(new Plain(descent), _name, step, parameters, gradient, slots);
             return;
         }
         // torch starts the buffer with the undampened gradient
         float share = step.Number == 1 ? 1 : (float)(1 - _options.Dampening);
-        if (_options.Nesterov) FusedUpdate.Run(new Nesterov(descent, (float)_options.Momentum), _name, step, parameters, gradient, slots);
-        else FusedUpdate.Run(new Heavy(descent, (float)_options.Momentum, share), _name, step, parameters, gradient, slots);
+        if (_options.Nesterov) FusedUpdate.RunProximal(new Nesterov(descent, (float)momentum), _name, step, parameters, gradient, slots);
+        else FusedUpdate.RunProximal(new Heavy(descent, (float)momentum, share), _name, step, parameters, gradient, slots);
     }
 
-    private readonly struct Descent(float weightDecay, float rate)
+    private readonly struct Descent(float weightDecay, float rate, float penalty)
     {
+        public Floats Threshold => Vector256.Create(penalty);
+
         // not "+ 0 * p": an infinite parameter would become NaN where torch keeps it
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public Floats Decayed(Floats g, Floats parameter) => weightDecay == 0 ? g : g + Vector256.Create(weightDecay) * parameter;
@@ -125,16 +140,19 @@ public sealed class Sgd : IOptimizer
         public void Step(ref Floats parameter, Floats direction) => parameter -= Vector256.Create(rate) * direction;
     }
 
-    private readonly struct Plain(Descent descent) : IUpdateKernel
+    private readonly struct Plain(Descent descent) : IProximalKernel
     {
         public static int Slots => 0;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public void Update(ref Floats parameter, Floats gradient, ref Floats slot0, ref Floats slot1, ref Floats slot2) =>
             descent.Step(ref parameter, descent.Decayed(gradient, parameter));
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => descent.Threshold;
     }
 
-    private readonly struct Heavy(Descent descent, float momentum, float share) : IUpdateKernel
+    private readonly struct Heavy(Descent descent, float momentum, float share) : IProximalKernel
     {
         public static int Slots => 1;
 
@@ -144,9 +162,12 @@ public sealed class Sgd : IOptimizer
             slot0 = Vector256.Create(momentum) * slot0 + Vector256.Create(share) * descent.Decayed(gradient, parameter);
             descent.Step(ref parameter, slot0);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => descent.Threshold;
     }
 
-    private readonly struct Nesterov(Descent descent, float momentum) : IUpdateKernel
+    private readonly struct Nesterov(Descent descent, float momentum) : IProximalKernel
     {
         public static int Slots => 1;
 
@@ -157,5 +178,8 @@ public sealed class Sgd : IOptimizer
             slot0 = Vector256.Create(momentum) * slot0 + g;
             descent.Step(ref parameter, g + Vector256.Create(momentum) * slot0);
         }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public Floats Threshold(Floats slot0, Floats slot1, Floats slot2) => descent.Threshold;
     }
 }

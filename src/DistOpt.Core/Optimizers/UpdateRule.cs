@@ -89,11 +89,11 @@ public sealed class UpdateRule
             PowerExponent = _regularization.PowerExponent,
             ClipValue = Clip.Value ?? double.PositiveInfinity,
         };
-        double threshold = penalized && _regularization.L1Mode == L1Mode.Proximal ? _regularization.L1 : 0;
+        double proximal = penalized && _regularization.L1Mode == L1Mode.Proximal ? _regularization.L1 : 0;
         double scale = group?.LearningRateScale ?? 1;
         // what is not trained is not shortened either
         double? most = isSmall || scale == 0 ? null : _regularization.MaxNorm;
-        return new TensorRule(scale, decay, terms.IsEmpty ? null : terms, threshold, most);
+        return new TensorRule(scale, decay, terms.IsEmpty ? null : terms, proximal, most, isSmall && IsByTensor);
     }
 
     /// <summary>
@@ -152,6 +152,8 @@ public sealed class UpdateRule
 /// <param name="RateScale">Factor on the learning rate.</param>
 /// <param name="WeightDecay">Null: the optimizer's own.</param>
 /// <param name="Terms">Penalties and clipping by value; null for none.</param>
-/// <param name="Threshold">Factor of the proximal step for an L1 penalty, before the learning rate; 0 for none.</param>
+/// <param name="ProximalL1">Factor of an L1 penalty that acts by a proximal step; 0 for none.</param>
 /// <param name="MaxNorm">Largest norm of a row (the weights into one unit); null for no bound.</param>
-internal sealed record TensorRule(double RateScale, double? WeightDecay, GradientTerms? Terms, double Threshold, double? MaxNorm);
+/// <param name="IsVector">Whether it is a bias or a norm, of fewer than two dimensions; told only where the update is called for each tensor.</param>
+internal sealed record TensorRule(double RateScale, double? WeightDecay, GradientTerms? Terms, double ProximalL1, double? MaxNorm,
+    bool IsVector);

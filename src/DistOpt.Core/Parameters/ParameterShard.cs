@@ -151,7 +151,10 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     }
 
     // a batch without weight (every token masked) has no gradient
-    private OptimizerStep StepOf(StepPlan plan, double weight) => new(Version + 1, plan.LearningRate, weight == 0 ? 0 : (float)(1 / weight));
+    private OptimizerStep StepOf(StepPlan plan, double weight) => new(Version + 1, plan.LearningRate, weight == 0 ? 0 : (float)(1 / weight))
+    {
+        Momentum = plan.Momentum,
+    };
 
     /// <summary>Takes and applies the complete step where this range is all of the weights. Returns weight and metrics of the whole batch.</summary>
     /// <exception cref="InvalidOperationException">Gradient shards are missing, or the plan is of another step.</exception>

@@ -13,7 +13,7 @@ public enum AnnealStrategy
 }
 
 /// <summary>Options of <c>one-cycle</c>; the optimizer's learning rate is the highest one (torch's max_lr).</summary>
-public sealed record OneCycleScheduleOptions : IHorizonOptions, IValidatableObject
+public sealed record OneCycleScheduleOptions : IHorizonOptions, IMomentumScheduleOptions, IValidatableObject
 {
     [Description("Share of the cycle in which the rate rises")]
     [Range(0.0, 1.0)]
@@ -33,6 +33,18 @@ public sealed record OneCycleScheduleOptions : IHorizonOptions, IValidatableObje
     [Description("Whether a fall to the first rate, as long as the rise, comes before the last phase")]
     public bool ThreePhase { get; init; }
 
+    [Description("Whether the momentum (beta1 of adam, adamw, radam, lamb) goes the other way as the rate, as torch's does by default; sgd, lars and rmsprop need "
+        + "momentum above 0")]
+    public bool CycleMomentum { get; init; }
+
+    [Description("With cycle_momentum: the momentum where the rate is highest")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double BaseMomentum { get; init; } = MomentumCycle.OneCycleBase;
+
+    [Description("With cycle_momentum: the momentum where the rate is lowest")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double MaxMomentum { get; init; } = MomentumCycle.OneCycleMax;
+
     [Description("Steps from the run's first one to the end of the cycle; auto = the run's length")]
     [NullName("auto")]
     [Range(1, long.MaxValue)]
@@ -42,26 +54,39 @@ public sealed record OneCycleScheduleOptions : IHorizonOptions, IValidatableObje
     {
         if (ThreePhase && PctStart > 0.5)
             yield return new ValidationResult($"is {PctStart}, but must be at most 0.5 with three_phase: the fall is as long as the rise", [nameof(PctStart)]);
+        foreach (var result in MomentumCycle.Validate(CycleMomentum, (BaseMomentum, MomentumCycle.OneCycleBase), (MaxMomentum, MomentumCycle.OneCycleMax)))
+            yield return result;
     }
 }
 
 /// <summary>
 /// The rate rises from base / div_factor to base and falls to base / (div_factor * final_div_factor), as
-/// <c>torch.optim.lr_scheduler.OneCycleLR</c> (Smith and Topin 2018). Only the rate: torch's also cycles the momentum against it, which a
-/// schedule here cannot; set the optimizer's momentum to the value that it is to have throughout.
+/// <c>torch.optim.lr_scheduler.OneCycleLR</c> (Smith and Topin 2018). With <see cref="OneCycleScheduleOptions.CycleMomentum"/>, which is off here and on
+/// with torch, the momentum falls from max_momentum to base_momentum while the rate rises, rises while it falls, and stays in the last of three phases.
 /// </summary>
-public sealed class OneCycleSchedule(OneCycleScheduleOptions options) : ILearningRateSchedule
+public sealed class OneCycleSchedule(OneCycleScheduleOptions options) : IMomentumSchedule
 {
     public double RateAt(double baseRate, in SchedulePosition position)
     {
+        double first = baseRate / options.DivFactor;
+        return At(position, first, baseRate, first / options.FinalDivFactor);
+    }
+
+    public double? MomentumAt(in SchedulePosition position) =>
+        options.CycleMomentum ? At(position, options.MaxMomentum, options.BaseMomentum, options.MaxMomentum) : null;
+
+    /// <param name="first">Value at the begin, and at the end of the second of three phases.</param>
+    /// <param name="top">Where the rate is highest.</param>
+    /// <param name="last">At the end.</param>
+    private double At(in SchedulePosition position, double first, double top, double last)
+    {
         double total = position.HorizonOr(options.TotalSteps);
-        double first = baseRate / options.DivFactor, last = first / options.FinalDivFactor;
         double rise = options.PctStart * total - 1, end = total - 1;
-        if (position.Time <= rise) return Phase(first, baseRate, position.Time, 0, rise);
-        if (!options.ThreePhase) return Phase(baseRate, last, position.Time, rise, end);
+        if (position.Time <= rise) return Phase(first, top, position.Time, 0, rise);
+        if (!options.ThreePhase) return Phase(top, last, position.Time, rise, end);
         double fall = 2 * options.PctStart * total - 2;
         return position.Time <= fall
-            ? Phase(baseRate, first, position.Time, rise, fall)
+            ? Phase(top, first, position.Time, rise, fall)
             : Phase(first, last, position.Time, fall, end);
     }
 
@@ -81,7 +106,7 @@ public enum CyclicMode
 }
 
 /// <summary>Options of <c>cyclic</c>; the optimizer's learning rate is the lowest one (torch's base_lr).</summary>
-public sealed record CyclicScheduleOptions : IValidatableObject
+public sealed record CyclicScheduleOptions : IMomentumScheduleOptions, IValidatableObject
 {
     [Description("Highest rate; auto = ten times the optimizer's learning rate")]
     [NullName("auto")]
@@ -104,6 +129,18 @@ public sealed record CyclicScheduleOptions : IValidatableObject
     [Range(0.0, 1.0, MinimumIsExclusive = true)]
     public double Gamma { get; init; } = 1;
 
+    [Description("Whether the momentum (beta1 of adam, adamw, radam, lamb) goes the other way as the rate, as torch's does by default; sgd, lars and rmsprop need "
+        + "momentum above 0")]
+    public bool CycleMomentum { get; init; }
+
+    [Description("With cycle_momentum: the momentum where the rate is highest")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double BaseMomentum { get; init; } = MomentumCycle.CyclicBase;
+
+    [Description("With cycle_momentum: the momentum where the rate is lowest")]
+    [Range(0.0, 1.0, MaximumIsExclusive = true)]
+    public double MaxMomentum { get; init; } = MomentumCycle.CyclicMax;
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (Gamma != 1 && Mode != CyclicMode.ExpRange)
@@ -111,18 +148,34 @@ public sealed record CyclicScheduleOptions : IValidatableObject
             yield return new ValidationResult($"is {FieldRules.Display(Gamma)}, which mode exp-range alone uses; set mode to exp-range, "
                 + "or leave gamma away", [nameof(Gamma)]);
         }
+        foreach (var result in MomentumCycle.Validate(CycleMomentum, (BaseMomentum, MomentumCycle.CyclicBase), (MaxMomentum, MomentumCycle.CyclicMax)))
+            yield return result;
     }
 }
 
 /// <summary>
-/// Triangular waves between the base rate and a highest one, as <c>torch.optim.lr_scheduler.CyclicLR</c> (Smith 2017). Only the rate: the
-/// momentum is not cycled.
+/// Triangular waves between the base rate and a highest one, as <c>torch.optim.lr_scheduler.CyclicLR</c> (Smith 2017). With
+/// <see cref="CyclicScheduleOptions.CycleMomentum"/>, which is off here and on with torch, the momentum is max_momentum less the same wave of the height
+/// max_momentum - base_momentum.
 /// </summary>
-public sealed class CyclicSchedule(CyclicScheduleOptions options) : ILearningRateSchedule
+public sealed class CyclicSchedule(CyclicScheduleOptions options) : IMomentumSchedule
 {
     private const double UsualHeight = 10;
 
     public double RateAt(double baseRate, in SchedulePosition position)
+    {
+        var (height, scale) = WaveAt(position);
+        return baseRate + ((options.MaxLearningRate ?? UsualHeight * baseRate) - baseRate) * height * scale;
+    }
+
+    public double? MomentumAt(in SchedulePosition position)
+    {
+        if (!options.CycleMomentum) return null;
+        var (height, scale) = WaveAt(position);
+        return options.MaxMomentum - (options.MaxMomentum - options.BaseMomentum) * height * scale;
+    }
+
+    private (double Height, double Scale) WaveAt(in SchedulePosition position)
     {
         double up = options.StepSizeUp, length = up + (options.StepSizeDown ?? options.StepSizeUp);
         double wave = Math.Floor(position.Time / length);
@@ -134,6 +187,6 @@ public sealed class CyclicSchedule(CyclicScheduleOptions options) : ILearningRat
             CyclicMode.ExpRange => Math.Pow(options.Gamma, position.Time),
             _ => 1,
         };
-        return baseRate + ((options.MaxLearningRate ?? UsualHeight * baseRate) - baseRate) * height * scale;
+        return (height, scale);
     }
 }

@@ -25,6 +25,21 @@ public interface IEvaluatedSchedule : ILearningRateSchedule
     PlateauState Observe(PlateauState state, double value, double baseRate);
 }
 
+/// <summary>A schedule that cycles the momentum against the learning rate (Smith and Topin 2018, section 4.1; Smith 2018, section 4.3).</summary>
+public interface IMomentumSchedule : ILearningRateSchedule
+{
+    /// <summary>The momentum (beta1, with Adam and its relatives) of the step's update, from 0 to below 1; null: the optimizer's own.</summary>
+    /// <param name="position">As for <see cref="ILearningRateSchedule.RateAt"/>: before the end of a warm-up, the first moment after it.</param>
+    double? MomentumAt(in SchedulePosition position);
+}
+
+/// <summary>Options of a schedule that can cycle the momentum.</summary>
+public interface IMomentumScheduleOptions
+{
+    /// <summary>Whether it does.</summary>
+    bool CycleMomentum { get; }
+}
+
 /// <summary>Options of a schedule with an end of its own.</summary>
 public interface IHorizonOptions
 {

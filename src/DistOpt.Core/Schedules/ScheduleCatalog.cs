@@ -29,9 +29,9 @@ public static class ScheduleCatalog
         .Add(new("cosine-restarts", typeof(CosineRestartsScheduleOptions), o => new CosineRestartsSchedule((CosineRestartsScheduleOptions)o),
             "half cosine waves with warm restarts", "torch.optim.lr_scheduler.CosineAnnealingWarmRestarts; Loshchilov and Hutter 2017"))
         .Add(new("one-cycle", typeof(OneCycleScheduleOptions), o => new OneCycleSchedule((OneCycleScheduleOptions)o),
-            "one rise to the optimizer's learning rate and one fall; the momentum stays", "torch.optim.lr_scheduler.OneCycleLR; Smith and Topin 2018"))
+            "one rise to the optimizer's learning rate and one fall; the momentum stays unless cycle_momentum is set, where torch cycles it by default", "torch.optim.lr_scheduler.OneCycleLR; Smith and Topin 2018"))
         .Add(new("cyclic", typeof(CyclicScheduleOptions), o => new CyclicSchedule((CyclicScheduleOptions)o),
-            "triangular waves above the optimizer's learning rate; the momentum stays", "torch.optim.lr_scheduler.CyclicLR; Smith 2017"))
+            "triangular waves above the optimizer's learning rate; the momentum stays unless cycle_momentum is set, where torch cycles it by default", "torch.optim.lr_scheduler.CyclicLR; Smith 2017"))
         .Add(new("reduce-on-plateau", typeof(ReduceOnPlateauOptions), o => new ReduceOnPlateauSchedule((ReduceOnPlateauOptions)o),
             "times a factor when a validation metric has stopped improving", "torch.optim.lr_scheduler.ReduceLROnPlateau"));
 }

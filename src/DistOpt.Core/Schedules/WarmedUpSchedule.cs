@@ -9,7 +9,7 @@ namespace DistOpt.Core.Schedules;
 /// counts (milestones, periods) counts from the end of the warm-up, and <c>total_steps</c> is the whole of both. Where the warm-up leaves nothing of
 /// them to the schedule, the rate still rises to that at which it would begin.
 /// </summary>
-public sealed class WarmedUpSchedule(ILearningRateSchedule inner, ScheduleSpec spec) : ILearningRateSchedule
+public sealed class WarmedUpSchedule(ILearningRateSchedule inner, ScheduleSpec spec) : IMomentumSchedule
 {
     public double RateAt(double baseRate, in SchedulePosition position)
     {
@@ -21,6 +21,10 @@ public sealed class WarmedUpSchedule(ILearningRateSchedule inner, ScheduleSpec s
             ? start + (1 - start) * (position.Time / length)
             : Math.Min(1, (position.Time + 1) / length));
     }
+
+    /// <summary>During the warm-up, that with which the schedule begins.</summary>
+    public double? MomentumAt(in SchedulePosition position) =>
+        (inner as IMomentumSchedule)?.MomentumAt(position.After(LengthOf(spec, position.EpochLength)));
 
     /// <summary>Steps of the warm-up; 0 without one.</summary>
     /// <param name="epochLength">Steps in an epoch.</param>

@@ -35,6 +35,7 @@ public static partial class TrainingSpecRules
         new(["select", "averaging", "data"], AveragedSelection),
         new(["schedule", "optimizer"], Schedule),
         new(["regularization", "optimizer"], Proximal),
+        new(["schedule", "optimizer", "regularization"], MomentumCycle.Violations),
         new(["batch", "optimizer"], GradientDescent.Violations),
         new(["schedule", "evaluate.every_epochs", "evaluate.every_steps", "data.validation_fraction"], Plateau),
     ];
@@ -226,15 +227,17 @@ public static partial class TrainingSpecRules
                 $"is {Show(most)}, but must be at least {Show(least)}, the optimizer's learning_rate, from which it rises");
     }
 
-    /// <summary>Where steps have further factors, rate times penalty is out of proportion to them.</summary>
+    /// <summary>Soft thresholding minimizes the penalized loss only in the lengths in which the update steps.</summary>
     private static IEnumerable<SpecViolation> Proximal(TrainingSpec spec)
     {
         if (spec.Regularization is not { L1: > 0, L1Mode: L1Mode.Proximal }) yield break;
-        if (spec.Optimizer.Options is not ILearningRateOptions { StepsByLearningRate: false } options) yield break;
-        var (with, instead) = options is AdagradOptions { LearningRateDecay: var decay }
-            ? ($" with a learning_rate_decay of {Show(decay)}", ", or learning_rate_decay to 0") : ("", "");
-        yield return new("regularization.l1_mode", $"is proximal, whose step is the plain learning rate times l1, "
-            + $"but optimizer '{spec.Optimizer.Kind}'{with} does not step by that rate; set l1_mode to subgradient{instead}");
+        // in code the section may have no options record yet
+        if (spec.Optimizer.Options is null or ILearningRateOptions { TakesProximalStep: true }) yield break;
+        var taking = OptimizerCatalog.Default.Entries
+            .Where(e => Activator.CreateInstance(e.OptionsType) is ILearningRateOptions { TakesProximalStep: true }).Select(e => e.Name);
+        string with = spec.Optimizer.Options is RmsPropOptions { Centered: true } ? " with centered" : "";
+        yield return new("regularization.l1_mode", $"is proximal, but the steps of optimizer '{spec.Optimizer.Kind}'{with} are no length times gradient in which "
+            + $"that step could be taken; set l1_mode to subgradient, or use one of {string.Join(", ", taking)}");
     }
 
     private static IEnumerable<SpecViolation> Plateau(TrainingSpec spec)

@@ -54,6 +54,9 @@ public sealed record StepPlan(
     /// </summary>
     public bool Checkpoint { get; init; }
 
+    /// <summary>Momentum, or beta1, of this step's update where the schedule cycles it; null: the optimizer's own.</summary>
+    public double? Momentum { get; init; }
+
     /// <summary>Whether every leaf carries the squared norm of its gradient (<see cref="Batching.LeafNorms"/>).</summary>
     public bool MeasuresLeaves { get; init; }
 

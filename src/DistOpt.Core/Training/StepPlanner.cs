@@ -19,7 +19,7 @@ public sealed class StepPlanner
     private const string Train = "train.", Validation = "validation.";
 
     private readonly TrainingSpec _spec;
-    private readonly ILearningRateSchedule _schedule;
+    private readonly WarmedUpSchedule _schedule;
     private readonly IEvaluatedSchedule? _evaluatedSchedule;
     private readonly AveragingPlan? _averaging;
     private readonly double _baseRate;
@@ -274,6 +274,7 @@ public sealed class StepPlanner
         return new StepPlan(step, (int)(Samples / _trainCount), Samples % _trainCount, size, RateAt(step, Samples, size))
         {
             Assignment = Assignment,
+            Momentum = _schedule.MomentumAt(_length.PositionAt(step, Samples, _batch.Progress)),
             MeasuresLeaves = _batches.Source == NoiseSource.Leaves,
             AverageShare = _averaging?.ShareOf(step + 1) ?? 0,
             UsesAverage = HasAverage(step),
@@ -295,7 +296,8 @@ public sealed class StepPlanner
         return new BatchPlanner(new FixedBatch(new FixedBatchOptions { Size = size }), new BatchSpec(), NoiseSource.None, 0, Math.Max(1, trainCount));
     }
 
-    private bool HasAverage(long? step) => step is { } version && _averaging?.HasBegun(version) == true;
+    /// <summary>Whether the running average stands for the weights of a version where they are evaluated or kept.</summary>
+    public bool HasAverage(long? step) => step is { } version && _averaging?.HasBegun(version) == true;
 
     private bool CheckpointAfter(long step)
     {

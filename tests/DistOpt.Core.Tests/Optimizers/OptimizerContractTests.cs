@@ -8,40 +8,14 @@ using DistOpt.Core.Tests.Support;
 
 namespace DistOpt.Core.Tests.Optimizers;
 
-/// <summary>What every optimizer of the catalogue holds, with its default options and with those of <see cref="Variants"/>.</summary>
+/// <summary>What every optimizer of the catalogue holds, with its default options and with those of <see cref="OptimizerVariants"/>.</summary>
 public sealed class OptimizerContractTests
 {
-    private static readonly Dictionary<string, object> Variants = new()
-    {
-        ["sgd momentum"] = new SgdOptions { Momentum = 0.9, WeightDecay = 0.01 },
-        ["sgd dampening"] = new SgdOptions { Momentum = 0.9, Dampening = 0.5 },
-        ["sgd nesterov"] = new SgdOptions { Momentum = 0.9, Nesterov = true },
-        ["adam weight_decay"] = new AdamOptions { WeightDecay = 0.01 },
-        ["adamw no weight_decay"] = new AdamWOptions { WeightDecay = 0 },
-        ["adam amsgrad"] = new AdamOptions { Amsgrad = true },
-        ["adagrad initial"] = new AdagradOptions { InitialAccumulator = 0.1, LearningRateDecay = 0.01 },
-        ["rmsprop momentum"] = new RmsPropOptions { Momentum = 0.9 },
-        ["rmsprop centered"] = new RmsPropOptions { Centered = true },
-        ["rmsprop both"] = new RmsPropOptions { Centered = true, Momentum = 0.9, WeightDecay = 0.01 },
-        ["nadam decoupled"] = new NAdamOptions { WeightDecay = 0.1, DecoupledWeightDecay = true },
-        ["radam decoupled"] = new RAdamOptions { WeightDecay = 0.1, DecoupledWeightDecay = true },
-        ["lion weight_decay"] = new LionOptions { WeightDecay = 0.1 },
-        ["lamb weight_decay"] = new LambOptions { WeightDecay = 0.01 },
-        ["lars weight_decay"] = new LarsOptions { WeightDecay = 0.01 },
-        ["muon match-adamw"] = new MuonOptions { Scale = MuonScale.MatchAdamw, WeightDecay = 0.1, Nesterov = false, AdamwFor = ["2.*"] },
-    };
+    public static TheoryData<string> ElementWise => [.. OptimizerVariants.Names.Where(n => Make(n).Needs == OptimizerNeeds.None)];
 
-    public static TheoryData<string> ElementWise => [.. AllNames.Where(n => Make(n).Needs == OptimizerNeeds.None)];
+    public static TheoryData<string> All => [.. OptimizerVariants.Names];
 
-    private static IEnumerable<string> AllNames => OptimizerCatalog.Default.Entries.Select(e => e.Name).Concat(Variants.Keys);
-
-    public static TheoryData<string> All => [.. OptimizerCatalog.Default.Entries.Select(e => e.Name), .. Variants.Keys];
-
-    private static IOptimizer Make(string name)
-    {
-        var entry = OptimizerCatalog.Default.Entries.Single(e => e.Name == name.Split(' ')[0]);
-        return entry.Factory(Variants.GetValueOrDefault(name) ?? Activator.CreateInstance(entry.OptionsType)!);
-    }
+    private static IOptimizer Make(string name) => OptimizerVariants.Make(name);
 
     /// <summary>What can stand round an optimizer, by a name for the test.</summary>
     private static readonly Dictionary<string, Func<TrainingSpec, TrainingSpec>> Around = new()
@@ -73,7 +47,7 @@ public sealed class OptimizerContractTests
     };
 
     public static TheoryData<string, string> Everything =>
-        [.. from optimizer in OptimizerCatalog.Default.Entries.Select(e => e.Name).Concat(Variants.Keys) from around in Around.Keys select (optimizer, around)];
+        [.. from optimizer in OptimizerVariants.Names from around in Around.Keys select (optimizer, around)];
 
     private static UpdateRule Rule(string name, string around) =>
         new(Make(name), Around[around](new TrainingSpec { Optimizer = new OptimizerSpec(name.Split(' ')[0]) }));

@@ -20,6 +20,13 @@ internal sealed class OptimizerRun
 
     public OptimizerRun(IOptimizer optimizer, int length) : this(new UpdateRule(optimizer), Vector(length)) { }
 
+    /// <summary>Goes on from another run's parameters and slots under another rule with the same slots.</summary>
+    public OptimizerRun(UpdateRule rule, OptimizerRun before) : this(rule, before.Layout)
+    {
+        before.Parameters.CopyTo(Parameters, 0);
+        for (int i = 0; i < Slots.Length; i++) before.Slots[i].CopyTo(Slots[i]);
+    }
+
     public OptimizerRun(UpdateRule rule, ParameterLayout layout)
     {
         (_rule, Layout, _sums) = (rule, layout, new TensorNormSums(layout.Parameters.Length, rule.Noise));
@@ -39,6 +46,9 @@ internal sealed class OptimizerRun
     public Memory<float>[] Slots { get; }
 
     public Func<long, double> Rate { get; init; } = RateAt;
+
+    /// <summary>The momentum of a step in place of the optimizer's own.</summary>
+    public Func<long, double?> Momentum { get; init; } = _ => null;
 
     /// <summary>One tensor of one dimension.</summary>
     public static ParameterLayout Vector(int length) => new([new TensorSlot("parameters", [length], 0, length)], []);
@@ -78,7 +88,7 @@ internal sealed class OptimizerRun
     public void Step(long number, float scale, ReadOnlySpan<float> gradient, params ReadOnlySpan<int> cuts)
     {
         var (ranges, updates, reducer) = CutAt(cuts);
-        var step = new OptimizerStep(number, Rate(number), scale);
+        var step = new OptimizerStep(number, Rate(number), scale) { Momentum = Momentum(number) };
         for (int round = 0; round < _rule.NormRounds; round++)
         {
             for (int s = 0; s < ranges.Length; s++)

@@ -29,13 +29,15 @@ public sealed class PaperReferenceTests
     }
 
     [Theory]
-    [InlineData(0.9, 0.999, 1e-6, 0.0)]
-    [InlineData(0.9, 0.999, 1e-6, 0.1)]
-    [InlineData(0.8, 0.95, 1e-3, 0.01)]
-    public void Lamb(double beta1, double beta2, double epsilon, double weightDecay)
+    [InlineData(0.9, 0.999, 1e-6, 0.0, true)]
+    [InlineData(0.9, 0.999, 1e-6, 0.1, true)]
+    [InlineData(0.8, 0.95, 1e-3, 0.01, true)]
+    [InlineData(0.9, 0.999, 1e-6, 0.01, false)]
+    public void Lamb(double beta1, double beta2, double epsilon, double weightDecay, bool trustBiases)
     {
         double[] m = new double[5000], v = new double[5000];
-        Compare(new Lamb(new LambOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay }), (step, _, w, g) =>
+        var options = new LambOptions { Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = weightDecay, TrustBiases = trustBiases };
+        Compare(new Lamb(options), (step, shape, w, g) =>
         {
             var r = new double[w.Length];
             for (int i = 0; i < w.Length; i++)
@@ -46,25 +48,39 @@ public sealed class PaperReferenceTests
                 double mean = m[at] / (1 - Math.Pow(beta1, step.Number)), square = v[at] / (1 - Math.Pow(beta2, step.Number));
                 r[i] = mean / (Math.Sqrt(square) + epsilon) + weightDecay * w[i];
             }
-            double trust = Norm(r) > 0 && Norm(w) > 0 ? Norm(w) / Norm(r) : 1;
+            double trust = (trustBiases || shape.Length > 1) && Norm(r) > 0 && Norm(w) > 0 ? Norm(w) / Norm(r) : 1;
             for (int i = 0; i < w.Length; i++) w[i] -= step.Rate * trust * r[i];
         });
     }
 
     [Theory]
-    [InlineData(0.9, 0.0)]
-    [InlineData(0.5, 0.01)]
-    public void Lars(double momentum, double weightDecay)
+    [InlineData(0.9, 0.0, 0.0, false, true)]
+    [InlineData(0.5, 0.01, 0.0, false, true)]
+    [InlineData(0.5, 0.01, 0.5, false, true)]
+    [InlineData(0.9, 0.01, 0.0, true, true)]
+    [InlineData(0.5, 0.01, 0.0, false, false)]
+    public void Lars(double momentum, double weightDecay, double epsilon, bool nesterov, bool trustBiases)
     {
         var v = new double[5000];
-        Compare(new Lars(new LarsOptions { Momentum = momentum, WeightDecay = weightDecay, TrustCoefficient = 0.1 }), (step, _, w, g) =>
+        var options = new LarsOptions
         {
-            double local = Norm(w) > 0 && Norm(g) > 0 ? 0.1 * Norm(w) / (Norm(g) + weightDecay * Norm(w)) : 1;
+            Momentum = momentum,
+            WeightDecay = weightDecay,
+            TrustCoefficient = 0.1,
+            Epsilon = epsilon,
+            Nesterov = nesterov,
+            TrustBiases = trustBiases,
+        };
+        Compare(new Lars(options), (step, shape, w, g) =>
+        {
+            double local = (trustBiases || shape.Length > 1) && Norm(w) > 0 && Norm(g) > 0
+                ? 0.1 * Norm(w) / (Norm(g) + weightDecay * Norm(w) + epsilon) : 1;
             for (int i = 0; i < w.Length; i++)
             {
-                ref double u = ref v[step.Offset + i];
-                u = momentum * u + step.Rate * local * (g[i] + weightDecay * w[i]);
-                w[i] -= u;
+                double update = step.Rate * local * (g[i] + weightDecay * w[i]);
+                ref double buffer = ref v[step.Offset + i];
+                buffer = momentum * buffer + update;
+                w[i] -= nesterov ? update + momentum * buffer : buffer;
             }
         });
     }
@@ -129,10 +145,12 @@ public sealed class PaperReferenceTests
     }
 
     [Theory]
-    [InlineData(MuonScale.Original, true, 0.95, 5, 3e-4, 0.0)]
-    [InlineData(MuonScale.MatchAdamw, false, 0.95, 5, 3e-4, 0.1)]
-    [InlineData(MuonScale.Original, true, 0.8, 3, 0.01, 0.0)]
-    public void Muon(MuonScale scale, bool nesterov, double momentum, int steps, double adamwRate, double weightDecay)
+    [InlineData(MuonScale.Original, true, 0.95, 5, 3e-4, 0.0, 1e-7, 3.4445, -4.7750, 2.0315)]
+    [InlineData(MuonScale.MatchAdamw, false, 0.95, 5, 3e-4, 0.1, 1e-7, 3.4445, -4.7750, 2.0315)]
+    [InlineData(MuonScale.Original, true, 0.8, 3, 0.01, 0.0, 1e-7, 3.4445, -4.7750, 2.0315)]
+    [InlineData(MuonScale.Original, true, 0.95, 5, 3e-4, 0.0, 1.0, 1.875, -1.25, 0.375)]
+    public void Muon(MuonScale scale, bool nesterov, double momentum, int steps, double adamwRate, double weightDecay, double epsilon, double a, double b,
+        double c)
     {
         double[] m = new double[5000], v = new double[5000];
         var options = new MuonOptions
@@ -141,6 +159,8 @@ public sealed class PaperReferenceTests
             Nesterov = nesterov,
             Momentum = momentum,
             NsSteps = steps,
+            NsCoefficients = [a, b, c],
+            Epsilon = epsilon,
             AdamwLearningRate = adamwRate,
             WeightDecay = weightDecay,
             AdamwFor = ["2.*"],
@@ -168,7 +188,7 @@ public sealed class PaperReferenceTests
                 mean = momentum * mean + (1 - momentum) * g[i];
                 u[i / columns, i % columns] = nesterov ? (1 - momentum) * g[i] + momentum * mean : mean;
             }
-            double length = Math.Sqrt(u.Cast<double>().Sum(x => x * x));
+            double length = Math.Max(Math.Sqrt(u.Cast<double>().Sum(x => x * x)), epsilon);
             for (int i = 0; i < w.Length; i++) u[i / columns, i % columns] /= length;
             // the iteration is the same from either side: (X X^T) X = X (X^T X)
             for (int k = 0; k < steps; k++)
@@ -176,10 +196,10 @@ public sealed class PaperReferenceTests
                 var gram = Product(u, Transposed(u));
                 var square = Product(gram, gram);
                 for (int i = 0; i < rows; i++)
-                    for (int j = 0; j < rows; j++) square[i, j] = -4.7750 * gram[i, j] + 2.0315 * square[i, j];
+                    for (int j = 0; j < rows; j++) square[i, j] = b * gram[i, j] + c * square[i, j];
                 var moved = Product(square, u);
                 for (int i = 0; i < w.Length; i++)
-                    u[i / columns, i % columns] = 3.4445 * u[i / columns, i % columns] + moved[i / columns, i % columns];
+                    u[i / columns, i % columns] = a * u[i / columns, i % columns] + moved[i / columns, i % columns];
             }
             double factor = scale == MuonScale.Original ? Math.Sqrt(Math.Max(1.0, (double)rows / columns)) : 0.2 * Math.Sqrt(Math.Max(rows, columns));
             for (int i = 0; i < w.Length; i++) w[i] -= step.Rate * (weightDecay * w[i] + factor * u[i / columns, i % columns]);
@@ -208,7 +228,7 @@ public sealed class PaperReferenceTests
         // columns of very different lengths, at right angles
         float[] tall = new float[40 * 8];
         for (int c = 0; c < 8; c++) tall[c * 5 * 8 + c] = MathF.Pow(10, -c / 4f);
-        Core.Optimizers.Muon.Orthogonalize(tall, 40, 8, 5);
+        Core.Optimizers.Muon.Orthogonalize(tall, 40, 8, new MuonOptions());
         for (int c = 0; c < 8; c++) Assert.InRange(tall[c * 5 * 8 + c], 0.4f, 1.3f);
     }
 

@@ -67,7 +67,7 @@ public sealed class ScheduleContractTests
                 moments++;
                 var other = make();
                 other.Restore(planner.Save());
-                Assert.Equal(planner.Current.LearningRate, other.Current.LearningRate);
+                Assert.Equal((planner.Current.LearningRate, planner.Current.Momentum), (other.Current.LearningRate, other.Current.Momentum));
                 return other;
             });
             Assert.True(moments > straight.Count);
@@ -114,7 +114,7 @@ public sealed class ScheduleContractTests
             {
                 var rates = Rates(name, new ScheduleSpec { WarmupSteps = warmUp }, (planner, _) => planner, total);
                 Assert.Equal(run, rates.Count);
-                for (int t = 0; t < Math.Min(run, warmUp); t++) Assert.Equal(begin * (t + 1) / warmUp, rates[t], 1e-12);
+                for (int t = 0; t < Math.Min(run, warmUp); t++) Assert.Equal(begin * (t + 1) / warmUp, rates[t].Rate, 1e-12);
             }
         }
     }
@@ -124,14 +124,22 @@ public sealed class ScheduleContractTests
     {
         var rates = Rates("reduce-on-plateau", new ScheduleSpec(), (planner, _) => planner);
         Assert.Equal(3, rates.Distinct().Count());
-        Assert.Equal(0.1, rates[0]);
+        Assert.Equal(0.1, rates[0].Rate);
     }
 
-    /// <summary>Rates of all steps of a run whose loss falls for two evaluations and then stands.</summary>
-    private static List<double> Rates(string name, ScheduleSpec schedule, Func<StepPlanner, Func<StepPlanner>, StepPlanner> interrupt,
+    [Theory]
+    [InlineData("one-cycle")]
+    [InlineData("cyclic")]
+    public void The_test_of_restored_planners_sees_a_momentum_that_changes(string name) =>
+        Assert.True(Rates(name, new ScheduleSpec(), (planner, _) => planner).Select(r => r.Momentum).Distinct().Count() > 10);
+
+    /// <summary>Rates and momenta of all steps of a run whose loss falls for two evaluations and then stands.</summary>
+    private static List<(double Rate, double? Momentum)> Rates(string name, ScheduleSpec schedule, Func<StepPlanner, Func<StepPlanner>, StepPlanner> interrupt,
         long? total = null)
     {
-        var options = name == "reduce-on-plateau" ? new ReduceOnPlateauOptions { Patience = schedule.WarmupSteps > 7 ? 1000 : 2, Cooldown = 1 }
+        object options = name == "reduce-on-plateau" ? new ReduceOnPlateauOptions { Patience = schedule.WarmupSteps > 7 ? 1000 : 2, Cooldown = 1 }
+            : name == "one-cycle" ? new OneCycleScheduleOptions { CycleMomentum = true }
+            : name == "cyclic" ? new CyclicScheduleOptions { CycleMomentum = true, StepSizeUp = 20 }
             : Activator.CreateInstance(ScheduleCatalog.Default.Entries.Single(e => e.Name == name).OptionsType)!;
         options = options switch
         {
@@ -145,7 +153,7 @@ public sealed class ScheduleContractTests
             Schedule = schedule with { Kind = name, Options = options },
             Training = new TrainingSection { Epochs = Epochs, GradientShards = 1 },
         };
-        var rates = new List<double>();
+        var rates = new List<(double Rate, double? Momentum)>();
         var planner = Planner();
         while (planner.Current.Stop is null || planner.Current.Evaluate)
         {
@@ -158,7 +166,7 @@ public sealed class ScheduleContractTests
             }
             else
             {
-                rates.Add(planner.Current.LearningRate);
+                rates.Add((planner.Current.LearningRate, planner.Current.Momentum));
                 planner.Advance();
             }
         }

@@ -1,3 +1,4 @@
+using System.Reflection;
 using DistOpt.Core.Schedules;
 
 namespace DistOpt.Core.Tests.Schedules;
@@ -21,6 +22,19 @@ public sealed class ScheduleValueTests
             Assert.True(Math.Abs(expected[step] - actual) <= 1e-12 * baseRate, $"step {step}: {expected[step]:R} was expected, but is {actual:R}");
         }
     }
+
+    /// <summary>A new schedule must come here with its values.</summary>
+    [Fact]
+    public void Every_schedule_of_the_catalogue_has_values() => Assert.Equal(
+        ScheduleCatalog.Default.Entries.Select(e => e.Name).Order(StringComparer.Ordinal),
+        typeof(ScheduleValueTests).GetMethods().Where(m => m.GetCustomAttributes().Any(a => a is FactAttribute))
+            .SelectMany(m => m.GetCustomAttributes<ValuesAttribute>()).Select(v => v.Schedule).Order(StringComparer.Ordinal));
+
+    /// <summary>A cycled momentum too must come here with its values.</summary>
+    [Fact]
+    public void Every_schedule_with_a_momentum_has_a_table_of_it() => Assert.Equal(["cyclic", "one-cycle"],
+        ScheduleCatalog.Default.Entries.Where(e => e.OptionsType.IsAssignableTo(typeof(IMomentumScheduleOptions))).Select(e => e.Name)
+            .Order(StringComparer.Ordinal));
 
     /// <summary>Epochs of 1,374 samples in nominal batches of 40 and of others, whose quotients are no whole numbers in float64.</summary>
     [Theory]
@@ -55,9 +69,11 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("constant")]
     public void Constant_is_the_base_rate() => Assert.Equal(0.25, At(new ConstantSchedule(), 12345, 0.25));
 
     [Fact]
+    [Values("step")]
     public void Step_is_torchs_recurrence_by_steps_and_by_epochs()
     {
         Equal(Recurrence(Total, (n, rate) => n % 7 == 0 ? rate * 0.5 : rate),
@@ -66,6 +82,7 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("multi-step")]
     public void Multi_step_drops_at_its_milestones()
     {
         Equal(Recurrence(Total, (n, rate) => n is 5 or 6 or 50 ? rate * 0.3 : rate),
@@ -74,6 +91,7 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("exponential")]
     public void Exponential_is_a_factor_a_unit()
     {
         Equal(Recurrence(Total, (_, rate) => rate * 0.93), new ExponentialSchedule(new() { Gamma = 0.93, Unit = ScheduleUnit.Steps }));
@@ -82,6 +100,7 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("inverse-time")]
     public void Inverse_time_falls_as_one_over_t()
     {
         var smooth = new InverseTimeSchedule(new() { DecayRate = 0.5, DecaySteps = 10 });
@@ -91,6 +110,7 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("inverse-sqrt")]
     public void Inverse_sqrt_halves_when_time_has_quadrupled()
     {
         var given = new InverseSqrtSchedule(new() { Timescale = 4 });
@@ -106,6 +126,7 @@ public sealed class ScheduleValueTests
     [Theory]
     [InlineData(1)]
     [InlineData(2.5)]
+    [Values("polynomial")]
     public void Polynomial_is_torchs_recurrence_and_stays_at_its_end(double power)
     {
         const int end = 40;
@@ -115,6 +136,7 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("cosine")]
     public void Cosine_is_torchs_recurrence_and_stays_at_its_end()
     {
         const double min = 0.01;
@@ -129,6 +151,7 @@ public sealed class ScheduleValueTests
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(3)]
+    [Values("cosine-restarts")]
     public void Cosine_restarts_count_up_as_torchs_do(int mult)
     {
         double now = -1, period = 5;
@@ -143,6 +166,7 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("one-cycle")]
     public void One_cycle_is_torchs_table()
     {
         Equal([0.04, 0.131671842700025, 0.371671842700025, 0.668328157299975, 0.908328157299975, 1.0, 0.987464006235087, 0.950484632013474,
@@ -156,6 +180,7 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("cyclic")]
     public void Cyclic_is_torchs_table()
     {
         Equal([0.1, 0.325, 0.55, 0.775, 1.0, 0.55, 0.1, 0.325, 0.55, 0.775, 1.0, 0.55, 0.1],
@@ -164,6 +189,48 @@ public sealed class ScheduleValueTests
             new CyclicSchedule(new() { StepSizeUp = 4, Mode = CyclicMode.Triangular2 }));
         Equal([0.1, 0.3025, 0.4645, 0.592075, 0.69049, 0.49858075, 0.33914845, 0.2076168025, 0.1, 0.187169610025],
             new CyclicSchedule(new() { StepSizeUp = 4, Mode = CyclicMode.ExpRange, Gamma = 0.9 }));
+    }
+
+    private static void MomentumEqual(IReadOnlyList<double> expected, ILearningRateSchedule schedule, long total)
+    {
+        for (int step = 0; step < expected.Count; step++)
+        {
+            double? actual = ((IMomentumSchedule)schedule).MomentumAt(SchedulePosition.InSteps(step, step * 8, total, PerEpoch));
+            Assert.True(Math.Abs(expected[step] - actual!.Value) <= 1e-12, $"step {step}: {expected[step]:R} was expected, but is {actual:R}");
+        }
+    }
+
+    [Fact]
+    public void The_momentum_of_one_cycle_is_torchs_table()
+    {
+        MomentumEqual([0.95, 0.940450849718747, 0.915450849718747, 0.884549150281253, 0.859549150281253, 0.85, 0.851253604390909, 0.854951556604879,
+            0.860908425876598, 0.868825509907063, 0.878305813044122, 0.888873953302184, 0.9, 0.911126046697816, 0.921694186955878, 0.931174490092937,
+            0.939091574123401, 0.945048443395121, 0.948746395609091, 0.95], new OneCycleSchedule(new() { CycleMomentum = true }), 20);
+        var phases = new OneCycleScheduleOptions { PctStart = 0.25, ThreePhase = true, AnnealStrategy = AnnealStrategy.Linear };
+        MomentumEqual([0.9, 0.875, 0.85, 0.825, 0.8, 0.825, 0.85, 0.875, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9],
+            new OneCycleSchedule(phases with { CycleMomentum = true, BaseMomentum = 0.8, MaxMomentum = 0.9 }), 20);
+        Assert.Null(new OneCycleSchedule(phases).MomentumAt(SchedulePosition.InSteps(3, 24, 20, PerEpoch)));
+    }
+
+    [Fact]
+    public void The_momentum_of_cyclic_is_torchs_table()
+    {
+        MomentumEqual([0.9, 0.875, 0.85, 0.825, 0.8, 0.85, 0.9, 0.875, 0.85, 0.825, 0.8, 0.85, 0.9],
+            new CyclicSchedule(new() { CycleMomentum = true, StepSizeUp = 4, StepSizeDown = 2 }), Total);
+        MomentumEqual([0.9, 0.875, 0.85, 0.825, 0.8, 0.825, 0.85, 0.875, 0.9, 0.8875, 0.875, 0.8625, 0.85, 0.8625, 0.875, 0.8875, 0.9],
+            new CyclicSchedule(new() { CycleMomentum = true, StepSizeUp = 4, Mode = CyclicMode.Triangular2 }), Total);
+        MomentumEqual([0.9, 0.81, 0.738, 0.6813, 0.63756, 0.722853, 0.7937118, 0.85217031, 0.9, 0.8612579511],
+            new CyclicSchedule(new() { CycleMomentum = true, BaseMomentum = 0.5, StepSizeUp = 4, Mode = CyclicMode.ExpRange, Gamma = 0.9 }), Total);
+        Assert.Null(new CyclicSchedule(new()).MomentumAt(SchedulePosition.InSteps(3, 24, 20, PerEpoch)));
+    }
+
+    [Fact]
+    public void During_a_warm_up_the_momentum_is_that_with_which_the_schedule_begins()
+    {
+        var inner = new CyclicSchedule(new() { CycleMomentum = true, StepSizeUp = 4 });
+        var warmed = new WarmedUpSchedule(inner, new() { WarmupSteps = 3 });
+        MomentumEqual([0.9, 0.9, 0.9, 0.9, 0.875, 0.85, 0.825, 0.8], warmed, Total);
+        Assert.Null(new WarmedUpSchedule(new CosineSchedule(new()), new() { WarmupSteps = 3 }).MomentumAt(SchedulePosition.InSteps(3, 24, 20, PerEpoch)));
     }
 
     [Fact]
@@ -191,6 +258,7 @@ public sealed class ScheduleValueTests
     }
 
     [Fact]
+    [Values("reduce-on-plateau")]
     public void Reduce_on_plateau_is_torchs_table()
     {
         double[] losses = [1, .9, .95, .91, .9, .8999, .85, .86, .86, .86, .86, .86, .86, double.NaN, .8, .8, .8, .8, .8, .8];
@@ -210,6 +278,12 @@ public sealed class ScheduleValueTests
         var schedule = new ReduceOnPlateauSchedule(options);
         var state = new PlateauState();
         return values.Select(value => At(schedule, 0) * (state = schedule.Observe(state, value, 0.1)).Scale).ToList();
+    }
+
+    [AttributeUsage(AttributeTargets.Method)]
+    private sealed class ValuesAttribute(string schedule) : Attribute
+    {
+        public string Schedule { get; } = schedule;
     }
 
     private sealed class Near : IEqualityComparer<double>
