@@ -9,16 +9,16 @@ internal sealed class CsvColumns
 {
     private readonly ImmutableArray<string> _names;
 
-    private CsvColumns(ImmutableArray<string> names, int count, int label, ImmutableArray<int> inputs) =>
-        (_names, Count, Label, Inputs) = (names, count, label, inputs);
+    private CsvColumns(ImmutableArray<string> names, int count, ImmutableArray<int> labels, ImmutableArray<int> inputs) =>
+        (_names, Count, Labels, Inputs) = (names, count, labels, inputs);
 
     /// <summary>Cells that every row has.</summary>
     public int Count { get; }
 
     public bool HasHeader => !_names.IsEmpty;
 
-    /// <summary>Index of the label column.</summary>
-    public int Label { get; }
+    /// <summary>Indices of the label columns, in the order of the options.</summary>
+    public ImmutableArray<int> Labels { get; }
 
     /// <summary>Indices of the input columns, ascending.</summary>
     public ImmutableArray<int> Inputs { get; }
@@ -33,8 +33,8 @@ internal sealed class CsvColumns
     public static CsvColumns Of(CsvReader row, CsvOptions options, string path)
     {
         int count = row.Count;
-        bool byIndex = int.TryParse(options.Label, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _)
-            && options.Ignore.All(i => int.TryParse(i, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _));
+        bool byIndex = options.LabelColumns.Concat(options.Ignore)
+            .All(i => int.TryParse(i, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _));
         bool header = options.Header == "true" || (options.Header == "auto" && (!byIndex || LooksLikeHeader(row, options)));
         ImmutableArray<string> names = header ? [.. Enumerable.Range(0, count).Select(i => row[i].ToString())] : [];
 
@@ -42,18 +42,21 @@ internal sealed class CsvColumns
         foreach (var group in names.GroupBy(n => n, StringComparer.Ordinal).Where(g => g.Count() > 1))
             violations.Add(new SpecViolation(path, $"{group.Count()} columns are named '{group.Key}'; give each a name of its own",
                 (int)row.Line));
-        int label = Find(options.Label, "data.label");
+        string field = options.Labels.IsDefaultOrEmpty ? "data.label" : "data.labels";
+        ImmutableArray<int> labels = [.. options.LabelColumns.Select(c => Find(c, field))];
+        foreach (var group in labels.Where(l => l >= 0).GroupBy(l => l).Where(g => g.Count() > 1))
+            violations.Add(new SpecViolation(field, $"names column {group.Key} {group.Count()} times; name it once"));
         var ignored = options.Ignore.Select(i => Find(i, "data.ignore")).ToHashSet();
-        if (label >= 0 && ignored.Contains(label))
-            violations.Add(new SpecViolation("data.ignore", $"names column {label}, which is the label; leave one of them out"));
-        ImmutableArray<int> inputs = [.. Enumerable.Range(0, count).Where(i => i != label && !ignored.Contains(i))];
+        foreach (int label in labels.Distinct().Where(l => l >= 0 && ignored.Contains(l)))
+            violations.Add(new SpecViolation("data.ignore", $"names column {label}, which is {(labels.Length > 1 ? "a" : "the")} label; leave one of them out"));
+        ImmutableArray<int> inputs = [.. Enumerable.Range(0, count).Where(i => !labels.Contains(i) && !ignored.Contains(i))];
         if (inputs.IsEmpty && violations.Count == 0)
         {
             violations.Add(new SpecViolation(path, count == 1
                 ? $"has 1 column, but needs a label and at least one input; is data.delimiter '{options.Delimiter}' right?"
                 : "no input columns are left beside the label and data.ignore", (int)row.Line));
         }
-        return violations.Count == 0 ? new CsvColumns(names, count, label, inputs) : throw new SpecException(violations);
+        return violations.Count == 0 ? new CsvColumns(names, count, labels, inputs) : throw new SpecException(violations);
 
         int Find(string column, string option)
         {
@@ -91,7 +94,7 @@ internal sealed class CsvColumns
     /// <summary>It does when no cell outside the label and the ignored columns is a number.</summary>
     private static bool LooksLikeHeader(CsvReader row, CsvOptions options)
     {
-        var others = options.Ignore.Append(options.Label)
+        var others = options.Ignore.Concat(options.LabelColumns)
             .Select(i => int.Parse(i, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture))
             .Select(i => i < 0 ? row.Count + i : i).ToHashSet();
         bool any = false;

@@ -4,7 +4,7 @@ using DistOpt.Core.Specs;
 
 namespace DistOpt.Core.Datasets;
 
-/// <summary>The label column of a table: collected row by row, then made into class indices or target values.</summary>
+/// <summary>The label columns of a table: collected row by row, then made into class indices or target values.</summary>
 internal sealed class CsvLabels
 {
     /// <summary>Whole-number labels with at most so many different values are classes, where the task is <c>auto</c>.</summary>
@@ -12,6 +12,7 @@ internal sealed class CsvLabels
 
 
     private readonly CsvOptions _options;
+    private readonly bool _isRegression;
     private readonly List<float> _targets = [];
     private readonly List<int> _rows = [];
     private readonly List<Distinct> _distinct = [];
@@ -21,21 +22,24 @@ internal sealed class CsvLabels
     public CsvLabels(CsvOptions options)
     {
         _options = options;
+        // targets of several values are no classes
+        _isRegression = options.Task == "regression" || !options.Labels.IsDefaultOrEmpty;
         _bySpan = _byText.GetAlternateLookup<ReadOnlySpan<char>>();
     }
 
     /// <summary>Class indices and names, or target values.</summary>
     public sealed record Resolved(int[]? Indices, ImmutableArray<string> Classes, float[]? Targets);
 
-    /// <summary>Adds the label of the next row.</summary>
+    /// <summary>Adds the label of the next row, or the next of its labels.</summary>
     /// <returns>What is wrong with it, or null.</returns>
     public string? Add(ReadOnlySpan<char> cell, long line, bool isTest)
     {
         if (cell.IsEmpty) return "the label is missing; fill it in, or leave out the row";
         bool isNumber = CsvNumber.TryParse(cell, out float value);
-        if (_options.Task == "regression")
+        if (_isRegression)
         {
-            if (!isNumber) return $"the label '{CsvTable.Shorten(cell)}' is not a finite number, as data.task: regression needs";
+            string needs = _options.Labels.IsDefaultOrEmpty ? "data.task: regression needs" : "data.labels needs";
+            if (!isNumber) return $"the label '{CsvTable.Shorten(cell)}' is not a finite number, as {needs}";
             _targets.Add(value);
             return null;
         }
@@ -55,7 +59,7 @@ internal sealed class CsvLabels
     /// <exception cref="SpecException">The labels do not fit the task.</exception>
     public Resolved Resolve(string path, int mainRows)
     {
-        if (_options.Task == "regression") return Regression([.. _targets]);
+        if (_isRegression) return Regression([.. _targets]);
         if (_options.Task == "auto" && !AreClasses(path, mainRows))
             return Regression([.. _rows.Select(at => (float)_distinct[at].Number!.Value)]);
 

@@ -53,6 +53,16 @@ internal sealed class CsvTable
             violations.Add(new SpecViolation("data.header", $"is '{options.Header}', but must be auto, true or false"));
         if (options.Task is not ("auto" or "classification" or "regression"))
             violations.Add(new SpecViolation("data.task", $"is '{options.Task}', but must be auto, classification or regression"));
+        if (!options.Labels.IsDefaultOrEmpty)
+        {
+            if (options.Label != new CsvOptions().Label)
+                violations.Add(new SpecViolation("data.label", $"is '{options.Label}', and data.labels is set too; leave one of them out"));
+            if (options.Task == "classification")
+            {
+                violations.Add(new SpecViolation("data.task", "is classification, but data.labels makes targets of several values; "
+                    + "name one column as data.label, or set data.task to regression"));
+            }
+        }
         if (options.SkipRows < 0) violations.Add(new SpecViolation("data.skip_rows", $"is {options.SkipRows}, but must be at least 0"));
         return violations.Count == 0 ? delimiter : throw new SpecException(violations);
     }
@@ -106,8 +116,11 @@ internal sealed class CsvTable
             if (CsvNumber.TryParse(cell, out float value)) _inputs.Add(value);
             else Violate(path, reader.Line, $"{columns.Describe(column)}: {Complaint(cell, first)}");
         }
-        if (_labels.Add(reader[columns.Label], reader.Line, isTest) is { } complaint)
-            Violate(path, reader.Line, $"{columns.Describe(columns.Label)}: {complaint}");
+        foreach (int column in columns.Labels)
+        {
+            if (_labels.Add(reader[column], reader.Line, isTest) is { } complaint)
+                Violate(path, reader.Line, $"{columns.Describe(column)}: {complaint}");
+        }
         return 1;
     }
 
@@ -146,7 +159,7 @@ internal sealed class CsvTable
             Task = labels.Targets is null ? TaskKind.Classification : TaskKind.Regression,
             InputShape = [columns.Inputs.Length],
             Classes = labels.Classes,
-            TargetShape = labels.Targets is null ? [] : [1],
+            TargetShape = labels.Targets is null ? [] : [columns.Labels.Length],
             Columns = columns.InputNames,
             Normalization = _options.Normalize ? NormalizationKind.PerFeature : NormalizationKind.None,
         };

@@ -44,6 +44,11 @@ public sealed record DataInfo
     /// <summary>Shape of one target of a regression, [1] for one column; empty otherwise.</summary>
     public ImmutableArray<long> TargetShape { get; init; } = [];
 
+    /// <summary>
+    /// Whether the run's loss reads one score for two classes, above 0 for the second: a model then gives one output for a sample in place of two.
+    /// </summary>
+    public bool SingleScore { get; init; }
+
     /// <summary>Names of the input values in order; empty where they have none (pixels).</summary>
     public ImmutableArray<string> Columns { get; init; } = [];
 

@@ -17,7 +17,7 @@ public static class DatasetCatalog
             "60,000 + 10,000 handwritten digits of 28x28 pixels in 10 classes; 'distopt data get mnist'",
                 "LeCun, Cortes, Burges, CC BY-SA 3.0"))
         .Add(new("csv", typeof(CsvOptions), (o, e) => CsvTable.Open((CsvOptions)o, e),
-            "a table of numbers with a label column: classification or regression", "RFC 4180"))
+            "a table of numbers with a label column, or several: classification or regression", "RFC 4180"))
         .Add(new("images", typeof(ImagesOptions), (o, e) => ImageFolder.Open((ImagesOptions)o, e),
             "PNG and JPEG files in a folder for each class", "torchvision.datasets.ImageFolder"));
 }

@@ -41,6 +41,12 @@ public sealed record CsvOptions
     [Description("Column of the label: a name from the header, or an index from 0 (negative: from the end)")]
     public string Label { get; init; } = "-1";
 
+    [Description("Columns of targets of several values, in place of label: names or indices; a regression, for kl, bce-with-logits and others; [] = label alone")]
+    public ImmutableArray<string> Labels { get; init; } = [];
+
+    /// <summary>The columns that hold what is to be predicted.</summary>
+    internal ImmutableArray<string> LabelColumns => Labels.IsDefaultOrEmpty ? [Label] : Labels;
+
     [Description("Columns to leave out: names or indices")]
     public ImmutableArray<string> Ignore { get; init; } = [];
 

@@ -79,7 +79,7 @@ public sealed class TorchJobRuntime : IJobRuntime
 
     public void SaveInference(string path)
     {
-        lock (_files) InferenceDocument.Create(_job.Spec, _job.Dataset.Info, _job.Dataset.Normalization).Save(path);
+        lock (_files) InferenceDocument.Create(_job.Spec, _job.Model.Data, _job.Dataset.Normalization).Save(path);
     }
 
     public void Dispose()

@@ -56,6 +56,10 @@ public sealed record InferenceDocument
     /// <summary>Class names by class index; empty unless the task is classification.</summary>
     public ImmutableArray<string> Classes { get; init; } = [];
 
+    /// <summary>Whether the model gives one score for two classes; written only where it does, as builds before this one do not know it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool SingleScore { get; init; }
+
     /// <summary>Shape of one target of a regression; empty otherwise.</summary>
     public ImmutableArray<long> TargetShape { get; init; } = [];
 
@@ -79,6 +83,7 @@ public sealed record InferenceDocument
         Columns = info.Columns,
         PixelMax = info.PixelMax,
         Classes = info.Classes,
+        SingleScore = info.SingleScore,
         TargetShape = info.TargetShape,
         Normalization = normalization is null ? null : new(normalization.Kind, normalization.Mean, normalization.Std),
         BatchSize = spec.Evaluate.BatchSize,
@@ -93,6 +98,7 @@ public sealed record InferenceDocument
         Columns = Columns,
         PixelMax = PixelMax,
         Classes = Classes,
+        SingleScore = SingleScore,
         TargetShape = TargetShape,
         Normalization = Normalization?.Kind ?? NormalizationKind.None,
     };
@@ -162,6 +168,7 @@ public sealed record InferenceDocument
         Require(IsNames(Classes), "classes", "must be a list of names");
         Require(IsNames(Columns), "columns", "must be a list of names");
         Require(Task != TaskKind.Classification || !Classes.IsDefaultOrEmpty, "classes", "is empty, but the task is classification");
+        Require(!SingleScore || (Task == TaskKind.Classification && Classes is { IsDefault: false, Length: 2 }), "single_score", "is true, but there are not two classes");
         Require(Task != TaskKind.Regression || !TargetShape.IsDefaultOrEmpty, "target_shape", "is empty, but the task is regression");
         Require(BatchSize >= 1, "batch_size", $"is {BatchSize}, but must be at least 1");
         Require(PixelMax is null or >= 1, "pixel_max", $"is {PixelMax}, but must be at least 1");

@@ -213,6 +213,11 @@ public sealed class Predictor : IDisposable
     private void Classify(torch.Tensor output, Span<Prediction> predictions)
     {
         int classes = Document.Classes.Length;
+        if (Document.SingleScore && output.size(1) == 1)
+        {
+            ClassifyBySign(output, predictions);
+            return;
+        }
         if (output.size(1) != classes)
             throw new InvalidOperationException($"the model gives {output.size(1)} scores, but the run has {classes} classes");
         torch.Tensor probabilities = torch.nn.functional.softmax(output, 1);
@@ -229,6 +234,25 @@ public sealed class Predictor : IDisposable
                 ClassName = Document.Classes[index],
                 Probabilities = [.. shares.Slice(row * classes, classes)],
                 Values = [.. scores.Slice(row * classes, classes)],
+            };
+        }
+    }
+
+    /// <summary>Two classes by one score: above 0 the second, as evaluation counts it.</summary>
+    private void ClassifyBySign(torch.Tensor output, Span<Prediction> predictions)
+    {
+        ReadOnlySpan<float> scores = MemoryMarshal.Cast<byte, float>(output.bytes);
+        ReadOnlySpan<float> second = MemoryMarshal.Cast<byte, float>(output.sigmoid().bytes);
+        ReadOnlySpan<float> first = MemoryMarshal.Cast<byte, float>(output.neg().sigmoid().bytes);
+        for (int row = 0; row < predictions.Length; row++)
+        {
+            int index = scores[row] > 0 ? 1 : 0;
+            predictions[row] = new Prediction
+            {
+                ClassIndex = index,
+                ClassName = Document.Classes[index],
+                Probabilities = [first[row], second[row]],
+                Values = [scores[row]],
             };
         }
     }

@@ -17,8 +17,8 @@ public sealed record BceWithLogitsOptions
 
 /// <summary>
 /// Binary cross-entropy on scores: sum of -(w t log sigmoid(s) + (1 - t) log sigmoid(-s)), as PyTorch's
-/// <c>binary_cross_entropy_with_logits</c>. Targets from 0 to 1, as many as scores. Divided by their number, whatever the weights. Its task
-/// metric is "accuracy": the share of scores on the target's side of 1/2.
+/// <c>binary_cross_entropy_with_logits</c>. Targets from 0 to 1, as many as scores; or two classes, for which models give one score. Divided by their
+/// number, whatever the weights. Its task metric is "accuracy": the share of scores on the target's side of 1/2.
 /// </summary>
 public sealed class BceWithLogitsLoss(BceWithLogitsOptions options) : ElementwiseLoss(LossCatalog.BceWithLogits)
 {
@@ -32,8 +32,17 @@ public sealed class BceWithLogitsLoss(BceWithLogitsOptions options) : Elementwis
     /// <summary>Probabilities.</summary>
     public override torch.Tensor Values(torch.Tensor output) => output.sigmoid();
 
+    public override bool ReadsSingleScore(DataInfo data) => IsOfTwoClasses(data);
+
+    private static bool IsOfTwoClasses(DataInfo data) => data is { Task: TaskKind.Classification, Classes.Length: 2 };
+
     public override IEnumerable<SpecViolation> Check(DataInfo data)
     {
+        if (IsOfTwoClasses(data) && _weights.Length > 1)
+        {
+            yield return new("loss.pos_weight", $"has {_weights.Length} weights, but two classes have one score: give the weight of class "
+                + $"'{data.Classes[1]}' alone");
+        }
         if (data.Task == TaskKind.Regression && _weights.Length > 1 && data.TargetLength != _weights.Length)
         {
             yield return new("loss.pos_weight", $"has {_weights.Length} weights, but data set '{data.Name}' has targets of {data.TargetLength} "

@@ -10,8 +10,8 @@ namespace DistOpt.Torch.Losses;
 /// <summary>Fields of <c>loss: { kind: cross-entropy }</c>.</summary>
 public sealed record CrossEntropyOptions
 {
-    [Description("Share of the target's probability that is spread evenly over all classes (Szegedy et al. 2016, section 7); 0 = none")]
-    [Range(0.0, 0.999)]
+    [Description("Share of the target's probability that is spread evenly over all classes (Szegedy et al. 2016, section 7); 0 = none, 1 = the target counts no more than others")]
+    [Range(0.0, 1.0)]
     public double LabelSmoothing { get; init; }
 
     [Description("A weight for each class; the loss is divided by the sum of the targets' weights; [] = all 1")]

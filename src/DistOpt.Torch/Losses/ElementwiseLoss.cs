@@ -28,6 +28,8 @@ public abstract class ElementwiseLoss(string name) : ILoss
 
     public virtual torch.Tensor Values(torch.Tensor output) => output;
 
+    public virtual bool ReadsSingleScore(DataInfo data) => false;
+
     public virtual IEnumerable<SpecViolation> Check(DataInfo data) => [];
 
     /// <param name="output">Values of any shape.</param>

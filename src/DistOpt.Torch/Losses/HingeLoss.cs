@@ -18,6 +18,9 @@ public sealed record HingeOptions
     [AllowedValues(1, 2)]
     public int P { get; init; } = 1;
 
+    [Description("Two classes by one score, above 0 for the second: the hinge of support vector machines (Cortes and Vapnik 1995); false = a score for each")]
+    public bool SingleScore { get; init; }
+
     [Description("A weight for each class, by which its samples' losses are multiplied; [] = all 1")]
     [Range(0.0, 1e9)]
     public ImmutableArray<double> Weight { get; init; } = [];
@@ -48,6 +51,8 @@ public sealed class HingeLoss(HingeOptions options) : ILoss
 
     public double Weight(torch.Tensor target) => target.numel();
 
+    public bool ReadsSingleScore(DataInfo data) => options.SingleScore;
+
     public OutputReading Read(torch.Tensor output, torch.Tensor target) =>
         target.dtype == torch.ScalarType.Int64 && output.numel() != target.numel() ? OutputReading.Classes : OutputReading.Binary;
 
@@ -59,6 +64,11 @@ public sealed class HingeLoss(HingeOptions options) : ILoss
 
     public IEnumerable<SpecViolation> Check(DataInfo data)
     {
+        if (options.SingleScore && data is not { Task: TaskKind.Classification, Classes.Length: 2 })
+        {
+            string has = data.Task == TaskKind.Classification ? $"{data.Classes.Length} classes" : "no classes";
+            return [new("loss.single_score", $"is true, which is for two classes, but data set '{data.Name}' has {has}; leave it away")];
+        }
         if (data.Task == TaskKind.Classification) return _classes.Check(data);
         return options.Weight.Length is 0 or 2 ? []
             : [new("loss.weight", $"has {options.Weight.Length} weights, but single scores have two classes: give the weight of class 0 and that of class 1")];

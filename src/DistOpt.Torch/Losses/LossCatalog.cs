@@ -19,11 +19,11 @@ public static class LossCatalog
         .Add(new("huber", typeof(HuberOptions), o => new HuberLoss((HuberOptions)o),
             "values: squared error up to delta, absolute error above", "Huber 1964; torch.nn.functional.huber_loss"))
         .Add(new(BceWithLogits, typeof(BceWithLogitsOptions), o => new BceWithLogitsLoss((BceWithLogitsOptions)o),
-            "targets between 0 and 1: binary cross-entropy on scores", "torch.nn.functional.binary_cross_entropy_with_logits"))
+            "two classes by one score, or targets between 0 and 1: binary cross-entropy on scores", "torch.nn.functional.binary_cross_entropy_with_logits"))
         .Add(new("nll", typeof(NllOptions), o => new NllLoss((NllOptions)o),
             "classes: negative log-likelihood on log-probabilities", "torch.nn.functional.nll_loss"))
         .Add(new("hinge", typeof(HingeOptions), o => new HingeLoss((HingeOptions)o),
-            "classes, or two sides of 0: margin between the target's score and the others", "Crammer & Singer 2001; torch.nn.functional.multi_margin_loss"))
+            "classes, or with single_score two sides of 0: margin between the target's score and the others", "Crammer & Singer 2001; torch.nn.functional.multi_margin_loss"))
         .Add(new("kl", typeof(KlOptions), o => new KlLoss((KlOptions)o),
             "distributions: Kullback-Leibler divergence from log-probabilities", "torch.nn.functional.kl_div"));
 }

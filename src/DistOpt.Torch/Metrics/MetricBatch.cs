@@ -50,7 +50,7 @@ public sealed class MetricBatch
     public ReadOnlySpan<long> PredictedClasses => _predicted ??= ReadPredicted();
 
     /// <summary>Class names by index, or numbers where they have none.</summary>
-    internal string ClassName(int index) => Reading == OutputReading.Classes
+    internal string ClassName(int index) => Reading == OutputReading.Classes || Data.SingleScore
         ? ConfusionMatrix.Name(Data.Classes, index) : ConfusionMatrix.Name([], index);
 
     /// <summary>Scores [targets, classes] of outputs read as classes.</summary>

@@ -27,11 +27,11 @@ public static class ModelCatalog
         .Add(new("resnet", typeof(ResNetOptions), CreateResNet,
             "ResNet of depth 6n + 2 for small images", "He et al. 2016, section 4.2"));
 
-    /// <summary>Width of a model's output: the classes, or the values of a target.</summary>
+    /// <summary>Width of a model's output: the classes, 1 for two of them where the loss reads single scores, or the values of a target.</summary>
     /// <exception cref="SpecException">The data is neither for classification nor for regression.</exception>
     public static long Outputs(DataInfo data) => data.Task switch
     {
-        TaskKind.Classification => data.Classes.Length,
+        TaskKind.Classification => data is { SingleScore: true, Classes.Length: 2 } ? 1 : data.Classes.Length,
         TaskKind.Regression => data.TargetLength,
         _ => throw new SpecException("model.kind", "the built-in models need data for classification or regression, and "
             + $"'{data.Name}' is neither; use a model of your own"),

@@ -35,6 +35,12 @@ public interface ILoss
     OutputReading Read(Tensor output, Tensor target) =>
         target.dtype == ScalarType.Int64 ? OutputReading.Classes : OutputReading.Values;
 
+    /// <summary>
+    /// Whether the loss reads one score for two classes, above 0 for the second: models then give one output for data with two classes. Asked before the
+    /// model is made.
+    /// </summary>
+    bool ReadsSingleScore(DataInfo data) => false;
+
     /// <summary>What metrics on values compare with the targets: the output itself, or what it stands for (a probability for its
     /// logarithm). May be <paramref name="output"/>.</summary>
     Tensor Values(Tensor output) => output;

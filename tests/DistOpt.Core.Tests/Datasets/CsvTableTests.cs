@@ -38,6 +38,35 @@ public sealed class CsvTableTests : IDisposable
     }
 
     [Fact]
+    public void Several_label_columns_are_targets_of_several_values_in_their_order()
+    {
+        foreach (string[] labels in (string[][])[["q", "p"], ["-1", "1"]])
+        {
+            var table = Open("x,p,y,q\n1,0.25,2,0.75\n3,1,4,0\n", new CsvOptions { Labels = [.. labels] });
+            Assert.Equal(TaskKind.Regression, table.Info.Task);
+            Assert.Equal([2], table.Info.TargetShape);
+            Assert.Equal(["x", "y"], table.Info.Columns);
+            Assert.Equal([3, 4], Input(table, 1));
+            var target = new float[2];
+            table.CopyTarget(0, target);
+            Assert.Equal([0.75f, 0.25f], target);
+        }
+    }
+
+    [Fact]
+    public void Label_columns_that_do_not_fit_together_are_refused()
+    {
+        const string text = "x,p,q\n1,0.25,0.75\n3,one,0\n";
+        Assert.Equal(["t.csv (line 3): column 1 'p': the label 'one' is not a finite number, as data.labels needs"],
+            Complain(text, new CsvOptions { Labels = ["p", "q"] }));
+        Assert.Equal(["data.labels: names column 1 2 times; name it once", "data.ignore: names column 1, which is a label; leave one of them out"],
+            Complain(text, new CsvOptions { Labels = ["p", "1", "q"], Ignore = ["p"] }));
+        Assert.Equal(["data.label: is 'p', and data.labels is set too; leave one of them out",
+            "data.task: is classification, but data.labels makes targets of several values; name one column as data.label, or set data.task to regression"],
+            Complain(text, new CsvOptions { Label = "p", Labels = ["p", "q"], Task = "classification" }));
+    }
+
+    [Fact]
     public void Iris_of_the_shared_fixture_is_read_with_its_class_names()
     {
         var iris = Open(new CsvOptions
