@@ -12,7 +12,12 @@ public sealed record Proceed([property: Key(0)] WirePlan Plan) : IWireMessage;
 /// <paramref name="Step"/> and report to the training coordinator.
 /// </summary>
 [MessagePackObject]
-public sealed record EvaluateSplits([property: Key(0)] long Step, [property: Key(1)] int[] Splits) : ICoordinatorMessage;
+public sealed record EvaluateSplits([property: Key(0)] long Step, [property: Key(1)] int[] Splits) : ICoordinatorMessage
+{
+    /// <summary>Whether batch-norm statistics are measured anew before: the weights are an average.</summary>
+    [Key(2)]
+    public bool UpdatesBatchNorm { get; init; }
+}
 
 /// <summary>Metrics of one evaluation slice, or of a part of one: the first has its sums, and each has some of its counts.</summary>
 [MessagePackObject]

@@ -95,6 +95,10 @@ public sealed record TrainingEnded(
     /// <summary>Whether it was the evaluation at the end that showed it; the loss is then that of the validation part.</summary>
     [Key(11)]
     public bool DivergedAtEnd { get; init; }
+
+    /// <summary>Whether the selected weights are the running average of their step.</summary>
+    [Key(12)]
+    public bool SelectsAverage { get; init; }
 }
 
 /// <summary>Any actor of a job to the training coordinator: user code or the job itself failed.</summary>

@@ -388,6 +388,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             NonFinite = planner.Diverged?.NonFinite,
             DivergedAtEnd = planner.Diverged?.IsAtEnd ?? false,
             UsesAverage = plan.UsesAverage,
+            SelectsAverage = planner.HasAverage(planner.SelectedStep ?? plan.Step),
         });
     }
 

@@ -150,8 +150,10 @@ internal sealed partial class TrainingCoordinatorActor
                 return;
             }
         }
+        bool isAverage = _collecting == CheckpointPart.SelectedWeights ? training.SelectsAverage : _collecting == CheckpointPart.AveragedWeights;
+        var buffers = isAverage && AveragingCatalog.UpdatesBatchNorm(Spec) ? Updated(collector) : collector.Buffers;
         if (_collecting == CheckpointPart.AveragedWeights)
-            _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, collector.Buffers) { IsAverage = true });
+            _sink!.Weights(new RunWeights(false, training.Step, collector.Parameters, buffers) { IsAverage = true });
         if (_collecting != CheckpointPart.SelectedWeights && !training.KeepLast)
         {
             Collect(CheckpointPart.SelectedWeights, CheckpointPart.SelectedBuffers);
@@ -159,7 +161,7 @@ internal sealed partial class TrainingCoordinatorActor
         }
         // weights of a run that diverged before any were selected are kept as the last ones alone
         if (!IsDiverged(training) || HasSelected(training))
-            _sink!.Weights(new RunWeights(true, training.SelectedStep, collector.Parameters, collector.Buffers));
+            _sink!.Weights(new RunWeights(true, training.SelectedStep, collector.Parameters, buffers));
         EvaluateSelected(training);
     }
 
@@ -177,6 +179,15 @@ internal sealed partial class TrainingCoordinatorActor
         var diverged = new DivergedStep(training.Loss, training.NonFinite) { IsAtEnd = training.DivergedAtEnd };
         _divergence = Divergence.Text(_handle!.Runtime.Layout, training.Step, diverged, weights, Spec.Stop.DivergenceFactor);
         return training;
+    }
+
+    /// <summary>The buffers with batch-norm statistics of the averaged weights that were collected: what workers evaluate these with.</summary>
+    private ReadOnlyMemory<float> Updated(WeightCollector collector)
+    {
+        var updated = new FlatBuffer(collector.Buffers.Length);
+        using (var worker = _handle!.Runtime.CreateWorker(collector.Weights)) worker.UpdateBatchNorm(collector.Buffers.Span, updated.Span);
+        _progress.Moved();
+        return updated.Memory;
     }
 
     /// <summary>
@@ -204,7 +215,10 @@ internal sealed partial class TrainingCoordinatorActor
                 Send(server.Peer.Node, NodeActors.Server(server.Index), new PublishSelected(version) { UsesAverage = training.KeepLast });
         }
         foreach (var replica in _wirePlacement!.Replicas)
-            Send(replica.Peer.Node, NodeActors.Replica, new EvaluateSplits(version, [(int)split]));
+            Send(replica.Peer.Node, NodeActors.Replica, new EvaluateSplits(version, [(int)split])
+            {
+                UpdatesBatchNorm = training.SelectsAverage && AveragingCatalog.UpdatesBatchNorm(Spec),
+            });
     }
 
     private void OnFinalSlices(EvaluationSlices slices)

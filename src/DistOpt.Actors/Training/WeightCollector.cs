@@ -26,6 +26,9 @@ internal sealed class WeightCollector(IActorRef owner, ParameterLayout layout) :
 
     public ReadOnlyMemory<float> Buffers => _buffers.Memory;
 
+    /// <summary>The memory of <see cref="Parameters"/>, for a model to be bound to.</summary>
+    public FlatBuffer Weights => _parameters;
+
     public bool Complete { get; private set; }
 
     /// <summary>Begins a collection of two parts; frames of others, late ones of a collection before among them, are dropped.</summary>

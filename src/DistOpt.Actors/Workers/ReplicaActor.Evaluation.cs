@@ -1,5 +1,6 @@
 using Akka.Actor;
 using DistOpt.Actors.Nodes;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
 
@@ -34,12 +35,15 @@ internal sealed partial class ReplicaActor
             var slices = EvaluationLedger.SlicesOf(count, first + i, workers).Where(_slicesDone.Add).ToList();
             if (slices.Count == 0) continue;
             _slicesToCome += slices.Count;
-            _workers[i].Tell(new EvaluateSlices(step, split, slices, onAverage));
+            _workers[i].Tell(new EvaluateSlices(step, split, slices, onAverage, UpdatesBatchNorm(step, onAverage)));
         }
         if (_slicesToCome > 0) return;
         OpenGate();
         NextFinalSplit();
     }
+
+    private bool UpdatesBatchNorm(long step, bool onAverage) => onAverage
+        ? AveragingCatalog.UpdatesBatchNorm(_setup.Spec) : _final is { Request: { UpdatesBatchNorm: true } request } && request.Step == step;
 
     private void OnSlices(SlicesEvaluated done)
     {

@@ -91,7 +91,8 @@ internal sealed partial class ReplicaActor
         int[] slices = [.. order.Work.Parts.Order()];
         _slicesDone.UnionWith(slices);
         _slicesToCome += slices.Length;
-        _workers[Other(order.Avoid)].Tell(new EvaluateSlices(order.Work.Step, split, slices, OnAverageNow));
+        _workers[Other(order.Avoid)].Tell(new EvaluateSlices(order.Work.Step, split, slices, OnAverageNow,
+            UpdatesBatchNorm(order.Work.Step, OnAverageNow)));
     }
 
     /// <summary>Position of a worker other than that one, where there is another.</summary>

@@ -17,7 +17,9 @@ internal sealed record ShardsComputed(int Worker, ComputeShards Work, IReadOnlyL
 
 /// <summary>Replica to worker: evaluate these slices. Answered by <see cref="SlicesEvaluated"/> or <see cref="WorkFailed"/>.</summary>
 /// <param name="OnAverage">Whether with the running average in place of the weights.</param>
-internal sealed record EvaluateSlices(long Step, DataSplit Split, IReadOnlyList<int> Slices, bool OnAverage) : INoSerializationVerificationNeeded;
+/// <param name="UpdatesBatchNorm">Whether batch-norm statistics are measured anew before.</param>
+internal sealed record EvaluateSlices(long Step, DataSplit Split, IReadOnlyList<int> Slices, bool OnAverage, bool UpdatesBatchNorm)
+    : INoSerializationVerificationNeeded;
 
 internal sealed record SlicesEvaluated(int Worker, EvaluateSlices Work, IReadOnlyList<(int Slice, MetricSums Metrics)> Results)
     : INoSerializationVerificationNeeded;
@@ -53,6 +55,8 @@ internal sealed class WorkerActor : ReceiveActor
     private IGradientWorker? _averaged;
     private ShardComputation? _computation;
     private Exception? _notBuilt;
+    private FlatBuffer? _updated;
+    private (long Step, bool OnAverage) _updatedFor = (-1, false);
     private long _announced = -1;
     private int _latestSize = 1;
 
@@ -110,12 +114,23 @@ internal sealed class WorkerActor : ReceiveActor
         // a model of its own, whose weights are the average: neither is copied
         var model = work.OnAverage ? _averaged ??= _context.Runtime.CreateWorker(_context.Average!.Weights) : _worker!;
         var buffers = work.OnAverage ? _context.Average!.Buffers : _context.Buffers;
+        if (work.UpdatesBatchNorm) buffers = Updated(work, model, buffers);
         foreach (int slice in work.Slices)
         {
             var range = EvaluationLedger.Slice(count, _context.EvaluationBatch, slice);
             results.Add((slice, model.Evaluate(work.Split, range, buffers.Span)));
         }
         Context.Parent.Tell(new SlicesEvaluated(_index, work, results));
+    }
+
+    /// <summary>The buffer section with batch-norm statistics of these weights; once for each version, whatever is asked of it.</summary>
+    private FlatBuffer Updated(EvaluateSlices work, IGradientWorker model, FlatBuffer buffers)
+    {
+        _updated ??= new FlatBuffer(buffers.Length);
+        if (_updatedFor == (work.Step, work.OnAverage)) return _updated;
+        model.UpdateBatchNorm(buffers.Span, _updated.Span);
+        _updatedFor = (work.Step, work.OnAverage);
+        return _updated;
     }
 
     /// <summary>Tells the model replica what it will compute next, as far ahead as batches are prepared.</summary>

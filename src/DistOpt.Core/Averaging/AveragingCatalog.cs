@@ -18,6 +18,13 @@ public static class AveragingCatalog
         .Add(new("swa", typeof(StochasticAverageOptions), o => new StochasticAverage((StochasticAverageOptions)o),
             "stochastic weight averaging: the mean over late epochs", "torch.optim.swa_utils.AveragedModel, SWALR; Izmailov et al. 2018"));
 
+    /// <summary>Whether batch-norm statistics are measured anew where the average stands for the weights.</summary>
+    public static bool UpdatesBatchNorm(TrainingSpec spec)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        return spec.Averaging.Options is AveragingOptions { UpdateBatchNorm: true };
+    }
+
     /// <summary>The averaging of a spec; null where there is none.</summary>
     public static IWeightAveraging? Of(TrainingSpec spec)
     {

@@ -21,6 +21,10 @@ public abstract record AveragingOptions : IValidatableObject
     [Description("Whether batch-norm statistics are averaged like the weights (torch's use_buffers); false = those of the weights that entered last")]
     public bool UseBuffers { get; init; } = true;
 
+    [Description("Whether batch-norm statistics are measured anew with the averaged weights, by a pass over the training part, whenever these are evaluated or "
+        + "written (torch's update_bn; Izmailov et al. 2018, algorithm 1); every worker makes the pass, so an evaluation takes as long as that")]
+    public bool UpdateBatchNorm { get; init; }
+
     public virtual IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (StartEpoch is not null && StartStep is not null)

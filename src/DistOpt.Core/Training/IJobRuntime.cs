@@ -112,6 +112,14 @@ public interface IGradientWorker : IDisposable
     /// <summary>Metrics of one slice of a split: samples <c>[slice.Begin, slice.End)</c> in the split's fixed order, in eval mode.</summary>
     MetricSums Evaluate(DataSplit split, PositionRange slice, ReadOnlySpan<float> buffers);
 
+    /// <summary>
+    /// Measures batch-norm statistics anew with the weights as they are: their mean over forward passes in training mode over the whole training part, in
+    /// the order of its first epoch and in fixed batches, as <c>torch.optim.swa_utils.update_bn</c>. The same bits whoever does it.
+    /// </summary>
+    /// <param name="buffersIn">The buffer section before.</param>
+    /// <param name="buffersOut">Receives it with the new statistics; what is none stays as it is.</param>
+    void UpdateBatchNorm(ReadOnlySpan<float> buffersIn, Span<float> buffersOut) => buffersIn.CopyTo(buffersOut);
+
     /// <summary>Seconds that getting batches took since this was last asked (a figure for people); 0 where nobody measures it.</summary>
     double TakeDataSeconds() => 0;
 

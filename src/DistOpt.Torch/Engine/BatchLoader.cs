@@ -33,6 +33,9 @@ internal sealed class BatchLoader(Dataset dataset, DataSplits splits, long seed)
     /// <summary>Whether the data set draws from libtorch's generator, which is then seeded for each batch while others wait.</summary>
     public bool SeedGenerator { get; set; }
 
+    /// <summary>Samples in the training part.</summary>
+    public long TrainCount => splits.Counts.Train;
+
     /// <summary>Positions of an epoch's order of the training part.</summary>
     public LoadedBatch LoadTraining(int epoch, PositionRange positions)
     {

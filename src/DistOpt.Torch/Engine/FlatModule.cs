@@ -28,12 +28,16 @@ internal sealed class FlatModule : IDisposable
         Inventory = inventory;
         _parameters = [.. inventory.Trainable.SelectMany(t => t.Parameters)];
         _slotOf = [.. inventory.Trainable.SelectMany((t, slot) => Enumerable.Repeat(slot, t.Parameters.Length))];
+        Statistics = new NormStatistics(module);
         module.train();
     }
 
     public nn.Module Module { get; }
 
     public ModuleInventory Inventory { get; }
+
+    /// <summary>Its batch-norm layers.</summary>
+    public NormStatistics Statistics { get; }
 
     public ParameterLayout Layout => Inventory.Layout;
 

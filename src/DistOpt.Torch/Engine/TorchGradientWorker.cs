@@ -89,6 +89,30 @@ internal sealed class TorchGradientWorker : IGradientWorker
         return metrics;
     }
 
+    public void UpdateBatchNorm(ReadOnlySpan<float> buffersIn, Span<float> buffersOut)
+    {
+        EnterThread();
+        _flat.SetTraining(true);
+        _flat.WriteBuffers(buffersIn);
+        _flat.Statistics.Reset();
+        var metrics = new MetricSums();
+        long batch = 0;
+        foreach (var positions in StatisticsBatches())
+        {
+            // the mean of all batches, however many there are: torch's momentum None
+            _flat.Statistics.SetMomentum(1.0 / ++batch);
+            using var loaded = _loader.LoadTraining(0, positions);
+            if (_model.TrainingDraws)
+            {
+                using var turn = TorchGenerator.Enter(RandomKey.Of(_model.Seed, RandomPurpose.Engine, -3, positions.Begin));
+                Forward(loaded, metrics);
+            }
+            else Forward(loaded, metrics);
+        }
+        _flat.Statistics.RestoreMomentum();
+        _flat.ReadBuffers(buffersOut);
+    }
+
     public double TakeDataSeconds()
     {
         double seconds = _dataSeconds;
@@ -121,6 +145,18 @@ internal sealed class TorchGradientWorker : IGradientWorker
         if (!buffers.IsEmpty) _flat.WriteBuffers(buffers);
     }
 
+    /// <summary>The training part in batches of an evaluation's size; a last sample alone, which has no variance, goes with those before it.</summary>
+    private IEnumerable<PositionRange> StatisticsBatches()
+    {
+        long count = _loader.TrainCount;
+        for (long begin = 0, end; begin < count; begin = end)
+        {
+            end = Math.Min(begin + _model.StatisticsBatch, count);
+            if (count - end == 1) end = count;
+            yield return new PositionRange(begin, end);
+        }
+    }
+
     private IEnumerable<PositionRange> MicroBatches(StepPlan plan, PositionRange shard)
     {
         long end = plan.BatchStart + shard.End;
@@ -140,6 +176,15 @@ internal sealed class TorchGradientWorker : IGradientWorker
             throw new InvalidOperationException($"the loss of model '{_model.Name}' does not depend on any trainable parameter");
         metrics.Add(MetricSums.Loss, loss, result.Weight);
         return result.Weight;
+    }
+
+    private void Forward(LoadedBatch batch, MetricSums metrics)
+    {
+        using var scope = NewDisposeScope();
+        using var none = no_grad();
+        EnterContext(0, 0, true, DataSplit.Train, batch, metrics);
+        using var random = _random.Enter(_model.Seed, 0, 0, true, DataSplit.Train, batch.FirstPosition, batch.Rows);
+        _model.Step(_flat.Module, batch.Batch, _context);
     }
 
     private void Measure(DataSplit split, LoadedBatch batch, MetricSums metrics)

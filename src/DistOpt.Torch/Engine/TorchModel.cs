@@ -18,10 +18,11 @@ internal sealed class TorchModel
     /// <param name="metrics">Metrics that the spec names; null where it names none.</param>
     public TorchModel(TrainingSpec spec, ModelDefinition definition, DataInfo data, ILoss? loss, MetricSet? metrics)
     {
-        Name = spec.Model.Kind;
+        (Name, Data) = (spec.Model.Kind, data);
         Seed = spec.Seed;
         IsBf16 = spec.Training.Precision == TrainingSection.Bf16;
         MicroBatch = spec.Training.MicroBatch ?? int.MaxValue;
+        StatisticsBatch = Math.Max(2, spec.Evaluate.BatchSize);
         _freeze = spec.Model.Freeze;
         object options = spec.Model.OptionsAs<object>();
         _create = () => definition.Create(options, data);
@@ -70,7 +71,13 @@ internal sealed class TorchModel
     /// <summary>Name in the catalogue.</summary>
     public string Name { get; }
 
+    /// <summary>What the model was made for.</summary>
+    public DataInfo Data { get; }
+
     public long Seed { get; }
+
+    /// <summary>Samples in a batch of which batch-norm statistics are measured anew.</summary>
+    public int StatisticsBatch { get; }
 
     /// <summary>Largest number of samples in one forward and backward pass.</summary>
     public int MicroBatch { get; }

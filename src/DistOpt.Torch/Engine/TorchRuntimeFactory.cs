@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Datasets;
 using DistOpt.Core.Datasets.Augmentations;
@@ -37,8 +38,14 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             var splits = Split(dataset, spec.Data);
             dataset.Prepare(splits.Train.Span);
             if (loss?.Check(dataset.Info).ToList() is { Count: > 0 } unfit) throw new SpecException(unfit);
-            var shared = new TorchModel(spec, model, dataset.Info, loss, Metrics(spec, loss, dataset.Info, splits.Counts));
+            var info = dataset.Info with { SingleScore = loss?.ReadsSingleScore(dataset.Info) == true };
+            var shared = new TorchModel(spec, model, info, loss, Metrics(spec, loss, info, splits.Counts));
             initial = shared.Create();
+            if (AveragingCatalog.UpdatesBatchNorm(spec) && !initial.Statistics.Exist)
+            {
+                throw new SpecException("averaging.update_batch_norm", $"is true, but model '{spec.Model.Kind}' has no batch norm with running statistics; "
+                    + "leave it away");
+            }
             if (spec.Model.Weights is { } path) WeightFile.Load(environment.Resolve(path), initial.Module);
             var loader = new BatchLoader(dataset, splits, spec.Seed);
             var weights = new FlatBuffer(initial.Layout.ParameterCount);

@@ -101,6 +101,20 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
         return sum;
     }
 
+    /// <summary>What the second buffer holds where statistics were measured anew; the first is then <see cref="StatisticOf"/> the weights.</summary>
+    public const float Updated = -1000;
+
+    /// <summary>Name of the metric with the first buffer, where an evaluation sees statistics that were measured anew.</summary>
+    public const string Statistic = "statistic";
+
+    /// <summary>A number that tells weights apart, in place of batch-norm statistics.</summary>
+    public static float StatisticOf(ReadOnlySpan<float> weights)
+    {
+        float sum = 0;
+        foreach (float w in weights) sum += w;
+        return sum;
+    }
+
     private sealed class Worker(LinearRuntime runtime, FlatBuffer weights) : IGradientWorker
     {
         private bool LogsSamples => runtime.LogsSamples;
@@ -135,6 +149,7 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
             runtime.BeforeEvaluation?.Invoke();
             runtime.BeforeSlice?.Invoke(split, slice);
             var metrics = new MetricSums();
+            if (buffers.Length > 1 && buffers[1] == Updated) metrics.Add(Statistic, (double)buffers[0] * slice.Length, slice.Length);
             long offset = split switch { DataSplit.Train => 0, DataSplit.Validation => runtime.Data.Train, _ => runtime.Data.Train + runtime.Data.Validation };
             for (long i = slice.Begin; i < slice.End; i++)
             {
@@ -143,6 +158,9 @@ internal sealed class LinearRuntime : IJobRuntime, IJobRuntimeFactory
             }
             return metrics;
         }
+
+        public void UpdateBatchNorm(ReadOnlySpan<float> buffersIn, Span<float> buffersOut) =>
+            (buffersOut[0], buffersOut[1]) = (StatisticOf(weights.Span), Updated);
 
         public void Prefetch(StepPlan plan, PositionRange shard, int shardIndex) { }
 

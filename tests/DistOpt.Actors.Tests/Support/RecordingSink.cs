@@ -15,6 +15,9 @@ internal sealed class RecordingSink : IRunSink
 
     public float[]? Selected { get; private set; }
 
+    /// <summary>Buffers of the selected weights.</summary>
+    public float[]? SelectedBuffers { get; private set; }
+
     public float[]? LastBuffers { get; private set; }
 
     /// <summary>The running average of the last step, weights and then buffers.</summary>
@@ -41,7 +44,7 @@ internal sealed class RecordingSink : IRunSink
 
     public void Weights(RunWeights weights)
     {
-        if (weights.Selected) (Selected, SelectedStep) = (weights.Parameters.ToArray(), weights.Step);
+        if (weights.Selected) (Selected, SelectedBuffers, SelectedStep) = (weights.Parameters.ToArray(), weights.Buffers.ToArray(), weights.Step);
         else if (weights.IsAverage) LastAverage = [.. weights.Parameters.Span, .. weights.Buffers.Span];
         else (Last, LastBuffers) = (weights.Parameters.ToArray(), weights.Buffers.ToArray());
     }

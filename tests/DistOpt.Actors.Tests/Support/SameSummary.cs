@@ -33,6 +33,7 @@ internal static class SameSummary
     {
         Assert.Equal(expected.LastAverage, actual.LastAverage);
         Assert.Equal(expected.Selected, actual.Selected);
+        Assert.Equal(expected.SelectedBuffers, actual.SelectedBuffers);
         Assert.Equal(expected.LastBuffers, actual.LastBuffers);
     }
 }

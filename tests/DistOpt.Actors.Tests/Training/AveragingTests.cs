@@ -22,7 +22,10 @@ public sealed class AveragingTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    public static TheoryData<string> All => [.. AveragingCatalog.Default.Entries.Select(e => e.Name)];
+    /// <summary>Statistics that are measured anew with the average, beside those that are averaged.</summary>
+    private const string Updated = " updated";
+
+    public static TheoryData<string> All => [.. AveragingCatalog.Default.Entries.Select(e => e.Name), "ema" + Updated, "swa" + Updated];
 
     [Theory, MemberData(nameof(All))]
     public async Task The_bits_of_the_average_do_not_depend_on_servers_workers_and_nodes(string name)
@@ -62,6 +65,31 @@ public sealed class AveragingTests : IDisposable
         // the weights themselves are trained as without
         Assert.Equal((await Alone(Spec("none", epochs: 6))).Summary.WeightsSha256, summary.WeightsSha256);
         if (name != "none") Assert.NotEqual(Loss(sink.Last!, DataSplit.Validation), last);
+    }
+
+    /// <summary>Wherever the average stands for the weights: in evaluations, in the test, and in both files. Weights themselves keep theirs.</summary>
+    [Theory]
+    [InlineData("ema" + Updated)]
+    [InlineData("swa" + Updated)]
+    public async Task Statistics_are_measured_anew_wherever_the_average_stands_for_the_weights(string name)
+    {
+        var (summary, sink) = await Alone(Spec(name, epochs: 6));
+        double selected = LinearRuntime.StatisticOf(sink.Selected);
+        Assert.Equal([(float)selected, LinearRuntime.Updated], sink.SelectedBuffers!);
+        Assert.Equal(selected, summary.Validation[LinearRuntime.Statistic], 1e-6);
+        Assert.Equal(selected, summary.Test[LinearRuntime.Statistic], 1e-6);
+        int weights = sink.Last!.Length;
+        Assert.Equal([LinearRuntime.StatisticOf(sink.LastAverage!.AsSpan(0, weights)), LinearRuntime.Updated], sink.LastAverage![weights..]);
+        Assert.NotEqual(LinearRuntime.Updated, sink.LastBuffers![1]);
+        var evaluations = sink.Rows.Where(r => r.Split == DataSplit.Validation).Select(r => r.Get(LinearRuntime.Statistic)).ToList();
+        // swa begins with the last quarter: before, the weights are evaluated
+        Assert.Equal(name.StartsWith("swa", StringComparison.Ordinal), evaluations[0] is null);
+        Assert.NotNull(evaluations[^1]);
+        // without the option they are the averaged ones
+        var (plain, files) = await Alone(Spec(name[..^Updated.Length], epochs: 6));
+        Assert.False(plain.Test.ContainsKey(LinearRuntime.Statistic));
+        Assert.NotEqual(LinearRuntime.Updated, files.SelectedBuffers![1]);
+        Assert.Equal(files.Selected, sink.Selected);
     }
 
     /// <summary>An evaluation between two epochs, and none at all: the last average is selected without having been copied by anybody.</summary>
@@ -213,8 +241,10 @@ public sealed class AveragingTests : IDisposable
 
     private static TrainingSpec Spec(string name, int workers = 2, int servers = 1, int epochs = 4)
     {
-        var entry = AveragingCatalog.Default.Entries.Single(e => e.Name == name);
-        return JobHarness.SpecOf(workers, servers, epochs: epochs) with { Averaging = new PluginSpec(name, Activator.CreateInstance(entry.OptionsType)!) };
+        string kind = name.Split(' ')[0];
+        object options = Activator.CreateInstance(AveragingCatalog.Default.Entries.Single(e => e.Name == kind).OptionsType)!;
+        if (name != kind) options = (AveragingOptions)options with { UpdateBatchNorm = true };
+        return JobHarness.SpecOf(workers, servers, epochs: epochs) with { Averaging = new PluginSpec(kind, options) };
     }
 
     private static async Task<(RunSummary Summary, RecordingSink Sink)> Alone(TrainingSpec spec)
