@@ -6,6 +6,7 @@ using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Tests.Optimizers;
 using DistOpt.Core.Training;
 using static DistOpt.Actors.Tests.Support.SameSummary;
 
@@ -21,7 +22,6 @@ public sealed class ResumeTests : IDisposable
     private static readonly ImmutableArray<object> Short =
     [
         new GdOptions { LearningRate = 1e-5 },
-        new SgdOptions { LearningRate = 1e-5 },
         new MomentumOptions { LearningRate = 1e-5 },
         new StochasticAverageOptions { StartEpoch = 1, EverySteps = 3 },
         new StepScheduleOptions { StepSize = 1, Gamma = 0.5 },
@@ -29,7 +29,8 @@ public sealed class ResumeTests : IDisposable
         new InverseTimeScheduleOptions { DecaySteps = 5 },
         new InverseSqrtScheduleOptions { Timescale = 5 },
         new CosineRestartsScheduleOptions { T_0 = 1, T_mult = 2 },
-        new CyclicScheduleOptions { MaxLearningRate = 1e-2, StepSizeUp = 7 },
+        new CyclicScheduleOptions { MaxLearningRate = 1e-2, StepSizeUp = 7, CycleMomentum = true },
+        new OneCycleScheduleOptions { CycleMomentum = true },
         new ReduceOnPlateauOptions { Patience = 0, Threshold = 0.5 },
         new RandomBatchOptions { Min = 3, Max = 30 },
         new GrowingBatchOptions { Size = 7, Factor = 1.5, Every = 1, MaxSize = 30 },
@@ -42,7 +43,7 @@ public sealed class ResumeTests : IDisposable
 
     public static TheoryData<string, string> Catalogue =>
     [
-        .. OptimizerCatalog.Default.Entries.Select(e => ("optimizer", e.Name)),
+        .. OptimizerVariants.Names.Select(n => ("optimizer", n)),
         .. ScheduleCatalog.Default.Entries.Select(e => ("schedule", e.Name)),
         .. BatchCatalog.Default.Entries.Select(e => ("batch", e.Name)),
         .. AveragingCatalog.Default.Entries.Select(e => ("averaging", e.Name)),
@@ -81,7 +82,8 @@ public sealed class ResumeTests : IDisposable
         var (own, sink) = await harness.RunAsync(spec, Token);
         var (other, usually) = await harness.RunAsync(Spec(section, usual), Token, "job-2");
         bool isSame = own.Summary.WeightsSha256 == other.Summary.WeightsSha256 && sink.Selected!.AsSpan().SequenceEqual(usually.Selected);
-        Assert.Equal(name == usual, isSame);
+        // without decay there is nothing that adamw does otherwise than adam
+        Assert.Equal(name == usual || name == "adamw no weight_decay", isSame);
     }
 
     private static TrainingSpec Spec(string section, string name)
@@ -89,7 +91,8 @@ public sealed class ResumeTests : IDisposable
         var spec = JobHarness.SpecOf(workers: 1, servers: 1, shards: 4, epochs: section == "batch" && name == "full" ? 8 : 4);
         return section switch
         {
-            "optimizer" => spec with { Optimizer = new OptimizerSpec(name, Options(OptimizerCatalog.Default.Entries)) },
+            "optimizer" => spec with { Optimizer = new OptimizerSpec(name.Split(' ')[0], Stable(OptimizerVariants.Options.GetValueOrDefault(name)
+                ?? Options(OptimizerCatalog.Default.Entries))) },
             "schedule" => spec with { Schedule = new ScheduleSpec { Kind = name, Options = Options(ScheduleCatalog.Default.Entries), WarmupSteps = 3 } },
             "batch" => spec with { Batch = new BatchSpec(name, Options(BatchCatalog.Default.Entries)) },
             "averaging" => spec with { Averaging = new PluginSpec(name, Options(AveragingCatalog.Default.Entries)) },
@@ -102,6 +105,15 @@ public sealed class ResumeTests : IDisposable
             return Short.FirstOrDefault(o => o.GetType() == type) ?? Activator.CreateInstance(type)!;
         }
     }
+
+    /// <summary>Options as they are, but where steps grow with the gradient a rate at which they do not diverge, and names of this layout.</summary>
+    private static object Stable(object options) => options switch
+    {
+        SgdOptions sgd => sgd with { LearningRate = 1e-5 },
+        LarsOptions { TrustBiases: false } lars => lars with { LearningRate = 1e-5 },
+        MuonOptions { AdamwFor.Length: > 0 } muon => muon with { AdamwFor = ["c"] },
+        _ => options,
+    };
 
     private static TrainingSpec With(TrainingSpec spec, int workers, int servers) =>
         spec with { Training = spec.Training with { Workers = workers, Servers = servers } };

@@ -49,7 +49,7 @@ public sealed class SpecWriterTests
               l1_mode: subgradient
               l2: 0.0
               power: 0.0
-              power_exponent: 4
+              power_exponent: 4.0
               max_norm: null
               biases: false
             clip:
