@@ -272,7 +272,7 @@ public sealed record RegularizationSection : IValidatableObject
     public double L1 { get; init; }
 
     [Description("Whether the L1 penalty acts by its subgradient or by a proximal step, which makes weights exactly 0 (gd, sgd, momentum, nesterov, adagrad, "
-        + "rmsprop, adam, adamw, nadam, radam: in the lengths of their own steps)")]
+        + "rmsprop unless centered, adam, adamw, nadam, radam: in the lengths of their own steps)")]
     public L1Mode L1Mode { get; init; } = L1Mode.Subgradient;
 
     [Description("Factor of the sum of squared weights, whose gradient is twice the weights")]

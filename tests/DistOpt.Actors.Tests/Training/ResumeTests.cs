@@ -91,13 +91,14 @@ public sealed class ResumeTests : IDisposable
         var spec = JobHarness.SpecOf(workers: 1, servers: 1, shards: 4, epochs: section == "batch" && name == "full" ? 8 : 4);
         return section switch
         {
-            "optimizer" => spec with { Optimizer = new OptimizerSpec(name.Split(' ')[0], Stable(OptimizerVariants.Options.GetValueOrDefault(name)
-                ?? Options(OptimizerCatalog.Default.Entries))) },
+            "optimizer" => spec with { Optimizer = new OptimizerSpec(name.Split(' ')[0], OfOptimizer()) },
             "schedule" => spec with { Schedule = new ScheduleSpec { Kind = name, Options = Options(ScheduleCatalog.Default.Entries), WarmupSteps = 3 } },
             "batch" => spec with { Batch = new BatchSpec(name, Options(BatchCatalog.Default.Entries)) },
             "averaging" => spec with { Averaging = new PluginSpec(name, Options(AveragingCatalog.Default.Entries)) },
             _ => throw new ArgumentOutOfRangeException(nameof(section), section, "no such section"),
         };
+
+        object OfOptimizer() => Stable(OptimizerVariants.Options.GetValueOrDefault(name) ?? Options(OptimizerCatalog.Default.Entries));
 
         object Options<T>(IEnumerable<CatalogEntry<T>> entries)
         {
