@@ -173,6 +173,21 @@ public sealed class BatchTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("fixed", false, false)]
+    [InlineData("fixed", true, true)]
+    [InlineData("noise-scale", false, true)]
+    public async Task Rows_tell_the_gradients_norm_where_norms_are_measured_anyway(string name, bool clips, bool isTold)
+    {
+        await using var harness = new JobHarness([new LinearRuntime()]);
+        var spec = Spec(name, LearningRateScaling.None, 4) with { Clip = new ClipSection { GlobalNorm = clips ? 1e-3 : null } };
+        var (_, sink) = await harness.RunAsync(spec, Token);
+        var rows = sink.Rows.Where(r => r.Split == DataSplit.Train).ToList();
+        Assert.NotEmpty(rows);
+        // before clipping
+        Assert.All(rows, r => Assert.Equal(isTold, r.Get("gradient_norm") > 1e-2));
+    }
+
     private static TrainingSpec Spec(string name, LearningRateScaling scaling, int shards)
     {
         var entry = BatchCatalog.Default.Entries.Single(e => e.Name == name);
@@ -210,5 +225,6 @@ public sealed class BatchTests : IDisposable
     }
 
     private static List<string> Rows(RecordingSink sink) => [.. sink.Rows.Where(r => r.Split != DataSplit.Test).Select(r =>
-        $"{r.Split} {r.Step} {r.Epoch} {r.Get("loss"):R} {r.LearningRate:R} {r.BatchSize} {r.BatchReason} {r.NoiseScale:R} {r.AdascaleGain:R}")];
+        $"{r.Split} {r.Step} {r.Epoch} {r.Get("loss"):R} {r.Get("gradient_norm"):R} "
+        + $"{r.LearningRate:R} {r.BatchSize} {r.BatchReason} {r.NoiseScale:R} {r.AdascaleGain:R}")];
 }

@@ -126,7 +126,7 @@ public sealed class MetricRunTests : IDisposable
             UsesRealHost = true,
             // loss and gradient are finite, the rate times the gradient is not
             Configure = app => app.AddModel<NoFields, torch.nn.Module<torch.Tensor, torch.Tensor>, SupervisedBatch>("steep",
-                (_, _) => torch.nn.Sequential(("flat", torch.nn.Flatten()), ("last", torch.nn.Linear(64, 10))),
+                (_, _) => torch.nn.Sequential(("flat", torch.nn.Flatten()), ("first", torch.nn.Linear(64, 32)), ("last", torch.nn.Linear(32, 10))),
                 (module, batch, context) => new StepResult(
                     torch.nn.functional.cross_entropy(module.call(batch.Input), batch.Target, reduction: torch.nn.Reduction.Sum) * 1e33f, context.Rows)),
         };

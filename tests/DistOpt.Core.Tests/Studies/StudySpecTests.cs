@@ -95,6 +95,9 @@ public sealed class StudySpecTests
         // and without an objective it is what is selected
         Assert.Equal([new ObjectiveSection { Metric = "validation.auc", Direction = Direction.Maximize }],
             Parse("select: { metric: validation.auc }\nspace: { training.epochs: { int: [1, 2] } }").Study.Objectives);
+        // in the direction that the study has been given, where the name does not tell it
+        const string Told = "select: { metric: validation.speed }\nstudy: { direction: maximize }\nspace: { training.epochs: { int: [1, 2] } }";
+        Assert.Equal(new SelectSection { Metric = "validation.speed", Direction = Direction.Maximize }, Parse(Told).Training.Select);
     }
 
     /// <summary>Else the bits of a trial would depend on how many workers another one has.</summary>

@@ -1,3 +1,4 @@
+using DistOpt.Core.Batching;
 using DistOpt.Core.Parameters;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;

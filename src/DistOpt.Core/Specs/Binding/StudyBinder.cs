@@ -147,15 +147,20 @@ internal sealed class StudyBinder(SpecBinder binder)
     }
 
     /// <summary>
-    /// Weights are selected, where the file does not say by what, by what is optimized.
+    /// Weights are selected, where the file does not say by what, by what is optimized; where it says the same, in that direction.
     /// </summary>
     private MappingNode FillSelect(MappingNode fields, StudySection section)
     {
         var select = fields.Get("select") as MappingNode ?? MappingNode.Empty;
-        if (select.Get("metric") is not null) return fields;
-        _selects = true;
-        select = select.With("metric", new ScalarNode(section.Objectives[0].Metric, plain: SpecScalars.IsUnmistakablyText(section.Objectives[0].Metric)));
-        if (select.Get("direction") is null && section.Objectives[0].Direction is { } direction) select = select.With("direction", new ScalarNode(Name(direction), plain: true));
+        var (optimized, given) = (section.Objectives[0], select.Get("metric"));
+        if (given is not null && (given as ScalarNode)?.Text != optimized.Metric) return fields;
+        if (given is null)
+        {
+            _selects = true;
+            select = select.With("metric", new ScalarNode(optimized.Metric, plain: SpecScalars.IsUnmistakablyText(optimized.Metric)));
+        }
+        // one that is missing here too has been told of
+        if (select.Get("direction") is null) select = select.With("direction", new ScalarNode(Name(optimized.Direction ?? Direction.Minimize), plain: true));
         return fields.With("select", select);
     }
 
