@@ -35,7 +35,7 @@ public sealed class ReadmeTests
     [Theory]
     [InlineData("no marks", "has no mark such as")]
     [InlineData("<!-- list batches -->\n<!-- list models -->\n<!-- end of list -->", "has 2 marks <!-- list KIND -->, but 1 with an <!-- end of list -->")]
-    [InlineData("<!-- list nothings -->\n<!-- end of list -->", "'nothings' is not a kind of plug-in")]
+    [InlineData("<!-- list nothings -->\n<!-- end of list -->", "'nothings' is neither a kind of plug-in nor")]
     public async Task A_file_without_sound_marks_is_left_alone(string text, string expected)
     {
         using var cli = new CliRun();

@@ -67,6 +67,13 @@ internal sealed class PlotCommand
         || StudyDirectoryReader.IsStudy(name, invocation.Console.StudiesRoot)
         || (StudyPlace.IsOfCluster(name, null, invocation.Console) && !RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot));
 
+    /// <summary>A cross-validation is drawn as the runs of its folds.</summary>
+    private static IEnumerable<RunDirectoryReader?> WithFolds(RunDirectoryReader? run)
+    {
+        var folds = run is null ? [] : FoldFiles.Runs(run.Directory.Path);
+        return folds.Count == 0 ? [run] : folds.Select(fold => RunDirectoryReader.Open(fold));
+    }
+
     private Task<int> Run(CommandInvocation invocation)
     {
         var parse = invocation.Parse;
@@ -81,6 +88,10 @@ internal sealed class PlotCommand
             return _study.RunAsync(invocation, names[0], path, violations);
         }
         var readers = names.Select(name => violations.Try(() => RunDirectoryReader.Open(name, invocation.Console.RunsRoot))).ToArray();
+        if (path is null && readers is [{ Directory.Path: var whole }] && FoldFiles.Runs(whole).Count > 0)
+            path = Path.Combine(whole, violations.Try(() => FormatOf(invocation.Format, null)) == PlotFormat.Png ? "plot.png" : "plot.svg");
+        readers = [.. readers.SelectMany(WithFolds)];
+        names = [.. readers.Select(reader => reader?.Directory.Path ?? "")];
         var runs = readers.Select((reader, i) => reader is null ? null : violations.Try(() => RunCurves.Read(reader, labels.ElementAtOrDefault(i)))).ToArray();
         if (labels.Length > 0 && labels.Length != names.Length)
             violations.Add("--label", $"is given {Format.Plural(labels.Length, "time")} for {Format.Plural(names.Length, "run")}; give one for each run");

@@ -35,7 +35,7 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
     public required int Enough { get; init; }
 
     /// <summary>A value such that less is better.</summary>
-    public double Loss(double value) => Direction == Direction.Maximize ? -value : value;
+    public double Loss(double value) => Direction.Loss(value);
 
     /// <summary>The configurations, one after the other.</summary>
     public ImmutableArray<ImmutableArray<double>> Configurations => [.. Trials.Select(t => t.Parameters)];

@@ -17,6 +17,10 @@ public static class FoldFiles
     /// <param name="fold">From 0.</param>
     public static string Folder(string directory, int fold) => Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"fold-{fold}"));
 
+    /// <summary>The run directories that a cross-validation's directory has so far, by the number of the fold; none where it is no such directory.</summary>
+    public static IReadOnlyList<string> Runs(string directory) => !File.Exists(Path.Combine(directory, TableName)) ? []
+        : [.. Enumerable.Range(0, 1000).Select(fold => Folder(directory, fold)).Where(Directory.Exists)];
+
     /// <summary>Replaces both files.</summary>
     public static void Write(RunDirectory directory, CrossValidation result)
     {

@@ -129,7 +129,7 @@ public sealed class BohbSampler(BohbOptions options) : ISampler
             foreach (var reached in trial.Rungs)
             {
                 if (reached.Step != rung) continue;
-                double loss = history.Directions[0] == Direction.Maximize ? -reached.Value : reached.Value;
+                double loss = history.Directions[0].Loss(reached.Value);
                 ranked.Add((trial.Violation > 0, double.IsNaN(loss) ? double.PositiveInfinity : loss, trial.Number));
             }
         }

@@ -121,7 +121,7 @@ public sealed record CatalogListing(string Name, string Kind, ImmutableArray<Ent
     private static FieldListing Listing(string prefix, FieldShape field, object? value, SpecCatalogs? catalogs)
     {
         var text = value is PluginSpec plugin ? plugin.Kind : SpecYamlText.Inline(new NodeWriter().WriteValue(field.Type, value));
-        var missing = field.Required && value is null or "";
+        var missing = field.Required && (value is null or "" || text == "[]");
         return new FieldListing(prefix + field.Name, TypeText(field.Type, field.Rules, catalogs), missing ? null : text, field.Rules.RangeText,
             field.Description);
     }

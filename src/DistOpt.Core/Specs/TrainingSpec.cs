@@ -444,6 +444,12 @@ public enum Direction
     Maximize,
 }
 
+public static class DirectionExtensions
+{
+    /// <summary>The value, or its opposite where more is better: of what comes out, less is better.</summary>
+    public static double Loss(this Direction direction, double value) => direction == Direction.Maximize ? -value : value;
+}
+
 public sealed record SelectSection
 {
     [Description("Metric by which the kept weights are selected, as split.name")]

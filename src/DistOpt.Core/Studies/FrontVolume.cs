@@ -42,5 +42,5 @@ public sealed record FrontVolume(double Volume, ImmutableArray<double> Reference
 
     /// <summary>With signs such that less is better; twice is none.</summary>
     private static double[] Losses(StudySpec study, ImmutableArray<double> values) =>
-        [.. values.Select((v, i) => study.Study.Objectives[i].Direction == Direction.Maximize ? -v : v)];
+        [.. values.Select((v, i) => study.Directions[i].Loss(v))];
 }

@@ -56,7 +56,7 @@ public sealed record StudyContext
     }
 
     /// <summary>A value of the first objective with its sign such that less is better.</summary>
-    public double Loss(double value) => Directions[0] == Direction.Maximize ? -value : value;
+    public double Loss(double value) => Directions[0].Loss(value);
 
     /// <summary>The length of a trial in what the study counts; null where it is not fixed, or one trial has another than the next.</summary>
     private static long? LengthOf(StudySpec spec)

@@ -105,7 +105,7 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
         var front = new List<(TrialResult Result, double[] Losses)>();
         foreach (var trial in Trials.Where(t => t.IsFeasible))
         {
-            double[] losses = [.. trial.Values.Select((v, i) => Spec.Directions[i] == Direction.Maximize ? -v : v)];
+            double[] losses = [.. trial.Values.Select((v, i) => Spec.Directions[i].Loss(v))];
             bool isEqual = losses.Length == 1 && front.Any(f => f.Losses[0] <= losses[0]);
             if (isEqual || front.Any(f => Domination.Dominates(f.Losses, losses))) continue;
             front.RemoveAll(f => Domination.Dominates(losses, f.Losses));

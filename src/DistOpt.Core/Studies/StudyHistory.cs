@@ -97,7 +97,7 @@ public sealed class StudyHistory
     public ReadOnlySpan<double> Scaled(int parameter) => CollectionsMarshal.AsSpan(_scaled[parameter]);
 
     /// <summary>An objective's value with its sign such that less is better.</summary>
-    public double Loss(StudyTrial trial, int objective = 0) => Directions[objective] == Direction.Maximize ? -trial.Values[objective] : trial.Values[objective];
+    public double Loss(StudyTrial trial, int objective = 0) => Directions[objective].Loss(trial.Values[objective]);
 
     /// <summary>Adds the trial with the next number, or what has become of one: its parameters stay.</summary>
     /// <exception cref="ArgumentException">Its number leaves a gap, its parameters have changed, or it has ended before.</exception>
@@ -229,7 +229,7 @@ public sealed class StudyHistory
     {
         if (trial.Reports.IsEmpty) return (1, 0);
         var last = trial.Reports[^1];
-        double loss = Directions[0] == Direction.Maximize ? -last.Value : last.Value;
+        double loss = Directions[0].Loss(last.Value);
         return (-last.Step, double.IsNaN(loss) ? double.PositiveInfinity : loss);
     }
 }

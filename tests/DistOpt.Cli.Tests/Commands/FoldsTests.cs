@@ -39,6 +39,10 @@ public sealed class FoldsTests : IDisposable
         Assert.Equal(accuracies[1], _cli.Json().GetProperty("metrics").GetProperty("accuracy").GetDouble());
         Assert.Equal(2, await _cli.RunAsync("train", "--resume", whole));
         Assert.Contains("is complete", _cli.Error);
+
+        Assert.True(await _cli.RunAsync("plot", whole, "--format", "svg") == 0, _cli.Error);
+        string drawn = File.ReadAllText(Path.Combine(whole, "plot.svg"));
+        Assert.All(Enumerable.Range(0, 3), f => Assert.Contains($"fold-{f}", drawn));
     }
 
     [Fact]

@@ -38,7 +38,7 @@ internal static class HistoryPlot
         volumes.Add(volumes[^1]);
         yield return new PlotPanel("trial", "hypervolume", [new PlotSeries("of all trials so far", steps, volumes) { Color = 1, IsStaircase = true }]).WithLegendAside();
 
-        double[] Losses(ImmutableArray<double> values) => [.. values.Select((v, i) => directions[i] == Direction.Maximize ? -v : v)];
+        double[] Losses(ImmutableArray<double> values) => [.. values.Select((v, i) => directions[i].Loss(v))];
     }
 
     private static PlotPanel Panel(StudyPlotSource source, int objective)

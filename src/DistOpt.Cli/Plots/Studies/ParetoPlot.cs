@@ -16,7 +16,7 @@ internal static class ParetoPlot
     {
         var (directions, objectives) = (source.Spec.Directions, source.Spec.Study.Objectives);
         TrialRecord[] complete = Complete(source), feasible = [.. complete.Where(t => t.KeepsConstraints)];
-        double[][] losses = [.. feasible.Select(t => t.Values.Select((v, i) => directions[i] == Direction.Maximize ? -v : v).ToArray())];
+        double[][] losses = [.. feasible.Select(t => t.Values.Select((v, i) => directions[i].Loss(v)).ToArray())];
         var front = feasible.Length == 0 ? []
             : Domination.Fronts(losses)[0].Select(i => feasible[i]).OrderBy(t => t.Values[0]).ThenBy(t => t.Values[1]).ToList();
         var panels = new List<PlotPanel>();

@@ -81,7 +81,7 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
         }
     }
 
-    private double Loss(double value, int objective) => directions[objective] == Direction.Maximize ? -value : value;
+    private double Loss(double value, int objective) => directions[objective].Loss(value);
 
     private void Offer(TrialResult result)
     {
