@@ -70,8 +70,8 @@ internal sealed class PlotCommand
     /// <summary>A cross-validation is drawn as the runs of its folds.</summary>
     private static IEnumerable<RunDirectoryReader?> WithFolds(RunDirectoryReader? run)
     {
-        var folds = run is null ? [] : FoldFiles.Runs(run.Directory.Path);
-        return folds.Count == 0 ? [run] : folds.Select(fold => RunDirectoryReader.Open(fold));
+        if (run is null || FoldFiles.Runs(run.Directory.Path) is not { Count: > 0 } folds) return [run];
+        return folds.Select(fold => RunDirectoryReader.Open(fold));
     }
 
     private Task<int> Run(CommandInvocation invocation)

@@ -17,7 +17,8 @@ public static class SpecWriter
         return SpecYamlText.Write(new NodeWriter().WriteRecord(spec));
     }
 
-    /// <summary>A plug-in of a training spec as the spec would say it in one line, without what is at its default: <c>{ kind: sgd, momentum: 0.9 }</c>.</summary>
+    /// <summary>A plug-in of a training spec as the spec would say it in one line, without what is at its default:
+    /// <c>{ kind: sgd, momentum: 0.9 }</c>.</summary>
     /// <param name="spec">The spec.</param>
     /// <param name="section">Its field, such as <c>optimizer</c>.</param>
     /// <param name="always">Fields that are said even so.</param>

@@ -127,7 +127,7 @@ public sealed class SpecBinderTests
         "optimizer.momentum (line 1): unknown field 'momentum' of optimizer 'adam': "
         + "it belongs to optimizer 'sgd'; known are kind, decay_biases, groups, learning_rate, beta1, weight_decay")]
     [InlineData("training: 5",
-        "training (line 1): is 5, but must be a mapping of fields: epochs, workers, workers_min, servers, gradient_shards, micro_batch, "
+        "training (line 1): is 5, but must be a mapping of fields: epochs, workers, workers_min, worker_memory, servers, gradient_shards, micro_batch, "
         + "log_every_steps, consistency, replicas, bit_exact, worker_timeout, node_timeout, start_timeout, coordinator_grace, "
         + "gradient_precision, precision, device")]
     [InlineData("training: { workers: null }", "training.workers (line 1): is null, but must be a whole number")]

@@ -73,6 +73,7 @@ public sealed class SpecWriterTests
               epochs: 20
               workers: 2
               workers_min: null
+              worker_memory: null
               servers: 1
               gradient_shards: 2
               micro_batch: null

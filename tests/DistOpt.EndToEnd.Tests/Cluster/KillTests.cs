@@ -56,6 +56,7 @@ public sealed partial class KillTests(KillTests.SharedCluster shared) : IClassFi
     public Task The_job_ends_by_itself_with_the_bits_of_the_undisturbed_run() => RunShortAsync(replicas: 1);
 
     [Fact]
+    [Trait("Category", "Long")]
     public Task Without_replicas_the_job_goes_back_to_the_newest_checkpoint_and_ends_with_the_same_bits() => RunShortAsync(replicas: 0);
 
     [Fact]

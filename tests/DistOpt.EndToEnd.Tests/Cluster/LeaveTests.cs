@@ -7,6 +7,7 @@ namespace DistOpt.EndToEnd.Tests.Cluster;
 public sealed class LeaveTests
 {
     [Fact]
+    [Trait("Category", "Long")]
     public async Task Drained_and_stopped_nodes_hand_over_while_the_job_goes_on()
     {
         await using var cluster = new KillableCluster(workers: 2, servers: 2);

@@ -38,6 +38,7 @@ public sealed class PackagingTests(LocalFeed feed) : IClassFixture<LocalFeed>
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task Torch_computes_in_the_build_and_the_published_output_of_a_program_that_references_DistOpt_Torch()
     {
         byte[] cached = await File.ReadAllBytesAsync(LocalFeed.CachedLibrary, TestContext.Current.CancellationToken);

@@ -70,6 +70,7 @@ public sealed class InterruptTests : IDisposable
 
     /// <summary>Interrupted, then gone on with on other numbers of workers, servers and processes.</summary>
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_run_that_was_interrupted_goes_on_to_the_bits_of_one_that_was_not()
     {
         string[] spec = ["--set", "model.kind=crasher", "--set", "model.how=wait", "--set", "training.epochs=24", "--set", "training.gradient_shards=4",

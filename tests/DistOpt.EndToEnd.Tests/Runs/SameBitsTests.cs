@@ -27,6 +27,7 @@ public sealed class SameBitsTests : IDisposable
 
     /// <summary>Batches of 30 make shards of 7 and 8, and the last batch of 1374 samples is smaller than the 25 shards.</summary>
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_module_with_torchs_own_dropout_and_batch_norm_has_the_same_bits_too()
     {
         string[] spec = ["train", "--set", "model=norm-net", "--set", "batch.size=30", "--set", "training.gradient_shards=25", "--set", "training.epochs=1"];

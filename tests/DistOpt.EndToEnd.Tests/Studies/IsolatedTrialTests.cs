@@ -34,6 +34,7 @@ public sealed class IsolatedTrialTests : IAsyncDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_trial_that_aborts_and_one_that_allocates_without_end_are_lost_with_the_reason_and_disturb_no_neighbour()
     {
         await using var coordinator = await CoordinatorAsync();

@@ -71,6 +71,7 @@ public sealed class SweepTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task What_is_interrupted_goes_on_from_where_it_was()
     {
         _folder.Write("study.yaml", Digits.Replace("epochs: 9", "epochs: 400", StringComparison.Ordinal) + """

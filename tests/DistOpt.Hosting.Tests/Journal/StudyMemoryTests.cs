@@ -18,6 +18,7 @@ public sealed class StudyMemoryTests : IDisposable
 
     /// <summary>Over 100,000 trials and more: what a trial leaves does not grow with the number of trials.</summary>
     [Fact]
+    [Trait("Category", "Long")]
     public async Task Each_of_a_hundred_thousand_journaled_trials_leaves_the_few_bytes_of_its_history()
     {
         using var journal = StudyJournal.Open(Path.Combine(_folder, "study.db"));

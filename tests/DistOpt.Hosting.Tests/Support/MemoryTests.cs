@@ -11,6 +11,7 @@ public sealed class MemoryTests
     private readonly List<byte[]> _kept = [];
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_kilobyte_an_item_that_stays_is_seen()
     {
         var error = await Assert.ThrowsAnyAsync<XunitException>(() => Memory.StopsGrowingAsync(() => Keep(Items, 1024), Items, managed: 500, native: 800));
@@ -31,6 +32,7 @@ public sealed class MemoryTests
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task What_others_give_back_meanwhile_hides_nothing()
     {
         int rounds = 0;
@@ -44,6 +46,7 @@ public sealed class MemoryTests
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task What_goes_up_and_down_and_does_not_grow_is_no_leak()
     {
         int rounds = 0;
