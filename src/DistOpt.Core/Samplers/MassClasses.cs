@@ -12,14 +12,16 @@ namespace DistOpt.Core.Samplers;
 internal sealed class MassClasses
 {
     /// <summary>
-    /// An interval whose nearer end is so many deviations away has less than e^-112 of a kernel's mass, which is nothing beside the prior's: the logarithm is
+    /// An interval whose nearer end is so many deviations away has less than e^-50 of a kernel's mass, which is nothing beside the prior's: the logarithm is
     /// worked out to about 1 there, since most kernels are far from a value.
     /// </summary>
-    private const double Far = 15;
+    private const double Far = 10;
 
-    private const double LogFar = 2.70805020110221, LogSqrtTwoPi = 0.91893853320467274178;
+    /// <summary>Within so many deviations to both sides is all of a normal distribution, as far as a double can tell.</summary>
+    private const double All = 9;
 
-    private readonly Dictionary<(double Mean, double Deviation), int> _known = [];
+    private const double LogFar = 2.30258509299404568402, LogSqrtTwoPi = 0.91893853320467274178;
+
     private readonly List<(double Mean, double Inverse, double LogMass, double LogDeviation)> _classes = [];
     private readonly Dictionary<double, double[]> _logs = [];
     private readonly Stack<double[]> _spare = [];
@@ -30,25 +32,26 @@ internal sealed class MassClasses
     /// <param name="means">Of the kernels, on the domain's scale.</param>
     /// <param name="deviations">Of the kernels.</param>
     /// <param name="domain">It has steps.</param>
-    public void Fit(ReadOnlySpan<double> means, ReadOnlySpan<double> deviations, NumericDomain domain)
+    /// <param name="order">All kernels, those with one mean next to each other: of these, most have one deviation too.</param>
+    public void Fit(ReadOnlySpan<double> means, ReadOnlySpan<double> deviations, NumericDomain domain, ReadOnlySpan<int> order)
     {
-        _known.Clear();
         _classes.Clear();
         foreach (double[] log in _logs.Values) _spare.Push(log);
         _logs.Clear();
         (_kernels, _domain) = (means.Length, domain);
         var (low, high) = domain.Bounds;
         if (_ofKernel.Length < _kernels) _ofKernel = new int[Math.Max(_kernels, 2 * _ofKernel.Length)];
-        for (int k = 0; k < _kernels; k++)
+        double mean = double.NaN, deviation = double.NaN, logDeviation = 0;
+        foreach (int k in order)
         {
-            ref int known = ref CollectionsMarshal.GetValueRefOrAddDefault(_known, (means[k], deviations[k]), out bool exists);
-            if (!exists)
+            if (means[k] != mean || deviations[k] != deviation)
             {
-                known = _classes.Count;
-                double whole = Math.Log(NormalDistribution.Between((low - means[k]) / deviations[k], (high - means[k]) / deviations[k]));
-                _classes.Add((means[k], 1 / deviations[k], whole, Math.Log(deviations[k])));
+                if (deviations[k] != deviation) logDeviation = Math.Log(deviations[k]);
+                (mean, deviation) = (means[k], deviations[k]);
+                double a = (low - mean) / deviation, b = (high - mean) / deviation;
+                _classes.Add((mean, 1 / deviation, a < -All && b > All ? 0 : Math.Log(NormalDistribution.Between(a, b)), logDeviation));
             }
-            _ofKernel[k] = known;
+            _ofKernel[k] = _classes.Count - 1;
         }
     }
 

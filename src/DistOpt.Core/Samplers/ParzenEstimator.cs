@@ -43,6 +43,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     private double[] _base = [];
     private double[] _logs = [];
     private int[] _places = [];
+    private int[] _order = [];
     private int _kernels;
 
     /// <summary>Fits the mixture to the trials on one side, which have a value of every parameter.</summary>
@@ -152,9 +153,9 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         }
     }
 
-    private static void Ensure(ref double[] buffer, int count)
+    private static void Ensure<T>(ref T[] buffer, int count)
     {
-        if (buffer.Length < count) buffer = new double[Math.Max(count, 2 * buffer.Length)];
+        if (buffer.Length < count) buffer = new T[Math.Max(count, 2 * buffer.Length)];
     }
 
     /// <summary>As they are given, or by age: the last <see cref="Recent"/> count 1, those before them from 1/n up; the prior comes last.</summary>
@@ -186,7 +187,12 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         for (int k = 0; k < count; k++) deviations[k] = Math.Clamp(deviations[k], least, span);
         if (numbers.Step is not null)
         {
-            (dimension.Classes ??= new MassClasses()).Fit(means.AsSpan(0, _kernels), deviations.AsSpan(0, _kernels), numbers);
+            Ensure(ref _order, _kernels);
+            int ordered = 0;
+            foreach (int trial in history.Ordered(parameter))
+                if (trial < members.Length && members[trial]) _order[ordered++] = _places[trial];
+            _order[ordered++] = count;
+            (dimension.Classes ??= new MassClasses()).Fit(means.AsSpan(0, _kernels), deviations.AsSpan(0, _kernels), numbers, _order.AsSpan(0, ordered));
             for (int k = 0; k < _kernels; k++) deviations[k] = 1 / deviations[k];
             return;
         }
