@@ -17,8 +17,9 @@ public static class SpecWriter
         return SpecYamlText.Write(new NodeWriter().WriteRecord(spec));
     }
 
-    /// <summary>A plug-in of a training spec as the spec would say it in one line, without what is at its default:
-    /// <c>{ kind: sgd, momentum: 0.9 }</c>.</summary>
+    /// <summary>
+    /// A plug-in of a training spec as the spec would say it in one line, without what is at its default: <c>{ kind: sgd, momentum: 0.9 }</c>.
+    /// </summary>
     /// <param name="spec">The spec.</param>
     /// <param name="section">Its field, such as <c>optimizer</c>.</param>
     /// <param name="always">Fields that are said even so.</param>
@@ -28,8 +29,9 @@ public static class SpecWriter
         ArgumentNullException.ThrowIfNull(spec);
         var field = RecordShape.Of(typeof(TrainingSpec)).Fields.FirstOrDefault(f => f.Name == section && f.Type.Kind == FieldKind.Plugin);
         if (field?.Property.GetValue(spec) is not PluginSpec plugin) throw new ArgumentException($"a training spec has no plug-in '{section}'", nameof(section));
-        var usual = (field.Type.Clr == typeof(PluginSpec) ? new PluginSpec(plugin.Kind) : (PluginSpec)RecordShape.Of(field.Type.Clr).Create())
-            with { Kind = plugin.Kind, Options = plugin.Options is null ? null : RecordShape.Of(plugin.Options.GetType()).Create() };
+        var empty = field.Type.Clr == typeof(PluginSpec) ? new PluginSpec(plugin.Kind) : (PluginSpec)RecordShape.Of(field.Type.Clr).Create();
+        object? options = plugin.Options is null ? null : RecordShape.Of(plugin.Options.GetType()).Create();
+        var usual = empty with { Kind = plugin.Kind, Options = options };
         var (own, other) = ((MappingNode)new NodeWriter().WriteValue(field.Type, plugin), (MappingNode)new NodeWriter().WriteValue(field.Type, usual));
         return SpecYamlText.Inline(new MappingNode([.. own.Entries.Where(e => e.Key == field.Type.Plugin!.Key || always.Contains(e.Key)
             || other.Get(e.Key) is not { } value || SpecYamlText.Inline(value) != SpecYamlText.Inline(e.Value))]));
