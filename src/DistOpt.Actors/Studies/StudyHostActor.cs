@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Training;
+using DistOpt.Core.Jobs;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
@@ -24,6 +25,7 @@ internal sealed class StudyHostActor : ReceiveActor
     private readonly IActorRef _jobs;
     private readonly TimeProvider _time;
     private readonly bool _isDurable;
+    private readonly Reopening? _reopening;
     private readonly CancellationTokenSource _stopped = new();
     private IStudySession? _session;
     private IActorRef? _supervisor;
@@ -31,9 +33,11 @@ internal sealed class StudyHostActor : ReceiveActor
     private bool _isCancelled;
     private bool _isOver;
 
-    public StudyHostActor(JobId study, string specYaml, string directory, IStudySessions sessions, IActorRef jobs, TimeProvider time, bool isDurable)
+    public StudyHostActor(JobId study, string specYaml, string directory, IStudySessions sessions, IActorRef jobs, TimeProvider time, bool isDurable,
+        Reopening? reopening)
     {
         (_study, _specYaml, _directory, _sessions, _jobs, _time, _isDurable) = (study, specYaml, directory, sessions, jobs, time, isDurable);
+        _reopening = reopening;
         Receive<Begin>(_ => Open());
         Receive<CommandStudy>(OnCommand);
         Receive<StopJob>(_ =>
@@ -41,6 +45,8 @@ internal sealed class StudyHostActor : ReceiveActor
             _isCancelled = true;
             Cancel();
         });
+        Receive<CommandAnswer>(answer => _reopening!.Asker.Tell(new StudyAnswer(true, answer)));
+        Receive<Status.Failure>(failure => _reopening!.Asker.Tell(failure));
         Receive<FindStudy>(_ => Find());
         Receive<StudyOver>(over => OnOver(over.Status));
         Receive<StudyLeft>(left => Finish(RunStatus.Failed, left.Status, "the study was interrupted, and nobody asked for it"));
@@ -60,6 +66,11 @@ internal sealed class StudyHostActor : ReceiveActor
     /// <param name="Trials">That have begun.</param>
     internal sealed record Finished(JobId Study, RunStatus Status, long Trials, string SummaryJson, SpecException? BadInput)
         : INoSerializationVerificationNeeded;
+
+    /// <summary>What a study that had ended is gone on with for.</summary>
+    /// <param name="Asker">Gets a <see cref="StudyAnswer"/>.</param>
+    /// <param name="Former">How it had ended: it has, still, where it cannot be opened.</param>
+    internal sealed record Reopening(Func<StudyEngine, CommandAnswer> Carry, IActorRef Asker, JobEvent.Ended Former);
 
     /// <summary>To the job coordinator: the study's journal cannot be written or read.</summary>
     internal sealed record JournalGone(JobId Study) : INoSerializationVerificationNeeded;
@@ -96,10 +107,17 @@ internal sealed class StudyHostActor : ReceiveActor
         catch (SpecException e)
         {
             // another build than the one that accepted it, or its files cannot be had: the study fails, everything else goes on
-            Fail(e);
+            if (_reopening is { Former: var former } reopening)
+            {
+                _isOver = true;
+                reopening.Asker.Tell(new Status.Failure(e));
+                Tell(former.Status, former.Steps, former.SummaryJson, null);
+            }
+            else Fail(e);
             return;
         }
         var run = _session.Run with { Jobs = _jobs, IsDurable = _isDurable, Time = _time, Isolation = TrialIsolation.Process, NewCode = NewCode.Ask };
+        if (_reopening is not null) run = run with { Reopening = new StudyReopening(_reopening.Carry, Self) };
         _supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
         Cancel();
     }

@@ -53,6 +53,9 @@ public sealed record StudyRun
     /// <summary>How many trials it is to have in all from now on; null = as before.</summary>
     public int? TrialsMax { get; init; }
 
+    /// <summary>A command that a study which had ended is gone on with for; null = it has not ended.</summary>
+    public StudyReopening? Reopening { get; init; }
+
     /// <summary>Trials that run at a time from now on; null = as before.</summary>
     public int? Parallel { get; init; }
 
@@ -97,6 +100,11 @@ public sealed class StudyJournalException(string message, Exception? inner = nul
 /// <param name="Carry">Gives it to the study; may throw <see cref="SpecException"/> while nothing has happened.</param>
 public sealed record StudyCommand(Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded;
 
+/// <summary>The command of a <see cref="StudyCommand"/> for a study that has ended: given to it before it is looked at, as it would be over at once.</summary>
+/// <param name="Carry">As there.</param>
+/// <param name="Asker">Gets the answer of a <see cref="StudyCommand"/>.</param>
+public sealed record StudyReopening(Func<StudyEngine, CommandAnswer> Carry, IActorRef Asker);
+
 /// <summary>To the study's supervisor: answered by <see cref="StudyStatus"/>.</summary>
 public sealed record AskStudy : INoSerializationVerificationNeeded;
 
@@ -116,7 +124,11 @@ public sealed record SubmitDurableStudy(JobId Study, string Name, string SpecYam
 /// it.
 /// </summary>
 /// <param name="Carry">Gives it to the study; may throw <see cref="SpecException"/> while nothing has happened.</param>
-public sealed record CommandStudy(JobId Study, Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded;
+public sealed record CommandStudy(JobId Study, Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded
+{
+    /// <summary>Whether a study that has ended may go on by it.</summary>
+    public bool MayReopen { get; init; }
+}
 
 /// <param name="Known">Whether there is such a study.</param>
 /// <param name="Answer">What it says.</param>
@@ -135,6 +147,10 @@ public interface IStudySessions
     /// <summary>Opens a study's files. Blocks.</summary>
     /// <exception cref="SpecException">The spec is none for this build, or the files cannot be had.</exception>
     IStudySession Open(string study, string specYaml, string directory);
+
+    /// <summary>The resolved spec of a study, from its directory, for one that has ended: nobody else keeps it. Blocks.</summary>
+    /// <exception cref="SpecException">It cannot be had.</exception>
+    string SpecOf(string directory);
 }
 
 /// <summary>A study's files while it is run, and what it is run from.</summary>

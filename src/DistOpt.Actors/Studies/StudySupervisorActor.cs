@@ -112,6 +112,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
                 throw new SpecException("--accept-new-code", $"is missing: the trials of this study ran the code {change.Before}, which is {change.Now} now; "
                     + "give it to go on with the new code, which the trials that run it then note, or go on with the program as it was");
             }
+            if (_run.Reopening is { } reopening) Carry(reopening.Carry, reopening.Asker);
             _run.Sink.Began(events);
             var engine = _engine;
             if (events.Count > 0) _run.Trials.Sweep(engine.Checkpoints, (trial, repeat) => trial < engine.Started && engine.IsDoneWith(trial, repeat));
@@ -231,20 +232,22 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             _early.Enqueue((command, asker));
             return;
         }
-        Step(() =>
+        Step(() => Carry(command.Carry, asker));
+    }
+
+    private void Carry(Func<StudyEngine, CommandAnswer> carry, IActorRef asker)
+    {
+        try
         {
-            try
-            {
-                var answer = command.Carry(_engine);
-                _answers.Enqueue((_decided, asker, answer));
-            }
-            catch (SpecException e)
-            {
-                // bad input of a user, by which nothing has happened
-                asker.Tell(new Status.Failure(e));
-            }
-            Answer();
-        });
+            var answer = carry(_engine!);
+            _answers.Enqueue((_decided, asker, answer));
+        }
+        catch (SpecException e)
+        {
+            // bad input of a user, by which nothing has happened
+            asker.Tell(new Status.Failure(e));
+        }
+        Answer();
     }
 
     private void Interrupt()

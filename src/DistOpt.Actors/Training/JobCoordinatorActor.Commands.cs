@@ -89,10 +89,16 @@ public sealed partial class JobCoordinatorActor
 
     private bool RejectedForRoom(JobId id)
     {
-        int count = _jobs.Values.Count(j => j.Kind != JobKind.Trial);
-        if (count < _limits.JobsMax) return false;
-        Sender.Tell(new JobRejected(id, $"{count} jobs are running or waiting, and the limit is {_limits.JobsMax}: cancel some or try later"));
+        if (RoomRefusal() is not { } why) return false;
+        Sender.Tell(new JobRejected(id, why));
         return true;
+    }
+
+    /// <summary>Why no more jobs are taken; null where they are.</summary>
+    private string? RoomRefusal()
+    {
+        int count = _jobs.Values.Count(j => j.Kind != JobKind.Trial);
+        return count < _limits.JobsMax ? null : $"{count} jobs are running or waiting, and the limit is {_limits.JobsMax}: cancel some or try later";
     }
 
     private SubmitJob OfDirectory(JobId id, TrainingSpec spec, string directory, JobRecovery? recovery)

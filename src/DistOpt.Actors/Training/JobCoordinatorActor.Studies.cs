@@ -4,6 +4,8 @@ using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Studies;
 using DistOpt.Core.Jobs;
 using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
 
@@ -19,21 +21,51 @@ public sealed partial class JobCoordinatorActor
         new Durable(submit.Study, submit.Key, submit.Name, submit.SpecYaml, submit.Directory, JobKind.Study),
         job => StartStudy(job, submit.SpecYaml, submit.Directory));
 
-    private void StartStudy(Job job, string specYaml, string directory)
+    private void StartStudy(Job job, string specYaml, string directory, StudyHostActor.Reopening? reopening = null)
     {
         var sessions = _setup.Studies ?? throw new InvalidOperationException("durable studies need to know what they are run from");
         var (id, jobs, time, isDurable) = (job.Id, Self, _services.Time, _setup.Journal is not null);
         // no node is kept from leaving by a study, only by its trials' jobs
         job.Holding = new HashSet<NodeId>();
-        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new StudyHostActor(id, specYaml, directory, sessions, jobs, time, isDurable))
+        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new StudyHostActor(id, specYaml, directory, sessions, jobs, time, isDurable, reopening))
             .WithDispatcher(_services.ComputeDispatcher), $"study-{++_started}-{Uri.EscapeDataString(id.Value)}");
     }
 
     private void OnCommandStudy(CommandStudy command)
     {
-        if (_ledger.Find(command.Study.Value) is { Kind: JobKind.Study, End: { } end })
-            Sender.Tell(new StudyAnswer(true, new(Refusal: $"the study has ended ({RunJson.Name(end.Status)})")));
-        else ToStudy(command.Study, command);
+        if (_ledger.Find(command.Study.Value) is not { Kind: JobKind.Study, End: { } end } ended) ToStudy(command.Study, command);
+        else if (_jobs.ContainsKey(command.Study)) Refuse("the study has ended, and is just being gone on with; try again");
+        else if (command.MayReopen && end.Status == RunStatus.Completed) Reopen(ended, end, command.Carry);
+        else Refuse($"the study has ended ({RunJson.Name(end.Status)})");
+    }
+
+    private void Refuse(string why) => Sender.Tell(new StudyAnswer(true, new(Refusal: why)));
+
+    /// <summary>A study that had ended goes on, as its host finds whether it may: what it says is answered.</summary>
+    private void Reopen(JobEntry entry, JobEvent.Ended end, Func<StudyEngine, CommandAnswer> carry)
+    {
+        var (id, asker) = (new JobId(entry.Job), Sender);
+        if (RoomRefusal() is { } full)
+        {
+            Refuse(full);
+            return;
+        }
+        string spec;
+        try
+        {
+            spec = _setup.Studies!.SpecOf(entry.Directory!);
+        }
+        catch (SpecException e)
+        {
+            Refuse($"the study has ended, and cannot be gone on with: {e.Message}");
+            return;
+        }
+        var job = _jobs[id] = new Job(id, entry.Name, JobKind.Study, null);
+        Store(true, [new JobEvent.Reopened(entry.Job, spec)], () =>
+        {
+            _log.Of(id).Info("study that had ended is gone on with");
+            StartStudy(job, spec, entry.Directory!, new(carry, asker, end));
+        });
     }
 
     /// <summary>Hands a question on to the study's host, which answers the asker.</summary>

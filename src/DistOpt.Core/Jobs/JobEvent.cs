@@ -56,6 +56,10 @@ public abstract record JobEvent(string Job)
     /// <summary>A coordinator that had been gone took the job up again.</summary>
     public sealed record Restarted(string Job) : JobEvent(Job);
 
+    /// <summary>A study that had ended with its trials done is gone on with, since it is to have more.</summary>
+    /// <param name="SpecYaml">The resolved spec, which the ledger had forgotten.</param>
+    public sealed record Reopened(string Job, string SpecYaml) : JobEvent(Job);
+
     /// <summary>The job has ended.</summary>
     /// <param name="SummaryJson">Text of its summary; <paramref name="Status"/> and <paramref name="Steps"/> stand in it too.</param>
     /// <param name="BadInput">Why it never began, where it was bad input; else empty.</param>

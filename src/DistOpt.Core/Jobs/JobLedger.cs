@@ -69,6 +69,9 @@ public sealed class JobLedger(JobLedgerLimits? limits = null)
             case JobEvent.Ended ended:
                 End(ended);
                 break;
+            case JobEvent.Reopened reopened:
+                Reopen(reopened);
+                break;
             default:
                 throw new ArgumentException($"{e.GetType()} is no event of a job ledger", nameof(e));
         }
@@ -129,6 +132,14 @@ public sealed class JobLedger(JobLedgerLimits? limits = null)
         }
         _ended.Enqueue(ended.Job);
         if (_ended.Count > _limits.EndedJobsKept) Forget(_ended.Dequeue());
+    }
+
+    private void Reopen(JobEvent.Reopened reopened)
+    {
+        if (!_jobs.TryGetValue(reopened.Job, out var node) || node.Value is not { Kind: JobKind.Study, End: not null }) return;
+        node.Value = node.Value with { End = null, Stop = null, Submission = node.Value.Submission with { SpecYaml = reopened.SpecYaml } };
+        for (int i = _ended.Count; i > 0; i--)
+            if (_ended.Dequeue() is var job && job != reopened.Job) _ended.Enqueue(job);
     }
 
     private void Forget(string job)

@@ -92,7 +92,9 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     public Task<StudyFound> StudyAsync(string id) => AskAsync<StudyFound>(new FindStudy(new JobId(id)));
 
     /// <summary>Gives a command to a study; answered when it is stored.</summary>
-    public Task<StudyAnswer> CommandAsync(string id, Func<StudyEngine, CommandAnswer> carry) => AskAsync<StudyAnswer>(new CommandStudy(new JobId(id), carry));
+    /// <param name="mayReopen">Whether one that has ended may go on by it.</param>
+    public Task<StudyAnswer> CommandAsync(string id, Func<StudyEngine, CommandAnswer> carry, bool mayReopen = false) =>
+        AskAsync<StudyAnswer>(new CommandStudy(new JobId(id), carry) { MayReopen = mayReopen });
 
     public Task<JobFound> FindAsync(string id) => AskAsync<JobFound>(new FindJob(new JobId(id)));
 

@@ -1,4 +1,5 @@
 using DistOpt.Actors.Studies;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Hosting.Journal;
@@ -11,6 +12,19 @@ internal sealed class ClusterStudySessions(StudyParts parts, RunDirectorySinks s
 {
     public IStudySession Open(string study, string specYaml, string directory) =>
         new StudySession(study, parts.Read(specYaml), new StudyDirectory(directory), parts, time, new Watch(sinks, new JobId(study)));
+
+    public string SpecOf(string directory)
+    {
+        string file = new StudyDirectory(directory).SpecFile;
+        try
+        {
+            return File.ReadAllText(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new SpecException("", $"'{file}' cannot be read: {e.Message}");
+        }
+    }
 
     private sealed class Watch(RunDirectorySinks sinks, JobId study) : IStudyWatch
     {

@@ -15,13 +15,16 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
     /// <summary>Those that there are.</summary>
     public static IReadOnlyList<string> Names { get; } = ["pause", "resume", "cancel", "enqueue", "set"];
 
+    /// <summary>Whether a study that has ended may go on by it, since it is to have more trials.</summary>
+    /// <exception cref="SpecException">The body is none.</exception>
+    public bool MayReopen => Name == "set" && Fields().Get("trials") is not null;
+
     /// <summary>What the study is to do.</summary>
     /// <returns>Throws <see cref="SpecException"/> with all that is wrong by the space in force; nothing has happened then.</returns>
     /// <exception cref="SpecException">All that is wrong with the body, whatever the space.</exception>
     public Func<StudyEngine, CommandAnswer> ToCommand()
     {
-        var fields = Body.Length == 0 ? MappingNode.Empty : SpecYaml.Parse(Body, "") as MappingNode
-            ?? throw new SpecException("", "must be a mapping, such as {\"trial\": 3}");
+        var fields = Fields();
         string? key = Key;
         switch (Name)
         {
@@ -44,6 +47,9 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
                 };
         }
     }
+
+    private MappingNode Fields() => Body.Length == 0 ? MappingNode.Empty : SpecYaml.Parse(Body, "") as MappingNode
+        ?? throw new SpecException("", "must be a mapping, such as {\"trial\": 3}");
 
     private Func<StudyEngine, CommandAnswer> Set(MappingNode fields)
     {

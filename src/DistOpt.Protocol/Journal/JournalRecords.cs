@@ -29,6 +29,9 @@ public sealed record JournalStopRequested([property: Key(0)] string Job, [proper
 [MessagePackObject]
 public sealed record JournalRestarted([property: Key(0)] string Job);
 
+[MessagePackObject]
+public sealed record JournalStudyReopened([property: Key(0)] string Job, [property: Key(1)] string SpecYaml);
+
 /// <param name="Status">Name of the status as it stands in summaries.</param>
 [MessagePackObject]
 public sealed record JournalEnded(

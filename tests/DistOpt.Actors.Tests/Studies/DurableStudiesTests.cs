@@ -41,6 +41,61 @@ public sealed class DurableStudiesTests
     }
 
     [Fact]
+    public async Task A_study_that_has_had_its_trials_goes_on_when_it_is_to_have_more()
+    {
+        var sessions = new Sessions();
+        var journal = new JournalSwitch();
+        await using var harness = new JournalHarness(journal, studies: sessions);
+        var first = await harness.ReadyAsync();
+        await SubmitAsync(first, "s");
+        await JournalHarness.EndedAsync(first, "s");
+
+        // what is no number of trials changes nothing
+        Assert.Contains("must be at least 4", (await SetTrialsAsync(first, "s", 2)).Answer.Refusal);
+        Assert.Equal("Trials 4", (await JournalHarness.EndedAsync(first, "s")).SummaryJson);
+        Assert.Equal(new StudyAnswer(true, new()), await SetTrialsAsync(first, "s", 7, "key"));
+        Assert.Equal("Trials 7", (await EndedWithAsync(first, 7)).SummaryJson);
+        Assert.Equal([0, 1, 2, 3, 4, 5, 6], sessions.Ended().Order());
+        // a repeat of the command finds it done
+        Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await SetTrialsAsync(first, "s", 7, "key"));
+
+        journal.FailNext(new IOException("the disk is gone"));
+        // what is not stored has not happened: asked again, as every client does, it does
+        await Assert.ThrowsAsync<CoordinatorGoneException>(() => SetTrialsAsync(first, "s", 9));
+        var second = await harness.ReadyAsync();
+        Assert.Equal(new StudyAnswer(true, new()), await SetTrialsAsync(second, "s", 9));
+        Assert.Equal("Trials 9", (await EndedWithAsync(second, 9)).SummaryJson);
+        Assert.Equal(Enumerable.Range(0, 9), sessions.Ended().Order());
+        Assert.Equal("the study has ended (completed)", (await CommandAsync(second, "s", e => e.Pause(null))).Answer.Refusal);
+
+        async Task<JobStatus> EndedWithAsync(IActorRef coordinator, int trials)
+        {
+            while (true)
+                if (await JournalHarness.EndedAsync(coordinator, "s") is { } ended && ended.Step == trials) return ended;
+        }
+    }
+
+    [Fact]
+    public async Task A_study_whose_files_are_gone_stays_as_it_ended()
+    {
+        var sessions = new Sessions();
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+        await SubmitAsync(coordinator, "s");
+        await JournalHarness.EndedAsync(coordinator, "s");
+
+        sessions.Gone = new SpecException("", "'s' cannot be read");
+        Assert.Contains("cannot be gone on with: 's' cannot be read", (await SetTrialsAsync(coordinator, "s", 7)).Answer.Refusal);
+        sessions.Gone = null;
+        sessions.Fails = _ => new SpecException("", "another process runs it");
+        await Assert.ThrowsAsync<SpecException>(() => SetTrialsAsync(coordinator, "s", 7));
+        var ended = await JournalHarness.EndedAsync(coordinator, "s");
+        Assert.Equal(("completed", "Trials 4"), (ended.State, ended.SummaryJson));
+        sessions.Fails = _ => null;
+        Assert.Equal(new StudyAnswer(true, new()), await SetTrialsAsync(coordinator, "s", 5));
+    }
+
+    [Fact]
     public async Task A_study_goes_on_with_the_next_coordinator_and_its_trials_end_once()
     {
         var sessions = new Sessions();
@@ -124,13 +179,20 @@ public sealed class DurableStudiesTests
     private static Task<StudyAnswer> CommandAsync(IActorRef coordinator, string study, Func<StudyEngine, CommandAnswer> carry) =>
         coordinator.Ask<StudyAnswer>(new CommandStudy(new JobId(study), carry), Eventually.Patience, Token);
 
+    private static Task<StudyAnswer> SetTrialsAsync(IActorRef coordinator, string study, int trials, string? key = null) => coordinator.Ask<StudyAnswer>(
+        new CommandStudy(new JobId(study), e => e.SetTrials(key, trials)) { MayReopen = true }, Eventually.Patience, Token);
+
     /// <summary>Studies whose trials have no files.</summary>
     private sealed class Sessions : IStudySessions
     {
         private readonly ConcurrentQueue<string> _calls = new();
         private readonly ConcurrentQueue<int> _ended = new();
 
-        public Func<string, Exception?> Fails { get; init; } = _ => null;
+        public Func<string, Exception?> Fails { get; set; } = _ => null;
+
+        public SpecException? Gone { get; set; }
+
+        public string SpecOf(string directory) => Gone is null ? $"spec of {directory}" : throw Gone;
 
         public int Trials { get; init; } = 4;
 

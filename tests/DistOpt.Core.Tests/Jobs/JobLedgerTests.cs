@@ -120,6 +120,32 @@ public class JobLedgerTests
         Assert.Equal(["here", "a"], ledger.Jobs.Select(j => j.Job));
     }
 
+    [Fact]
+    public void A_study_that_had_ended_is_live_once_more_with_its_spec_and_no_other_job_is()
+    {
+        var submitted = Submit("s") with { Kind = JobKind.Study };
+        var ledger = JobLedger.From([submitted, Submit("j"), Ended("s"), Ended("j"), new JobEvent.Reopened("s", "name: s"), new JobEvent.Reopened("j", "name: j")]);
+
+        Assert.Equal("s", Assert.Single(ledger.Live).Job);
+        Assert.Equal((1, null, "name: s"), (ledger.LiveCount, ledger.Find("s")!.Stop, ledger.Find("s")!.Submission.SpecYaml));
+        Assert.NotNull(ledger.Find("j")!.End);
+        Assert.Equal(Text(ledger), Text(JobLedger.From(ledger.Compact())));
+        // it ends again, and is forgotten no sooner than it would be
+        ledger.Apply(Ended("s", "second"));
+        Assert.Equal((0, "second"), (ledger.LiveCount, ledger.Find("s")!.End!.SummaryJson));
+    }
+
+    [Fact]
+    public void A_study_that_was_gone_on_with_is_not_forgotten_for_its_first_end()
+    {
+        var ledger = new JobLedger(new JobLedgerLimits(EndedJobsKept: 2));
+        JobEvent[] events = [Submit("s") with { Kind = JobKind.Study }, Submit("a"), Submit("b"), Ended("s"), Ended("a"), new JobEvent.Reopened("s", "x"), Ended("b")];
+        foreach (var e in events) ledger.Apply(e);
+        Assert.Equal(["s", "a", "b"], ledger.Jobs.Select(j => j.Job));
+        ledger.Apply(Ended("s"));
+        Assert.Equal(["s", "b"], ledger.Jobs.Select(j => j.Job));
+    }
+
     private static JobEvent.Submitted Submit(string job, string? key = null) => new(job, key, $"name-{job}", $"name: {job}", $"hash-{job}", $"runs/{job}", s_at);
 
     private static JobEvent.Ended Ended(string job, string summary = "{}") => new(job, RunStatus.Completed, 22, summary, [new SpecViolation("p", "m", 3)], s_at);
@@ -127,14 +153,15 @@ public class JobLedgerTests
     private static JobEvent Any(Random random)
     {
         string job = $"job-{random.Next(25)}";
-        return random.Next(8) switch
+        return random.Next(9) switch
         {
-            0 or 1 => Submit(job, random.Next(2) == 0 ? null : $"key-{job}"),
+            0 or 1 => Submit(job, random.Next(2) == 0 ? null : $"key-{job}") with { Kind = job.EndsWith('3') ? JobKind.Study : JobKind.Job },
             2 => new JobEvent.Placed(job, random.Next(5), [1]),
             3 => new JobEvent.CheckpointWritten(job, random.Next(500), "path"),
             4 => new JobEvent.CommandApplied(job, $"command-{random.Next(30)}", KeyUse.Cancel),
             5 => new JobEvent.StopRequested(job, StopReason.Cancelled),
             6 => new JobEvent.Restarted(job),
+            7 => new JobEvent.Reopened(job, "name: again"),
             _ => Ended(job),
         };
     }

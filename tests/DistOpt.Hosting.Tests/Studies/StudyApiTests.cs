@@ -38,6 +38,27 @@ public sealed class StudyApiTests : IDisposable
     }
 
     [Fact]
+    public async Task A_study_that_has_had_its_trials_gets_more_in_the_same_folder()
+    {
+        await using var node = await StartAsync();
+        string id = await node.SubmitAsync(LinearParts.StudyYaml(trials: 3), "key");
+        string folder = (await node.EndedAsync(id)).GetProperty("run").GetString()!;
+        string[] before = await File.ReadAllLinesAsync(Path.Combine(folder, "trials.jsonl"), Token);
+
+        Assert.Contains("has ended", await RefusedAsync(node, id, "set", """{"parallel": 3}"""));
+        await AcceptedAsync(node, id, "set", """{"trials": 5}""");
+        JsonElement ended;
+        do ended = await node.EndedAsync(id);
+        while (ended.GetProperty("summary").GetProperty("trials").GetProperty("complete").GetInt32() < 5);
+
+        Assert.Equal(folder, ended.GetProperty("run").GetString());
+        string[] after = await File.ReadAllLinesAsync(Path.Combine(folder, "trials.jsonl"), Token);
+        Assert.Equal(before, after[..3]);
+        Assert.Equal([0, 1, 2, 3, 4], after.Select(t => JsonDocument.Parse(t).RootElement.GetProperty("number").GetInt32()).Order());
+        Assert.Equal(1, ended.GetProperty("summary").GetProperty("interruptions").GetInt32());
+    }
+
+    [Fact]
     public async Task Commands_are_carried_out_or_refused_with_a_reason()
     {
         await using var node = await StartAsync();

@@ -20,6 +20,7 @@ public sealed class JournalCodecTests
         new JobEvent.CommandApplied("j", "key 2", KeyUse.Cancel),
         new JobEvent.StopRequested("j", StopReason.MaxSteps),
         new JobEvent.Restarted("j"),
+        new JobEvent.Reopened("s", "name: x"),
         new JobEvent.Ended("j", RunStatus.Interrupted, 17, "{}", [new SpecViolation("a.b", "is wrong", 7), new SpecViolation("", "too")], At),
     ];
 
