@@ -44,9 +44,10 @@ public sealed class ParzenEstimatorTests
             double[] points = new double[20 * group.Length], densities = new double[20];
             for (int i = 0; i < 20; i++) estimator.Draw(ref random, points.AsSpan(i * group.Length, group.Length));
             estimator.LogDensities(points, densities);
+            var kernels = group.Select(parameter => Kernels(history, parameter, members, group.Length, endpoints, bandwidth)).ToArray();
             for (int i = 0; i < 20; i++)
             {
-                double expected = Slow(history, group, members, points[(i * group.Length)..][..group.Length], 1.5, endpoints, bandwidth);
+                double expected = Slow(history, group, members, points[(i * group.Length)..][..group.Length], 1.5, kernels);
                 Assert.Equal(expected, densities[i], Math.Abs(expected) * 1e-9 + 1e-9);
             }
         }
@@ -194,7 +195,8 @@ public sealed class ParzenEstimatorTests
         return history;
     }
 
-    private static double Slow(StudyHistory history, int[] group, bool[] members, double[] point, double prior, bool endpoints, Bandwidth bandwidth)
+    private static double Slow(StudyHistory history, int[] group, bool[] members, double[] point, double prior,
+        (double Mean, double Deviation)[][] kernels)
     {
         var observed = history.Trials.Where(t => members[t.Number]).ToList();
         int n = observed.Count;
@@ -214,9 +216,7 @@ public sealed class ParzenEstimatorTests
                     continue;
                 }
                 var (low, high) = numbers.Bounds;
-                double[] means = [.. observed.Select(t => numbers.ToScale(t.Parameters[group[d]]))];
-                double mean = k == n ? (low + high) / 2 : means[k];
-                double deviation = k == n ? high - low : Deviation(means, k, low, high, group.Length, endpoints, bandwidth);
+                var (mean, deviation) = kernels[d][k];
                 double mass = Phi((high - mean) / deviation) - Phi((low - mean) / deviation);
                 if (numbers.Step is { } step)
                 {
@@ -231,20 +231,26 @@ public sealed class ParzenEstimatorTests
         return Math.Log(density);
     }
 
-    private static double Deviation(double[] means, int kernel, double low, double high, int dimensions, bool endpoints, Bandwidth bandwidth)
+    /// <summary>Of every observation, and of the prior at the end; empty for choices.</summary>
+    private static (double Mean, double Deviation)[] Kernels(
+        StudyHistory history, int parameter, bool[] members, int dimensions, bool endpoints, Bandwidth bandwidth)
     {
+        if (s_space.Parameters[parameter].Domain is not NumericDomain numbers) return [];
+        var (low, high) = numbers.Bounds;
+        double[] means = [.. history.Trials.Where(t => members[t.Number]).Select(t => numbers.ToScale(t.Parameters[parameter]))];
         int n = means.Length;
-        double deviation;
-        if (bandwidth == Bandwidth.Scott) deviation = 0.2 * Math.Pow(n, -1.0 / (dimensions + 4)) * (high - low);
-        else
+        int[] order = [.. Enumerable.Range(0, n).OrderBy(i => means[i]).ThenBy(i => i)];
+        var kernels = new (double Mean, double Deviation)[n + 1];
+        for (int place = 0; place < n; place++)
         {
-            int[] order = [.. Enumerable.Range(0, n).OrderBy(i => means[i]).ThenBy(i => i)];
-            int place = Array.IndexOf(order, kernel);
-            double left = means[kernel] - (place == 0 ? low : means[order[place - 1]]);
-            double right = (place == n - 1 ? high : means[order[place + 1]]) - means[kernel];
-            deviation = !endpoints && n >= 2 && place == 0 ? right : !endpoints && n >= 2 && place == n - 1 ? left : Math.Max(left, right);
+            double mean = means[order[place]];
+            double left = mean - (place == 0 ? low : means[order[place - 1]]), right = (place == n - 1 ? high : means[order[place + 1]]) - mean;
+            double deviation = bandwidth == Bandwidth.Scott ? 0.2 * Math.Pow(n, -1.0 / (dimensions + 4)) * (high - low)
+                : !endpoints && n >= 2 && place == 0 ? right : !endpoints && n >= 2 && place == n - 1 ? left : Math.Max(left, right);
+            kernels[order[place]] = (mean, Math.Clamp(deviation, (high - low) / Math.Min(100, n + 2), high - low));
         }
-        return Math.Clamp(deviation, (high - low) / Math.Min(100, n + 2), high - low);
+        kernels[n] = ((low + high) / 2, high - low);
+        return kernels;
     }
 
     private static double Phi(double x) => NormalDistribution.Cdf(x);
