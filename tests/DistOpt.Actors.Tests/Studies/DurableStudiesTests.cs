@@ -58,6 +58,7 @@ public sealed class DurableStudiesTests
         Assert.Equal([0, 1, 2, 3, 4, 5, 6], sessions.Ended().Order());
         // a repeat of the command finds it done
         Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await SetTrialsAsync(first, "s", 7, "key"));
+        Assert.Equal("Trials 7", (await EndedWithAsync(first, 7)).SummaryJson);
 
         journal.FailNext(new IOException("the disk is gone"));
         // what is not stored has not happened: asked again, as every client does, it does
