@@ -23,10 +23,30 @@ internal sealed record RunCurves(string Name, IReadOnlyList<MetricRow> Rows, lon
     public IEnumerable<string> Metrics => Rows.SelectMany(r => r.Metrics).Select(m => m.Key).Distinct();
 
     /// <summary>
-    /// Steps in an epoch: the last row of an epoch is its end, and no row is behind the end of its epoch. Where the batch size varies it is that of
-    /// the longest epoch.
+    /// Epochs that are done at a step, with fractions. The last training row of an epoch is its end, and where the batch size varies epochs differ in steps;
+    /// of those without rows each has as many. The latest one has ended if it was evaluated there or has as many steps as the one before; else it will have
+    /// those.
     /// </summary>
-    public double StepsPerEpoch => Math.Max(1, Rows.Where(r => r.Split == DataSplit.Train).Select(r => r.Step / (r.Epoch + 1.0)).DefaultIfEmpty(1).Max());
+    public Func<double, double> EpochsAt()
+    {
+        var ends = new List<(double Step, double Epochs)> { (0, 0) };
+        foreach (var epoch in Rows.Where(r => r.Split == DataSplit.Train).GroupBy(r => r.Epoch, r => r.Step).OrderBy(g => g.Key))
+            if (epoch.Max() > ends[^1].Step) ends.Add((epoch.Max(), epoch.Key + 1));
+        if (ends.Count > 2 && !Rows.Any(r => r.Split != DataSplit.Train && r.Step == ends[^1].Step))
+        {
+            var (start, before) = (ends[^2], ends[^3]);
+            double usual = (start.Step - before.Step) / (start.Epochs - before.Epochs) * (ends[^1].Epochs - start.Epochs);
+            ends[^1] = (Math.Max(ends[^1].Step, start.Step + usual), ends[^1].Epochs);
+        }
+        return step =>
+        {
+            if (ends.Count == 1) return step;
+            int i = ends.FindIndex(1, e => e.Step >= step);
+            if (i < 0) i = ends.Count - 1;
+            var (from, to) = (ends[i - 1], ends[i]);
+            return from.Epochs + (step - from.Step) / (to.Step - from.Step) * (to.Epochs - from.Epochs);
+        };
+    }
 
     /// <summary>
     /// Batch sizes without what remained for the last batch of an epoch, which no strategy chose, as far as other rows of the epoch tell the size.

@@ -17,6 +17,8 @@ internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, boo
 
     private const int SelectedColor = 7;
 
+    private readonly Func<double, double>[] _epochsAt = [.. runs.Select(r => r.EpochsAt())];
+
     /// <summary>What can be drawn, in order.</summary>
     public IReadOnlyList<string> Names { get; } =
         [.. runs.SelectMany(r => r.Metrics).Distinct().OrderBy(n => n == MetricSums.Loss ? 0 : 1), LearningRate, BatchSize,
@@ -94,7 +96,7 @@ internal sealed class RunFigure(IReadOnlyList<RunCurves> runs, bool byEpoch, boo
         return new PlotMark(text, X(run, [step])[0], value, runs.Count == 1 ? SelectedColor : run);
     }
 
-    private double[] X(int run, double[] steps) => byEpoch ? [.. steps.Select(s => s / runs[run].StepsPerEpoch)] : steps;
+    private double[] X(int run, double[] steps) => byEpoch ? [.. steps.Select(_epochsAt[run])] : steps;
 
     private string Label(string name) => name switch
     {

@@ -6,7 +6,7 @@ namespace DistOpt.Core.Averaging;
 /// <summary>When weights enter an average, and what becomes of buffers.</summary>
 public abstract record AveragingOptions : IValidatableObject
 {
-    [Description("Epochs (where the batch varies: of as many steps as with its nominal size), from the run's first one, before averaging begins; null = by start_step")]
+    [Description("Epochs, from the run's first one, before averaging begins (not where the batch varies, since their steps are not known before); null = by start_step")]
     [Range(0, 1_000_000)]
     public int? StartEpoch { get; init; }
 

@@ -16,7 +16,7 @@ public sealed record StochasticAverageOptions : AveragingOptions
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double? LearningRate { get; init; }
 
-    [Description("Epochs in which the rate goes there; 0 = at once")]
+    [Description("Epochs in which the rate goes there (where the batch varies: of as many steps as with its nominal size); 0 = at once")]
     [Range(0, 1_000_000)]
     public int AnnealEpochs { get; init; } = UsualAnneal;
 

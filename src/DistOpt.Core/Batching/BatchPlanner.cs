@@ -81,6 +81,9 @@ public sealed class BatchPlanner
     /// <summary>Whether sizes differ from step to step, beside the last one of an epoch.</summary>
     public bool Varies => _strategy.Varies;
 
+    /// <summary>Whether sizes are known before the run (<see cref="IBatchStrategy.IsForeseeable"/>).</summary>
+    public bool IsForeseeable => _strategy.IsForeseeable;
+
     /// <summary>Whether sizes or what follows from them differ from step to step, so that rows tell of the latest batch that is whole.</summary>
     public bool TellsWhole => Varies || _scaling != LearningRateScaling.None;
 

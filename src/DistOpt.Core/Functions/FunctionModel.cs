@@ -1,4 +1,5 @@
 using DistOpt.Core.Optimizers;
+using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
 using DistOpt.Core.Training;
@@ -50,17 +51,24 @@ public static class FunctionModel
             yield return new("regularization.max_norm", $"is {bound}, but a function's variables are single numbers and have no rows; leave it away");
     }
 
-    /// <summary>A function has one value, the loss of its only step an epoch.</summary>
+    /// <summary>A function has one value, the loss of its only step an epoch, and its variables, which are metrics too.</summary>
     internal static IEnumerable<SpecViolation> Metrics(TrainingSpec spec)
     {
-        if (spec.Model.Options is not FunctionOptions) yield break;
+        if (spec.Model.Options is not FunctionOptions function) yield break;
+        if (!spec.Evaluate.Metrics.IsEmpty)
+            yield return new("evaluate.metrics", "is given, but of a function its value (loss) and its variables are measured, and nothing else; leave it away");
+        if (spec.Training.Precision == TrainingSection.Bf16)
+            yield return new("training.precision", "is bf16, but a function is computed in float64, with float32 weights; use float32");
         (string Path, string? Metric)[] deciding =
-            [("select.metric", spec.Select.Metric), ("stop.target.metric", spec.Stop.Target?.Metric), ("stop.patience.metric", spec.Stop.Patience?.Metric)];
-        const string loss = "train." + MetricSums.Loss, norm = "train." + TensorNormSums.Metric;
+            [("select.metric", spec.Select.Metric), ("stop.target.metric", spec.Stop.Target?.Metric), ("stop.patience.metric", spec.Stop.Patience?.Metric),
+                ("schedule.metric", (spec.Schedule.Options as ReduceOnPlateauOptions)?.Metric)];
+        string[] names = [MetricSums.Loss, .. function.Variables.Keys];
         foreach (var (path, metric) in deciding)
         {
-            if (metric?.StartsWith("train.", StringComparison.Ordinal) == true && metric is not (loss or norm))
-                yield return new(path, $"is '{metric}', but all that is measured of a function is {loss}, its value; choose that");
+            if (metric?.Split('.', 2) is not [("train" or "validation") and var split, var name] || names.Contains(name)) continue;
+            if (split == "train" && name == TensorNormSums.Metric) continue;
+            yield return new(path, $"is '{metric}', but all that is measured of a function is its value ({split}.{MetricSums.Loss}), its variables "
+                + $"({string.Join(", ", function.Variables.Keys.Select(v => $"{split}.{v}"))}) and train.{TensorNormSums.Metric}; choose one of them");
         }
     }
 

@@ -21,8 +21,8 @@ public sealed record AdafactorOptions : ILearningRateOptions
     [Range(-10.0, 0.0, MaximumIsExclusive = true)]
     public double Beta2Decay { get; init; } = -0.8;
 
-    [Description("Least mean square that is divided by; null = float32's epsilon, 1.19e-7")]
-    [Range(1e-30, 1.0)]
+    [Description("Least root mean square that a gradient is divided by, and least mean square of a whole matrix; null = float32's epsilon, 1.19e-7")]
+    [Range(1e-18, 1.0)] // its square is a float32 above 0: else a gradient of 0 would be divided by 0
     public double? Epsilon1 { get; init; }
 
     [Description("Least root mean square of a tensor, as far as the rate goes")]

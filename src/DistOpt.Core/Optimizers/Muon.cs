@@ -47,7 +47,7 @@ public sealed record MuonOptions : ILearningRateOptions
     [Range(1e-30, 1.0)]
     public double Epsilon { get; init; } = 1e-7;
 
-    [Description("How the length of an update depends on the matrix")]
+    [Description("How the length of an update depends on the matrix (of a convolution, flattened to a row for each output channel)")]
     public MuonScale Scale { get; init; } = MuonScale.Original;
 
     [Description("Share of the weights, times the learning rate, that is taken off before each update")]
@@ -127,6 +127,7 @@ public sealed class Muon : IOptimizer
         Average(u, m, (float)(1 - _options.Momentum), _options.Nesterov ? (float)_options.Momentum : 1);
         int columns = u.Length / Math.Max(1, rows);
         Orthogonalize(u, rows, columns, _options);
+        // of the flattened matrix also for convolutions, where Jordan's program takes height over width of the kernels, 1 for square ones
         double scale = _options.Scale == MuonScale.Original ? Math.Sqrt(Math.Max(1, rows / (double)columns)) : 0.2 * Math.Sqrt(Math.Max(rows, columns));
         float left = (float)(1 - step.LearningRate * (step.WeightDecay ?? _options.WeightDecay)), rate = (float)(step.LearningRate * scale);
         TensorPrimitives.Multiply(w, left, w);

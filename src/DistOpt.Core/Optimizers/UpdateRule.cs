@@ -20,17 +20,18 @@ public sealed class UpdateRule
 
     /// <summary>The optimizer alone.</summary>
     public UpdateRule(IOptimizer optimizer)
-        : this(optimizer, new OptimizerSpec(), new RegularizationSection(), new ClipSection(), NoiseSource.None) { }
+        : this(optimizer, new OptimizerSpec(), new RegularizationSection(), new ClipSection(), NoiseSource.None, decidesByNorm: false) { }
 
     public UpdateRule(IOptimizer optimizer, TrainingSpec spec)
-        : this(optimizer, spec.Optimizer, spec.Regularization, spec.Clip, BatchPlanner.SourceOf(spec)) { }
+        : this(optimizer, spec.Optimizer, spec.Regularization, spec.Clip, BatchPlanner.SourceOf(spec), DecidesByNorm(spec)) { }
 
-    private UpdateRule(IOptimizer optimizer, OptimizerSpec groups, RegularizationSection regularization, ClipSection clip, NoiseSource noise)
+    private UpdateRule(IOptimizer optimizer, OptimizerSpec groups, RegularizationSection regularization, ClipSection clip, NoiseSource noise,
+        bool decidesByNorm)
     {
         (Optimizer, _groups, _regularization, Clip) = (optimizer, groups, regularization, clip);
         Needs = optimizer.Needs | (regularization.MaxNorm is null ? OptimizerNeeds.None : OptimizerNeeds.WholeTensors);
         int rounds = Needs.HasFlag(OptimizerNeeds.DirectionNorm) ? 2
-            : Needs.HasFlag(OptimizerNeeds.Norms) || clip.Norm is not null || clip.GlobalNorm is not null ? 1 : 0;
+            : Needs.HasFlag(OptimizerNeeds.Norms) || clip.Norm is not null || clip.GlobalNorm is not null || decidesByNorm ? 1 : 0;
         (UpdateWantsNorms, NormRounds, Noise) = (rounds > 0, noise == NoiseSource.None ? rounds : Math.Max(1, rounds), noise);
         Slots = noise == NoiseSource.Consecutive ? [.. optimizer.Slots, PreviousGradient] : optimizer.Slots;
     }
@@ -47,7 +48,14 @@ public sealed class UpdateRule
     /// <summary>What is measured of the gradient's noise beside the norms of the update.</summary>
     public NoiseSource Noise { get; }
 
-    /// <summary>Whether the update itself needs norms, not only the batch strategy.</summary>
+    /// <summary>Whether the run selects, stops or waits by the gradient's norm, which is measured then, whatever the update needs.</summary>
+    private static bool DecidesByNorm(TrainingSpec spec)
+    {
+        const string norm = "train." + TensorNormSums.Metric;
+        return spec.Select.Metric == norm || spec.Stop.Target?.Metric == norm || spec.Stop.Patience?.Metric == norm;
+    }
+
+    /// <summary>Whether the update needs norms, or the run by which it stops, not only the batch strategy.</summary>
     internal bool UpdateWantsNorms { get; }
 
     internal ClipSection Clip { get; }

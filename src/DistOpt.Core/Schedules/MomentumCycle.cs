@@ -37,7 +37,7 @@ internal static class MomentumCycle
         {
             // sgd, lars and rmsprop have one only where it is above 0
             string why = options.GetType().GetProperty("Momentum")?.GetValue(options) is double and 0
-                ? "has momentum 0; set optimizer.momentum above 0" : "has no momentum or beta1 that a schedule could set";
+                ? "has momentum 0; set optimizer.momentum above 0" : "takes no momentum or beta1 from the schedule";
             yield return new("schedule.cycle_momentum", $"is true, but optimizer '{spec.Optimizer.Kind}' {why}, or set cycle_momentum to false");
         }
         if (spec.Regularization is { L1: > 0, L1Mode: L1Mode.Proximal })

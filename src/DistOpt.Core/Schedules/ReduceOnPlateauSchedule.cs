@@ -69,6 +69,11 @@ public sealed record ReduceOnPlateauOptions : IValidatableObject
             yield return new ValidationResult($"is '{Metric}', but must be validation.name, such as validation.loss: evaluations decide", [nameof(Metric)]);
         else if (Direction is null && TrainingSpecRules.UsualDirection(Metric) is null)
             yield return new ValidationResult($"is null, but the name '{Metric}' does not tell it; set minimize or maximize", [nameof(Direction)]);
+        if (ThresholdMode == ThresholdMode.Rel && Threshold >= 1 && (Direction ?? TrainingSpecRules.UsualDirection(Metric)) == Specs.Direction.Minimize)
+        {
+            yield return new ValidationResult($"is {Threshold}, but must be below 1 with threshold_mode rel where the metric is minimized: nothing is better than the "
+                + "best value by all of it", [nameof(Threshold)]);
+        }
     }
 }
 

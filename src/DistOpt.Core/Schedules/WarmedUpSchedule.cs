@@ -31,6 +31,9 @@ public sealed class WarmedUpSchedule(ILearningRateSchedule inner, ScheduleSpec s
     public static double LengthOf(ScheduleSpec spec, double epochLength)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        return spec.WarmupEpochs is { } epochs ? Math.Ceiling(epochs * epochLength) : spec.WarmupSteps;
+        if (spec.WarmupEpochs is not { } epochs) return spec.WarmupSteps;
+        // 1.1 epochs of 100 steps are 110.00000000000001
+        double steps = epochs * epochLength;
+        return Math.Ceiling(steps - 1e-12 * Math.Max(1, steps));
     }
 }

@@ -221,10 +221,20 @@ public static partial class TrainingSpecRules
         if (schedule.Options is IHorizonOptions { TotalSteps: { } total } && schedule.WarmupSteps >= total)
             yield return new("schedule.warmup_steps",
                 $"is {schedule.WarmupSteps}, but must be below {total}, the total_steps, which begin with the warm-up");
-        if (schedule.Options is CyclicScheduleOptions { MaxLearningRate: { } most }
-            && spec.Optimizer.Options is ILearningRateOptions { LearningRate: var least } && most < least)
+        if (spec.Optimizer.Options is not ILearningRateOptions { LearningRate: var rate }) yield break;
+        if (schedule.Options is CyclicScheduleOptions { MaxLearningRate: { } most } && most < rate)
             yield return new("schedule.max_learning_rate",
-                $"is {Show(most)}, but must be at least {Show(least)}, the optimizer's learning_rate, from which it rises");
+                $"is {Show(most)}, but must be at least {Show(rate)}, the optimizer's learning_rate, from which it rises");
+        (string Field, double Value) low = schedule.Options switch
+        {
+            CosineScheduleOptions cosine => ("eta_min", cosine.EtaMin),
+            CosineRestartsScheduleOptions cosine => ("eta_min", cosine.EtaMin),
+            PolynomialScheduleOptions polynomial => ("end_learning_rate", polynomial.EndLearningRate),
+            ReduceOnPlateauOptions plateau => ("min_learning_rate", plateau.MinLearningRate),
+            _ => ("", 0),
+        };
+        if (low.Value > rate)
+            yield return new($"schedule.{low.Field}", $"is {Show(low.Value)}, but must be at most {Show(rate)}, the optimizer's learning_rate, from which it falls");
     }
 
     /// <summary>Soft thresholding minimizes the penalized loss only in the lengths in which the update steps.</summary>

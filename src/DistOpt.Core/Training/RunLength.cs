@@ -5,8 +5,8 @@ using DistOpt.Core.Specs;
 namespace DistOpt.Core.Training;
 
 /// <summary>
-/// How long a run is if nothing ends it earlier, and where in it schedules stand. In steps where the batch is fixed, or where <c>max_steps</c> is what
-/// ends a run whose batch varies; else in samples; with AdaScale in its progress: a run of E epochs then has E * samples / base_size scale-invariant
+/// How long a run is if nothing ends it earlier, and where in it schedules stand. In steps where the batch is fixed; else in samples, up to those that the run
+/// has had when <c>max_steps</c> or its epochs end it; with AdaScale in its progress: a run of E epochs then has E * samples / base_size scale-invariant
 /// iterations, however many passes over the data they take.
 /// </summary>
 public sealed class RunLength
@@ -20,6 +20,9 @@ public sealed class RunLength
     private readonly bool _countsProgress;
     private readonly bool _countsSamples;
 
+    /// <summary>Set where nobody knows before the run how many samples so many steps have.</summary>
+    private readonly long? _maxSteps;
+
     /// <param name="trainCount">Samples in the training part, at least 1.</param>
     public RunLength(TrainingSpec spec, BatchPlanner batches, long trainCount)
     {
@@ -32,7 +35,12 @@ public sealed class RunLength
         Steps = Math.Min(bySamples, spec.Stop.MaxSteps ?? long.MaxValue);
         _samples = Math.Min(trainCount * _epochs, spec.Stop.MaxSamples ?? long.MaxValue);
         _iterationsPerEpoch = trainCount / (double)batches.BaseSize;
-        _countsSamples = batches.Varies && !(spec.Stop.MaxSteps <= bySamples);
+        _countsSamples = batches.Varies;
+        if (_countsSamples && spec.Stop.MaxSteps is { } maxSteps)
+        {
+            if (batches.IsForeseeable) _samples = SamplesUntil(batches, maxSteps, _samples);
+            else _maxSteps = maxSteps;
+        }
         IsExact = !batches.Varies && !batches.CountsProgress;
     }
 
@@ -54,8 +62,24 @@ public sealed class RunLength
     /// <param name="progress">Scale-invariant iterations before.</param>
     public SchedulePosition PositionAt(long step, long samples, double progress) =>
         _countsProgress ? SchedulePosition.InProgress(step, samples, progress, _iterationsPerEpoch * _epochs, _iterationsPerEpoch)
-        : _countsSamples ? SchedulePosition.InSamples(step, samples, _samples, _trainCount, _nominal)
+        : _countsSamples ? SchedulePosition.InSamples(step, samples, SamplesAhead(step, samples), _trainCount, _nominal)
         : SchedulePosition.InSteps(step, samples, Steps, _stepsPerEpoch);
+
+    /// <summary>
+    /// Samples of the run, as far as that is known: where batches follow what is measured and their number is bounded, the steps that are left are taken to
+    /// have as many samples each as those before. So the share that is done is that of the samples or that of the steps, whichever is larger, and all is done
+    /// when either ends the run.
+    /// </summary>
+    private long SamplesAhead(long step, long samples) => _maxSteps is not { } most ? _samples
+        : (long)Math.Max(1, Math.Min(_samples, Math.Round(step == 0 ? (double)most * _nominal : (double)samples / step * most)));
+
+    /// <summary>Samples that so many steps have, if there are as many.</summary>
+    private static long SamplesUntil(BatchPlanner batches, long steps, long most)
+    {
+        long samples = 0;
+        for (long step = 0; step < steps && samples < most; step++) samples += batches.Foresee(step, samples, batches.Nominal);
+        return Math.Min(samples, most);
+    }
 
     /// <summary>Steps of the nominal batch in an epoch.</summary>
     public long StepsPerEpoch => _stepsPerEpoch;

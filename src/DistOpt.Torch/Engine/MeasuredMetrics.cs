@@ -55,13 +55,8 @@ internal sealed class MeasuredMetrics(TrainingSpec spec, MetricSums evaluated, M
 
     private void LookAtTraining(string path, string metric, string name)
     {
-        if (trained.TryGet(name, out _)) return;
-        if (name == TensorNormSums.Metric)
-        {
-            if (spec.Clip is { Norm: null, GlobalNorm: null })
-                _violations.Add(new(path, $"is '{metric}', which is measured with clip.norm or clip.global_norm; set one of them (1e30 clips nothing)"));
-            return;
-        }
+        // the gradient's norm is measured by servers, wherever something is decided by it
+        if (trained.TryGet(name, out _) || name == TensorNormSums.Metric) return;
         // what an evaluation adds up by itself a training step can add up too, where it is asked for
         var additive = new MetricSums { trained };
         if (!own)

@@ -53,7 +53,9 @@ public sealed class TorchRuntimeFactory(TorchCatalog catalog, DataEnvironment en
             initial.ReadParameters(weights.Span);
             initial.ReadBuffers(buffers);
             initial.Bind(weights);
+            string? oneRow = BatchNormRows.Check(spec, initial.Module, splits.Counts.Train);
             var probe = WarmUp.Run(shared, initial, loader, spec, Math.Min(ProbeSamples, splits.Counts.Train), weights, buffers);
+            if (oneRow is not null) probe = probe with { Warnings = [.. probe.Warnings, oneRow] };
             var code = model.Code.Add(data.Code).Add(dataset.GetType().Assembly).Add(initial.Module.GetType().Assembly)
                 .AddRange(spec.Data.Augment.Select(a => catalog.Augmentations.Get(a.Kind).Method.Module.Assembly));
             var state = new TorchJobState(spec, dataset, splits, shared, initial, loader, weights, buffers, code, probe);

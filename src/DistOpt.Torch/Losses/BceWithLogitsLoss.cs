@@ -57,6 +57,7 @@ public sealed class BceWithLogitsLoss(BceWithLogitsOptions options) : Elementwis
             throw new SpecException("loss.pos_weight", $"has {_weights.Length} weights, but the model gives [{string.Join(", ", output.shape)}]: "
                 + "give one for each value of the last dimension, or one for all");
         }
+        ProbabilityTargets.Check(target, LossCatalog.BceWithLogits);
         using torch.Tensor? weights = _weights.Length == 0 ? null : torch.tensor(_weights, output.dtype);
         return torch.nn.functional.binary_cross_entropy_with_logits(output, target, reduction: torch.nn.Reduction.Sum, pos_weights: weights);
     }

@@ -36,6 +36,7 @@ public sealed class KlLoss(KlOptions options) : ILoss
     public torch.Tensor Sum(torch.Tensor output, torch.Tensor target)
     {
         torch.Tensor fitted = ElementwiseLoss.Fit(output, target, "kl");
+        if (!options.LogTarget) ProbabilityTargets.Check(fitted, "kl");
         torch.Tensor logs = LogProbabilities.Of(output, options.Input, "kl");
         return torch.nn.functional.kl_div(logs, fitted, options.LogTarget, torch.nn.Reduction.Sum);
     }

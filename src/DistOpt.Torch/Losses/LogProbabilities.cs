@@ -13,6 +13,25 @@ public enum LossInput
     Scores,
 }
 
+/// <summary>Targets that are said to be probabilities.</summary>
+internal static class ProbabilityTargets
+{
+    /// <summary>Refuses what is below 0 or above 1, by which a loss has no least value; NaN is told of as a divergence.</summary>
+    /// <exception cref="SpecException">A target is none.</exception>
+    public static void Check(torch.Tensor target, string loss)
+    {
+        if (target.numel() == 0) return;
+        using var scope = torch.NewDisposeScope();
+        var values = target.detach().to(torch.ScalarType.Float64);
+        double low = values.min().item<double>(), high = values.max().item<double>();
+        if (low < 0 || high > 1)
+        {
+            throw new SpecException("loss.kind", FormattableString.Invariant($"is {loss}, whose targets are probabilities from 0 to 1, but a target of the data is ")
+                + FormattableString.Invariant($"{(low < 0 ? low : high)}; scale the targets, or use mse or huber"));
+        }
+    }
+}
+
 internal static class LogProbabilities
 {
     /// <summary>How far the sum of probabilities may be from 1.</summary>

@@ -23,7 +23,7 @@ public static class LossCatalog
         .Add(new("nll", typeof(NllOptions), o => new NllLoss((NllOptions)o),
             "classes: negative log-likelihood on log-probabilities", "torch.nn.functional.nll_loss"))
         .Add(new("hinge", typeof(HingeOptions), o => new HingeLoss((HingeOptions)o),
-            "classes, or with single_score two sides of 0: margin between the target's score and the others", "Crammer & Singer 2001; torch.nn.functional.multi_margin_loss"))
+            "classes, or with single_score two sides of 0: margin between the target's score and the others", "Weston & Watkins 1999; torch.nn.functional.multi_margin_loss"))
         .Add(new("kl", typeof(KlOptions), o => new KlLoss((KlOptions)o),
             "distributions: Kullback-Leibler divergence from log-probabilities", "torch.nn.functional.kl_div"));
 }

@@ -111,6 +111,9 @@ public sealed class ClassScoreMetric(ClassScoreKind kind, ClassScoreOptions opti
     {
         ScoreAverage.PerClass when batch.Classes > PerClassMax =>
             $"has average per-class, but there are {batch.Classes} classes, and at most {PerClassMax} are reported one by one: use macro, or confusion-matrix",
+        not ScoreAverage.Binary when batch is { Reading: OutputReading.Binary, TargetsPerSample: > 1 } =>
+            $"has average {options.Average.ToString().ToLowerInvariant()}, but targets are {batch.TargetsPerSample} yes-or-no answers: use average binary, which counts "
+            + "all of them together (sklearn's micro over labels), or auc, the mean over them",
         ScoreAverage.Binary when batch.Classes != 2 => $"has average binary, but there are {batch.Classes} classes: use macro, micro, weighted or per-class",
         _ => null,
     };
@@ -164,8 +167,8 @@ public sealed class ConfusionMatrixMetric : IMetric
 
 /// <summary>
 /// "auc": area under the ROC curve of all pairs, ties one half. Single scores and two classes (by the difference of their scores): one
-/// area. More classes: the mean of each class against the rest by its log-softmax; classes without positives or negatives are left out.
-/// NaN where no class is left.
+/// area; several yes-or-no answers: the mean over them (sklearn's macro). More classes: the mean of each class against the rest by its log-softmax;
+/// classes without positives or negatives are left out. NaN where no class is left.
 /// </summary>
 public sealed class AucMetric : IMetric
 {
@@ -184,6 +187,8 @@ public sealed class AucMetric : IMetric
         var counts = context.Metrics.CountsFor(HiddenMetrics.RankCounts);
         HiddenMetrics.AskAuc(context.Metrics, "auc");
         var targets = batch.TargetClasses;
+        // several yes-or-no answers are ranked one by one
+        int answers = batch.Reading == OutputReading.Binary ? checked((int)batch.TargetsPerSample) : 1;
         int rankings = batch.Classes == 2 ? 1 : batch.Classes;
         var ranked = batch.Reading == OutputReading.Binary ? batch.Output
             : rankings == 1 ? batch.ClassScores().select(1, 1) - batch.ClassScores().select(1, 0)
@@ -193,7 +198,7 @@ public sealed class AucMetric : IMetric
         {
             if (targets[i] < 0) continue;
             for (int c = 0; c < rankings; c++)
-                RankCounts.Add(counts, c, scores[i * rankings + c], targets[i] == (rankings == 1 ? 1 : c));
+                RankCounts.Add(counts, answers > 1 ? i % answers : c, scores[i * rankings + c], targets[i] == (rankings == 1 ? 1 : c));
         }
     }
 }

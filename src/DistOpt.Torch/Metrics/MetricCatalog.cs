@@ -21,12 +21,12 @@ public static class MetricCatalog
         .Add(new("f1", typeof(ClassScoreOptions), o => new ClassScoreMetric(ClassScoreKind.F1, (ClassScoreOptions)o),
             "classes: harmonic mean of precision and recall", "sklearn f1_score, zero_division=0"))
         .Add(new("auc", typeof(NoMetricOptions), _ => new AucMetric(),
-            "classes: area under the ROC curve; above two classes the mean of each against the rest", "sklearn roc_auc_score, multi_class='ovr'"))
+            "classes: area under the ROC curve; above two classes the mean of each against the rest, of several yes-or-no answers the mean over them", "sklearn roc_auc_score, multi_class='ovr'"))
         .Add(new(ConfusionMatrix, typeof(NoMetricOptions), _ => new ConfusionMatrixMetric(),
             "classes: counts by target and prediction, in confusion.csv", "sklearn confusion_matrix"))
         .Add(new("mse", typeof(NoMetricOptions), _ => new ErrorMetric(ErrorKind.Mse), "values: mean squared error", "sklearn mean_squared_error"))
-        .Add(new("rmse", typeof(NoMetricOptions), _ => new ErrorMetric(ErrorKind.Rmse), "values: root of the mean squared error",
-            "sklearn root_mean_squared_error"))
+        .Add(new("rmse", typeof(NoMetricOptions), _ => new ErrorMetric(ErrorKind.Rmse), "values: root of the mean squared error, over all values of all targets",
+            "torchmetrics MeanSquaredError(squared=False)"))
         .Add(new("mae", typeof(NoMetricOptions), _ => new ErrorMetric(ErrorKind.Mae), "values: mean absolute error", "sklearn mean_absolute_error"))
         .Add(new("r2", typeof(NoMetricOptions), _ => new R2Metric(), "values: coefficient of determination", "sklearn r2_score"));
 }

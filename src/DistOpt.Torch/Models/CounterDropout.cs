@@ -39,8 +39,9 @@ public sealed class CounterDropout : torch.nn.Module<torch.Tensor, torch.Tensor>
         if (LayerRandom.Current is not { } random) return torch.nn.functional.dropout(input, Probability, training: true);
         using torch.Tensor mask = Mask(input, random);
         if (input.dtype == torch.ScalarType.Float32) return input * mask;
-        using torch.Tensor rounded = mask.to(input.dtype);
-        return input * rounded;
+        // 1 / (1 - p) itself is not rounded to bfloat16: every value would be off by as much, on one side
+        using torch.Tensor wide = input.to(torch.ScalarType.Float32), product = wide * mask;
+        return product.to(input.dtype);
     }
 
     private torch.Tensor Mask(torch.Tensor input, LayerRandom random)

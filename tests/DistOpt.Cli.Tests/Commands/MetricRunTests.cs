@@ -169,8 +169,44 @@ public sealed class MetricRunTests : IDisposable
         Assert.Equal(2, await _cli.RunAsync("train", "--set", "stop.target={metric: train.los, at_most: 0.1}"));
         Assert.Contains("stop.target.metric: is 'train.los', but training steps measure train.loss, train.accuracy; choose one of them", _cli.Error);
         Assert.Equal(2, await _cli.RunAsync("train", "--set", "model.kind=function", "--set", "select.metric=train.accuracy"));
-        Assert.Contains("is 'train.accuracy', but all that is measured of a function is train.loss, its value; choose that", _cli.Error);
+        Assert.Contains("is 'train.accuracy', but all that is measured of a function is its value (train.loss), its variables (train.x) and train.gradient_norm; "
+            + "choose one of them", _cli.Error);
+        Assert.Equal(2, await _cli.RunAsync("train", "--set", "model.kind=function", "--set", "stop.target={metric: validation.accuracy, at_least: 1}",
+            "--set", "evaluate.metrics=[f1]", "--set", "training.precision=bf16"));
+        Assert.Contains("stop.target.metric", _cli.Error);
+        Assert.Contains("evaluate.metrics: is given, but of a function its value", _cli.Error);
+        Assert.Contains("training.precision: is bf16, but a function", _cli.Error);
         Assert.False(Directory.Exists(_cli.Runs));
+    }
+
+    /// <summary>Gradient descent's own end. x halves its distance to 0 every few steps: 2x falls below 1e-3 where x does below 5e-4.</summary>
+    [Theory]
+    [InlineData("train.gradient_norm", 1e-3, 5e-4)]
+    [InlineData("train.x", 1e-2, 1e-2)]
+    public async Task A_function_ends_by_the_norm_of_its_gradient_or_by_a_variable(string metric, double bound, double x)
+    {
+        Assert.True(await _cli.RunAsync("train", "--set", "model.kind=function", "--set", "optimizer={kind: sgd, learning_rate: 0.1}", "--set", "training.epochs=1000",
+            "--set", "select.metric=train.loss", "--set", $"stop.target={{metric: {metric}, at_most: {bound.ToString(CultureInfo.InvariantCulture)}}}",
+            "--out", _cli.In("run")) == 0, _cli.Error);
+        var summary = RunDirectoryReader.Open(_cli.In("run")).Summary()!;
+        Assert.Equal(StopReason.Target, summary.StopReason);
+        // x is 2 at first and 4/5 of itself after every step
+        double reached = Math.Ceiling(Math.Log(x / 2) / Math.Log(0.8));
+        Assert.InRange(summary.Steps, reached, reached + 2);
+    }
+
+    /// <summary>Where nothing clips and the optimizer needs no norm it is measured all the same; the weights are those of a run that does not ask.</summary>
+    [Fact]
+    public async Task A_run_may_wait_for_the_norm_of_its_gradient_whatever_measures_it()
+    {
+        string[] few = ["train", "--set", "training.epochs=3"];
+        foreach (var (name, more) in ((string, string[])[])[("plain", []), ("waits", ["--set", "stop.patience={metric: train.gradient_norm, direction: minimize, evaluations: 50}"]),
+            ("lamb", ["--set", "optimizer=lamb", "--set", "stop.patience={metric: train.gradient_norm, direction: minimize, evaluations: 50}"])])
+        {
+            Assert.True(await _cli.RunAsync([.. few, .. more, "--out", _cli.In(name)]) == 0, _cli.Error);
+        }
+        Assert.Contains("gradient_norm", File.ReadAllText(Path.Combine(_cli.In("waits"), "metrics.jsonl")), StringComparison.Ordinal);
+        Assert.Equal(RunDirectoryReader.Open(_cli.In("plain")).Summary()!.WeightsSha256, RunDirectoryReader.Open(_cli.In("waits")).Summary()!.WeightsSha256);
     }
 
     /// <summary>The loss is NaN from step 60 on: in the second epoch, when weights have been selected.</summary>

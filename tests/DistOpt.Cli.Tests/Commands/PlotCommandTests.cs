@@ -83,12 +83,19 @@ public sealed class PlotCommandTests : IDisposable
         Assert.Contains("has no metrics yet", _cli.Error);
     }
 
-    /// <summary>Epochs are told by the rows alone: whole at the end of each epoch, and parts of one in between.</summary>
+    /// <summary>Epochs are told by the rows alone: whole at the end of each epoch, and parts of one in between, however many steps each has.</summary>
     [Fact]
     public void Steps_become_epochs_by_the_ends_of_epochs()
     {
-        MetricRow Row(long step, int epoch) => new(step, epoch, DataSplit.Train, [new("loss", 1)], 0.1, 8, null, 0);
-        Assert.Equal(43, new RunCurves("a", [Row(20, 0), Row(43, 0), Row(60, 1), Row(86, 1), Row(100, 2)], null).StepsPerEpoch);
+        MetricRow Row(long step, int epoch, DataSplit split = DataSplit.Train) => new(step, epoch, split, [new("loss", 1)], 0.1, 8, null, 0);
+        double[] At(double[] steps, params MetricRow[] rows) => [.. steps.Select(new RunCurves("a", rows, null).EpochsAt())];
+        // left off 14 steps into the third
+        Assert.Equal([0, 0.5, 1, 2, 2 + 14 / 43.0], At([0, 21.5, 43, 86, 100], Row(20, 0), Row(43, 0), Row(60, 1), Row(86, 1), Row(100, 2)));
+        // a batch that grows
+        Assert.Equal([1, 1.5, 2, 3, 3], At([86, 107.5, 129, 151, 151], Row(86, 0), Row(129, 1), Row(151, 2), Row(151, 2, DataSplit.Validation)));
+        // a row every two epochs
+        Assert.Equal([1, 2, 3, 4], At([10, 20, 30, 40], Row(20, 1), Row(40, 3)));
+        Assert.Equal([1.0], At([20], Row(20, 0)));
     }
 
     [Fact]

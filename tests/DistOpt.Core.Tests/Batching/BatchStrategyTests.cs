@@ -140,16 +140,70 @@ public sealed class BatchStrategyTests
     }
 
     [Fact]
-    public void A_run_whose_length_is_given_in_steps_has_its_horizon_in_steps()
+    public void A_run_that_max_steps_ends_has_its_horizon_at_the_samples_that_it_has_had_then()
     {
         var batch = new BatchSpec("growing", new GrowingBatchOptions { Size = 10, Every = 1, Unit = ScheduleUnit.Steps, MaxSize = 1000 });
         var planner = Planner(batch, new PolynomialSchedule(new()), new StopSection { MaxSteps = 4 }, train: 1000);
         for (int step = 0; step < 4; step++)
         {
-            Assert.Equal((0.1 * (1 - step / 4.0), 10 << step), (planner.Current.LearningRate, planner.Current.BatchSize));
+            // 10 + 20 + 40 + 80 samples in all
+            Assert.Equal(0.1 * (1 - (10 * ((1 << step) - 1)) / 150.0), planner.Current.LearningRate, 1e-12);
+            Assert.Equal(10 << step, planner.Current.BatchSize);
             planner.Advance();
         }
         Assert.Equal(StopReason.MaxSteps, planner.Current.Stop);
+    }
+
+    /// <summary>The first batches are the smallest: there would be 200 steps of them, but the epochs are over before.</summary>
+    [Theory]
+    [InlineData(160)]
+    [InlineData(100_000)]
+    public void A_bound_on_steps_that_does_not_end_the_run_changes_no_rate(int maxSteps)
+    {
+        var batch = new BatchSpec("growing", new GrowingBatchOptions { Size = 10, Every = 1, Unit = ScheduleUnit.Epochs, MaxSize = 1000 });
+        double[] Rates(StopSection stop)
+        {
+            var planner = Planner(batch, new PolynomialSchedule(new()), stop, train: 1000);
+            var rates = new List<double>();
+            for (; planner.Current.Stop is null; planner.Advance()) rates.Add(planner.Current.LearningRate);
+            Assert.Equal((StopReason.Epochs, 0.0), (planner.Current.Stop, planner.Current.LearningRate));
+            return [.. rates];
+        }
+        Assert.Equal(Rates(new StopSection()), Rates(new StopSection { MaxSteps = maxSteps }));
+    }
+
+    /// <summary>Epochs are passes over the data, whatever ends the run.</summary>
+    [Fact]
+    public void A_schedule_in_epochs_goes_by_the_samples_also_where_max_steps_is_given()
+    {
+        var batch = new BatchSpec("growing", new GrowingBatchOptions { Size = 10, Every = 1, Unit = ScheduleUnit.Epochs, MaxSize = 1000 });
+        var schedule = new StepSchedule(new StepScheduleOptions { StepSize = 1, Gamma = 0.5 });
+        var planner = Planner(batch, schedule, new StopSection { MaxSteps = 140 }, train: 1000, epochs: 3);
+        for (; planner.Current.Stop is null; planner.Advance())
+            Assert.Equal(0.1 * Math.Pow(0.5, planner.Samples / 1000), planner.Current.LearningRate, 1e-12);
+        Assert.Equal(StopReason.MaxSteps, planner.Current.Stop);
+    }
+
+    /// <summary>Nobody knows before which of the two ends a run whose batch follows what is measured: the schedule is at its end in either case.</summary>
+    [Theory]
+    [InlineData(30, 0)] // shrinks: the steps end it
+    [InlineData(10_000, 0)]
+    [InlineData(90, 1e9)] // grows: the epochs do
+    [InlineData(5, 1e9)]
+    public void Where_the_batch_follows_the_noise_the_schedule_ends_with_the_run(int maxSteps, double noise)
+    {
+        var batch = new BatchSpec("noise-scale", new NoiseScaleBatchOptions { Size = 16, MinSize = 4, MaxSize = 500, Interval = 2 });
+        var planner = Planner(batch, new PolynomialSchedule(new()), new StopSection { MaxSteps = maxSteps }, train: 1000, shards: 1);
+        double last = double.PositiveInfinity;
+        for (; planner.Current.Stop is null; planner.Advance())
+        {
+            Assert.InRange(planner.Current.LearningRate, 0, last);
+            last = planner.Current.LearningRate;
+            int size = planner.Current.BatchSize;
+            // of two gradients in a row: what they share is 1, and each has its noise
+            planner.Observe(new MetricSums(), size, (1 + noise / size, 1));
+        }
+        Assert.Equal(0, planner.Current.LearningRate, 1e-12);
     }
 
     [Fact]
@@ -164,9 +218,9 @@ public sealed class BatchStrategyTests
 
     private static int Size(IBatchStrategy strategy, long step, long seed) => strategy.Choose(new BatchPosition(seed, step, 0, Train), null).Size;
 
-    private static StepPlanner Planner(BatchSpec batch, ILearningRateSchedule schedule, StopSection stop, int train)
+    private static StepPlanner Planner(BatchSpec batch, ILearningRateSchedule schedule, StopSection stop, int train, int epochs = 2, int shards = 4)
     {
-        var spec = new TrainingSpec { Batch = batch, Training = new TrainingSection { Epochs = 2, GradientShards = 4 }, Stop = stop };
+        var spec = new TrainingSpec { Batch = batch, Training = new TrainingSection { Epochs = epochs, GradientShards = shards }, Stop = stop };
         return new StepPlanner(spec, schedule, 0.1, BatchPlanner.Of(spec, train), new DataCounts(train, 0, 0));
     }
 }

@@ -40,9 +40,9 @@ public sealed class CycledMomentumTests
     [Theory]
     [InlineData("sgd", "has momentum 0; set optimizer.momentum above 0")]
     [InlineData("rmsprop", "has momentum 0; set optimizer.momentum above 0")]
-    [InlineData("adagrad", "has no momentum or beta1 that a schedule could set")]
-    [InlineData("nadam", "has no momentum or beta1 that a schedule could set")]
-    [InlineData("muon", "has no momentum or beta1 that a schedule could set")]
+    [InlineData("adagrad", "takes no momentum or beta1 from the schedule")]
+    [InlineData("nadam", "takes no momentum or beta1 from the schedule")]
+    [InlineData("muon", "takes no momentum or beta1 from the schedule")]
     public void Others_are_refused_with_the_reason(string name, string why)
     {
         foreach (object schedule in (object[])[new OneCycleScheduleOptions { CycleMomentum = true }, new CyclicScheduleOptions { CycleMomentum = true }])

@@ -1,3 +1,5 @@
+using System.ComponentModel.DataAnnotations;
+using System.Reflection;
 using DistOpt.Core.Optimizers;
 
 namespace DistOpt.Core.Tests.Optimizers;
@@ -220,6 +222,22 @@ public sealed class PaperReferenceTests
             foreach (var run in runs) run.Step(step, 1, gradient);
         }
         Assert.All(runs, run => Assert.Equal(runs[0].Bits(), run.Bits()));
+    }
+
+    /// <summary>The least epsilon1 that a spec may have: what it divides by is a float32 above 0, so that a gradient of 0 moves nothing.</summary>
+    [Fact]
+    public void Adafactor_with_the_least_epsilon_leaves_a_weight_alone_whose_gradient_is_0()
+    {
+        double least = (double)typeof(AdafactorOptions).GetProperty(nameof(AdafactorOptions.Epsilon1))!.GetCustomAttribute<RangeAttribute>()!.Minimum;
+        foreach (long[] shape in (long[][])[[6], [2, 3]])
+        {
+            var run = new OptimizerRun(new UpdateRule(new Adafactor(new AdafactorOptions { Epsilon1 = least })), OptimizerRun.Of(("w", shape)));
+            int[] before = run.Bits();
+            for (int step = 1; step <= 3; step++) run.Step(step, 1, new float[6]);
+            Assert.Equal(before, run.Bits());
+            run.Step(4, 1, new float[] { 0, 0, 0, 1, 0, 1 });
+            Assert.All(run.Bits(), bits => Assert.True(float.IsFinite(BitConverter.Int32BitsToSingle(bits))));
+        }
     }
 
     [Fact]

@@ -17,6 +17,14 @@ public sealed class ScheduleSpecTests
     [InlineData("{ kind: multi-step, milestones: [] }", "schedule.milestones: has 0 values, but must have at least 1")]
     [InlineData("{ kind: one-cycle, three_phase: true, pct_start: 0.6 }", "schedule.pct_start: is 0.6, but must be at most 0.5 with three_phase: the fall is as long as the rise")]
     [InlineData("{ kind: cyclic, max_learning_rate: 0.0001 }", "schedule.max_learning_rate: is 0.0001, but must be at least 0.001, the optimizer's learning_rate, from which it rises")]
+    [InlineData("{ kind: cosine, eta_min: 0.1 }", "schedule.eta_min: is 0.1, but must be at most 0.001, the optimizer's learning_rate, from which it falls")]
+    [InlineData("{ kind: cosine-restarts, eta_min: 0.1 }", "schedule.eta_min: is 0.1, but must be at most 0.001, the optimizer's learning_rate, from which it falls")]
+    [InlineData("{ kind: polynomial, end_learning_rate: 1 }",
+        "schedule.end_learning_rate: is 1, but must be at most 0.001, the optimizer's learning_rate, from which it falls")]
+    [InlineData("{ kind: reduce-on-plateau, min_learning_rate: 0.01 }",
+        "schedule.min_learning_rate: is 0.01, but must be at most 0.001, the optimizer's learning_rate, from which it falls")]
+    [InlineData("{ kind: reduce-on-plateau, threshold: 1 }", "schedule.threshold: is 1, but must be below 1 with threshold_mode rel where the metric is minimized: "
+        + "nothing is better than the best value by all of it")]
     [InlineData("{ kind: reduce-on-plateau, metric: train.loss }", "schedule.metric: is 'train.loss', but must be validation.name, such as validation.loss: evaluations decide")]
     [InlineData("{ kind: reduce-on-plateau, metric: validation.taste }", "schedule.direction: is null, but the name 'validation.taste' does not tell it; set minimize or maximize")]
     [InlineData("{ kind: cosine-restarts, t_0: 0 }", "schedule.t_0: is 0, but must be at least 1")]

@@ -252,6 +252,10 @@ public sealed class ScheduleValueTests
         var drops = new WarmedUpSchedule(new MultiStepSchedule(new() { Milestones = [2] }), new() { WarmupEpochs = 1.5 });
         Assert.Equal([0.1 / 6, 0.1, 0.1, 0.1, 0.01], new long[] { 0, 5, 6, 13, 14 }.Select(n => At(drops, n)), new Near());
 
+        // a part of an epoch is rounded up, but not by the rounding of a product: 1.1 epochs of 100 steps are 110
+        foreach (var (epochs, length, steps) in ((double, double, double)[])[(1.1, 100, 110), (0.07, 100, 7), (0.55, 100, 55), (0.28, 25, 7), (1.01, 10, 11)])
+            Assert.Equal(steps, WarmedUpSchedule.LengthOf(new() { WarmupEpochs = epochs }, length));
+
         // total_steps is the end of both together
         var given = new WarmedUpSchedule(new CosineSchedule(new() { TotalSteps = 30 }), new() { WarmupSteps = 10 });
         Assert.Equal([0.1, 0.05, 0], new long[] { 10, 20, 30 }.Select(n => At(given, n)), new Near());

@@ -37,6 +37,26 @@ public sealed class LossTests
         double Sum(double[] values) => loss.Sum(tensor(values).reshape(output.shape), target).item<double>();
     }
 
+    /// <summary>Below 0 and above 1 these losses have no least value: training would go on and on.</summary>
+    [Theory]
+    [InlineData(5.0)]
+    [InlineData(-0.25)]
+    public void A_target_that_is_no_probability_is_refused_by_its_value(double wrong)
+    {
+        using var scope = NewDisposeScope();
+        var (output, target) = (tensor(Scores).reshape(2, 3), tensor([0.2, 0.3, 0.5, wrong, 0, 0]).reshape(2, 3));
+        (string, ILoss)[] losses = [("bce-with-logits", new BceWithLogitsLoss(new())), ("kl", new KlLoss(new() { Input = LossInput.Scores }))];
+        foreach (var (name, loss) in losses)
+        {
+            var error = Assert.Throws<SpecException>(() => loss.Sum(output, target));
+            string expected = FormattableString.Invariant($"is {name}, whose targets are probabilities from 0 to 1, but a target of the data is {wrong}");
+            Assert.Contains(expected, error.Message, StringComparison.Ordinal);
+        }
+        // logarithms of probabilities are below 0
+        var logs = new KlLoss(new() { Input = LossInput.Scores, LogTarget = true });
+        Assert.True(double.IsFinite(logs.Sum(output, nn.functional.log_softmax(output, 1)).item<double>()));
+    }
+
     /// <summary>The server divides the shards' sums by their weights: PyTorch's mean over the whole batch.</summary>
     [Theory]
     [MemberData(nameof(LossSamples.Cases), MemberType = typeof(LossSamples))]

@@ -67,14 +67,12 @@ public sealed class MetricSpecTests
         Assert.Equal(
             ["select.metric: is 'train.los', but training steps measure train.loss, train.accuracy; choose one of them, or add the metric to evaluate.metrics",
                 "stop.target.metric: is 'train.f1', but f1 is no mean over samples, so training steps do not add it up; use validation.f1, or one of "
-                + "train.loss, train.accuracy",
-                "stop.patience.metric: is 'train.gradient_norm', which is measured with clip.norm or clip.global_norm; set one of them (1e30 clips nothing)"],
+                + "train.loss, train.accuracy"],
             Refused(wanting).Violations.Select(v => v.ToString()));
         using var opened = TestJobs.Open(wanting with
         {
             Select = new SelectSection { Metric = "train.accuracy" },
             Stop = wanting.Stop with { Target = wanting.Stop.Target! with { Metric = "train.loss" } },
-            Clip = new ClipSection { GlobalNorm = 1 },
         });
     }
 

@@ -125,6 +125,35 @@ public sealed class MetricTests
         Assert.Equal(expected, Measure(new CrossEntropyLoss(new CrossEntropyOptions()), output, tensor(classes), 50, auc).Metrics["auc"].Value, 1e-14);
     }
 
+    /// <summary>
+    /// sklearn's roc_auc_score of several labels is the mean over them, where scores of one label are not compared with those of another; one of its ways to
+    /// count F1 over labels is all together, and any other is refused.
+    /// </summary>
+    [Fact]
+    public void Several_yes_or_no_answers_are_ranked_one_by_one_and_their_f1_counts_all_together()
+    {
+        using var scope = NewDisposeScope();
+        const int answers = 3;
+        var output = Scores(Rows, answers, levels: 40) + tensor(new float[] { 0, 5, -5 });
+        bool[] yes = [.. Enumerable.Range(0, Rows * answers).Select(i => (i * 5 + i / 7) % 3 == 0)];
+        var target = tensor(yes.Select(y => y ? 1f : 0).ToArray()).reshape(Rows, answers);
+        var loss = new BceWithLogitsLoss(new BceWithLogitsOptions());
+        PluginSpec auc = new("auc", new NoMetricOptions()), f1 = new("f1", new ClassScoreOptions { Average = ScoreAverage.Binary });
+        var measured = Measure(loss, output, target, 50, auc, f1).Metrics;
+
+        double mean = Enumerable.Range(0, answers).Average(a =>
+            Pairwise([.. output.select(1, a).contiguous().data<float>()], [.. yes.Where((_, i) => i % answers == a)]));
+        Assert.Equal(mean, measured["auc"].Value, 1e-14);
+        float[] scores = [.. output.contiguous().data<float>()];
+        double right = scores.Where((s, i) => s > 0 && yes[i]).Count(), said = scores.Count(s => s > 0), are = yes.Count(y => y);
+        Assert.Equal(2 * right / (said + are), measured["f1_binary"].Value, 1e-14);
+        foreach (var average in Enum.GetValues<ScoreAverage>().Where(a => a != ScoreAverage.Binary))
+        {
+            var error = Assert.Throws<SpecException>(() => Measure(loss, output, target, 50, new PluginSpec("f1", new ClassScoreOptions { Average = average })));
+            Assert.Contains("but targets are 3 yes-or-no answers: use average binary", error.Message, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void Auc_of_one_class_alone_or_of_scores_that_are_NaN_is_NaN()
     {

@@ -94,6 +94,22 @@ public sealed class CounterDropoutTests
         Assert.True(input.Equals(none.forward(input)));
     }
 
+    /// <summary>1 / 0.9 is no bfloat16, and the nearest one would make every value smaller by 0.16 %: only the product is rounded.</summary>
+    [Fact]
+    public void In_bfloat16_what_is_kept_is_the_rounded_product_with_the_exact_scale()
+    {
+        using var scope = NewDisposeScope();
+        using var layer = new CounterDropout(0.1);
+        var input = (1 + rand(64, 256)).to(ScalarType.BFloat16);
+        using var _ = _random.Enter(1, 0, 0, true, DataSplit.Train, 0, 64);
+        var output = layer.forward(input).to(ScalarType.Float64);
+        var exact = input.to(ScalarType.Float64) / 0.9;
+        var kept = output.ne(0);
+        Assert.Equal(ScalarType.BFloat16, layer.forward(input).dtype);
+        Assert.Equal(0, ((output - exact).masked_select(kept) / exact.masked_select(kept)).mean().item<double>(), 2e-4);
+        Assert.True(((output - exact).masked_select(kept) / exact.masked_select(kept)).abs().max().item<double>() <= 1 / 256.0);
+    }
+
     [Fact]
     public void Outside_a_step_it_drops_as_torch_does()
     {
