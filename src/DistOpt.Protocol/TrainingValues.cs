@@ -27,6 +27,7 @@ public sealed record WirePlan(
         plan.Checkpoint, plan.Assignment)
     {
         MeasuresLeaves = plan.MeasuresLeaves,
+        PushesLeaves = plan.PushesLeaves,
         AverageShare = plan.AverageShare,
         UsesAverage = plan.UsesAverage,
         Momentum = plan.Momentum,
@@ -41,11 +42,15 @@ public sealed record WirePlan(
     [Key(13)]
     public double? Momentum { get; init; }
 
+    [Key(14)]
+    public bool PushesLeaves { get; init; }
+
     public StepPlan ToPlan() => new(Step, Epoch, BatchStart, BatchSize, LearningRate, Evaluate, Stop < 0 ? null : (StopReason)Stop, Keep)
     {
         Checkpoint = Checkpoint,
         Assignment = Assignment,
         MeasuresLeaves = MeasuresLeaves,
+        PushesLeaves = PushesLeaves,
         AverageShare = AverageShare,
         UsesAverage = UsesAverage,
         Momentum = Momentum,

@@ -33,6 +33,7 @@ public sealed class WireStateTests
         var plan = new StepPlan(7, 1, 10, 48, 1e-3)
         {
             MeasuresLeaves = true,
+            PushesLeaves = true,
             Assignment = 2,
             Checkpoint = true,
             AverageShare = 0.25,

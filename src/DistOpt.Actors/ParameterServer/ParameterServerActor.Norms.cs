@@ -29,8 +29,8 @@ internal sealed partial class ParameterServerActor
     private TensorNormSums _normsBefore;
     private PendingStep? _pending;
 
-    // as many places as the pieces of all ranges can fill four times, for two places each
-    private long MostNorms => 8 * (_setup.Layout.ParameterCount / KeyRangePartitioner.Block + 2L * _setup.Layout.Parameters.Length + 2);
+    // as many places as the pieces of all ranges can fill six times, for two places each
+    private long MostNorms => 12 * (_setup.Layout.ParameterCount / KeyRangePartitioner.Block + 2L * _setup.Layout.Parameters.Length + 2);
 
     private void BeginNorms(PendingStep step)
     {
@@ -153,6 +153,14 @@ internal sealed partial class ParameterServerActor
     private WireNorms? NormsForBackup => _shard.NormRounds == 0 ? null
         : new WireNorms([.. Enumerable.Range(0, _shard.NormRounds).Select(round => _norms.Round(round).ToArray())]);
 
+    /// <summary>Likewise what this server measured of the leaves. Server 0 tells its own to nobody.</summary>
+    private double[]? LeavesForBackup(long step)
+    {
+        if (_setup.Index == 0 || _measured[NormPlace(step, 0)] is not { } measured) return null;
+        var leaves = _shard.NormsOfLeaves(MemoryMarshal.Cast<float, double>(measured.Span));
+        return leaves.IsEmpty ? null : leaves.ToArray();
+    }
+
     private void TakeNorms(ReplicateMeta meta, ReadOnlySpan<float> gradient)
     {
         if (_shard.NormRounds == 0) return;
@@ -163,6 +171,7 @@ internal sealed partial class ParameterServerActor
             meta.Norms!.Rounds[round].CopyTo(_norms.Round(round));
             Measure(plan, gradient, meta.Weight, round);
         }
+        meta.Leaves?.CopyTo(_shard.NormsOfLeaves(MemoryMarshal.Cast<float, double>(_measured[NormPlace(plan.Step, 0)]!.Span)));
     }
 
     private IEnumerable<(string Whom, string? Node)> WaitingForNorms()

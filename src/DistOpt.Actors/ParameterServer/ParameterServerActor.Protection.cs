@@ -60,7 +60,12 @@ internal sealed partial class ParameterServerActor
             _nextBuffers.Memory.CopyTo(next.Memory);
             ToBackup(TensorKind.ReplicateBuffers, plan.Step, new KeyRange(0, next.Memory.Length), null, next);
         }
-        var meta = new ReplicateMeta(WirePlan.From(plan), weight, WireState.From(State())) { Rows = RowsForBackup, Norms = NormsForBackup };
+        var meta = new ReplicateMeta(WirePlan.From(plan), weight, WireState.From(State()))
+        {
+            Rows = RowsForBackup,
+            Norms = NormsForBackup,
+            Leaves = LeavesForBackup(plan.Step),
+        };
         _sent++;
         if (!_isStrict)
         {

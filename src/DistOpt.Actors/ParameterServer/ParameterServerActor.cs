@@ -204,6 +204,8 @@ internal sealed partial class ParameterServerActor : ReceiveActor
         // the step under way has all of them: what comes is a repeat
         if (_pending is not null || _hasDiverged) return false;
         if (frame.Meta is not PushMeta meta || header.Range != Range || !_tree.Exists(header.Node)) return false;
+        // nobody pushes anything else; a hostile peer may not end the job
+        if (header.Node.Level > 0 && _setup.Rule.MeasuresLeavesAt(header.Step)) return false;
         var result = new LeafResult(meta.Weight, meta.Metrics.ToMetrics()) { NonFinite = meta.NonFinite };
         bool counted = _shard.Push(header.Step, header.Node, frame.Payload, result);
         if (counted) _plan = meta.Plan.ToPlan();

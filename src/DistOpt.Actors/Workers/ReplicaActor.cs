@@ -277,7 +277,7 @@ internal sealed partial class ReplicaActor : ReceiveActor
         if (_computed.Count > 0)
         {
             long computed = _services.Time.GetTimestamp();
-            Push(plan, PreReduce(), _buffersOut);
+            Push(plan, PreReduce(plan), _buffersOut);
             _pushed = _services.Time.GetTimestamp();
             _services.Meter.Phase(_setup.Job, StepPhase.Push, _services.Time.GetElapsedTime(computed, _pushed.Value).TotalSeconds);
             _computed.Clear();
@@ -323,12 +323,12 @@ internal sealed partial class ReplicaActor : ReceiveActor
 
     /// <summary>
     /// Adds up this node's tree nodes before they go over a network. Where every server is on this node they are handed over as they are:
-    /// the servers add them up anyway.
+    /// the servers add them up anyway. So they are where servers measure them.
     /// </summary>
-    private IReadOnlyList<ComputedNode> PreReduce()
+    private IReadOnlyList<ComputedNode> PreReduce(StepPlan plan)
     {
         _computed.Sort((a, b) => _tree.Shards(a.Node).Begin.CompareTo(_tree.Shards(b.Node).Begin));
-        if (_computed.Count < 2 || _placement.Servers.All(s => s.Peer.Node == _services.Channel.Self.Node)) return [.. _computed];
+        if (_computed.Count < 2 || plan.PushesLeaves || _placement.Servers.All(s => s.Peer.Node == _services.Channel.Self.Node)) return [.. _computed];
         return NodeReduction.Reduce(_tree, _computed);
     }
 

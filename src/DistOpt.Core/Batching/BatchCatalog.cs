@@ -15,5 +15,5 @@ public static class BatchCatalog
         .Add(new("growing", typeof(GrowingBatchOptions), o => new GrowingBatch((GrowingBatchOptions)o),
             "grows by a factor where a schedule would lower the learning rate", "Smith et al. 2017"))
         .Add(new("noise-scale", typeof(NoiseScaleBatchOptions), o => new NoiseScaleBatch((NoiseScaleBatchOptions)o),
-            "follows the measured gradient noise scale: of the plain gradient, also where the optimizer divides it by its mean squares", "McCandlish et al. 2018"));
+            "follows the measured gradient noise scale, with adam and its relatives of the gradient as they divide it (noise_norm)", "McCandlish et al. 2018"));
 }

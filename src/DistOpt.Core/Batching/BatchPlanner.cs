@@ -4,25 +4,16 @@ using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Batching;
 
-/// <summary>Where estimates of the gradient's noise come from. The number is how many more sums a server's norms have.</summary>
-public enum NoiseSource
-{
-    /// <summary>Nobody asks.</summary>
-    None = 0,
-
-    /// <summary>The squared norms of the batch's gradient and of its leaves.</summary>
-    Leaves = 1,
-
-    /// <summary>With one gradient shard: of two consecutive gradients. Servers keep the one before beside the optimizer's slots.</summary>
-    Consecutive = 2,
-}
-
 /// <summary>What a step has told of its gradient. The default is that nothing was measured.</summary>
 /// <param name="Weight">Sum of the weights of its global batch.</param>
-/// <param name="Squares">Squared norm of the mean gradient of the loss, without penalties and before clipping.</param>
-/// <param name="Dot">Its product with that of the step before (<see cref="NoiseSource.Consecutive"/>).</param>
-/// <param name="Leaves">See <see cref="LeafNorms"/> (<see cref="NoiseSource.Leaves"/>).</param>
-public readonly record struct BatchMeasurement(double Weight, double Squares, double Dot, (double Squares, double InverseSize)? Leaves);
+/// <param name="Squares">Squared norm of the mean gradient of the loss, without penalties and before clipping; in the norm of the source.</param>
+/// <param name="Dot">Its product with that of the step before, where estimates are of consecutive gradients.</param>
+/// <param name="Leaves">See <see cref="LeafNorms"/>; null where estimates are not of leaves.</param>
+public readonly record struct BatchMeasurement(double Weight, double Squares, double Dot, (double Squares, double InverseSize)? Leaves)
+{
+    /// <summary>Squared norm of the gradient of the step before in the norm of this one (<see cref="NoiseSource.PreconditionedConsecutive"/>).</summary>
+    public double Previous { get; init; }
+}
 
 /// <summary>
 /// A strategy with what stands round it: the learning rate's scaling, the estimate of the gradient's noise, and the end of the epoch, which cuts a
@@ -63,8 +54,16 @@ public sealed class BatchPlanner
     public static NoiseSource SourceOf(TrainingSpec spec)
     {
         ArgumentNullException.ThrowIfNull(spec);
-        if (spec.Batch.LearningRateScaling != LearningRateScaling.Adascale && spec.Batch.Options is not IMeasuresNoise) return NoiseSource.None;
-        return (spec.Training.GradientShards ?? spec.Training.Workers) == 1 ? NoiseSource.Consecutive : NoiseSource.Leaves;
+        if (!spec.Batch.FollowsNoise) return NoiseSource.None;
+        bool isOne = (spec.Training.GradientShards ?? spec.Training.Workers) == 1;
+        bool isPreconditioned = spec.Batch.NoiseNorm switch
+        {
+            NoiseNorm.Plain => false,
+            NoiseNorm.Preconditioned => true,
+            _ => spec.Optimizer.Options is ILearningRateOptions { KeepsMeanSquares: true },
+        };
+        if (isPreconditioned) return isOne ? NoiseSource.PreconditionedConsecutive : NoiseSource.PreconditionedLeaves;
+        return isOne ? NoiseSource.Consecutive : NoiseSource.Leaves;
     }
 
     public NoiseSource Source { get; }
@@ -107,7 +106,7 @@ public sealed class BatchPlanner
             state.Noise.Scale is { } scale && double.IsFinite(scale) ? scale : null, gain);
         var after = state with
         {
-            Noise = Observe(state.Noise, applied.BatchSize, measured),
+            Noise = Observe(state.Noise, applied, measured),
             Progress = state.Progress + (gain ?? 0),
             Applied = batch,
             Whole = isCut ? state.Whole : batch,
@@ -163,16 +162,19 @@ public sealed class BatchPlanner
         };
     }
 
-    private NoiseState Observe(NoiseState noise, int size, in BatchMeasurement measured)
+    private NoiseState Observe(NoiseState noise, StepPlan applied, in BatchMeasurement measured)
     {
         if (measured.Weight <= 0 || Source == NoiseSource.None) return noise;
-        if (Source == NoiseSource.Consecutive)
+        int size = applied.BatchSize;
+        if (Source.IsOfConsecutive())
         {
-            if (noise.PreviousSize > 0)
-                noise = noise.With(NoiseEstimate.FromConsecutive(measured.Squares, measured.Dot, noise.PreviousSquares, size, noise.PreviousSize), _smoothing);
-            return noise with { PreviousSquares = measured.Squares, PreviousSize = size };
+            // in the norm of this step where norms differ from step to step
+            double previous = Source.IsPreconditioned() ? measured.Previous : noise.PreviousSquares;
+            if (noise.PreviousSize > 0 && Source.IsMeasuredAt(applied.Step))
+                noise = noise.With(NoiseEstimate.FromConsecutive(measured.Squares, measured.Dot, previous, size, noise.PreviousSize), _smoothing);
+            return noise with { PreviousSquares = Source.IsPreconditioned() ? 0 : measured.Squares, PreviousSize = size };
         }
-        if (measured.Leaves is not { } leaves) return noise;
+        if (measured.Leaves is not { } leaves || !Source.IsMeasuredAt(applied.Step)) return noise;
         var estimate = NoiseEstimate.FromLeaves(leaves.Squares, leaves.InverseSize, measured.Squares, measured.Weight);
         // weights may count tokens: the noise scale is told in samples
         return noise.With(estimate with { Trace = estimate.Trace * size / measured.Weight }, _smoothing);

@@ -26,7 +26,17 @@ public static class LeafNorms
         metrics.Add(InverseSizes, 1 / weight, 1);
     }
 
-    /// <summary>Leaves out what <see cref="Measure"/> has added: it is no metric of a row.</summary>
+    /// <summary>
+    /// Tells the size alone of a leaf that servers measure (<see cref="NoiseSource.PreconditionedLeaves"/>); one without weight is not counted.
+    /// </summary>
+    /// <param name="weight">Sum of the weights.</param>
+    public static void Count(MetricSums metrics, double weight)
+    {
+        ArgumentNullException.ThrowIfNull(metrics);
+        if (weight > 0) metrics.Add(InverseSizes, 1 / weight, 1);
+    }
+
+    /// <summary>Leaves out what <see cref="Measure"/> or <see cref="Count"/> has added: it is no metric of a row.</summary>
     public static void Remove(MetricSums metrics)
     {
         ArgumentNullException.ThrowIfNull(metrics);
@@ -40,5 +50,13 @@ public static class LeafNorms
         ArgumentNullException.ThrowIfNull(metrics);
         return metrics.TryGet(Squares, out var squares) && squares.Weight >= 2 && metrics.TryGet(InverseSizes, out var inverses)
             ? (squares.Value, inverses.Value) : null;
+    }
+
+    /// <summary>Means over the leaves that were counted; null where these are fewer than two.</summary>
+    /// <param name="squares">Sum over the leaves of the squared norms of their mean gradients.</param>
+    public static (double Squares, double InverseSize)? MeanOf(MetricSums metrics, double squares)
+    {
+        ArgumentNullException.ThrowIfNull(metrics);
+        return metrics.TryGet(InverseSizes, out var inverses) && inverses.Weight >= 2 ? (squares / inverses.Weight, inverses.Value) : null;
     }
 }

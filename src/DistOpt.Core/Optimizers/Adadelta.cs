@@ -11,6 +11,8 @@ public sealed record AdadeltaOptions : ILearningRateOptions
 {
     bool ILearningRateOptions.IsAdaptive => true;
 
+    bool ILearningRateOptions.KeepsMeanSquares => true;
+
     [Description("Base learning rate: a factor on a step whose length the method finds itself")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1;
@@ -38,11 +40,14 @@ public sealed record AdadeltaOptions : ILearningRateOptions
 /// p -= learning_rate * d
 /// </code>
 /// </summary>
-public sealed class Adadelta(AdadeltaOptions options) : IOptimizer
+public sealed class Adadelta(AdadeltaOptions options) : IMeanSquareOptimizer
 {
     private static readonly string[] SlotNames = ["square_avg", "acc_delta"];
 
     public IReadOnlyList<string> Slots => SlotNames;
+
+    /// <summary>Without the lengths of the steps before, which are no matter of the gradient's noise.</summary>
+    public MeanSquares MeanSquaresAfter(long updates) => new(0, MeanSquares.Correction(options.Rho, updates), 0) { Inner = options.Epsilon };
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {

@@ -11,6 +11,8 @@ public sealed record AdagradOptions : ILearningRateOptions
 {
     bool ILearningRateOptions.IsAdaptive => true;
 
+    bool ILearningRateOptions.KeepsMeanSquares => true;
+
     [Description("Base learning rate")]
     [Range(0.0, 1e9, MinimumIsExclusive = true)]
     public double LearningRate { get; init; } = 1e-2;
@@ -42,11 +44,14 @@ public sealed record AdagradOptions : ILearningRateOptions
 /// p -= learning_rate / (1 + (t - 1) * learning_rate_decay) * g / (sqrt(s) + epsilon)
 /// </code>
 /// </summary>
-public sealed class Adagrad(AdagradOptions options) : IOptimizer
+public sealed class Adagrad(AdagradOptions options) : IMeanSquareOptimizer
 {
     private static readonly string[] SlotNames = ["sum"];
 
     public IReadOnlyList<string> Slots => SlotNames;
+
+    /// <summary>The sum's mean: its growth is that of the rate's fall, and no matter of the gradient's noise.</summary>
+    public MeanSquares MeanSquaresAfter(long updates) => new(0, 1.0 / updates, options.Epsilon);
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {

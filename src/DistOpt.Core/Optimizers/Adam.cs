@@ -42,7 +42,7 @@ public sealed record AdamWOptions : MomentOptions, ILearningRateOptions
 /// </code>
 /// With amsgrad (Reddi, Kale and Kumar, ICLR 2018) the largest v so far stands in place of v in the last line.
 /// </summary>
-public sealed class Adam : IOptimizer
+public sealed class Adam : IMeanSquareOptimizer
 {
     private static readonly string[] TwoSlots = ["exp_avg", "exp_avg_sq"];
     private static readonly string[] ThreeSlots = [.. TwoSlots, "max_exp_avg_sq"];
@@ -61,6 +61,8 @@ public sealed class Adam : IOptimizer
         (_name, _options, _weightDecay, _decoupled, _amsgrad) = (name, options, weightDecay, decoupled, amsgrad);
 
     public IReadOnlyList<string> Slots => _amsgrad ? ThreeSlots : TwoSlots;
+
+    public MeanSquares MeanSquaresAfter(long updates) => new(_amsgrad ? 2 : 1, MeanSquares.Correction(_options.Beta2, updates), _options.Epsilon);
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {

@@ -23,4 +23,10 @@ public interface ILearningRateOptions
     /// (<see cref="OptimizerStep.Momentum"/>).
     /// </summary>
     bool TakesMomentum => false;
+
+    /// <summary>
+    /// Whether the optimizer keeps a mean of squared gradients for every parameter, by whose root it divides the gradient: it is an
+    /// <see cref="IMeanSquareOptimizer"/>, and the gradient's noise is measured in that norm (<see cref="Batching.NoiseNorm"/>).
+    /// </summary>
+    bool KeepsMeanSquares => false;
 }

@@ -33,11 +33,13 @@ public sealed record LambOptions : MomentOptions, ILearningRateOptions
 /// w -= learning_rate * |w| / |r| * r
 /// </code>
 /// </summary>
-public sealed class Lamb(LambOptions options) : IDirectionOptimizer
+public sealed class Lamb(LambOptions options) : IDirectionOptimizer, IMeanSquareOptimizer
 {
     private static readonly string[] SlotNames = ["exp_avg", "exp_avg_sq"];
 
     public IReadOnlyList<string> Slots => SlotNames;
+
+    public MeanSquares MeanSquaresAfter(long updates) => new(1, MeanSquares.Correction(options.Beta2, updates), options.Epsilon);
 
     public OptimizerNeeds Needs => OptimizerNeeds.Norms | OptimizerNeeds.DirectionNorm;
 

@@ -8,6 +8,8 @@ public abstract record MomentOptions : ILearningRateOptions
 {
     bool ILearningRateOptions.IsAdaptive => true;
 
+    bool ILearningRateOptions.KeepsMeanSquares => true;
+
     bool ILearningRateOptions.TakesProximalStep => true;
 
     [Description("Base learning rate")]

@@ -32,7 +32,7 @@ public sealed record NAdamOptions : MomentOptions
 /// p -= learning_rate * mu(t+1) / (1 - mu(1)...mu(t+1)) * m / r
 /// </code>
 /// </summary>
-public sealed class NAdam(NAdamOptions options) : IOptimizer
+public sealed class NAdam(NAdamOptions options) : IMeanSquareOptimizer
 {
     private static readonly string[] SlotNames = ["exp_avg", "exp_avg_sq"];
 
@@ -41,6 +41,8 @@ public sealed class NAdam(NAdamOptions options) : IOptimizer
     private double _product = 1;
 
     public IReadOnlyList<string> Slots => SlotNames;
+
+    public MeanSquares MeanSquaresAfter(long updates) => new(1, MeanSquares.Correction(options.Beta2, updates), options.Epsilon);
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {

@@ -28,11 +28,13 @@ public sealed record RAdamOptions : MomentOptions, ILearningRateOptions
 /// else:            p -= learning_rate * m / (1 - beta1^t)
 /// </code>
 /// </summary>
-public sealed class RAdam(RAdamOptions options) : IOptimizer
+public sealed class RAdam(RAdamOptions options) : IMeanSquareOptimizer
 {
     private static readonly string[] SlotNames = ["exp_avg", "exp_avg_sq"];
 
     public IReadOnlyList<string> Slots => SlotNames;
+
+    public MeanSquares MeanSquaresAfter(long updates) => new(1, MeanSquares.Correction(options.Beta2, updates), options.Epsilon);
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {

@@ -13,9 +13,13 @@ internal sealed class RangeUpdate
 {
     private readonly UpdateRule _rule;
     private readonly int _tensors;
+    private readonly IReadOnlyList<Memory<float>> _slots;
     private readonly ImmutableArray<Segment> _segments;
     private readonly ImmutableArray<Part> _parts;
     private readonly Memory<float> _previous;
+
+    // of every leaf, piece by piece: |g_i|^2 of its mean gradient in the preconditioned norm
+    private readonly double[] _leafSquares = [];
 
     /// <param name="slots">State vectors of the range, in the order of the rule's names.</param>
     /// <exception cref="ArgumentException">The rule wants whole tensors and the range cuts one.</exception>
@@ -23,13 +27,15 @@ internal sealed class RangeUpdate
     {
         (_rule, _tensors) = (rule, layout.Parameters.Length);
         var layouts = SlotLayout.Of(layout, rule);
-        if (rule.Noise == NoiseSource.Consecutive) _previous = slots[rule.Optimizer.Slots.Count];
+        if (rule.Noise.IsOfConsecutive()) _previous = slots[rule.Optimizer.Slots.Count];
         slots = [.. slots.Take(rule.Optimizer.Slots.Count)];
+        _slots = slots;
         _segments = [.. Segments(rule, layout, range, slots, layouts)];
         if (rule.NormRounds == 0) return;
         _parts = [.. Piece.Of(layout, range).Select(piece => new Part(piece.Tensor, (int)(piece.Start - range.Begin), piece.Length,
             rule.For(layout.Parameters[piece.Tensor]),
             rule.NormRounds > 1 ? Slice(slots, layouts, range, new KeyRange(piece.Start, piece.Start + piece.Length)) : []))];
+        if (rule.MeasuredLeaves > 0) _leafSquares = new double[rule.MeasuredLeaves * _parts.Length];
     }
 
     /// <summary>Numbers that <see cref="Measure"/> writes in a round.</summary>
@@ -63,6 +69,67 @@ internal sealed class RangeUpdate
                 partials[i] = ((IDirectionOptimizer)_rule.Optimizer).MeasureDirection(own, w, g, part.Slots);
             }
         }
+        if (round == 0 && _rule.Noise.IsPreconditioned()) MeasurePreconditioned(step, gradient, partials);
+    }
+
+    /// <summary>
+    /// Measures a leaf of the step's gradient before it is added to others, by the mean squares from which the step began. A repeat has the same bits.
+    /// </summary>
+    /// <param name="leaf">Its number, below <see cref="UpdateRule.MeasuredLeaves"/>.</param>
+    /// <param name="updates">Updates before the step, at least 1.</param>
+    /// <param name="weight">Sum of its weights; a leaf without weight counts nothing.</param>
+    /// <param name="gradient">Sum of its gradients over the range.</param>
+    public void MeasureLeaf(int leaf, long updates, double weight, ReadOnlySpan<float> gradient)
+    {
+        var squares = _leafSquares.AsSpan(leaf * _parts.Length, _parts.Length);
+        squares.Clear();
+        if (!(weight > 0)) return;
+        var preconditioner = PreconditionerAfter(updates, out var means);
+        for (int i = 0; i < squares.Length; i++)
+        {
+            var part = _parts[i];
+            squares[i] = preconditioner.Squares(gradient.Slice(part.Start, part.Length), 1, means.Slice(part.Start, part.Length)) / (weight * weight);
+        }
+    }
+
+    /// <summary>What a server's numbers of round 0 have of the leaves: nobody who did not get the leaves can measure it.</summary>
+    /// <param name="partials">As <see cref="Measure"/> writes them; empty where leaves are not measured.</param>
+    public Span<double> OfLeaves(Span<double> partials) =>
+        _rule.Noise == NoiseSource.PreconditionedLeaves ? partials.Slice(4 * _parts.Length, _parts.Length) : default;
+
+    private void MeasurePreconditioned(in OptimizerStep step, ReadOnlySpan<float> gradient, Span<double> partials)
+    {
+        int parts = _parts.Length;
+        long updates = step.Number - 1;
+        partials = partials[(3 * parts)..];
+        partials.Clear();
+        if (!_rule.Noise.IsMeasuredAt(updates)) return;
+        var preconditioner = PreconditionerAfter(updates, out var means);
+        var previous = _previous.Span;
+        for (int i = 0; i < parts; i++)
+        {
+            var part = _parts[i];
+            ReadOnlySpan<float> g = gradient.Slice(part.Start, part.Length), v = means.Slice(part.Start, part.Length);
+            partials[i] = preconditioner.Squares(g, step.GradientScale, v);
+            if (_rule.Noise == NoiseSource.PreconditionedConsecutive)
+            {
+                var before = previous.Slice(part.Start, part.Length);
+                partials[parts + i] = preconditioner.Product(g, step.GradientScale, before, v);
+                partials[2 * parts + i] = preconditioner.Squares(before, 1, v);
+                continue;
+            }
+            // in the order of the leaves, whatever order they came in
+            double total = 0;
+            for (int leaf = 0; leaf < _rule.MeasuredLeaves; leaf++) total += _leafSquares[leaf * parts + i];
+            partials[parts + i] = total;
+        }
+    }
+
+    private Preconditioner PreconditionerAfter(long updates, out ReadOnlySpan<float> means)
+    {
+        var squares = ((IMeanSquareOptimizer)_rule.Optimizer).MeanSquaresAfter(updates);
+        means = _slots[squares.Slot].Span;
+        return new Preconditioner(squares);
     }
 
     /// <summary>Moves the weights.</summary>
@@ -79,7 +146,7 @@ internal sealed class RangeUpdate
             _rule.Optimizer.Apply(own with { Tensor = segment.Slot }, w, gradient.Slice(segment.Start, segment.Length), segment.Slots);
             if (segment.Rule.MaxNorm is { } bound) LimitRows(w, (int)(segment.Slot!.Length / segment.Slot.Shape[0]), bound);
         }
-        if (_rule.Noise == NoiseSource.Consecutive) TensorPrimitives.Multiply(gradient, step.GradientScale, _previous.Span);
+        if (_rule.Noise.IsOfConsecutive()) TensorPrimitives.Multiply(gradient, step.GradientScale, _previous.Span);
     }
 
     private static OptimizerStep Of(in OptimizerStep step, TensorRule rule) => step with

@@ -11,6 +11,8 @@ public sealed record RmsPropOptions : ILearningRateOptions
 {
     bool ILearningRateOptions.IsAdaptive => true;
 
+    bool ILearningRateOptions.KeepsMeanSquares => true;
+
     // where gradients stand still, as at a lasso's minimum, the variance is 0 and a step has no length
     bool ILearningRateOptions.TakesProximalStep => !Centered;
 
@@ -51,7 +53,7 @@ public sealed record RmsPropOptions : ILearningRateOptions
 /// </code>
 /// The maximum with 0 is not torch's, which has NaN there.
 /// </summary>
-public sealed class RmsProp : IOptimizer
+public sealed class RmsProp : IMeanSquareOptimizer
 {
     private readonly RmsPropOptions _options;
 
@@ -64,6 +66,9 @@ public sealed class RmsProp : IOptimizer
     }
 
     public IReadOnlyList<string> Slots { get; }
+
+    /// <summary>The mean square also where the variance is divided by, which is 0 where gradients stand still.</summary>
+    public MeanSquares MeanSquaresAfter(long updates) => new(0, MeanSquares.Correction(_options.Alpha, updates), _options.Epsilon);
 
     public void Apply(in OptimizerStep step, Span<float> parameters, ReadOnlySpan<float> gradient, IReadOnlyList<Memory<float>> slots)
     {

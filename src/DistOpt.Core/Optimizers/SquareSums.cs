@@ -100,8 +100,11 @@ internal struct SquareSums
             low += aLow * bLow;
             high += aHigh * bHigh;
         }
-        return new SquareSums { _low = low, _high = high }.Total;
+        return TotalOf(low, high);
     }
+
+    /// <summary>The total of eight running sums.</summary>
+    public static double TotalOf(Vector256<double> low, Vector256<double> high) => new SquareSums { _low = low, _high = high }.Total;
 
     /// <summary>Sum of squares of gradients as an optimizer sees them.</summary>
     public static double Of<TGradient>(TGradient source, ReadOnlySpan<float> gradient, ReadOnlySpan<float> parameters)

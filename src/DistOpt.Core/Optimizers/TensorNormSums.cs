@@ -30,10 +30,23 @@ internal readonly record struct Piece(int Tensor, long Start, int Length)
     }
 }
 
+/// <summary>What servers have measured of a step's mean gradient of the loss, without penalties and before clipping, for estimates of its noise.</summary>
+/// <param name="Gradient">Its squared Euclidean norm.</param>
+/// <param name="Squares">Its squared norm in the norm of the <see cref="NoiseSource"/>.</param>
+/// <param name="Dot">Its product in that norm with the gradient of the step before; 0 where estimates are of leaves.</param>
+public readonly record struct NoiseSums(double Gradient, double Squares, double Dot)
+{
+    /// <summary>Sum over the leaves of the squared norms of their mean gradients (<see cref="NoiseSource.PreconditionedLeaves"/>).</summary>
+    public double Leaves { get; init; }
+
+    /// <summary>Squared norm of the gradient of the step before in the norm of this one (<see cref="NoiseSource.PreconditionedConsecutive"/>).</summary>
+    public double Previous { get; init; }
+}
+
 /// <summary>
 /// Sums of squares over whole tensors of one step, in float64: of the gradient as the optimizer sees it before clipping by norm, of the weights,
-/// and of the direction (LAMB); for batch strategies also of the gradient of the loss alone, and its product with that of the step before.
-/// Filled round by round from what every server measured.
+/// and of the direction (LAMB); for batch strategies also of the gradient of the loss alone, its product with that of the step before, and what
+/// <see cref="NoiseSums"/> has beside these. Filled round by round from what every server measured.
 /// </summary>
 public sealed class TensorNormSums
 {
@@ -41,9 +54,10 @@ public sealed class TensorNormSums
     public const string Metric = "gradient_norm";
 
     private readonly double[][] _sums;
+    private readonly NoiseSource _noise;
 
     public TensorNormSums(int tensors, NoiseSource noise = NoiseSource.None) =>
-        _sums = [new double[Columns(0, noise) * tensors], new double[tensors]];
+        (_sums, _noise) = ([new double[Columns(0, noise) * tensors], new double[tensors]], noise);
 
     /// <summary>Numbers for each piece of a tensor in a round.</summary>
     internal static int Columns(int round, NoiseSource noise) => round == 0 ? 2 + (int)noise : 1;
@@ -57,16 +71,21 @@ public sealed class TensorNormSums
 
     internal double Direction(int tensor) => _sums[1][tensor];
 
-    /// <summary>
-    /// The squared norm of the gradient of the loss alone, and its product with that of the step before, where they are measured; 0 elsewhere.
-    /// </summary>
-    public (double Squares, double Dot) Noise()
+    /// <summary>What is measured of the gradient for estimates of its noise; 0 where it is not.</summary>
+    public NoiseSums Noise() => _noise switch
     {
-        int tensors = _sums[1].Length;
-        double squares = 0, dot = 0;
-        for (int i = 2 * tensors; i < Math.Min(3 * tensors, _sums[0].Length); i++) squares += _sums[0][i];
-        for (int i = 3 * tensors; i < _sums[0].Length; i++) dot += _sums[0][i];
-        return (squares, dot);
+        NoiseSource.Leaves => new NoiseSums(Column(2), Column(2), 0),
+        NoiseSource.Consecutive => new NoiseSums(Column(2), Column(2), Column(3)),
+        NoiseSource.PreconditionedLeaves => new NoiseSums(Column(2), Column(3), 0) { Leaves = Column(4) },
+        NoiseSource.PreconditionedConsecutive => new NoiseSums(Column(2), Column(3), Column(4)) { Previous = Column(5) },
+        _ => default,
+    };
+
+    private double Column(int column)
+    {
+        double total = 0;
+        foreach (double sum in _sums[0].AsSpan(column * _sums[1].Length, _sums[1].Length)) total += sum;
+        return total;
     }
 
     /// <summary>The Euclidean norm of the whole gradient before clipping by norm, in float64.</summary>

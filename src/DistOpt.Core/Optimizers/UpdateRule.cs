@@ -20,20 +20,28 @@ public sealed class UpdateRule
 
     /// <summary>The optimizer alone.</summary>
     public UpdateRule(IOptimizer optimizer)
-        : this(optimizer, new OptimizerSpec(), new RegularizationSection(), new ClipSection(), NoiseSource.None, decidesByNorm: false) { }
+        : this(optimizer, new OptimizerSpec(), new RegularizationSection(), new ClipSection(), NoiseSource.None, 1, decidesByNorm: false) { }
 
+    /// <exception cref="ArgumentException">The spec wants noise to be measured by the optimizer's mean squares, but it has none.</exception>
     public UpdateRule(IOptimizer optimizer, TrainingSpec spec)
-        : this(optimizer, spec.Optimizer, spec.Regularization, spec.Clip, BatchPlanner.SourceOf(spec), DecidesByNorm(spec)) { }
+        : this(optimizer, spec.Optimizer, spec.Regularization, spec.Clip, BatchPlanner.SourceOf(spec), spec.Training.GradientShards ?? spec.Training.Workers,
+            DecidesByNorm(spec)) { }
 
-    private UpdateRule(IOptimizer optimizer, OptimizerSpec groups, RegularizationSection regularization, ClipSection clip, NoiseSource noise,
+    private UpdateRule(IOptimizer optimizer, OptimizerSpec groups, RegularizationSection regularization, ClipSection clip, NoiseSource noise, int leaves,
         bool decidesByNorm)
     {
+        if (noise.IsPreconditioned() && optimizer is not IMeanSquareOptimizer)
+        {
+            throw new ArgumentException($"optimizer '{groups.Kind}' is said to keep mean squares of gradients, by which noise is to be measured, but "
+                + $"{optimizer.GetType().Name} is no {nameof(IMeanSquareOptimizer)}; set batch.noise_norm to plain", nameof(optimizer));
+        }
+        MeasuredLeaves = noise == NoiseSource.PreconditionedLeaves ? leaves : 0;
         (Optimizer, _groups, _regularization, Clip) = (optimizer, groups, regularization, clip);
         Needs = optimizer.Needs | (regularization.MaxNorm is null ? OptimizerNeeds.None : OptimizerNeeds.WholeTensors);
         int rounds = Needs.HasFlag(OptimizerNeeds.DirectionNorm) ? 2
             : Needs.HasFlag(OptimizerNeeds.Norms) || clip.Norm is not null || clip.GlobalNorm is not null || decidesByNorm ? 1 : 0;
         (UpdateWantsNorms, NormRounds, Noise) = (rounds > 0, noise == NoiseSource.None ? rounds : Math.Max(1, rounds), noise);
-        Slots = noise == NoiseSource.Consecutive ? [.. optimizer.Slots, PreviousGradient] : optimizer.Slots;
+        Slots = noise.IsOfConsecutive() ? [.. optimizer.Slots, PreviousGradient] : optimizer.Slots;
     }
 
     public IOptimizer Optimizer { get; }
@@ -54,6 +62,13 @@ public sealed class UpdateRule
         const string norm = "train." + TensorNormSums.Metric;
         return spec.Select.Metric == norm || spec.Stop.Target?.Metric == norm || spec.Stop.Patience?.Metric == norm;
     }
+
+    /// <summary>Leaves of the reduction tree that servers measure one by one; 0 where they do not.</summary>
+    internal int MeasuredLeaves { get; }
+
+    /// <summary>Whether every leaf of the reduction tree is measured before it is added to others, so that none but leaves may come.</summary>
+    /// <param name="step">Updates before the step.</param>
+    public bool MeasuresLeavesAt(long step) => MeasuredLeaves > 0 && Noise.IsMeasuredAt(step);
 
     /// <summary>Whether the update needs norms, or the run by which it stops, not only the batch strategy.</summary>
     internal bool UpdateWantsNorms { get; }
@@ -77,7 +92,7 @@ public sealed class UpdateRule
     public double? GradientNorm(TensorNormSums sums)
     {
         ArgumentNullException.ThrowIfNull(sums);
-        return NormRounds == 0 ? null : UpdateWantsNorms ? sums.GradientNorm() : Math.Sqrt(sums.Noise().Squares);
+        return NormRounds == 0 ? null : UpdateWantsNorms ? sums.GradientNorm() : Math.Sqrt(sums.Noise().Gradient);
     }
 
     /// <summary>Whether the update must be called for each tensor, not for several in one pass.</summary>

@@ -18,7 +18,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     private readonly Func<TLease, Memory<float>> _memory;
     private readonly Memory<float>[] _slots;
     private readonly ParameterLayout _layout;
-    private readonly NoiseSource _noise;
+    private readonly UpdateRule _rule;
     private FlatBuffer? _selected;
 
     /// <summary>One range that is one tensor, with nothing but an optimizer.</summary>
@@ -38,7 +38,7 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     public ParameterShard(Memory<float> weights, UpdateRule rule, ParameterLayout layout, KeyRange range, ReductionTree tree,
         Func<TLease, Memory<float>> memory, bool keepsPrevious = false, Memory<float> average = default)
     {
-        (Weights, _tree, _memory, NormRounds, _noise, Average) = (weights, tree, memory, rule.NormRounds, rule.Noise, average);
+        (Weights, _tree, _memory, NormRounds, _rule, Average) = (weights, tree, memory, rule.NormRounds, rule, average);
         if (!average.IsEmpty && average.Length != weights.Length) throw new ArgumentException($"{average.Length} averages for {weights.Length} weights", nameof(average));
         if (keepsPrevious) Previous = new FlatBuffer(weights.Length).Memory;
         _reducer = new TreeReducer<TLease>(tree, weights.Length, memory);
@@ -104,8 +104,20 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <summary>
     /// Counts a push, exactly once: false for a step that is not under way or a node that is covered already; the caller keeps the lease then.
     /// </summary>
-    public bool Push(long step, TreeNode node, TLease lease, LeafResult result) =>
-        step == Version && _reducer.Add(node, lease, result);
+    /// <exception cref="ArgumentException">What <see cref="TreeReducer{TLease}.Add"/> refuses; or leaves are measured in this step, and it is none.</exception>
+    public bool Push(long step, TreeNode node, TLease lease, LeafResult result)
+    {
+        if (step != Version) return false;
+        // before it is added to others, in its own memory
+        if (_rule.MeasuresLeavesAt(step) && _tree.Exists(node) && !_reducer.IsCovered(node)) MeasureLeaf(node, lease, result);
+        return _reducer.Add(node, lease, result);
+    }
+
+    private void MeasureLeaf(TreeNode node, TLease lease, LeafResult result)
+    {
+        if (node.Level > 0) throw new ArgumentException($"node {node} is none of the leaves, which are measured one by one", nameof(node));
+        _update.MeasureLeaf(node.Index, Version, result.Weight, _memory(lease).Span[..Weights.Length]);
+    }
 
     /// <summary>Hands over the complete step's gradient sum with its weight and metrics; to be applied next.</summary>
     /// <exception cref="InvalidOperationException">Gradient shards are missing.</exception>
@@ -127,6 +139,12 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
     /// <param name="partials">As many as <see cref="NormCount"/> says.</param>
     public void Measure(int round, StepPlan plan, ReadOnlySpan<float> gradient, double weight, TensorNormSums sums, Span<double> partials) =>
         _update.Measure(round, StepOf(plan, weight), sums, Weights.Span, gradient[..Weights.Length], partials);
+
+    /// <summary>
+    /// The part of the numbers of round 0 that the leaves gave: a backup, which gets the sum of them alone, takes it from its server. Empty where leaves
+    /// are not measured.
+    /// </summary>
+    public Span<double> NormsOfLeaves(Span<double> partials) => _update.OfLeaves(partials);
 
     /// <summary>Applies a step: the gradient sum divided by its weight, with the plan's rate. What is left of the step is released.</summary>
     /// <param name="plan">Of step <see cref="Version"/>.</param>
@@ -167,8 +185,8 @@ public sealed class ParameterShard<TLease> : IDisposable where TLease : class, I
         using (lease)
         {
             var gradient = _memory(lease).Span;
-            var sums = new TensorNormSums(_layout.Parameters.Length, _noise);
-            var reducer = new TensorNormReducer(_layout, [new KeyRange(0, Weights.Length)], _noise);
+            var sums = new TensorNormSums(_layout.Parameters.Length, _rule.Noise);
+            var reducer = new TensorNormReducer(_layout, [new KeyRange(0, Weights.Length)], _rule.Noise);
             for (int round = 0; round < NormRounds; round++)
             {
                 double[] partials = new double[NormCount(round)];

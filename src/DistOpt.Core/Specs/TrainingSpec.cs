@@ -204,15 +204,27 @@ public sealed record BatchSpec : PluginSpec, IValidatableObject
     [Range(0.0, 1.0, MaximumIsExclusive = true)]
     public double NoiseSmoothing { get; init; } = UsualSmoothing;
 
+    [Description("Norm in which the gradient noise is measured: plain; preconditioned = of gradients divided by the root of the optimizer's mean of their "
+        + "squares; auto = preconditioned where the optimizer keeps such a mean (adam and its relatives), else plain")]
+    public NoiseNorm NoiseNorm { get; init; } = NoiseNorm.Auto;
+
+    /// <summary>Whether anything here follows the gradient's noise, so that it is measured.</summary>
+    internal bool FollowsNoise => LearningRateScaling == LearningRateScaling.Adascale || Options is IMeasuresNoise;
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (BaseSize is { } size && LearningRateScaling == LearningRateScaling.None)
             yield return new ValidationResult($"is {size}, but learning_rate_scaling is none; set linear, square-root or adascale, or leave base_size away",
                 [nameof(BaseSize)]);
-        if (NoiseSmoothing != UsualSmoothing && LearningRateScaling != LearningRateScaling.Adascale && Options is not IMeasuresNoise)
+        if (NoiseSmoothing != UsualSmoothing && !FollowsNoise)
         {
             yield return new ValidationResult($"is {FieldRules.Display(NoiseSmoothing)}, but nothing here follows the noise; set kind to noise-scale or "
                 + "learning_rate_scaling to adascale, or leave noise_smoothing away", [nameof(NoiseSmoothing)]);
+        }
+        if (NoiseNorm != NoiseNorm.Auto && !FollowsNoise)
+        {
+            yield return new ValidationResult($"is {NoiseNorm.ToString().ToLowerInvariant()}, but nothing here follows the noise; set kind to noise-scale or "
+                + "learning_rate_scaling to adascale, or leave noise_norm away", [nameof(NoiseNorm)]);
         }
     }
 }

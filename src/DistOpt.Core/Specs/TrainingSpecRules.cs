@@ -37,6 +37,7 @@ public static partial class TrainingSpecRules
         new(["regularization", "optimizer"], Proximal),
         new(["schedule", "optimizer", "regularization"], MomentumCycle.Violations),
         new(["batch", "optimizer"], GradientDescent.Violations),
+        new(["batch", "optimizer"], Preconditioned),
         new(["schedule", "evaluate.every_epochs", "evaluate.every_steps", "data.validation_fraction"], Plateau),
     ];
 
@@ -213,6 +214,14 @@ public static partial class TrainingSpecRules
             yield return new("averaging.every_steps",
                 $"is not set, and swa then goes by the ends of epochs, but {why} their steps are not known before the run; set averaging.every_steps");
         }
+    }
+
+    private static IEnumerable<SpecViolation> Preconditioned(TrainingSpec spec)
+    {
+        if (spec.Batch is not { NoiseNorm: NoiseNorm.Preconditioned, FollowsNoise: true }) yield break;
+        if (spec.Optimizer.Options is ILearningRateOptions { KeepsMeanSquares: true }) yield break;
+        yield return new("batch.noise_norm", $"is preconditioned, but optimizer '{spec.Optimizer.Kind}' keeps no mean of squared gradients for every "
+            + "parameter that they could be divided by; set it to auto or plain, or use an optimizer such as adam");
     }
 
     private static IEnumerable<SpecViolation> Schedule(TrainingSpec spec)

@@ -13,7 +13,7 @@ public sealed record ComputedNode(TreeNode Node, FlatBuffer Gradient, double Wei
 
 /// <summary>
 /// Computes a worker's gradient shards and adds them up along the reduction tree, depth first, so that at most
-/// log2(shards) + 1 gradient buffers a cover node are alive. One thread only.
+/// log2(shards) + 1 gradient buffers a cover node are alive; one for each shard where leaves are pushed. One thread only.
 /// </summary>
 public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree, ParameterLayout layout)
 {
@@ -22,7 +22,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
     private long _step = -1;
 
     /// <summary>
-    /// Gradient sums of the fewest tree nodes that cover shards <c>[begin, end)</c>. Buffers handed out for an earlier step are taken back:
+    /// Gradient sums of the fewest tree nodes that cover shards <c>[begin, end)</c>, or of each leaf where the plan says so. Buffers handed out for an earlier step are taken back:
     /// whoever had them is done by then.
     /// </summary>
     /// <param name="buffersIn">Buffer section of the plan's version.</param>
@@ -35,7 +35,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
             foreach (var buffer in _all) _free.Push(buffer);
             _step = plan.Step;
         }
-        var nodes = tree.Cover(begin, end);
+        IReadOnlyList<TreeNode> nodes = plan.PushesLeaves ? [.. Enumerable.Range(begin, end - begin).Select(shard => new TreeNode(0, shard))] : tree.Cover(begin, end);
         var computed = new ComputedNode[nodes.Count];
         for (int i = 0; i < computed.Length; i++) computed[i] = Reduce(plan, nodes[i], buffersIn, buffersOut);
         return computed;
@@ -51,6 +51,7 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
             var leaf = worker.ComputeLeaf(plan, shard, node.Index, gradient, buffersIn.Span, keepsBuffers ? buffersOut.Span : []);
             tree.Leaf(gradient.Span);
             if (plan.MeasuresLeaves) LeafNorms.Measure(leaf.Metrics, gradient.Span, leaf.Weight);
+            else if (plan.PushesLeaves) LeafNorms.Count(leaf.Metrics, leaf.Weight);
             return new ComputedNode(node, gradient, leaf.Weight, leaf.Metrics)
             {
                 NonFinite = shard.Length == 0 ? null : Divergence.FirstNonFinite(gradient.Span, tree.GradientShards),

@@ -60,6 +60,12 @@ public sealed record StepPlan(
     /// <summary>Whether every leaf carries the squared norm of its gradient (<see cref="Batching.LeafNorms"/>).</summary>
     public bool MeasuresLeaves { get; init; }
 
+    /// <summary>
+    /// Whether every leaf is pushed by itself, none added to another before, because servers measure each
+    /// (<see cref="Batching.NoiseSource.PreconditionedLeaves"/>).
+    /// </summary>
+    public bool PushesLeaves { get; init; }
+
     /// <summary>Share with which the weights that this step's update makes enter the running average; 0: they do not.</summary>
     public double AverageShare { get; init; }
 

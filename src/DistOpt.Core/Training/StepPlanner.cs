@@ -1,5 +1,6 @@
 using DistOpt.Core.Averaging;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 
@@ -96,11 +97,12 @@ public sealed class StepPlanner
     /// <summary>Takes what was measured of the step whose update is to be counted by <see cref="Advance()"/> next.</summary>
     /// <param name="step">Its metrics.</param>
     /// <param name="weight">Sum of the weights of the global batch, where its gradient is measured.</param>
-    /// <param name="gradient">What the servers have measured of it (<see cref="Optimizers.TensorNormSums.Noise"/>).</param>
-    public void Observe(MetricSums step, double weight = 0, (double Squares, double Dot) gradient = default)
+    /// <param name="gradient">What the servers have measured of it (<see cref="TensorNormSums.Noise"/>).</param>
+    public void Observe(MetricSums step, double weight = 0, NoiseSums gradient = default)
     {
         ArgumentNullException.ThrowIfNull(step);
-        _measured = new BatchMeasurement(weight, gradient.Squares, gradient.Dot, LeafNorms.MeanOf(step));
+        var leaves = _batches.Source == NoiseSource.PreconditionedLeaves ? LeafNorms.MeanOf(step, gradient.Leaves) : LeafNorms.MeanOf(step);
+        _measured = new BatchMeasurement(weight, gradient.Squares, gradient.Dot, leaves) { Previous = gradient.Previous };
     }
 
     /// <summary>The step under way is not applied (<see cref="DivergenceWatch"/>): training ends with the weights from which it began.</summary>
@@ -276,6 +278,7 @@ public sealed class StepPlanner
             Assignment = Assignment,
             Momentum = _schedule.MomentumAt(_length.PositionAt(step, Samples, _batch.Progress)),
             MeasuresLeaves = _batches.Source == NoiseSource.Leaves,
+            PushesLeaves = _batches.Source == NoiseSource.PreconditionedLeaves && _batches.Source.IsMeasuredAt(step),
             AverageShare = _averaging?.ShareOf(step + 1) ?? 0,
             UsesAverage = HasAverage(step),
         };

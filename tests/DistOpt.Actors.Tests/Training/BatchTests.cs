@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
+using DistOpt.Actors.Tensors;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Batching;
@@ -128,6 +129,34 @@ public sealed class BatchTests : IDisposable
         Assert.Equal((expected.WeightsSha256, expected.Steps, 1), (end.Summary.WeightsSha256, end.Summary.Steps, end.Summary.Rollbacks));
     }
 
+    /// <summary>
+    /// Server 0 is lost with a step that its backup knows nothing of, while server 1 has applied it and is lost too: its backup tells what it measured of
+    /// leaves that it never had.
+    /// </summary>
+    [Fact]
+    public async Task What_a_lost_server_has_measured_of_leaves_is_told_by_its_backup()
+    {
+        var spec = Spec("noise-scale", LearningRateScaling.Adascale, 4);
+        var (expected, _, _) = await RunOf(spec);
+        spec = spec with { Training = spec.Training with { Servers = 2, Workers = 2, Replicas = 1, WorkerTimeout = 120 } };
+        await using var harness = LinearCluster.Of(6, slots: 1, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
+        long step = expected.Steps / 2;
+        harness.Jobs.Holds = header => header.Kind == TensorKind.Replicate && header.Step == step && header.To.Index == 0;
+        var isProtected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        harness.Jobs.OnFrame = (_, _, header, _, _) =>
+        {
+            if (header.Kind == TensorKind.Replicated && header.Step == step + 1 && header.To.Index == 1) isProtected.TrySetResult();
+        };
+
+        var run = harness.Jobs.RunAsync(spec, Token);
+        await isProtected.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
+        await Task.WhenAll(harness.Jobs.KillAsync(2), harness.Jobs.KillAsync(3));
+        var (end, _) = await run;
+
+        Assert.True(end.Summary.Status == RunStatus.Completed, end.Summary.Error);
+        Assert.Equal((expected.WeightsSha256, expected.Steps, 0), (end.Summary.WeightsSha256, end.Summary.Steps, end.Summary.Rollbacks));
+    }
+
     [Fact]
     public async Task Another_coordinator_goes_on_with_what_the_servers_have_reached()
     {
@@ -199,6 +228,7 @@ public sealed class BatchTests : IDisposable
                 LearningRateScaling = scaling,
                 BaseSize = scaling == LearningRateScaling.None ? null : 5,
                 NoiseSmoothing = 0.8,
+                NoiseNorm = name is "growing" or "random" && scaling == LearningRateScaling.Adascale ? NoiseNorm.Plain : NoiseNorm.Auto,
             },
             Clip = new ClipSection { GlobalNorm = shards == 1 ? null : 100 },
             Optimizer = new OptimizerSpec("adam", new AdamOptions { LearningRate = 1e-3 }),

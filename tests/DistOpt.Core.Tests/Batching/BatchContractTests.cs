@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Reflection;
 using DistOpt.Core.Batching;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
@@ -24,16 +25,17 @@ public sealed class BatchContractTests
 
     public static TheoryData<string> All => [.. BatchCatalog.Default.Entries.Select(e => e.Name)];
 
-    public static TheoryData<string, LearningRateScaling, int> Everything =>
+    public static TheoryData<string, LearningRateScaling, int, NoiseNorm> Everything =>
         [.. from entry in BatchCatalog.Default.Entries
             from scaling in Enum.GetValues<LearningRateScaling>()
             from shards in new[] { 1, 4 }
-            select (entry.Name, scaling, shards)];
+            from norm in new[] { NoiseNorm.Plain, NoiseNorm.Preconditioned }
+            select (entry.Name, scaling, shards, norm)];
 
     [Theory, MemberData(nameof(Everything))]
-    public void Every_sample_is_visited_once_an_epoch(string name, LearningRateScaling scaling, int shards)
+    public void Every_sample_is_visited_once_an_epoch(string name, LearningRateScaling scaling, int shards, NoiseNorm norm)
     {
-        var plans = Plans(Spec(name, scaling, shards), (planner, _) => planner);
+        var plans = Plans(Spec(name, scaling, shards, norm), (planner, _) => planner);
         int lastEpoch = plans[^1].Epoch;
         for (int epoch = 0; epoch <= lastEpoch; epoch++)
         {
@@ -52,9 +54,9 @@ public sealed class BatchContractTests
 
     /// <summary>A restart at every step, before and after every evaluation.</summary>
     [Theory, MemberData(nameof(Everything))]
-    public void A_planner_that_is_restored_anywhere_goes_on_with_the_same_plans(string name, LearningRateScaling scaling, int shards)
+    public void A_planner_that_is_restored_anywhere_goes_on_with_the_same_plans(string name, LearningRateScaling scaling, int shards, NoiseNorm norm)
     {
-        var spec = Spec(name, scaling, shards);
+        var spec = Spec(name, scaling, shards, norm);
         var straight = Plans(spec, (planner, _) => planner);
         int moments = 0;
         var restored = Plans(spec, (planner, make) =>
@@ -72,11 +74,11 @@ public sealed class BatchContractTests
     }
 
     [Theory, MemberData(nameof(Everything))]
-    public void The_plan_before_is_the_one_that_was_applied(string name, LearningRateScaling scaling, int shards)
+    public void The_plan_before_is_the_one_that_was_applied(string name, LearningRateScaling scaling, int shards, NoiseNorm norm)
     {
         StepPlan? applied = null;
         var told = new List<StepPlan>();
-        var plans = Plans(Spec(name, scaling, shards), (planner, _) =>
+        var plans = Plans(Spec(name, scaling, shards, norm), (planner, _) =>
         {
             if (applied is not null && planner.Current.Step == applied.Step + 1) told.Add(planner.Before());
             if (!planner.Current.Evaluate) applied = planner.Current;
@@ -151,7 +153,7 @@ public sealed class BatchContractTests
             p => Assert.NotNull(p.GetCustomAttribute<DescriptionAttribute>()));
     });
 
-    private static TrainingSpec Spec(string name, LearningRateScaling scaling, int shards, bool defaults = false)
+    private static TrainingSpec Spec(string name, LearningRateScaling scaling, int shards, NoiseNorm norm = NoiseNorm.Auto, bool defaults = false)
     {
         var entry = BatchCatalog.Default.Entries.Single(e => e.Name == name);
         object options = !defaults && Small.TryGetValue(name, out object? small) ? small : Activator.CreateInstance(entry.OptionsType)!;
@@ -162,6 +164,7 @@ public sealed class BatchContractTests
                 LearningRateScaling = scaling,
                 BaseSize = scaling == LearningRateScaling.None ? null : 10,
                 NoiseSmoothing = 0.8,
+                NoiseNorm = norm,
             },
             Training = new TrainingSection { Epochs = Epochs, GradientShards = shards },
             Evaluate = new EvaluateSection { EverySteps = 5 },
@@ -184,7 +187,7 @@ public sealed class BatchContractTests
                 continue;
             }
             plans.Add(planner.Current with { Evaluate = false, Keep = false, Stop = null });
-            Observe(planner, spec.Training.GradientShards!.Value);
+            Observe(planner, spec.Training.GradientShards!.Value, spec.Batch.NoiseNorm);
             planner.Advance();
             Assert.True(plans.Count < 2000);
         }
@@ -194,22 +197,27 @@ public sealed class BatchContractTests
     }
 
     /// <summary>Gradients of 20 gaussian numbers around 0.3 with deviation 1 a sample.</summary>
-    private static void Observe(StepPlanner planner, int shards)
+    private static void Observe(StepPlanner planner, int shards, NoiseNorm norm)
     {
         var plan = planner.Current;
-        Assert.Equal(shards > 1 && planner.MeasuresNoise, plan.MeasuresLeaves);
+        bool measures = shards > 1 && planner.MeasuresNoise;
+        Assert.Equal(measures && norm != NoiseNorm.Preconditioned, plan.MeasuresLeaves);
+        Assert.Equal(measures && norm == NoiseNorm.Preconditioned && plan.Step >= 5, plan.PushesLeaves);
         var metrics = new MetricSums();
         metrics.Add(MetricSums.Loss, plan.BatchSize, plan.BatchSize);
         float[] total = new float[20];
+        double leaves = 0;
         for (int i = 0; i < shards; i++)
         {
             var part = GradientShards.Part(plan.BatchSize, shards, i);
             float[] leaf = Gradient(plan.Step, i, (int)part.Length);
             if (plan.MeasuresLeaves) LeafNorms.Measure(metrics, leaf, part.Length);
+            if (plan.PushesLeaves) LeafNorms.Count(metrics, part.Length);
+            if (part.Length > 0) leaves += leaf.Sum(x => (double)x * x) / (part.Length * part.Length);
             for (int d = 0; d < 20; d++) total[d] += leaf[d];
         }
         double weight = plan.BatchSize, squares = total.Sum(x => (double)x * x) / (weight * weight);
-        planner.Observe(metrics, weight, (squares, squares / 2));
+        planner.Observe(metrics, weight, new NoiseSums(squares, squares, squares / 2) { Leaves = leaves, Previous = squares * 0.9 });
     }
 
     private static float[] Gradient(long step, int shard, int samples)

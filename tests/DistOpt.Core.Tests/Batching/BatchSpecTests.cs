@@ -23,6 +23,9 @@ public sealed class BatchSpecTests
     [InlineData("{ kind: noise-scale, max_change: 0.5 }", "batch.max_change: is 0.5, but must be above 1 and at most 1000")]
     [InlineData("{ kind: noise-scale, interval: 0 }", "batch.interval: is 0, but must be at least 1")]
     [InlineData("{ noise_smoothing: 1 }", "batch.noise_smoothing: is 1, but must be at least 0 and below 1")]
+    [InlineData("{ noise_norm: plain }",
+        "batch.noise_norm: is plain, but nothing here follows the noise; set kind to noise-scale or learning_rate_scaling to adascale, or leave noise_norm away")]
+    [InlineData("{ noise_norm: adam }", "batch.noise_norm: is 'adam', but must be one of auto, plain, preconditioned")]
     [InlineData("{ base_size: 16 }",
         "batch.base_size: is 16, but learning_rate_scaling is none; set linear, square-root or adascale, or leave base_size away")]
     [InlineData("{ learning_rate_scaling: sqrt }",
@@ -83,16 +86,55 @@ public sealed class BatchSpecTests
             Assert.Equal((LearningRateScaling.SquareRoot, 16), (spec.Batch.LearningRateScaling, spec.Batch.BaseSize));
         }
         var listing = CatalogListing.Find(Binder.Catalogs, "batches");
-        Assert.Equal(["learning_rate_scaling", "base_size", "noise_smoothing"], listing.CommonFields.Select(f => f.Name));
+        Assert.Equal(["learning_rate_scaling", "base_size", "noise_smoothing", "noise_norm"], listing.CommonFields.Select(f => f.Name));
     }
+
+    /// <summary>By what the options say, not by names: what divides by a mean of squares for every parameter is measured so.</summary>
+    [Theory]
+    [InlineData("adam", "auto", NoiseSource.PreconditionedLeaves)]
+    [InlineData("adamw", "preconditioned", NoiseSource.PreconditionedLeaves)]
+    [InlineData("adam", "plain", NoiseSource.Leaves)]
+    [InlineData("nadam", "auto", NoiseSource.PreconditionedLeaves)]
+    [InlineData("radam", "auto", NoiseSource.PreconditionedLeaves)]
+    [InlineData("lamb", "auto", NoiseSource.PreconditionedLeaves)]
+    [InlineData("rmsprop", "auto", NoiseSource.PreconditionedLeaves)]
+    [InlineData("adagrad", "auto", NoiseSource.PreconditionedLeaves)]
+    [InlineData("adadelta", "auto", NoiseSource.PreconditionedLeaves)]
+    [InlineData("sgd", "auto", NoiseSource.Leaves)]
+    [InlineData("lion", "auto", NoiseSource.Leaves)]
+    [InlineData("adafactor", "auto", NoiseSource.Leaves)]
+    [InlineData("muon", "auto", NoiseSource.Leaves)]
+    public void The_norm_is_that_of_the_optimizers_mean_squares_where_it_has_them(string optimizer, string norm, NoiseSource expected)
+    {
+        var spec = Binder.Default([$"optimizer={optimizer}", "batch=noise-scale", $"batch.noise_norm={norm}", "training.gradient_shards=4"]);
+        Assert.Equal(expected, BatchPlanner.SourceOf(spec));
+        var one = spec with { Training = spec.Training with { Workers = 1, GradientShards = 1 } };
+        Assert.Equal(expected == NoiseSource.Leaves ? NoiseSource.Consecutive : NoiseSource.PreconditionedConsecutive, BatchPlanner.SourceOf(one));
+    }
+
+    [Theory]
+    [InlineData("sgd")]
+    [InlineData("lion")]
+    [InlineData("adafactor")]
+    public void A_preconditioned_norm_without_mean_squares_is_refused(string optimizer)
+    {
+        var error = Assert.Throws<SpecException>(() => Binder.Default([$"optimizer={optimizer}", "batch=noise-scale", "batch.noise_norm=preconditioned"]));
+        Assert.Equal(("batch.noise_norm", $"is preconditioned, but optimizer '{optimizer}' keeps no mean of squared gradients for every parameter that they "
+            + "could be divided by; set it to auto or plain, or use an optimizer such as adam"),
+            Assert.Single(error.Violations) is var v ? (v.Path, v.Message) : default);
+    }
+
+    [Fact]
+    public void The_norm_is_part_of_the_specs_identity() => Assert.Equal(3, new[] { "auto", "plain", "preconditioned" }
+        .Select(norm => SpecIdentity.Hash(Binder.Default(["optimizer=adam", "batch=noise-scale", $"batch.noise_norm={norm}"]))).Distinct().Count());
 
     [Theory]
     [InlineData("fixed", LearningRateScaling.None, 4, NoiseSource.None)]
     [InlineData("growing", LearningRateScaling.SquareRoot, 1, NoiseSource.None)]
-    [InlineData("fixed", LearningRateScaling.Adascale, 4, NoiseSource.Leaves)]
-    [InlineData("random", LearningRateScaling.Adascale, 1, NoiseSource.Consecutive)]
-    [InlineData("noise-scale", LearningRateScaling.None, 2, NoiseSource.Leaves)]
-    [InlineData("noise-scale", LearningRateScaling.None, 1, NoiseSource.Consecutive)]
+    [InlineData("fixed", LearningRateScaling.Adascale, 4, NoiseSource.PreconditionedLeaves)]
+    [InlineData("random", LearningRateScaling.Adascale, 1, NoiseSource.PreconditionedConsecutive)]
+    [InlineData("noise-scale", LearningRateScaling.None, 2, NoiseSource.PreconditionedLeaves)]
+    [InlineData("noise-scale", LearningRateScaling.None, 1, NoiseSource.PreconditionedConsecutive)]
     public void Noise_is_measured_where_somebody_needs_it(string batch, LearningRateScaling scaling, int shards, NoiseSource expected)
     {
         var spec = Binder.Default([$"batch={batch}", $"training.gradient_shards={shards}", "training.workers=1"]);

@@ -33,6 +33,11 @@ public sealed class OptimizerContractTests
             Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale },
             Training = new() { GradientShards = 4 },
         },
+        ["plain noise of leaves"] = s => s with
+        {
+            Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale, NoiseNorm = NoiseNorm.Plain },
+            Training = new() { GradientShards = 4 },
+        },
         ["noise of consecutive gradients"] = s => s with
         {
             Batch = s.Batch with { LearningRateScaling = LearningRateScaling.Adascale },
@@ -50,7 +55,9 @@ public sealed class OptimizerContractTests
         [.. from optimizer in OptimizerVariants.Names from around in Around.Keys select (optimizer, around)];
 
     private static UpdateRule Rule(string name, string around) =>
-        new(Make(name), Around[around](new TrainingSpec { Optimizer = new OptimizerSpec(name.Split(' ')[0]) }));
+        new(Make(name), Around[around](new TrainingSpec { Optimizer = SpecOf(name) }));
+
+    private static OptimizerSpec SpecOf(string name) => new(name.Split(' ')[0], OptimizerVariants.OptionsOf(name));
 
     [Theory, MemberData(nameof(Everything))]
     public void The_bits_do_not_depend_on_the_number_of_servers(string name, string around)
@@ -59,14 +66,18 @@ public sealed class OptimizerContractTests
         var rule = Rule(name, around);
         var whole = new OptimizerRun(rule, layout);
         int[] before = whole.Bits();
-        for (int t = 1; t <= 5; t++) whole.Step(t);
+        // in the seventh step preconditioned norms are measured for the second time
+        for (int t = 1; t <= 7; t++) whole.Step(t);
         Assert.NotEqual(before, whole.Bits());
+        Assert.Equal(rule.Noise != NoiseSource.None, whole.Noise().Squares > 0);
+        Assert.Equal(rule.Noise == NoiseSource.PreconditionedLeaves, whole.Noise().Leaves > 0);
+        Assert.Equal(rule.Noise == NoiseSource.PreconditionedConsecutive, whole.Noise().Previous > 0);
         bool wholeTensors = rule.Needs.HasFlag(OptimizerNeeds.WholeTensors);
         for (int servers = 2; servers <= KeyRangePartitioner.MaxServers(layout, wholeTensors); servers++)
         {
             int[] cuts = [.. KeyRangePartitioner.Cut(layout, servers, wholeTensors).Skip(1).Select(r => (int)r.Begin)];
             var cut = new OptimizerRun(rule, layout);
-            for (int t = 1; t <= 5; t++) cut.Step(t, 1, cuts);
+            for (int t = 1; t <= 7; t++) cut.Step(t, 1, cuts);
             Assert.Equal(whole.Bits(), cut.Bits());
             Assert.Equal(whole.Noise(), cut.Noise());
         }
@@ -76,23 +87,25 @@ public sealed class OptimizerContractTests
     [Theory, MemberData(nameof(All))]
     public void Measuring_noise_sees_the_gradient_and_changes_no_weight(string name)
     {
-        foreach (int shards in new[] { 1, 4 })
+        foreach (var (shards, norm) in new[] { (1, NoiseNorm.Plain), (4, NoiseNorm.Plain), (1, NoiseNorm.Auto), (4, NoiseNorm.Auto) })
         {
-            var spec = Around["clip all"](Around["penalties"](new TrainingSpec()));
+            var spec = Around["clip all"](Around["penalties"](new TrainingSpec { Optimizer = SpecOf(name) }));
             var plain = new OptimizerRun(new UpdateRule(Make(name), spec), OptimizerRun.Network);
             var rule = new UpdateRule(Make(name), spec with
             {
-                Batch = new BatchSpec { LearningRateScaling = LearningRateScaling.Adascale },
+                Batch = new BatchSpec { LearningRateScaling = LearningRateScaling.Adascale, NoiseNorm = norm },
                 Training = new TrainingSection { GradientShards = shards },
             });
             var measured = new OptimizerRun(rule, OptimizerRun.Network);
-            for (int t = 1; t <= 4; t++)
+            for (int t = 1; t <= 7; t++)
             {
                 plain.Step(t, 0.5f);
                 measured.Step(t, 0.5f);
                 double Sum(Func<int, double> of) => Enumerable.Range(0, 5000).Sum(of);
                 double squares = Sum(i => Math.Pow(OptimizerRun.GradientAt(t, i), 2));
                 double dot = t == 1 || shards > 1 ? 0 : Sum(i => (double)OptimizerRun.GradientAt(t, i) * OptimizerRun.GradientAt(t - 1, i));
+                Assert.Equal(squares, measured.Noise().Gradient, squares * 1e-12);
+                if (rule.Noise.IsPreconditioned()) continue;
                 Assert.Equal(squares, measured.Noise().Squares, squares * 1e-12);
                 Assert.Equal(dot, measured.Noise().Dot, squares * 1e-12);
             }
@@ -109,8 +122,34 @@ public sealed class OptimizerContractTests
         for (int t = 1; t <= 2; t++) run.Step(t, 1, gradient);
         Assert.Equal(0, Allocations.LeastOf(() =>
         {
-            for (int t = 3; t <= 6; t++) run.Step(t, 1, gradient);
+            for (int t = 5; t <= 8; t++) run.Step(t, 1, gradient);
         }));
+    }
+
+    /// <summary>A rule is made of the spec, where options alone stand.</summary>
+    [Theory, MemberData(nameof(All))]
+    public void Options_say_whether_an_optimizer_keeps_mean_squares(string name)
+    {
+        var optimizer = Make(name);
+        Assert.Equal(optimizer is IMeanSquareOptimizer, ((ILearningRateOptions)OptimizerVariants.OptionsOf(name)).KeepsMeanSquares);
+        if (optimizer is not IMeanSquareOptimizer squares) return;
+        Assert.All(new long[] { 1, 5, 100_000 }, updates =>
+        {
+            var means = squares.MeanSquaresAfter(updates);
+            Assert.InRange(means.Factor, 1e-9, 1e3 + 1);
+            Assert.All(OptimizerRun.Network.Parameters, p => Assert.Equal(p.Shape, optimizer.SlotShape(means.Slot, p)));
+        });
+    }
+
+    [Fact]
+    public void A_rule_that_is_to_measure_by_mean_squares_that_its_optimizer_has_not_is_refused()
+    {
+        var spec = new TrainingSpec
+        {
+            Optimizer = new OptimizerSpec("own", new SgdOptions()),
+            Batch = new BatchSpec { LearningRateScaling = LearningRateScaling.Adascale, NoiseNorm = NoiseNorm.Preconditioned },
+        };
+        Assert.Contains("set batch.noise_norm to plain", Assert.Throws<ArgumentException>(() => new UpdateRule(Make("sgd"), spec)).Message);
     }
 
     [Theory, MemberData(nameof(ElementWise))]

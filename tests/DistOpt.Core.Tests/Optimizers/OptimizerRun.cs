@@ -32,7 +32,7 @@ internal sealed class OptimizerRun
         (_rule, Layout, _sums) = (rule, layout, new TensorNormSums(layout.Parameters.Length, rule.Noise));
         Parameters = new float[layout.ParameterCount];
         _gradient = new float[layout.ParameterCount];
-        _partials = new double[4 * Parameters.Length + 4];
+        _partials = new double[6 * Parameters.Length + 6];
         _slotLayouts = SlotLayout.Of(layout, rule);
         Slots = [.. _slotLayouts.Select(slot => (Memory<float>)new float[slot.Length])];
         var random = new CounterRandom(11, RandomPurpose.InitialWeights);
@@ -89,6 +89,9 @@ internal sealed class OptimizerRun
     {
         var (ranges, updates, reducer) = CutAt(cuts);
         var step = new OptimizerStep(number, Rate(number), scale) { Momentum = Momentum(number) };
+        // leaves are made up where servers measure them: each has the gradient, with a weight of its own
+        for (int leaf = 0; _rule.MeasuresLeavesAt(number - 1) && leaf < _rule.MeasuredLeaves; leaf++)
+            for (int s = 0; s < ranges.Length; s++) updates[s].MeasureLeaf(leaf, number - 1, leaf + 1, gradient.Slice((int)ranges[s].Begin, (int)ranges[s].Length));
         for (int round = 0; round < _rule.NormRounds; round++)
         {
             for (int s = 0; s < ranges.Length; s++)
@@ -118,7 +121,7 @@ internal sealed class OptimizerRun
     }
 
     /// <summary>What the latest step measured of its gradient for batch strategies.</summary>
-    public (double Squares, double Dot) Noise() => _sums.Noise();
+    public NoiseSums Noise() => _sums.Noise();
 
     /// <summary>Bits of parameters and slots.</summary>
     public int[] Bits() =>

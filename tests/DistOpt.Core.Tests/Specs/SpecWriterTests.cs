@@ -69,6 +69,7 @@ public sealed class SpecWriterTests
               learning_rate_scaling: none
               base_size: auto
               noise_smoothing: 0.99
+              noise_norm: auto
             training:
               epochs: 20
               workers: 2

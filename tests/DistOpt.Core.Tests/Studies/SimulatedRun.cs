@@ -1,4 +1,5 @@
 using DistOpt.Core.Batching;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -56,7 +57,8 @@ internal sealed class SimulatedRun
         var done = _planner.Current;
         // noise of 20 numbers around 0.3 with deviation 1 and now and then ten times that, so that batches that follow it differ
         double noise = done.Step / 15 % 2 == 0 ? 20 : 200;
-        if (_planner.MeasuresNoise) _planner.Observe(Sums(), done.BatchSize, (1.8 + noise / done.BatchSize, 1.8));
+        double squares = 1.8 + noise / done.BatchSize;
+        if (_planner.MeasuresNoise) _planner.Observe(Sums(), done.BatchSize, new NoiseSums(squares, squares, 1.8) { Previous = squares });
         var next = _planner.Advance(Sums());
         Samples.Add(_planner.Samples);
         bool ends = next.Stop is { } stop && !stop.LeavesOff();

@@ -46,6 +46,31 @@ public sealed class ShardComputationTests
         Assert.Equal([1, 2, 3, 4, 5], worker.Shards);
     }
 
+    /// <summary>Servers measure them before they add them up: of 5 shards also the last one, which is a node of its own further up.</summary>
+    [Fact]
+    public void Leaves_are_left_apart_where_the_plan_says_so_and_tell_their_sizes()
+    {
+        var tree = new ReductionTree(5);
+        var computation = new ShardComputation(new CountingWorker(), tree, Layout);
+        for (int step = 0; step < 2; step++)
+        {
+            var nodes = computation.Compute(Plan(13, step) with { PushesLeaves = true }, 1, 5, default, default);
+
+            Assert.Equal([1, 2, 3, 4], nodes.Select(n => n.Node.Index));
+            Assert.All(nodes, n => Assert.Equal(0, n.Node.Level));
+            Assert.Equal([3.0, 2, 3, 3], nodes.Select(n => n.Weight));
+            Assert.Equal(4, nodes.Select(n => n.Gradient).Distinct().Count());
+            var metrics = new MetricSums();
+            foreach (var node in nodes) metrics.Add(node.Metrics);
+            var (squares, inverse) = LeafNorms.MeanOf(metrics, 10)!.Value;
+            Assert.Equal(2.5, squares, 1e-12);
+            Assert.Equal((3 / 3.0 + 1 / 2.0) / 4, inverse, 1e-12);
+            Assert.Null(LeafNorms.MeanOf(metrics));
+            LeafNorms.Remove(metrics);
+            Assert.Equal(0, metrics.Count);
+        }
+    }
+
     private static float[] Whole(ReductionTree tree, int shards, int[] cuts)
     {
         var nodes = new List<ComputedNode>();
