@@ -53,7 +53,10 @@ public sealed record NoiseState
     /// <summary>Estimates that were counted.</summary>
     public long Count { get; init; }
 
-    /// <summary>Squared norm of the gradient of the step before, where estimates come from consecutive gradients.</summary>
+    /// <summary>
+    /// Squared norm of the gradient of the step before, where estimates come from consecutive gradients; 0 in the preconditioned norm, in which each step
+    /// measures it anew.
+    /// </summary>
     public double PreviousSquares { get; init; }
 
     /// <summary>Samples in its batch; 0 before the first step.</summary>

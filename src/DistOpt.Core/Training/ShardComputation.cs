@@ -22,8 +22,8 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
     private long _step = -1;
 
     /// <summary>
-    /// Gradient sums of the fewest tree nodes that cover shards <c>[begin, end)</c>, or of each leaf where the plan says so. Buffers handed out for an earlier step are taken back:
-    /// whoever had them is done by then.
+    /// Gradient sums of the fewest tree nodes that cover shards <c>[begin, end)</c>, or of each leaf where the plan says so. Buffers handed out for an
+    /// earlier step are taken back: whoever had them is done by then.
     /// </summary>
     /// <param name="buffersIn">Buffer section of the plan's version.</param>
     /// <param name="buffersOut">Receives the buffer section after shard 0's forward pass, when shard 0 is in the range.</param>
@@ -35,7 +35,9 @@ public sealed class ShardComputation(IGradientWorker worker, ReductionTree tree,
             foreach (var buffer in _all) _free.Push(buffer);
             _step = plan.Step;
         }
-        IReadOnlyList<TreeNode> nodes = plan.PushesLeaves ? [.. Enumerable.Range(begin, end - begin).Select(shard => new TreeNode(0, shard))] : tree.Cover(begin, end);
+        IReadOnlyList<TreeNode> nodes = plan.PushesLeaves
+            ? [.. Enumerable.Range(begin, end - begin).Select(shard => new TreeNode(0, shard))]
+            : tree.Cover(begin, end);
         var computed = new ComputedNode[nodes.Count];
         for (int i = 0; i < computed.Length; i++) computed[i] = Reduce(plan, nodes[i], buffersIn, buffersOut);
         return computed;

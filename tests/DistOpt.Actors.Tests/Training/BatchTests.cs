@@ -141,7 +141,7 @@ public sealed class BatchTests : IDisposable
         spec = spec with { Training = spec.Training with { Servers = 2, Workers = 2, Replicas = 1, WorkerTimeout = 120 } };
         await using var harness = LinearCluster.Of(6, slots: 1, roles: [["worker"], ["worker"], ["server"], ["server"], ["server"], ["server"]]);
         long step = expected.Steps / 2;
-        harness.Jobs.Holds = header => header.Kind == TensorKind.Replicate && header.Step == step && header.To.Index == 0;
+        harness.Jobs.Holds = header => header is { Kind: TensorKind.Replicate, JobEpoch: 1, To.Index: 0 } && header.Step == step;
         var isProtected = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         harness.Jobs.OnFrame = (_, _, header, _, _) =>
         {

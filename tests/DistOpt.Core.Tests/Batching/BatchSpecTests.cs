@@ -24,7 +24,8 @@ public sealed class BatchSpecTests
     [InlineData("{ kind: noise-scale, interval: 0 }", "batch.interval: is 0, but must be at least 1")]
     [InlineData("{ noise_smoothing: 1 }", "batch.noise_smoothing: is 1, but must be at least 0 and below 1")]
     [InlineData("{ noise_norm: plain }",
-        "batch.noise_norm: is plain, but nothing here follows the noise; set kind to noise-scale or learning_rate_scaling to adascale, or leave noise_norm away")]
+        "batch.noise_norm: is plain, but nothing here follows the noise; set kind to noise-scale or learning_rate_scaling to adascale, "
+        + "or leave noise_norm away")]
     [InlineData("{ noise_norm: adam }", "batch.noise_norm: is 'adam', but must be one of auto, plain, preconditioned")]
     [InlineData("{ base_size: 16 }",
         "batch.base_size: is 16, but learning_rate_scaling is none; set linear, square-root or adascale, or leave base_size away")]

@@ -91,7 +91,10 @@ internal sealed class OptimizerRun
         var step = new OptimizerStep(number, Rate(number), scale) { Momentum = Momentum(number) };
         // leaves are made up where servers measure them: each has the gradient, with a weight of its own
         for (int leaf = 0; _rule.MeasuresLeavesAt(number - 1) && leaf < _rule.MeasuredLeaves; leaf++)
-            for (int s = 0; s < ranges.Length; s++) updates[s].MeasureLeaf(leaf, number - 1, leaf + 1, gradient.Slice((int)ranges[s].Begin, (int)ranges[s].Length));
+        {
+            for (int s = 0; s < ranges.Length; s++)
+                updates[s].MeasureLeaf(leaf, number - 1, leaf + 1, gradient.Slice((int)ranges[s].Begin, (int)ranges[s].Length));
+        }
         for (int round = 0; round < _rule.NormRounds; round++)
         {
             for (int s = 0; s < ranges.Length; s++)
