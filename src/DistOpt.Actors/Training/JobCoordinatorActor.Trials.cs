@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Core.Training;
@@ -57,14 +58,14 @@ public sealed partial class JobCoordinatorActor
         .SelectMany(j => j.Workers!.Where(w => HostOf(w.Key) == node.Peer.Node)
             .Select(w => j.WorkerMemory is { } each ? each * w.Value : j.Demand is null ? 0 : node.TrialMemoryBytes)).Sum();
 
-    /// <param name="job">For which they are; null = for any.</param>
-    private List<TrialHost> Hosts(Job? job = null)
+    private List<TrialHost> Hosts()
     {
         var taken = Taken();
-        var unfit = UnfitFor(job);
-        return [.. _nodes.Values.Where(n => n is { Parent: null, TrialProcesses: > 0 })
-            .Select(n => HostOf(n, taken.GetValueOrDefault(n.Peer.Node)) with { Unfit = unfit.GetValueOrDefault(n.Peer.Node) })];
+        return [.. _nodes.Values.Where(n => n is { Parent: null, TrialProcesses: > 0 }).Select(n => HostOf(n, taken.GetValueOrDefault(n.Peer.Node)))];
     }
+
+    /// <summary>What an attempt wants, as nodes are now.</summary>
+    private TrialDemand DemandNow(Job job) => job.Demand! with { Unfit = UnfitFor(job).ToImmutableDictionary(u => u.Key.Value, u => u.Value) };
 
     private void NoteUnfit(Job job, IReadOnlyDictionary<NodeId, string> unfit)
     {
@@ -78,8 +79,8 @@ public sealed partial class JobCoordinatorActor
     }
 
     /// <summary>Nodes that have refused trials of a job's study, with why.</summary>
-    private Dictionary<NodeId, string> UnfitFor(Job? job) =>
-        job is null ? [] : _unfit.Where(u => u.Key.Study == job.Study && job.IsTrial).ToDictionary(u => u.Key.Host, u => u.Value);
+    private Dictionary<NodeId, string> UnfitFor(Job job) =>
+        _unfit.Where(u => u.Key.Study == job.Study && job.IsTrial).ToDictionary(u => u.Key.Host, u => u.Value);
 
     private void OnUnfitTimeIsUp(UnfitTimeIsUp up)
     {
@@ -106,11 +107,12 @@ public sealed partial class JobCoordinatorActor
     }
 
     /// <summary>Why no node could ever take the job, where it is an attempt that wants a child process; else null.</summary>
-    private string? Hopeless(Job job) => job.Demand is { } demand ? TrialHosts.Hopeless(Hosts(job), demand) : null;
+    private string? Hopeless(Job job) => job.Demand is null ? null : TrialHosts.Hopeless(Hosts(), DemandNow(job));
 
     /// <summary>An attempt is offered the child that it has or gets, and no other node: it is placed whole.</summary>
-    private OfferedNodes OfferOf(Job job, TrialDemand demand)
+    private OfferedNodes OfferOf(Job job)
     {
+        var demand = DemandNow(job);
         if (job.Workers is { } workers)
         {
             var taken = Taken(except: job.Id);
@@ -121,7 +123,7 @@ public sealed partial class JobCoordinatorActor
                 return Offered(n.Value, Math.Clamp(slots, 0, demand.Most), host is { Leaving: true });
             })]);
         }
-        if (TrialHosts.Choose(Hosts(job), Processes(), demand, out string? missing) is not { } chosen)
+        if (TrialHosts.Choose(Hosts(), Processes(), demand, out string? missing) is not { } chosen)
             return new OfferedNodes([]) { Missing = missing, IsHopeless = Hopeless(job) is not null };
         return new OfferedNodes([Offered(chosen.Process, chosen.Slots, false)]);
 
@@ -141,8 +143,7 @@ public sealed partial class JobCoordinatorActor
         var all = Processes();
         var live = _jobs.Values.Where(j => j is { Demand: not null, Ending: false }).ToList();
         var placed = live.SelectMany(j => j.Workers?.Keys ?? []).Select(n => HostOf(n).Value);
-        var wanted = TrialHosts.Wanted(hosts, placed,
-            live.Where(j => j.Workers is null).Select(j => j.Demand! with { Unfit = [.. UnfitFor(j).Keys.Select(n => n.Value)] }));
+        var wanted = TrialHosts.Wanted(hosts, placed, live.Where(j => j.Workers is null).Select(DemandNow));
         foreach (var host in hosts)
         {
             var node = new NodeId(host.Node);

@@ -215,9 +215,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         {
             if (Find(id) is not { Ending: false, Actor: { } actor }) continue;
             _answerOf = id;
-            if (Find(id)!.Demand is { } demand)
+            if (Find(id) is { Demand: not null } trial)
             {
-                actor.Tell(OfferOf(Find(id)!, demand));
+                actor.Tell(OfferOf(trial));
                 return;
             }
             var taken = Taken(except: id);

@@ -16,9 +16,6 @@ public sealed record TrialHost(string Node, string Name, int WorkerSlots, int Pr
     /// <summary>How its last child ended that never joined; null where one has joined since, or none has ended so.</summary>
     public string? StartFailure { get; init; }
 
-    /// <summary>Why it is not fit for the attempt in question; null where it is.</summary>
-    public string? Unfit { get; init; }
-
     /// <summary>Bytes of memory for whatever runs there; null where it does not say.</summary>
     public long? MemoryBytes { get; init; }
 
@@ -57,8 +54,8 @@ public sealed record TrialProcess(string Node, string Host, bool IsBusy, bool Is
 /// <param name="Most">Most that it has a use for.</param>
 public sealed record TrialDemand(int Least, int Most)
 {
-    /// <summary>Ids of nodes that are not fit for it.</summary>
-    public ImmutableHashSet<string> Unfit { get; init; } = [];
+    /// <summary>Nodes that are not fit for it, with why, in words.</summary>
+    public ImmutableDictionary<string, string> Unfit { get; init; } = ImmutableDictionary<string, string>.Empty;
 
     /// <summary>Bytes of memory that each of them takes (<c>training.worker_memory</c>); null = nobody has said.</summary>
     public long? WorkerMemory { get; init; }
@@ -77,7 +74,7 @@ public static class TrialHosts
     {
         missing = Hopeless(hosts, demand);
         if (missing is not null) return null;
-        var roomy = hosts.Where(h => h is { Leaving: false, Unfit: null } && h.Room(demand) >= demand.Least).ToList();
+        var roomy = hosts.Where(h => !h.Leaving && !demand.Unfit.ContainsKey(h.Node) && h.Room(demand) >= demand.Least).ToList();
         if (roomy.Count == 0)
         {
             missing = Slots(demand.Least, "worker slot") + MemoryFor(demand) + " on one node (study.isolation: process places a trial whole)";
@@ -98,9 +95,9 @@ public static class TrialHosts
     {
         var able = hosts.Where(h => !h.Leaving).ToList();
         if (able.Count == 0) return "a worker node that runs trials in child processes (study.isolation: process)";
-        if (able.All(h => h.Unfit is not null))
-            return $"a node that can run it (study.isolation: process): {string.Join("; ", able.Select(h => h.Unfit))}";
-        able.RemoveAll(h => h.Unfit is not null);
+        if (able.All(h => demand.Unfit.ContainsKey(h.Node)))
+            return $"a node that can run it (study.isolation: process): {string.Join("; ", able.Select(h => demand.Unfit[h.Node]))}";
+        able.RemoveAll(h => demand.Unfit.ContainsKey(h.Node));
         if (able.Max(h => h.WorkerSlots) is var most && most < demand.Least)
         {
             return $"a node with {Slots(demand.Least, "worker slot")}: a trial is placed whole in one process, and the largest node has {most} "
@@ -132,7 +129,7 @@ public static class TrialHosts
         var left = hosts.ToDictionary(h => h.Node, h => h, StringComparer.Ordinal);
         foreach (var demand in waiting)
         {
-            var host = left.Values.Where(h => !h.Leaving && !demand.Unfit.Contains(h.Node) && h.Room(demand) >= demand.Least && wanted[h.Node] < h.ProcessesMax)
+            var host = left.Values.Where(h => !h.Leaving && !demand.Unfit.ContainsKey(h.Node) && h.Room(demand) >= demand.Least && wanted[h.Node] < h.ProcessesMax)
                 .MinBy(h => h.Used - h.WorkerSlots);
             if (host is null) continue;
             left[host.Node] = host with { Used = host.Used + demand.Least, MemoryUsed = host.MemoryUsed + host.MemoryOf(demand, demand.Least) };

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DistOpt.Core.Training;
 
 namespace DistOpt.Core.Tests.Training;
@@ -51,6 +52,22 @@ public sealed class TrialHostsTests
         var failing = Host("a", 8) with { StartFailure = "the last one did not join: exit code 1" };
         Assert.Equal("a child process that starts: on node name-a the last one did not join: exit code 1", TrialHosts.Hopeless([failing, Host("b", 2)], demand));
         Assert.Null(TrialHosts.Hopeless([failing, Host("b", 5, used: 5)], demand));
+    }
+
+    [Fact]
+    public void A_node_that_is_not_fit_gets_neither_the_attempt_nor_a_child_for_it_and_why_is_said_where_there_is_no_other()
+    {
+        var hosts = new[] { Host("a", 8), Host("b", 2) };
+        var children = new[] { Child("a1", "a"), Child("b1", "b") };
+        var demand = new TrialDemand(1, 1) { Unfit = ImmutableDictionary<string, string>.Empty.Add("a", "node name-a differs") };
+
+        Assert.Equal(("b1", 1), TrialHosts.Choose(hosts, children, demand, out _));
+        Assert.Equal([("a", 0), ("b", 1)], TrialHosts.Wanted(hosts, [], [demand]).Select(w => (w.Key, w.Value)));
+        Assert.Null(TrialHosts.Hopeless(hosts, demand));
+        Assert.Equal("a node that can run it (study.isolation: process): node name-a differs", TrialHosts.Hopeless([Host("a", 8)], demand));
+        Assert.Equal([("a", 0)], TrialHosts.Wanted([Host("a", 8)], [], [demand]).Select(w => (w.Key, w.Value)));
+        // what another attempt may have
+        Assert.Equal(("a1", 1), TrialHosts.Choose(hosts, children, new TrialDemand(1, 1), out _));
     }
 
     [Fact]
