@@ -89,6 +89,10 @@ public sealed record NodeOffer(
     /// <summary>Bytes of them that a child takes whose attempt does not say how much it needs.</summary>
     [Key(10)]
     public long TrialMemoryBytes { get; init; }
+
+    /// <summary>GPUs for workers, those in children among them; null where the node does not say. Of a child: those that it was started with.</summary>
+    [Key(11)]
+    public int? Gpus { get; init; }
 }
 
 /// <summary>
@@ -103,6 +107,10 @@ public sealed record KeepTrialProcesses([property: Key(0)] int Count, [property:
     /// <summary>Those children that have an attempt, with what it may take. Whoever is not among them has none.</summary>
     [Key(2)]
     public TrialProcessMemory[] Busy { get; init; } = [];
+
+    /// <summary>GPUs of each of the children that shall have some; the others of <see cref="Count"/> have none.</summary>
+    [Key(3)]
+    public int[] Gpus { get; init; } = [];
 }
 
 /// <summary>What an attempt may take of memory.</summary>

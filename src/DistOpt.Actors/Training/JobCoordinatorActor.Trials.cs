@@ -41,7 +41,11 @@ public sealed partial class JobCoordinatorActor
         if (submission.Trial is not { IsIsolated: true }) return null;
         var training = submission.Spec.Training;
         int most = Math.Min(training.Workers, training.GradientShards ?? training.Workers);
-        return new TrialDemand(Math.Min(training.WorkersMin ?? training.Workers, most), most) { WorkerMemory = training.WorkerMemoryBytes() };
+        return new TrialDemand(Math.Min(training.WorkersMin ?? training.Workers, most), most)
+        {
+            WorkerMemory = training.WorkerMemoryBytes(),
+            WorkerGpus = training.WorkerGpus,
+        };
     }
 
     /// <summary>The node whose slots the workers on this one take.</summary>
@@ -57,6 +61,11 @@ public sealed partial class JobCoordinatorActor
     private long MemoryTaken(NodeOffer node, JobId? except = null) => _jobs.Values.Where(j => j is { Workers: not null } && j.Id != except)
         .SelectMany(j => j.Workers!.Where(w => HostOf(w.Key) == node.Peer.Node)
             .Select(w => j.WorkerMemory is { } each ? each * w.Value : j.Demand is null ? 0 : node.TrialMemoryBytes)).Sum();
+
+    /// <summary>GPUs of a node that jobs have.</summary>
+    /// <param name="except">A job that is left out.</param>
+    private long GpusTaken(NodeOffer node, JobId? except = null) => _jobs.Values.Where(j => j is { Workers: not null } && j.Id != except)
+        .SelectMany(j => j.Workers!.Where(w => HostOf(w.Key) == node.Peer.Node).Select(w => j.Demand?.Gpus ?? ((long)j.WorkerGpus * w.Value))).Sum();
 
     private List<TrialHost> Hosts()
     {
@@ -97,13 +106,18 @@ public sealed partial class JobCoordinatorActor
             MemoryBytes = offer.MemoryBytes,
             MemoryUsed = MemoryTaken(offer, except),
             MemoryShare = offer.TrialMemoryBytes,
+            Gpus = offer.Gpus ?? 0,
+            GpusUsed = GpusTaken(offer, except),
         };
 
     private List<TrialProcess> Processes()
     {
         var busy = _jobs.Values.Where(j => j.Demand is not null).SelectMany(j => j.Workers?.Keys ?? []).ToHashSet();
         return [.. _nodes.Values.Where(n => n.Parent is not null).Select(n =>
-            new TrialProcess(n.Peer.Node.Value, n.Parent!.Value.Value, busy.Contains(n.Peer.Node), n.Leaving || _ending.Contains(n.Peer.Node)))];
+            new TrialProcess(n.Peer.Node.Value, n.Parent!.Value.Value, busy.Contains(n.Peer.Node), n.Leaving || _ending.Contains(n.Peer.Node))
+            {
+                Gpus = n.Gpus ?? 0,
+            })];
     }
 
     /// <summary>Why no node could ever take the job, where it is an attempt that wants a child process; else null.</summary>
@@ -120,7 +134,7 @@ public sealed partial class JobCoordinatorActor
             {
                 var host = _nodes.GetValueOrDefault(HostOf(n).Value);
                 int slots = host is null ? workers[n] : HostOf(host, taken.GetValueOrDefault(host.Peer.Node), job.Id).Room(demand);
-                return Offered(n.Value, Math.Clamp(slots, 0, demand.Most), host is { Leaving: true });
+                return Offered(n.Value, Math.Clamp(slots, 0, demand.MostInProcess), host is { Leaving: true });
             })]);
         }
         if (TrialHosts.Choose(Hosts(), Processes(), demand, out string? missing) is not { } chosen)
@@ -134,7 +148,7 @@ public sealed partial class JobCoordinatorActor
         }
     }
 
-    /// <summary>Tells nodes how many children they shall have.</summary>
+    /// <summary>Tells nodes which children they shall have.</summary>
     /// <param name="again">A node that is told again what it was told; null = none.</param>
     private void KeepProcesses(NodeId? again = null)
     {
@@ -142,21 +156,32 @@ public sealed partial class JobCoordinatorActor
         if (hosts.Count == 0) return;
         var all = Processes();
         var live = _jobs.Values.Where(j => j is { Demand: not null, Ending: false }).ToList();
-        var placed = live.SelectMany(j => j.Workers?.Keys ?? []).Select(n => HostOf(n).Value);
+        var placed = live.SelectMany(j => (j.Workers?.Keys ?? []).Select(n => (Host: HostOf(n).Value, j.Demand!.Gpus))).ToList();
         var wanted = TrialHosts.Wanted(hosts, placed, live.Where(j => j.Workers is null).Select(DemandNow));
         foreach (var host in hosts)
         {
             var node = new NodeId(host.Node);
             var children = all.Where(p => p.Host == host.Node).ToList();
-            int existing = children.Count(p => !p.IsEnding);
+            var existing = children.Where(p => !p.IsEnding).Select(p => p.Gpus).ToList();
             if (!_warm.TryGetValue(node, out var warm)) _warm[node] = warm = new WarmProcesses(Linger);
-            int count = warm.Keep(wanted[host.Node], existing, _services.Time.GetUtcNow());
-            foreach (var idle in children.Where(p => p is { IsBusy: false, IsEnding: false }).TakeLast(existing - count)) _ending.Add(new NodeId(idle.Node));
-            var keep = new KeepTrialProcesses(count, [.. children.Select(p => new NodeId(p.Node)).Where(_ending.Contains)]) { Busy = BusyOf(children) };
+            // without those of jobs in the node itself
+            long gpus = host.Gpus - host.GpusUsed + placed.Where(p => p.Host == host.Node).Sum(p => (long)p.Gpus);
+            var kept = warm.Keep(wanted[host.Node], existing, host.ProcessesMax, gpus, _services.Time.GetUtcNow());
+            foreach (var kind in children.Where(p => p is { IsBusy: false, IsEnding: false }).GroupBy(p => p.Gpus))
+            {
+                int surplus = existing.Count(g => g == kind.Key) - kept.Count(g => g == kind.Key);
+                foreach (var idle in kind.TakeLast(surplus)) _ending.Add(new NodeId(idle.Node));
+            }
+            var keep = new KeepTrialProcesses(kept.Length, [.. children.Select(p => new NodeId(p.Node)).Where(_ending.Contains)])
+            {
+                Busy = BusyOf(children),
+                Gpus = [.. kept.Where(g => g > 0)],
+            };
             var told = _kept.GetValueOrDefault(node);
-            bool isKnown = told is null ? count == 0 && children.Count == 0
-                : told.Count == count && told.Ending.AsSpan().SequenceEqual(keep.Ending) && told.Busy.AsSpan().SequenceEqual(keep.Busy);
-            bool isNone = told is null or { Count: 0 } && count == 0 && children.Count == 0;
+            bool isKnown = told is null ? kept.Length == 0 && children.Count == 0
+                : told.Count == keep.Count && told.Ending.AsSpan().SequenceEqual(keep.Ending) && told.Busy.AsSpan().SequenceEqual(keep.Busy)
+                    && told.Gpus.AsSpan().SequenceEqual(keep.Gpus);
+            bool isNone = told is null or { Count: 0 } && kept.Length == 0 && children.Count == 0;
             if (isNone || (isKnown && node != again)) continue;
             _kept[node] = keep;
             _services.Router.Send(node, default, NodeActors.Agent, keep);

@@ -99,6 +99,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         /// <summary>Bytes of memory that each of its workers takes; null where its spec does not say.</summary>
         public long? WorkerMemory { get; set; }
 
+        /// <summary>GPUs that each of its workers takes.</summary>
+        public int WorkerGpus { get; set; }
+
         /// <summary>Its end is being stored.</summary>
         public bool Ending { get; set; }
     }
@@ -154,7 +157,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     {
         Count();
         job.Study = submission.Trial?.Study ?? "";
-        (job.IsTrial, job.Demand, job.WorkerMemory) = (submission.Trial is not null, DemandOf(submission), submission.Spec.Training.WorkerMemoryBytes());
+        (job.IsTrial, job.Demand) = (submission.Trial is not null, DemandOf(submission));
+        (job.WorkerMemory, job.WorkerGpus) = (submission.Spec.Training.WorkerMemoryBytes(), submission.Spec.Training.WorkerGpus);
         KeepProcesses();
         // opening model and data, and writing results, block: a thread of its own
         var giveUp = new CancellationTokenSource();
@@ -222,8 +226,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
             }
             var taken = Taken(except: id);
             var unfit = UnfitFor(Find(id)!);
-            int Room(NodeOffer node) => new WorkerRoom(node.WorkerSlots - taken.GetValueOrDefault(node.Peer.Node), node.MemoryBytes - MemoryTaken(node, id))
-                .Workers(Find(id)!.WorkerMemory);
+            int Room(NodeOffer node) => new WorkerRoom(node.WorkerSlots - taken.GetValueOrDefault(node.Peer.Node), node.MemoryBytes - MemoryTaken(node, id),
+                node.Gpus - GpusTaken(node, id)).Workers(Find(id)!.WorkerMemory, Find(id)!.WorkerGpus);
             actor.Tell(new OfferedNodes([.. _nodes.Values.Where(n => n.Parent is null && !unfit.ContainsKey(n.Peer.Node)).Select(n => new OfferedNode(n.Peer,
                 n.Name, !n.Leaving && n.Roles.Contains("server"), !n.Leaving && n.Roles.Contains("worker") ? Room(n) : 0, n.Leaving))])
             {
@@ -349,6 +353,8 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
             TrialProcesses = _nodes.Values.Count(n => n.Parent == node.Peer.Node),
             MemoryBytes = node.MemoryBytes,
             MemoryTaken = MemoryTaken(node),
+            Gpus = node.Gpus,
+            GpusTaken = GpusTaken(node),
         };
     }
 

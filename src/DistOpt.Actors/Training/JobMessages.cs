@@ -187,6 +187,12 @@ public sealed record NodeStatus(NodeId Node, string Name, IReadOnlyList<string> 
 
     /// <summary>Bytes of them that jobs have asked for, and those that attempts at trials in children take.</summary>
     public long MemoryTaken { get; init; }
+
+    /// <summary>GPUs for workers; null where the node does not say.</summary>
+    public int? Gpus { get; init; }
+
+    /// <summary>Those of them that jobs have, attempts at trials in children among them.</summary>
+    public long GpusTaken { get; init; }
 }
 
 public sealed record NodeList(IReadOnlyList<NodeStatus> Nodes) : INoSerializationVerificationNeeded;

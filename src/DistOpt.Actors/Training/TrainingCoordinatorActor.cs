@@ -187,8 +187,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         workers = Math.Min(workers, shards);
         var ranges = KeyRangePartitioner.Cut(_handle!.Runtime.Layout, Spec.Training.Servers, WholeTensors);
         var placement = JobPlacer.Place(capacities, workers, shards, ranges, out string? missing);
-        if (missing is not null && Spec.Training.WorkerMemoryBytes() is { } memory)
-            missing += $", each with {WorkerRoom.Gibibytes(memory)} of memory (training.worker_memory)";
+        if (missing is not null) missing += WorkerRoom.Each(Spec.Training.WorkerMemoryBytes(), Spec.Training.WorkerGpus);
         WaitFor(placement is null ? _missing ?? missing : null);
         if (placement is null)
         {

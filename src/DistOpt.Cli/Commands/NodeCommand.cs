@@ -29,6 +29,7 @@ internal static class NodeCommand
             (Text("--data-root", "folder", "Where runs and data are kept; default: here"), "data_root", false),
             (Text("--journal", "where", "A coordinator's journal: a SQLite file of this machine, a PostgreSQL connection string, or none"), "journal", false),
             (Text("--worker-slots", "n", "Workers that may run here at once; default: the number of hardware threads"), "worker_slots", false),
+            (Text("--gpus", "n", "GPUs that workers may take here; default: those of CUDA_VISIBLE_DEVICES, or of the NVIDIA driver"), "gpus", false),
             (Text("--split-brain", "strategy", "Which side goes on when the cluster falls apart: keep-oldest (default), or keep-majority for three coordinators and more"), "split_brain", false),
             (Text("--akka", "file", "Akka's own settings (HOCON) over the built-in ones; see cluster-config/akka"), "akka", false),
             (Text("--otlp", "url", $"Collector that metrics are sent to, such as http://localhost:4318; default: {NodeTelemetry.EndpointVariable}, or nowhere"), "otlp", false),

@@ -2,6 +2,8 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
 using DistOpt.Core.Datasets;
+using DistOpt.Core.Training;
+using DistOpt.Hosting.Cluster;
 using DistOpt.Torch;
 
 namespace DistOpt;
@@ -22,6 +24,7 @@ internal static class MachineChecks
         yield return HalfPrecision();
         yield return Threads(environment);
         yield return Memory();
+        yield return Gpus(environment);
         yield return DataFolder(environment);
     }
 
@@ -117,6 +120,15 @@ internal static class MachineChecks
         string text = $"{Format.Bytes(info.TotalAvailableMemoryBytes)} for this process, {Format.Bytes(Environment.WorkingSet)} in use";
         return info.TotalAvailableMemoryBytes >= 1L << 30 ? DoctorCheck.Ok("memory", text)
             : DoctorCheck.Warning("memory", text, "give the process (or its container) at least 1 GiB: libtorch alone needs about 400 MiB");
+    }
+
+    private static DoctorCheck Gpus(Func<string, string?> environment)
+    {
+        string? listed = environment(VisibleDevices.Variable);
+        var devices = VisibleDevices.Of(null, listed, MachineDevices.Installed());
+        string source = listed is null ? "as the NVIDIA driver says" : $"{VisibleDevices.Variable}={listed}";
+        string text = devices.IsEmpty ? "none" : $"{string.Join(", ", devices)}: a node offers {WorkerRoom.GpuCount(devices.Length)} to model code of your own";
+        return DoctorCheck.Ok("gpus", $"{text} ({source}); training.device is cpu");
     }
 
     private static DoctorCheck DataFolder(Func<string, string?> environment)

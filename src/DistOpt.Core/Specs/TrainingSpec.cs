@@ -355,6 +355,11 @@ public sealed record TrainingSection
     [OutsideIdentity]
     public double? WorkerMemory { get; init; }
 
+    [Description("GPUs that a worker takes of a cluster node, which gets it only where so many are free; a trial in a child process sees those it was given and no others. For model code of your own: training.device is cpu")]
+    [Range(0, 1024)]
+    [OutsideIdentity]
+    public int WorkerGpus { get; init; }
+
     /// <summary><see cref="WorkerMemory"/> in bytes.</summary>
     public long? WorkerMemoryBytes() => WorkerMemory is { } gibibytes ? (long)(gibibytes * (1L << 30)) : null;
 

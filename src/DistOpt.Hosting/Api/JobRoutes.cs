@@ -274,6 +274,11 @@ internal static class JobRoutes
                 json.WriteNumber("memory_bytes", memory);
                 json.WriteNumber("memory_taken", node.MemoryTaken);
             }
+            if (node.Gpus is { } gpus)
+            {
+                json.WriteNumber("gpus", gpus);
+                json.WriteNumber("gpus_taken", node.GpusTaken);
+            }
             if (node.TrialProcesses > 0) json.WriteNumber("trial_processes", node.TrialProcesses);
             json.WriteString("protocol", node.Version);
             // tells a node from the one that is started in its place

@@ -188,6 +188,7 @@ public sealed class ClusterNode : IAsyncDisposable
                 TrialProcesses = trialSettings?.Count ?? 0,
                 MemoryBytes = options.WorkerMemoryBytes,
                 TrialMemoryBytes = trialSettings?.ShareBytes ?? 0,
+                Gpus = options.Devices.Length,
             };
             var trialLog = loggers.CreateLogger<TrialProcessesActor>();
             var trials = trialSettings is null ? null

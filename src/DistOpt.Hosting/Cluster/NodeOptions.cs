@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Net;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
 using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Tensors;
 using DistOpt.Protocol;
@@ -130,6 +131,14 @@ public sealed record NodeOptions
     [Range(67_108_864.0, 1L << 50)]
     public long? TrialMemoryBytes { get; init; }
 
+    /// <summary>
+    /// GPUs that workers may take here, those of trials among them: a job that says how many a worker takes (<c>training.worker_gpus</c>) is placed only where
+    /// so many are free. Null = those that <c>CUDA_VISIBLE_DEVICES</c> lists, or where it is not set, those that the NVIDIA driver has; fewer = the first ones.
+    /// They are counted, and handed to child processes for trials by that variable; 0 leaves it alone.
+    /// </summary>
+    [Range(0, 1024)]
+    public int? Gpus { get; init; }
+
     /// <summary>Ports of these processes as FIRST-LAST, two for each, where a firewall wants to know them; null = any free ones.</summary>
     public string? TrialPorts { get; init; }
 
@@ -236,6 +245,9 @@ public sealed record NodeOptions
     /// <summary>What workers may take, in bytes.</summary>
     internal long WorkerMemoryBytes => MemoryBytes ?? (long)(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes * MemoryPart);
 
+    /// <summary>Ids of the node's GPUs.</summary>
+    internal ImmutableArray<string> Devices => VisibleDevices.Of(Gpus, MachineDevices.Listed, MachineDevices.Installed());
+
     /// <summary>How many trial processes there may be.</summary>
     internal int TrialProcessesAtOnce
     {
@@ -286,6 +298,7 @@ public sealed record NodeOptions
             violations.Add(new SpecViolation("journal", "is empty: name a file, give a PostgreSQL connection string, or say none"));
         NodeOptionsRules.Ranges(this, violations);
         NodeOptionsRules.TrialMemory(this, violations);
+        NodeOptionsRules.Gpus(this, MachineDevices.Listed, violations);
         NodeOptionsRules.TrialPorts(this, violations);
         NodeOptionsRules.Security(this, violations);
         if (!IsLoopback(Bind))

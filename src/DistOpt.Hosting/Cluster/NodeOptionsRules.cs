@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Training;
 
 namespace DistOpt.Hosting.Cluster;
 
@@ -29,6 +30,14 @@ internal static class NodeOptionsRules
         if (options.TrialMemoryBytes is not { } each || each <= options.WorkerMemoryBytes) return;
         violations.Add(new SpecViolation("trial-memory-bytes", string.Create(CultureInfo.InvariantCulture,
             $"is {each}, but all workers together may take {options.WorkerMemoryBytes} (memory_bytes): lower it, or raise memory_bytes")));
+    }
+
+    /// <param name="listed">Text of <c>CUDA_VISIBLE_DEVICES</c>; null where it is not set.</param>
+    public static void Gpus(NodeOptions options, string? listed, List<SpecViolation> violations)
+    {
+        if (options.Gpus is not { } wanted || listed is null || VisibleDevices.Listed(listed).Length is var count && count >= wanted) return;
+        violations.Add(new SpecViolation("gpus", string.Create(CultureInfo.InvariantCulture,
+            $"is {wanted}, but {VisibleDevices.Variable} is '{listed}', which lists {count}: lower it, or list more")));
     }
 
     public static void TrialPorts(NodeOptions options, List<SpecViolation> violations)

@@ -19,10 +19,12 @@ public static class ProcessJobHost
     private static readonly TimeSpan StartTime = TimeSpan.FromSeconds(60);
 
     /// <summary>Arguments of the child's command line: the <c>node</c> command.</summary>
-    private static string[] ChildArguments(ClusterNode node, bool server, int slots) =>
+    /// <param name="gpus">Devices that it has; null where the job wants none.</param>
+    private static string[] ChildArguments(ClusterNode node, bool server, int slots, int? gpus) =>
     [
         "node", "--roles", server ? "worker,server" : "worker", "--join", node.Endpoint, "--bind", "127.0.0.1", "--port", "0", "--tensor-port", "0",
         "--api-port", "0", "--worker-slots", slots.ToString(CultureInfo.InvariantCulture),
+        .. gpus is { } count ? (string[])["--gpus", count.ToString(CultureInfo.InvariantCulture)] : [],
     ];
 
     /// <summary>Runs the job to its end.</summary>
@@ -53,8 +55,15 @@ public static class ProcessJobHost
         // with a backup for each server there is a place to go to
         int servers = spec.Training.Servers + spec.Training.Replicas;
         // children's own nodes pass on what user code writes; what comes here was written outside of it
-        NodeProcess Start(int i) => NodeProcess.Start(program, i, ChildArguments(node, i < servers, slots), secret, (child, source, text) =>
-            node.OutputOf($"process {child.Index}", source, source == "stderr" ? "warning" : "information", text));
+        NodeProcess Start(int i)
+        {
+            // all of them are on this machine: each of its devices is one child's
+            string[]? devices = spec.Training.WorkerGpus == 0 ? null : [.. VisibleDevices.Share(options.Devices, i, processes)];
+            var environment = devices is null ? null : new Dictionary<string, string> { [VisibleDevices.Variable] = string.Join(',', devices) };
+            return NodeProcess.Start(program, i, ChildArguments(node, i < servers, slots, devices?.Length), secret, (child, source, text) =>
+                node.OutputOf($"process {child.Index}", source, source == "stderr" ? "warning" : "information", text), environment);
+        }
+
         await using var children = new ProcessGroup(Start, processes, maxRestarts,
             (id, child) => node.ReportGone(new NodeGone(id, child.End) { LastLines = child.LastLines, Stack = child.Report }),
             (index, why) => node.OutputOf($"process {index}", "distopt", "warning", why),

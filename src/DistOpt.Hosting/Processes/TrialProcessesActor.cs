@@ -23,19 +23,26 @@ internal sealed record TrialProcessSettings(ProgramStart Program, NodeOptions Op
     /// <summary>What is reckoned with for each: where they may have more in sum than there is, that is their node's wish.</summary>
     public long ShareBytes => Math.Min(MemoryBytes, Options.WorkerMemoryBytes / Count);
 
+    /// <summary>Ids of the node's GPUs.</summary>
+    public ImmutableArray<string> Devices { get; init; } = [];
+
     /// <summary>Null where the node runs none.</summary>
     public static TrialProcessSettings? Of(NodeOptions options, ProgramStart? program)
     {
         if (program is null || options.Parent is not null || !options.Roles.Contains(NodeOptions.Worker)) return null;
         int count = options.TrialProcessesAtOnce;
         if (count == 0) return null;
-        return new TrialProcessSettings(program, options, count, options.TrialMemoryBytes ?? options.WorkerMemoryBytes / count);
+        return new TrialProcessSettings(program, options, count, options.TrialMemoryBytes ?? options.WorkerMemoryBytes / count)
+        {
+            Devices = options.Devices,
+        };
     }
 
     /// <summary>Settings of a child: a node of the same cluster on the same machine with the one role of children.</summary>
     /// <param name="parent">Control address of this node.</param>
     /// <param name="index">Number among the children that live.</param>
-    public NodeOptions Child(string parent, int index)
+    /// <param name="gpus">Devices that it has.</param>
+    public NodeOptions Child(string parent, int index, int gpus)
     {
         int port = Options.TrialPortRange is { } ports ? ports.First + (2 * index) : 0;
         return Options with
@@ -51,6 +58,7 @@ internal sealed record TrialProcessSettings(ProgramStart Program, NodeOptions Op
             TrialProcesses = null,
             MemoryBytes = null,
             TrialMemoryBytes = null,
+            Gpus = gpus,
             TrialPorts = null,
             // its attempt goes on elsewhere: there is nothing to hand over
             LeaveTimeout = 0,
@@ -60,7 +68,8 @@ internal sealed record TrialProcessSettings(ProgramStart Program, NodeOptions Op
 
 /// <summary>
 /// The warm child processes of a worker node, in which attempts at trials run: starts as many as the job coordinator wants, starts those that end anew, kills
-/// those that take too much memory, and tells how each one ended.
+/// those that take too much memory, and tells how each one ended. Each sees the GPUs that it was started with and no others, and nobody else has them before
+/// it has ended.
 /// </summary>
 internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
 {
@@ -77,13 +86,17 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
     private readonly TrialProcessSettings _settings;
     private readonly ILogger _log;
     private readonly List<Child> _children = [];
-    private int _wanted;
+    private readonly DeviceLedger _devices;
+
+    // GPUs of each child that there shall be
+    private IReadOnlyList<int> _wanted = [];
     private int _failures;
     private bool _isStopping;
 
     public TrialProcessesActor(ClusterNodeRouter router, TrialProcessSettings settings, ILogger log)
     {
         (_router, _settings, _log) = (router, settings, log);
+        _devices = new DeviceLedger(settings.Devices);
         Receive<NodeDelivery>(delivery =>
         {
             if (delivery.Body is KeepTrialProcesses keep) OnKeep(keep);
@@ -104,9 +117,11 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
         });
     }
 
-    private sealed class Child(NodeProcess process)
+    private sealed class Child(NodeProcess process, int gpus)
     {
         public NodeProcess Process { get; } = process;
+
+        public int Gpus { get; } = gpus;
 
         /// <summary>Which it joins, or has joined, as.</summary>
         public NodeId? Node => Process.Node;
@@ -160,30 +175,40 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
             child.LargestBytes = Math.Max(child.LargestBytes, child.MemoryBytes ?? 0);
         }
         // a peer may say any number
-        _wanted = Math.Clamp(keep.Count, 0, _settings.Count);
+        int count = Math.Clamp(keep.Count, 0, _settings.Count);
+        var some = keep.Gpus.Where(g => g > 0).Take(count).ToList();
+        _wanted = [.. some, .. Enumerable.Repeat(0, count - some.Count)];
         StartThose();
     }
 
     private void StartThose()
     {
         if (_isStopping || Timers.IsTimerActive(nameof(StartMissing))) return;
-        while (_children.Count(c => !c.IsEnding) < _wanted)
+        foreach (var kind in _wanted.GroupBy(g => g))
         {
-            int index = Enumerable.Range(0, int.MaxValue).First(i => _children.All(c => c.Process.Index != i));
-            // those that end still have their ports
-            if (_settings.Options.TrialPorts is not null && index >= _settings.Count) return;
-            if (!Start(index)) return;
+            while (_children.Count(c => !c.IsEnding && c.Gpus == kind.Key) < kind.Count())
+            {
+                // one that is not wanted any more may not have joined yet
+                if (_children.Count(c => !c.IsEnding) >= _settings.Count) return;
+                int index = Enumerable.Range(0, int.MaxValue).First(i => _children.All(c => c.Process.Index != i));
+                // those that end still have their ports, and their devices
+                if (_settings.Options.TrialPorts is not null && index >= _settings.Count) return;
+                if (_devices.Take(index, kind.Key) is not { } devices) break;
+                if (!Start(index, devices)) return;
+            }
         }
     }
 
-    private bool Start(int index)
+    private bool Start(int index, ImmutableArray<string> devices)
     {
-        var settings = _settings.Child(_router.Self.Address, index);
+        var settings = _settings.Child(_router.Self.Address, index, devices.Length);
         var environment = new Dictionary<string, string>
         {
             [NodeProcess.SettingsVariable] = SpecWriter.Write(settings),
             [NodeProcess.ParentVariable] = _router.Self.Value,
         };
+        // as in Ray, one that was given none sees none; where the node has none, this is nobody's business
+        if (_settings.Devices.Length > 0) environment[VisibleDevices.Variable] = string.Join(',', devices);
         NodeProcess process;
         try
         {
@@ -191,13 +216,15 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
         }
         catch (Exception e) when (e is Win32Exception or IOException)
         {
+            _devices.Return(index);
             OnFailed(null, $"'{_settings.Program.FileName}' cannot be started: {e.Message}", [], null);
             return false;
         }
-        var child = new Child(process);
+        var child = new Child(process, devices.Length);
         _children.Add(child);
         process.PreferForKill(_log);
-        _log.LogInformation("Child process {Pid} for trials is started: at most {Memory} of memory", process.Pid, Mebibytes(_settings.MemoryBytes));
+        _log.LogInformation("Child process {Pid} for trials is started: at most {Memory} of memory{Devices}", process.Pid, Mebibytes(_settings.MemoryBytes),
+            devices.IsEmpty ? "" : $", GPU {string.Join(',', devices)}");
         var self = Self;
         process.Announced.ContinueWith(announced => self.Tell(new Joined(child, announced.Result), ActorRefs.NoSender), CancellationToken.None,
             TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
@@ -233,6 +260,7 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
     {
         if (!_children.Remove(child)) return;
         var process = child.Process;
+        _devices.Return(process.Index);
         if (child.Node is { } node) Down(node, child.IsEnding);
         if (!child.IsEnding) OnFailed(child.Node, process.End, process.LastLines, process.Report);
         _ = process.DisposeAsync().AsTask();

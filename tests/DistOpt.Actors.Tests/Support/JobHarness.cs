@@ -96,18 +96,19 @@ internal sealed class JobHarness : IAsyncDisposable
     }
 
     /// <summary>A worker node that can start child processes joins. Returns its number.</summary>
-    public int JoinHost(LinearRuntime runtime, int slots, int processes, long? memory = null)
+    public int JoinHost(LinearRuntime runtime, int slots, int processes, long? memory = null, int? gpus = null)
     {
         int index = Add(runtime, ["worker", "server"]);
-        _nodes[index] = _nodes[index] with { Slots = slots, TrialProcesses = processes, MemoryBytes = memory };
+        _nodes[index] = _nodes[index] with { Slots = slots, TrialProcesses = processes, MemoryBytes = memory, Gpus = gpus };
         Offer(index);
         return index;
     }
 
     /// <summary>A child process of a node joins. Returns its number.</summary>
-    public int JoinChild(LinearRuntime runtime, int parent)
+    public int JoinChild(LinearRuntime runtime, int parent, int gpus = 0)
     {
         int index = Add(runtime, ["trial"], _nodes[parent].Id);
+        _nodes[index] = _nodes[index] with { Gpus = gpus };
         Offer(index);
         return index;
     }
@@ -122,6 +123,7 @@ internal sealed class JobHarness : IAsyncDisposable
             Parent = node.Parent,
             TrialProcesses = node.TrialProcesses,
             MemoryBytes = node.MemoryBytes,
+            Gpus = node.Gpus,
             TrialMemoryBytes = node.MemoryBytes / node.TrialProcesses ?? 0,
         };
         node.Services.Router.Send(_nodes[_coordinatorNode].Id, default, NodeActors.Jobs, offer);
@@ -426,6 +428,8 @@ internal sealed class JobHarness : IAsyncDisposable
         public int TrialProcesses { get; init; }
 
         public long? MemoryBytes { get; init; }
+
+        public int? Gpus { get; init; }
     }
 
     private int Add(LinearRuntime runtime, string[]? roles, NodeId? parent = null)

@@ -139,6 +139,77 @@ public sealed class IsolatedTrialTests : IDisposable
     }
 
     [Fact]
+    public async Task GPUs_that_workers_ask_for_are_taken_of_their_node_and_an_attempt_gets_a_child_that_has_exactly_those()
+    {
+        await using var harness = Coordinator();
+        var gate = new StepGate(3);
+        LinearRuntime Gated()
+        {
+            var runtime = Runtime();
+            runtime.BeforeLeaf = gate.Pass;
+            return runtime;
+        }
+        int host = harness.JoinHost(Gated(), slots: 8, processes: 4, gpus: 3);
+        harness.JoinChild(Gated(), host);
+        var large = Gpus(JobHarness.SpecOf(workers: 2, shards: 2), 1);
+
+        var runs = new List<Task<(JobEnded End, RecordingSink Sink)>> { harness.RunAsync(large, Token, "trial-1", trial: Isolated) };
+        await harness.HeardAsync(d => d.Body is KeepTrialProcesses { Count: 2 } keep && keep.Gpus.SequenceEqual([2]), 1, Token);
+        await Waits("trial-1", "a child process with 2 GPUs on node name-1 (study.isolation: process)");
+        harness.JoinChild(Gated(), host, gpus: 2);
+        await harness.StatusAsync(j => j is { Job.Value: "trial-1", State: "training" }, Token);
+        // in the node itself
+        runs.Add(harness.RunAsync(Gpus(JobHarness.SpecOf(workers: 1), 1), Token));
+        await harness.StatusAsync(j => j is { Job.Value: "job-1", State: "training" }, Token);
+        var status = (await harness.NodesAsync(Token)).Nodes[1];
+        runs.Add(harness.RunAsync(large, Token, "trial-2", trial: Isolated));
+        await Waits("trial-2", "2 worker slots and 2 GPUs (training.worker_gpus) on one node (study.isolation: process places a trial whole)");
+        gate.Release();
+
+        Assert.Equal((3, 3L), (status.Gpus, status.GpusTaken));
+        foreach (var run in runs) Assert.Equal(RunStatus.Completed, (await run).End.Summary.Status);
+        Assert.Equal(0, (await harness.NodesAsync(Token)).Nodes[1].GpusTaken);
+
+        Task Waits(string job, string what) =>
+            harness.StatusAsync(j => j.Job.Value == job && j.Waiting?.StartsWith(what, StringComparison.Ordinal) == true, Token);
+    }
+
+    [Fact]
+    public async Task A_child_that_has_GPUs_which_another_attempt_wants_ends_as_soon_as_nobody_uses_it()
+    {
+        await using var harness = Coordinator();
+        int host = harness.JoinHost(Runtime(), slots: 4, processes: 4, gpus: 2);
+        int pair = harness.JoinChild(Runtime(), host, gpus: 2);
+
+        await harness.RunAsync(Gpus(JobHarness.SpecOf(workers: 2, shards: 2), 1), Token, "trial-1", trial: Isolated);
+        Assert.DoesNotContain(harness.Wires, d => d.Body is KeepTrialProcesses { Ending.Length: > 0 });
+        var next = harness.RunAsync(Gpus(JobHarness.SpecOf(workers: 1), 1), Token, "trial-2", trial: Isolated);
+        await harness.HeardAsync(d => d.Body is KeepTrialProcesses { Count: 1 } keep && keep.Gpus.SequenceEqual([1])
+            && keep.Ending.SequenceEqual([harness.IdOf(pair)]), 1, Token);
+        harness.JoinChild(Runtime(), host, gpus: 1);
+
+        Assert.Equal(RunStatus.Completed, (await next).End.Summary.Status);
+    }
+
+    [Fact]
+    public async Task A_job_waits_until_the_nodes_have_GPUs_for_all_its_workers()
+    {
+        await using var harness = Coordinator();
+        var (first, second) = (Runtime(), Runtime());
+        harness.JoinHost(first, slots: 4, processes: 0, gpus: 3);
+
+        var run = harness.RunAsync(Gpus(JobHarness.SpecOf(workers: 2), 2), Token);
+        const string missing = "1 more worker slots (nodes offer 1), each with 2 GPUs (training.worker_gpus)";
+        await harness.StatusAsync(j => j.Waiting?.StartsWith(missing, StringComparison.Ordinal) == true, Token);
+        harness.JoinHost(second, slots: 4, processes: 0, gpus: 2);
+
+        Assert.Equal(RunStatus.Completed, (await run).End.Summary.Status);
+        Assert.True(first.Visits.Count > 0 && second.Visits.Count > 0);
+    }
+
+    private static TrainingSpec Gpus(TrainingSpec spec, int each) => spec with { Training = spec.Training with { WorkerGpus = each } };
+
+    [Fact]
     public async Task A_node_that_differs_is_named_and_gets_no_more_trials_of_the_study_while_others_do()
     {
         await using var harness = Coordinator();

@@ -49,7 +49,7 @@ public sealed class ShowAndDoctorTests
         cli.Environment["DISTOPT_DATA"] = cli.In("data");
         int code = await cli.RunAsync("doctor");
         Assert.True(code == 0, cli.Out + cli.Error);
-        foreach (string name in (string[])["runtime", "system", "libstdc++", "libtorch", "cpu", "bf16", "threads", "memory", "data"])
+        foreach (string name in (string[])["runtime", "system", "libstdc++", "libtorch", "cpu", "bf16", "threads", "memory", "gpus", "data"])
             Assert.Contains($"  {name} ", cli.Out);
         Assert.EndsWith("ready\n", cli.Out);
     }

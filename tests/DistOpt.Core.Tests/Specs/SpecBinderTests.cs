@@ -127,11 +127,13 @@ public sealed class SpecBinderTests
         "optimizer.momentum (line 1): unknown field 'momentum' of optimizer 'adam': "
         + "it belongs to optimizer 'sgd'; known are kind, decay_biases, groups, learning_rate, beta1, weight_decay")]
     [InlineData("training: 5",
-        "training (line 1): is 5, but must be a mapping of fields: epochs, workers, workers_min, worker_memory, servers, gradient_shards, micro_batch, "
-        + "log_every_steps, consistency, replicas, bit_exact, worker_timeout, node_timeout, start_timeout, coordinator_grace, "
+        "training (line 1): is 5, but must be a mapping of fields: epochs, workers, workers_min, worker_memory, worker_gpus, servers, gradient_shards, "
+        + "micro_batch, log_every_steps, consistency, replicas, bit_exact, worker_timeout, node_timeout, start_timeout, coordinator_grace, "
         + "gradient_precision, precision, device")]
     [InlineData("training: { workers: null }", "training.workers (line 1): is null, but must be a whole number")]
     [InlineData("training: { workers: 3000000000 }", "training.workers (line 1): is 3000000000, but must be at most 2147483647")]
+    [InlineData("training: { worker_gpus: -1 }", "training.worker_gpus (line 1): is -1, but must be at least 0")]
+    [InlineData("training: { worker_gpus: 0.5 }", "training.worker_gpus (line 1): 0.5 is not a whole number")]
     [InlineData("training: { workers: 200000 }", "training.workers (line 1): is 200000, but must be at most 100000")]
     [InlineData("training: { workers: { min: 2 } }", "training.workers (line 1): has no max: write workers: {min: 2, max: 8}, or one number")]
     [InlineData("training: { workers: { max: 4, most: 5 } }", "training.workers.most (line 1): is no field of it; it has min and max")]

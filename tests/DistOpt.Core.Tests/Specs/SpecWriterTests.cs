@@ -75,6 +75,7 @@ public sealed class SpecWriterTests
               workers: 2
               workers_min: null
               worker_memory: null
+              worker_gpus: 0
               servers: 1
               gradient_shards: 2
               micro_batch: null

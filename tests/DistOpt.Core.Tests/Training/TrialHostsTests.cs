@@ -10,6 +10,9 @@ public sealed class TrialHostsTests
 
     private static TrialProcess Child(string node, string host, bool busy = false, bool ending = false) => new(node, host, busy, ending);
 
+    private static IEnumerable<(string Node, int Count)> Counts(IReadOnlyDictionary<string, IReadOnlyList<int>> wanted) =>
+        wanted.Select(w => (w.Key, w.Value.Count));
+
     [Fact]
     public void An_attempt_gets_an_idle_child_of_the_node_with_most_free_slots_and_as_many_of_them_as_it_wants()
     {
@@ -62,10 +65,10 @@ public sealed class TrialHostsTests
         var demand = new TrialDemand(1, 1) { Unfit = ImmutableDictionary<string, string>.Empty.Add("a", "node name-a differs") };
 
         Assert.Equal(("b1", 1), TrialHosts.Choose(hosts, children, demand, out _));
-        Assert.Equal([("a", 0), ("b", 1)], TrialHosts.Wanted(hosts, [], [demand]).Select(w => (w.Key, w.Value)));
+        Assert.Equal([("a", 0), ("b", 1)], Counts(TrialHosts.Wanted(hosts, [], [demand])));
         Assert.Null(TrialHosts.Hopeless(hosts, demand));
         Assert.Equal("a node that can run it (study.isolation: process): node name-a differs", TrialHosts.Hopeless([Host("a", 8)], demand));
-        Assert.Equal([("a", 0)], TrialHosts.Wanted([Host("a", 8)], [], [demand]).Select(w => (w.Key, w.Value)));
+        Assert.Equal([("a", 0)], Counts(TrialHosts.Wanted([Host("a", 8)], [], [demand])));
         // what another attempt may have
         Assert.Equal(("a1", 1), TrialHosts.Choose(hosts, children, new TrialDemand(1, 1), out _));
     }
@@ -75,13 +78,13 @@ public sealed class TrialHostsTests
     {
         var hosts = new[] { Host("a", 4, used: 1, most: 3), Host("b", 2), Host("c", 9) with { Leaving = true } };
 
-        var wanted = TrialHosts.Wanted(hosts, ["a", "c"], Enumerable.Repeat(new TrialDemand(1, 1), 4));
+        var wanted = TrialHosts.Wanted(hosts, [("a", 0), ("c", 0)], Enumerable.Repeat(new TrialDemand(1, 1), 4));
         var large = TrialHosts.Wanted(hosts, [], [new TrialDemand(3, 4), new TrialDemand(3, 3), new TrialDemand(2, 2), new TrialDemand(1, 1)]);
 
         // a, then b and a in turn; a has its three children then
-        Assert.Equal([("a", 3), ("b", 2), ("c", 1)], wanted.Select(w => (w.Key, w.Value)));
+        Assert.Equal([("a", 3), ("b", 2), ("c", 1)], Counts(wanted));
         // the second one fits nowhere beside the first and waits
-        Assert.Equal([("a", 1), ("b", 1), ("c", 0)], large.Select(w => (w.Key, w.Value)));
+        Assert.Equal([("a", 1), ("b", 1), ("c", 0)], Counts(large));
     }
 
     private static TrialHost Memory(string node, int slots, long gibibytes, long used = 0, long share = 1) =>
@@ -119,35 +122,52 @@ public sealed class TrialHostsTests
     {
         var demands = Enumerable.Repeat(new TrialDemand(1, 1) { WorkerMemory = 3L << 30 }, 9);
 
-        Assert.Equal([("a", 2), ("b", 1)], TrialHosts.Wanted([Memory("a", 8, 8), Memory("b", 8, 8, used: 3)], [], demands).Select(w => (w.Key, w.Value)));
+        Assert.Equal([("a", 2), ("b", 1)], Counts(TrialHosts.Wanted([Memory("a", 8, 8), Memory("b", 8, 8, used: 3)], [], demands)));
         // shares beside it: 3 of 8 are gone, and two times two are left
-        Assert.Equal(3, TrialHosts.Wanted([Memory("a", 8, 8, share: 2)], [], demands.Take(1).Concat(Enumerable.Repeat(new TrialDemand(1, 1), 9)))["a"]);
+        Assert.Equal(3, TrialHosts.Wanted([Memory("a", 8, 8, share: 2)], [], demands.Take(1).Concat(Enumerable.Repeat(new TrialDemand(1, 1), 9)))["a"].Count);
+    }
+
+    private static TrialHost Gpus(string node, int slots, int gpus, int used = 0) => Host(node, slots) with { Gpus = gpus, GpusUsed = used };
+
+    [Fact]
+    public void An_attempt_gets_a_child_with_exactly_the_GPUs_of_its_workers_where_so_many_are_free()
+    {
+        var hosts = new[] { Gpus("a", 8, 4, used: 3), Gpus("b", 4, 2) };
+        var children = new[] { Child("a1", "a") with { Gpus = 2 }, Child("b1", "b"), Child("b2", "b") with { Gpus = 1 }, Child("b3", "b") with { Gpus = 2 } };
+        var demand = new TrialDemand(2, 2) { WorkerGpus = 1 };
+
+        // a has more slots, but one GPU
+        Assert.Equal(("b3", 2), TrialHosts.Choose(hosts, children, demand, out _));
+        Assert.Null(TrialHosts.Choose(hosts, children[..3], demand, out string? child));
+        Assert.Equal("a child process with 2 GPUs on node name-b (study.isolation: process)", child);
+        // who wants none gets none, who wants one gets one
+        Assert.Equal(("b1", 4), TrialHosts.Choose(hosts[1..], children, new TrialDemand(1, 9), out _));
+        Assert.Equal(("b2", 1), TrialHosts.Choose(hosts[1..], children, new TrialDemand(1, 9) { WorkerGpus = 1 }, out _));
+        Assert.Null(TrialHosts.Choose([hosts[0]], children, demand, out string? missing));
+        Assert.Equal("2 worker slots and 2 GPUs (training.worker_gpus) on one node (study.isolation: process places a trial whole)", missing);
     }
 
     [Fact]
-    public void Children_are_kept_for_a_while_after_fewer_are_wanted()
+    public void GPUs_that_no_node_has_are_named_and_those_that_another_attempt_has_are_waited_for()
     {
-        var warm = new WarmProcesses(TimeSpan.FromSeconds(30));
-        var at = DateTimeOffset.UnixEpoch;
+        var demand = new TrialDemand(2, 2) { WorkerGpus = 2 };
 
-        Assert.Equal(3, warm.Keep(3, 0, at));
-        Assert.Equal(3, warm.Keep(1, 3, at.AddSeconds(10)));
-        // wanted again meanwhile
-        Assert.Equal(3, warm.Keep(3, 3, at.AddSeconds(35)));
-        Assert.Equal(3, warm.Keep(1, 3, at.AddSeconds(40)));
-        Assert.Equal(3, warm.Keep(2, 3, at.AddSeconds(69)));
-        Assert.Equal(2, warm.Keep(2, 3, at.AddSeconds(70)));
-        Assert.Equal(4, warm.Keep(4, 2, at.AddSeconds(71)));
-        Assert.Equal(4, warm.Keep(0, 4, at.AddSeconds(72)));
-        Assert.Equal(0, warm.Keep(0, 4, at.AddSeconds(102)));
+        Assert.Equal("a node with 2 worker slots and 4 GPUs (training.worker_gpus): a trial is placed whole in one process, and the largest such node has 3 "
+            + "(lower training.worker_gpus or training.workers)", TrialHosts.Hopeless([Gpus("a", 8, 3), Gpus("b", 1, 8), Host("c", 4)], demand));
+        Assert.Null(TrialHosts.Hopeless([Gpus("a", 8, 3), Gpus("b", 2, 4, used: 4)], demand));
     }
 
     [Fact]
-    public void Children_that_a_former_coordinator_wanted_stay_as_long_as_others()
+    public void Children_are_wanted_with_the_GPUs_of_their_attempts_for_as_many_as_there_are()
     {
-        var warm = new WarmProcesses(TimeSpan.FromSeconds(30));
+        var one = new TrialDemand(1, 1) { WorkerGpus = 1 };
+        var two = new TrialDemand(2, 2) { WorkerGpus = 1 };
 
-        Assert.Equal(2, warm.Keep(0, 2, DateTimeOffset.UnixEpoch));
-        Assert.Equal(0, warm.Keep(0, 2, DateTimeOffset.UnixEpoch.AddSeconds(30)));
+        var wanted = TrialHosts.Wanted([Gpus("a", 8, 4, used: 1), Gpus("b", 7, 1)], [("a", 1)], [two, two, one, new TrialDemand(1, 1), one, one]);
+
+        // the second one with two waits, and so does the last one
+        Assert.Equal([1, 2, 0, 1], wanted["a"]);
+        Assert.Equal([1], wanted["b"]);
     }
+
 }

@@ -24,7 +24,7 @@ public sealed class ApiServerTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        var options = new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Token = "t0ken", DataRoot = _root, JobsMax = JobsMax };
+        var options = new NodeOptions { Port = 0, TensorPort = 0, ApiPort = 0, Token = "t0ken", DataRoot = _root, JobsMax = JobsMax, Gpus = 2 };
         _node = await ClusterNode.StartAsync(options, LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token);
         _api = await ApiServer.StartAsync(_node, new LinearParts(), NullLoggerFactory.Instance, TimeProvider.System, Token);
         _http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{_api.Port}") };
@@ -170,6 +170,7 @@ public sealed class ApiServerTests : IAsyncLifetime
         while (nodes.GetArrayLength() == 0);
 
         Assert.Equal(Environment.ProcessorCount, nodes[0].GetProperty("worker_slots").GetInt32());
+        Assert.Equal((2, 0), (nodes[0].GetProperty("gpus").GetInt32(), nodes[0].GetProperty("gpus_taken").GetInt32()));
     }
 
     private async Task<HttpResponseMessage> Post(string yaml, string? key)

@@ -64,6 +64,74 @@ public sealed class TrialProcessesTests : IDisposable
     }
 
     [Fact]
+    public async Task A_child_sees_the_GPUs_that_it_was_given_which_no_other_has_and_one_that_was_given_none_sees_none()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no sh");
+        string file = Path.Combine(_folder, "seen");
+        await using var node = await StartAsync(Options with { Gpus = 3, WorkerSlots = 3 }, "/bin/sh", "-c", Sees(file) + "cat");
+
+        await WaitingAsync(node, "a child process with 2 GPUs on node", "trial-1", gpus: 2);
+        await WaitingAsync(node, "room behind job trial-1", "trial-2", gpus: 1);
+        await WaitingAsync(node, "room behind job trial-1", "trial-3");
+        await Eventually.Until(() => Seen(file).Length == 3);
+
+        // which of those that begin together comes first is not said
+        string[] seen = Seen(file);
+        Assert.Contains("[]", seen);
+        Assert.Equal(["0", "1", "2"], seen.SelectMany(s => s.Trim('[', ']').Split(',', StringSplitOptions.RemoveEmptyEntries)).Order());
+        Assert.Equal([0, 1, 3], seen.Select(s => s.Trim('[', ']').Length).Order());
+    }
+
+    [Fact]
+    public async Task GPUs_of_a_child_that_has_ended_are_the_next_ones()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there are no signals");
+        string file = Path.Combine(_folder, "seen");
+        await using var node = await StartAsync(Options with { Gpus = 1 }, "/bin/sh", "-c", Sees(file) + "kill -KILL $$");
+
+        await WaitingAsync(node, "SIGKILL", gpus: 1);
+        await Eventually.Until(() => Seen(file).Length >= 2);
+
+        Assert.All(Seen(file), s => Assert.Equal("[0]", s));
+    }
+
+    [Fact]
+    public async Task What_children_of_a_node_without_GPUs_see_is_nobodys_business()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no sh");
+        string file = Path.Combine(_folder, "seen");
+        await using var node = await StartAsync(Options with { Gpus = 0 }, "/bin/sh", "-c", Sees(file) + "cat");
+
+        await WaitingAsync(node, "a child process on node");
+        await Eventually.Until(() => Seen(file).Length == 1);
+
+        Assert.Equal(["[unset]"], Seen(file));
+    }
+
+    [Fact]
+    public void GPUs_that_are_not_listed_cannot_be_offered()
+    {
+        var violations = new List<SpecViolation>();
+        NodeOptionsRules.Gpus(new NodeOptions { Gpus = 3 }, "4,5", violations);
+        NodeOptionsRules.Gpus(new NodeOptions { Gpus = 2 }, "4,5", violations);
+        NodeOptionsRules.Gpus(new NodeOptions { Gpus = 3 }, null, violations);
+        NodeOptionsRules.Gpus(new NodeOptions(), "4,5", violations);
+
+        Assert.Equal("gpus: is 3, but CUDA_VISIBLE_DEVICES is '4,5', which lists 2: lower it, or list more", Assert.Single(violations).ToString());
+        Assert.Equal("gpus: is 2000, but must be from 0 to 1024", Assert.Single(new NodeOptions { Gpus = 2000 }.Validate()).ToString());
+    }
+
+    [Fact]
+    public void GPUs_of_a_machine_are_those_of_its_driver()
+    {
+        Directory.CreateDirectory(Path.Combine(_folder, "0000:01:00.0"));
+        Directory.CreateDirectory(Path.Combine(_folder, "0000:02:00.0"));
+
+        Assert.Equal(2, MachineDevices.Installed(_folder));
+        Assert.Equal(0, MachineDevices.Installed(Path.Combine(_folder, "nothing")));
+    }
+
+    [Fact]
     public async Task A_node_that_may_have_no_children_starts_none()
     {
         await using var node = await ClusterNode.StartAsync(Options with { TrialProcesses = 0 }, LinearParts.Of(new LinearRuntime()),
@@ -95,14 +163,14 @@ public sealed class TrialProcessesTests : IDisposable
         Assert.Empty(options.Validate());
         var settings = TrialProcessSettings.Of(options, new ProgramStart("x", []))!;
 
-        string text = SpecWriter.Write(settings.Child("10.0.0.5:4073", index: 3));
+        string text = SpecWriter.Write(settings.Child("10.0.0.5:4073", index: 3, gpus: 2));
         var child = new SpecBinder(new SpecCatalogs()).Bind<NodeOptions>(text, "settings") with { Parent = new NodeId("10.0.0.5:4073#1") };
 
         Assert.Empty(child.Validate());
         Assert.Equal(["trial"], child.Roles);
         Assert.Equal(["10.0.0.5:4073", "10.0.0.1:4053", "10.0.0.2:4053"], child.Join);
         Assert.Equal((4106, 4107, 0), (child.Port, child.TensorPort, child.ApiPort));
-        Assert.Equal((null, null, 8), (child.Token, child.TrialPorts, child.WorkerSlots));
+        Assert.Equal((null, null, 8, 2), (child.Token, child.TrialPorts, child.WorkerSlots, child.Gpus));
         Assert.Equal((options.Bind, options.Advertise, options.Secret, options.DataRoot, options.TensorWindowBytes),
             (child.Bind, child.Advertise, child.Secret, child.DataRoot, child.TensorWindowBytes));
         Assert.Equal((options.Certificate, options.CertificatePassword, options.Ca), (child.Certificate, child.CertificatePassword, child.Ca));
@@ -162,13 +230,22 @@ public sealed class TrialProcessesTests : IDisposable
         TrialMemoryBytes = SmallestMemory,
     };
 
-    private static Task<ClusterNode> StartAsync(string program, params string[] arguments) => ClusterNode.StartAsync(Options,
+    private static string Sees(string file) => $"echo \"[${{CUDA_VISIBLE_DEVICES-unset}}]\" >> {file}; ";
+
+    /// <summary>Of each child that has started, which devices it sees.</summary>
+    private static string[] Seen(string file) => File.Exists(file) ? [.. File.ReadAllText(file).Split('\n')[..^1]] : [];
+
+    private static Task<ClusterNode> StartAsync(string program, params string[] arguments) => StartAsync(Options, program, arguments);
+
+    private static Task<ClusterNode> StartAsync(NodeOptions options, string program, params string[] arguments) => ClusterNode.StartAsync(options,
         LinearParts.Of(new LinearRuntime()), NullLoggerFactory.Instance, TimeProvider.System, Token, new ProgramStart(program, arguments));
 
     /// <summary>For what an attempt that wants a child waits, once that is said.</summary>
-    private static async Task<string> WaitingAsync(ClusterNode node, string said)
+    private static async Task<string> WaitingAsync(ClusterNode node, string said, string trial = "trial-1", int gpus = 0)
     {
-        var submit = new SubmitJob(new JobId("trial-1"), new LinearParts().Read(LinearParts.Yaml(workers: 1)), _ => new RecordingSink())
+        var spec = new LinearParts().Read(LinearParts.Yaml(workers: 1));
+        spec = spec with { Training = spec.Training with { WorkerGpus = gpus } };
+        var submit = new SubmitJob(new JobId(trial), spec, _ => new RecordingSink())
         {
             Trial = new TrialPart { IsIsolated = true },
         };
