@@ -1,13 +1,14 @@
 using System.Text.Json;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 using DistOpt.Hosting.Journal;
 
 namespace DistOpt;
 
 /// <summary>
-/// A study that a command reads: a folder of this machine, or what a cluster has told of one so far, which is fetched for as long as the command needs
-/// it (the trials that have ended, not their runs).
+/// A study that a command reads: a folder of this machine, the journal of a study over a function, or what a cluster has told of one so far, which is
+/// fetched for as long as the command needs it (the trials that have ended, not their runs).
 /// </summary>
 internal sealed class StudySource : IDisposable
 {
@@ -16,15 +17,21 @@ internal sealed class StudySource : IDisposable
     /// <summary>Of one of a cluster: whether more may become of it.</summary>
     private readonly bool _isLive;
 
+    /// <summary>Of one that has a folder.</summary>
+    private StudyDirectory? _directory;
+
     private StudySource(string path, DirectoryInfo? fetched, bool isLive = false) => (Path, _fetched, _isLive) = (path, fetched, isLive);
 
-    /// <summary>As <see cref="StudyDirectoryReader.Open"/> takes it.</summary>
-    public string Path { get; }
+    /// <summary>A folder, or a file; once it was read where it is.</summary>
+    public string Path { get; private set; }
 
     /// <summary>Whether it goes away with this.</summary>
     public bool IsFetched => _fetched is not null;
 
-    /// <param name="study">A folder, the name of one below studies/, or the id of a study on the cluster.</param>
+    /// <summary>Whether a file is a journal of studies, be it of one that can be read by itself or not.</summary>
+    public static bool IsJournal(string path) => FunctionStudyFile.IsOne(path) || FunctionStudyFile.IsJournal(path);
+
+    /// <param name="study">A folder, the name of one below studies/, the journal of a study over a function, or the id of a study on the cluster.</param>
     /// <param name="cluster">Address of a cluster; null = the environment's, where the study is not run here: see <see cref="StudyPlace"/>.</param>
     /// <exception cref="SpecException">The cluster does not know it or cannot be asked.</exception>
     public static async Task<StudySource> OpenAsync(CommandInvocation invocation, string study, string? cluster)
@@ -58,16 +65,36 @@ internal sealed class StudySource : IDisposable
 
     /// <summary>The study with its trials: also those that have not ended, where its journal is here.</summary>
     /// <exception cref="SpecException">There is no study, or a file of it is damaged.</exception>
-    public StudyDirectoryReader Read(CommandInvocation invocation) => StudyDirectoryReader.Open(Path, SpecFiles.Binder(invocation.App),
-        invocation.Console.StudiesRoot, d => d.IsOfHere ? StudyJournalFile.Read(d.JournalFile, d.Name, "study").Select(e => e.Event) : []);
+    public StudyReading Read(CommandInvocation invocation)
+    {
+        if (!IsFetched && File.Exists(Path))
+        {
+            var (declared, events) = StudyFiles.FunctionFile(Path, "study");
+            return StudyReading.Of(System.IO.Path.GetFileNameWithoutExtension(Path), declared, events);
+        }
+        var study = StudyDirectoryReader.Open(Path, SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot,
+            d => d.IsOfHere ? StudyJournalFile.Read(d.JournalFile, d.Name, "study").Select(e => e.Event) : []);
+        (_directory, Path) = (study.Directory, study.Directory.Path);
+        return study.Reading with { Rungs = StudySetup.Of(study.Spec, SpecFiles.Catalogs(invocation.App)).Rungs };
+    }
+
+    /// <summary>Where pictures of it go, if nobody says where: in the study's folder, beside a journal or to where the study would be downloaded.</summary>
+    /// <param name="studies">Where studies are.</param>
+    public string PlotFolder(string studies)
+    {
+        const string plots = "plots";
+        if (IsFetched) return System.IO.Path.Combine(studies, $"{System.IO.Path.GetFileName(Path)}-{plots}");
+        return _directory is not null ? System.IO.Path.Combine(Path, plots)
+            : System.IO.Path.Combine(System.IO.Path.GetDirectoryName(Path)!, $"{System.IO.Path.GetFileNameWithoutExtension(Path)}-{plots}");
+    }
 
     /// <summary>What a person is to be told of trials that have not ended; null = there are none.</summary>
     /// <param name="study">As <see cref="Read"/> gave it.</param>
-    public string? NoteOf(StudyDirectoryReader study)
+    public string? NoteOf(StudyReading study)
     {
         if (study.NotEnded is not { } open)
         {
-            bool mayHave = IsFetched ? _isLive : !study.Directory.IsOfHere && !File.Exists(study.Directory.SummaryFile);
+            bool mayHave = IsFetched ? _isLive : _directory is { IsOfHere: false } copy && !File.Exists(copy.SummaryFile);
             return !mayHave ? null : $"trials that are paused or running are not told: {(IsFetched ? "the cluster tells of" : "the study's folder has no journal, only")} "
                 + "those that have ended";
         }
@@ -79,7 +106,7 @@ internal sealed class StudySource : IDisposable
     }
 
     /// <summary>The field <c>not_ended</c>: how many trials are paused and how many under way; null where that is not known.</summary>
-    public static void WriteNotEnded(Utf8JsonWriter json, StudyDirectoryReader study)
+    public static void WriteNotEnded(Utf8JsonWriter json, StudyReading study)
     {
         if (study.NotEnded is not { } open)
         {

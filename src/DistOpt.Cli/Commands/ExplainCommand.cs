@@ -1,13 +1,12 @@
 using System.CommandLine;
 using DistOpt.Core.Importance;
-using DistOpt.Core.Studies;
 
 namespace DistOpt;
 
 /// <summary><c>explain STUDY</c>: what mattered in a study.</summary>
 internal sealed class ExplainCommand
 {
-    private readonly Argument<string> _study = new("study") { Description = "A study's folder, its name below studies/, or the id of one on the cluster" };
+    private readonly Argument<string> _study = new("study") { Description = "A study's folder, its name below studies/, the journal of a study over a function (FILE.db), or the id of one on the cluster" };
 
     private readonly Option<string> _params = new("--params")
     {
@@ -48,20 +47,20 @@ internal sealed class ExplainCommand
     {
         var parse = invocation.Parse;
         using var source = await StudySource.OpenAsync(invocation, parse.GetRequiredValue(_study), parse.GetValue(_cluster)).ConfigureAwait(false);
-        StudyFiles.DemandFolder(source.Path, "explain");
         var study = source.Read(invocation);
-        var explanations = StudyExplanation.Of(study.Spec, study.All, new ExplanationOptions
+        var explanations = StudyExplanation.Of(study.Outline, study.All, new ExplanationOptions
         {
             Parameters = [.. Names(parse.GetValue(_params))],
             Step = parse.GetValue(_at),
             Quantile = parse.GetValue(_quantile),
         });
-        if (parse.GetValue(_at) is not null && study.Spec.Study.Objectives is [var first, _, ..] objectives)
+        if (parse.GetValue(_at) is not null && study.Outline.Objectives is [var first, _, ..] objectives)
         {
             invocation.Console.Error.WriteLine($"note: --at: on their way trials report only {first.Metric}, so that alone is told of; without --at all {objectives.Length} objectives are");
         }
         if (source.NoteOf(study) is { } note) invocation.Console.Error.WriteLine("note: " + note);
-        invocation.Write(json => ExplanationJson.Write(json, study, explanations), writer => ExplanationText.Write(writer, study, explanations));
+        invocation.Write(
+            json => ExplanationJson.Write(json, source.Path, study, explanations), writer => ExplanationText.Write(writer, study.Outline, explanations));
         return ExitCode.Done;
     }
 }

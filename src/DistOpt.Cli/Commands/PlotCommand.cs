@@ -2,7 +2,6 @@ using System.CommandLine;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
-using DistOpt.Hosting.Journal;
 using DistOpt.Plots;
 
 namespace DistOpt;
@@ -14,11 +13,11 @@ internal sealed class PlotCommand
 {
     private readonly Argument<string[]> _runs = new("runs")
     {
-        Description = "Run directories, or ids of runs below runs/; several are drawn over each other. Or one study: its folder, its name below studies/, or its id on the cluster",
+        Description = "Run directories, or ids of runs below runs/; several are drawn over each other. Or one study: its folder, its name below studies/, the journal of one over a function (FILE.db), or its id on the cluster",
         Arity = ArgumentArity.OneOrMore,
     };
 
-    private readonly Option<string> _out = new("--out") { Description = "File to write; default: plot.png or plot.svg in the run's folder, of a study a file for each kind in its folder plots", HelpName = "file" };
+    private readonly Option<string> _out = new("--out") { Description = "File to write; default: plot.png or plot.svg in the run's folder, of a study a file for each kind in its folder plots (FILE-plots for FILE.db)", HelpName = "file" };
 
     private readonly Option<string[]> _label = new("--label")
     {
@@ -63,7 +62,7 @@ internal sealed class PlotCommand
     }
 
     /// <summary>A name that is neither a run nor a study here is a study's on the cluster, if there is one.</summary>
-    private static bool IsStudy(string name, CommandInvocation invocation) => FunctionStudyFile.IsOne(name)
+    private static bool IsStudy(string name, CommandInvocation invocation) => StudySource.IsJournal(name)
         || StudyDirectoryReader.IsStudy(name, invocation.Console.StudiesRoot)
         || (StudyPlace.IsOfCluster(name, null, invocation.Console) && !RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot));
 

@@ -14,7 +14,7 @@ internal static class ShowCommand
 {
     public static Command Create(Bind bind)
     {
-        var run = new Argument<string>("run") { Description = "A run or study directory, the id of one below runs/ or studies/, or the id of a job or study on the cluster" };
+        var run = new Argument<string>("run") { Description = "A run or study directory, the id of one below runs/ or studies/, the journal of a study over a function (FILE.db), or the id of a job or study on the cluster" };
         var cluster = GlobalOptions.Cluster();
         var command = new Command("show", "Shows how a run or study stands: status, metrics, where its results are") { run, cluster };
         bind(command, async invocation =>
@@ -23,7 +23,12 @@ internal static class ShowCommand
             string? url = invocation.Parse.GetValue(cluster);
             bool isRun = url is null && RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot);
             if (!isRun && StudyPlace.IsOfCluster(name, url, invocation.Console)) await ShowJobAsync(invocation, name, url).ConfigureAwait(false);
-            else if (!isRun && StudyPlace.FindHere(name, invocation.Console) is { } study) await ShowStudyAsync(invocation, study).ConfigureAwait(false);
+            else if (!isRun && StudySource.IsJournal(name))
+            {
+                using var study = StudyFolderStatus.OfFunction(name);
+                invocation.Write(study, writer => StudyStatusText.Write(writer, study.RootElement));
+            }
+            else if (!isRun && StudyPlace.FindHere(name, invocation.Console) is { } folder) await ShowStudyAsync(invocation, folder).ConfigureAwait(false);
             else ShowRun(invocation, RunDirectoryReader.Open(name, invocation.Console.RunsRoot));
             return ExitCode.Done;
         });

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
-using DistOpt.Core.Studies;
-using DistOpt.Core.Studies.Engine;
 using DistOpt.Plots;
 
 namespace DistOpt;
@@ -10,9 +8,6 @@ namespace DistOpt;
 /// <summary><c>plot STUDY</c>: a file for each kind of picture that the study has, or some kinds in one file.</summary>
 internal sealed class StudyPlotCommand
 {
-    /// <summary>Where pictures go, below the study's folder.</summary>
-    private const string Folder = "plots";
-
     public Option<string> Kind { get; } = new("--kind")
     {
         Description = $"Of a study: what to draw, of {string.Join(", ", StudyPlots.All.Select(k => k.Name))}; default: all that it has",
@@ -37,14 +32,13 @@ internal sealed class StudyPlotCommand
     {
         var parse = invocation.Parse;
         using var found = await StudySource.OpenAsync(invocation, name, parse.GetValue(Cluster)).ConfigureAwait(false);
-        StudyFiles.DemandFolder(found.Path, "plot");
         string[] asked = ExplainCommand.Names(parse.GetValue(Kind));
         var kinds = StudyPlots.Chosen(asked, violations);
         if (path is not null && System.IO.Directory.Exists(path)) violations.Add("--out", $"'{path}' is a folder; name a file in it");
         var format = violations.Try(() => PlotCommand.FormatOf(invocation.Format, path));
         var study = violations.Try(() => found.Read(invocation));
         if (study is { All.IsEmpty: true }) violations.Add("study", $"'{name}' has no trial that has ended; wait for some");
-        var source = study is null ? null : violations.Try(() => new StudyPlotSource(study, Rungs(invocation.App, study.Spec),
+        var source = study is null ? null : violations.Try(() => new StudyPlotSource(study,
             ExplainCommand.Names(parse.GetValue(Params)), parse.GetValue(Metric)));
         if (source is not null && asked.Length > 0)
             foreach (var kind in kinds)
@@ -57,9 +51,7 @@ internal sealed class StudyPlotCommand
         if (path is not null) Write(path, drawn.SelectMany(k => k.Panels(source!)));
         else
         {
-            // beside where it would be downloaded to
-            string folder = found.IsFetched ? System.IO.Path.Combine(invocation.Console.StudiesRoot, $"{name}-{Folder}")
-                : System.IO.Path.Combine(study!.Directory.Path, Folder);
+            string folder = found.PlotFolder(invocation.Console.StudiesRoot);
             System.IO.Directory.CreateDirectory(folder);
             foreach (var kind in drawn) Write(System.IO.Path.Combine(folder, kind.Name + (format == PlotFormat.Png ? ".png" : ".svg")), kind.Panels(source!));
         }
@@ -98,12 +90,5 @@ internal sealed class StudyPlotCommand
             AtomicFile.Write(file, Figure.Draw([.. panels], format));
             files.Add(file);
         }
-    }
-
-    /// <summary>The resources at which the study's trial scheduler has rungs, of all brackets.</summary>
-    private static long[] Rungs(DistOptAppDefinition app, StudySpec spec)
-    {
-        var setup = StudySetup.Of(spec, SpecFiles.Catalogs(app));
-        return [.. setup.TrialScheduler(setup.Context).Rungs.Select(r => r.Resource).Distinct().Order()];
     }
 }

@@ -141,15 +141,6 @@ public static class StudyFiles
             : $"'{path}' is no study: name the folder of one, or the journal of one over a function ({nameof(StudyJournal)}.{nameof(StudyJournal.Open)})");
     }
 
-    /// <summary>For commands that read a study's folder and cannot read the journal of one over a function.</summary>
-    /// <exception cref="SpecException">It is such a journal.</exception>
-    internal static void DemandFolder(string study, string command)
-    {
-        if (!FunctionStudyFile.IsOne(study)) return;
-        throw new SpecException("study", $"'{study}' is the journal of a study over a function, but {command} takes a study's folder: "
-            + $"write it for Optuna by 'distopt export {study} --to FILE.db --as optuna', or as a table by --as csv");
-    }
-
     private static StudyFormat FormatOf(string path)
     {
         if (!File.Exists(path))

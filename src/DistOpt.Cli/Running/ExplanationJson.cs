@@ -8,19 +8,19 @@ namespace DistOpt;
 /// <summary>What <c>explain --format json</c> prints.</summary>
 internal static class ExplanationJson
 {
-    public static void Write(Utf8JsonWriter json, StudyDirectoryReader study, IReadOnlyList<ObjectiveExplanation> explanations)
+    public static void Write(Utf8JsonWriter json, string path, StudyReading study, IReadOnlyList<ObjectiveExplanation> explanations)
     {
         json.WriteStartObject();
-        json.WriteString("study", study.Directory.Path);
-        json.WriteString("name", study.Spec.Name);
+        json.WriteString("study", path);
+        json.WriteString("name", study.Outline.Name);
         StudySource.WriteNotEnded(json, study);
         json.WriteStartArray("objectives");
-        foreach (var explanation in explanations) Write(json, study.Spec, explanation);
+        foreach (var explanation in explanations) Write(json, study.Outline, explanation);
         json.WriteEndArray();
         json.WriteEndObject();
     }
 
-    private static void Write(Utf8JsonWriter json, StudySpec spec, ObjectiveExplanation explanation)
+    private static void Write(Utf8JsonWriter json, StudyOutline study, ObjectiveExplanation explanation)
     {
         var trials = explanation.Trials;
         json.WriteStartObject();
@@ -33,15 +33,15 @@ internal static class ExplanationJson
         json.WriteNumber("best_trials", explanation.Best);
         RunJson.WriteValue(json, "fit", explanation.Fit ?? double.NaN);
         json.WriteStartArray("parameters");
-        foreach (var parameter in explanation.Parameters) Write(json, spec, parameter);
+        foreach (var parameter in explanation.Parameters) Write(json, study, parameter);
         json.WriteEndArray();
         json.WriteStartArray("interactions");
         foreach (var pair in explanation.Interactions)
         {
             json.WriteStartObject();
             json.WriteStartArray("parameters");
-            json.WriteStringValue(Name(spec, pair.First));
-            json.WriteStringValue(Name(spec, pair.Second));
+            json.WriteStringValue(Name(study, pair.First));
+            json.WriteStringValue(Name(study, pair.Second));
             json.WriteEndArray();
             Write(json, "fanova", pair.Variance);
             json.WriteBoolean("matters", pair.Matters);
@@ -50,19 +50,19 @@ internal static class ExplanationJson
         json.WriteEndArray();
         json.WriteStartObject("change");
         json.WritePropertyName("observed");
-        if (explanation.Observed is { } observed) Write(json, spec, observed);
+        if (explanation.Observed is { } observed) Write(json, study, observed);
         else json.WriteNullValue();
         json.WritePropertyName("estimated");
-        Write(json, spec, explanation.Estimated);
+        Write(json, study, explanation.Estimated);
         json.WriteEndObject();
         json.WriteEndObject();
     }
 
-    private static void Write(Utf8JsonWriter json, StudySpec spec, ParameterExplanation explanation)
+    private static void Write(Utf8JsonWriter json, StudyOutline study, ParameterExplanation explanation)
     {
         var region = explanation.Region;
         json.WriteStartObject();
-        json.WriteString("name", Name(spec, explanation.Parameter));
+        json.WriteString("name", Name(study, explanation.Parameter));
         Write(json, "fanova", explanation.Variance);
         Write(json, "ped_anova", explanation.Ped);
         json.WriteStartObject("best");
@@ -70,9 +70,9 @@ internal static class ExplanationJson
         json.WriteNumber("of", region.All);
         if (!double.IsNaN(region.Low))
         {
-            Value(json, "low", spec, explanation.Parameter, region.Low);
-            Value(json, "median", spec, explanation.Parameter, region.Median);
-            Value(json, "high", spec, explanation.Parameter, region.High);
+            Value(json, "low", study, explanation.Parameter, region.Low);
+            Value(json, "median", study, explanation.Parameter, region.Median);
+            Value(json, "high", study, explanation.Parameter, region.High);
             RunJson.WriteValue(json, "share_of_space", region.Share);
             json.WriteString("at_end", region.End == RangeEnd.None ? null : RunJson.Name(region.End));
         }
@@ -82,7 +82,7 @@ internal static class ExplanationJson
             foreach (var choice in region.Choices)
             {
                 json.WriteStartObject();
-                Value(json, "choice", spec, explanation.Parameter, choice.Choice);
+                Value(json, "choice", study, explanation.Parameter, choice.Choice);
                 json.WriteNumber("best", choice.Best);
                 json.WriteNumber("all", choice.All);
                 json.WriteEndObject();
@@ -91,16 +91,16 @@ internal static class ExplanationJson
         }
         json.WriteEndObject();
         json.WritePropertyName("estimated");
-        Write(json, spec, explanation.Change);
+        Write(json, study, explanation.Change);
         json.WriteEndObject();
     }
 
-    private static void Write(Utf8JsonWriter json, StudySpec spec, ObservedChange change)
+    private static void Write(Utf8JsonWriter json, StudyOutline study, ObservedChange change)
     {
         json.WriteStartObject();
-        json.WriteString("parameter", Name(spec, change.Parameter));
-        Value(json, "from", spec, change.Parameter, change.Worse.Parameters[change.Parameter]);
-        Value(json, "to", spec, change.Parameter, change.Better.Parameters[change.Parameter]);
+        json.WriteString("parameter", Name(study, change.Parameter));
+        Value(json, "from", study, change.Parameter, change.Worse.Parameters[change.Parameter]);
+        Value(json, "to", study, change.Parameter, change.Better.Parameters[change.Parameter]);
         json.WriteNumber("from_trial", change.Worse.Number);
         json.WriteNumber("to_trial", change.Better.Number);
         RunJson.WriteValue(json, "from_value", change.Worse.Value);
@@ -109,11 +109,11 @@ internal static class ExplanationJson
         json.WriteEndObject();
     }
 
-    private static void Write(Utf8JsonWriter json, StudySpec spec, EstimatedChange change)
+    private static void Write(Utf8JsonWriter json, StudyOutline study, EstimatedChange change)
     {
         json.WriteStartObject();
-        json.WriteString("parameter", Name(spec, change.Parameter));
-        Value(json, "to", spec, change.Parameter, change.Value);
+        json.WriteString("parameter", Name(study, change.Parameter));
+        Value(json, "to", study, change.Parameter, change.Value);
         RunJson.WriteValue(json, "mean_of_space", change.From);
         RunJson.WriteValue(json, "mean_there", change.To);
         Write(json, "gain", change.Gain);
@@ -128,17 +128,17 @@ internal static class ExplanationJson
         json.WriteEndObject();
     }
 
-    private static string Name(StudySpec spec, int parameter) => spec.Space.Space.Parameters[parameter].Name;
+    private static string Name(StudyOutline study, int parameter) => study.Space.Parameters[parameter].Name;
 
-    private static void Value(Utf8JsonWriter json, string name, StudySpec spec, int parameter, double value)
+    private static void Value(Utf8JsonWriter json, string name, StudyOutline study, int parameter, double value)
     {
-        switch (spec.Space.Value(parameter, value))
+        switch (study.Value(parameter, value))
         {
             case null: json.WriteNull(name); break;
             case bool truth: json.WriteBoolean(name, truth); break;
             case long whole: json.WriteNumber(name, whole); break;
             case double number: RunJson.WriteValue(json, name, number); break;
-            default: json.WriteString(name, spec.Space.Show(parameter, value)); break;
+            default: json.WriteString(name, study.Show(parameter, value)); break;
         }
     }
 }

@@ -66,15 +66,16 @@ internal static class ParametersText
 {
     public static string Line(StudySpec spec, ReadOnlySpan<double> parameters)
     {
+        var outline = spec.Outline;
         var parts = new List<string>();
         for (int i = 0; i < parameters.Length; i++)
-            if (!double.IsNaN(parameters[i])) parts.Add($"{spec.Space.Space.Parameters[i].Name}={Short(spec, i, parameters[i])}");
+            if (!double.IsNaN(parameters[i])) parts.Add($"{outline.Space.Parameters[i].Name}={Short(outline, i, parameters[i])}");
         return string.Join(" ", parts);
     }
 
     /// <summary>Four significant digits say enough to a person.</summary>
-    public static string Short(StudySpec spec, int index, double value) => spec.Space.Value(index, value) is double number
-        ? number.ToString("G4", CultureInfo.InvariantCulture) : spec.Space.Show(index, value);
+    public static string Short(StudyOutline study, int index, double value) => study.Value(index, value) is double number
+        ? number.ToString("G4", CultureInfo.InvariantCulture) : study.Show(index, value);
 
     public static string Line(StudySpec spec, System.Collections.Immutable.ImmutableArray<double> parameters) => Line(spec, parameters.AsSpan());
 }
@@ -129,7 +130,7 @@ internal static class StudyText
             rows.Add([number, .. trial.Values.Select(v => Format.Metric(v)), ParametersText.Line(summary.Spec, trial.Parameters)]);
         }
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
-        if (FrontVolume.Of(summary.Spec, summary.Status) is { } dominated)
+        if (FrontVolume.Of(summary.Spec.Outline, summary.Status) is { } dominated)
             writer.WriteLine($"its hypervolume is {Format.Metric(dominated.Volume)}, measured from {string.Join(", ", dominated.Reference.Select(r => Format.Metric(r)))}");
     }
 }

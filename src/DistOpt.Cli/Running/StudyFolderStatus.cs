@@ -30,7 +30,28 @@ internal static class StudyFolderStatus
             json.WriteString("kind", "study");
             json.WriteString("status", study.IsOfHere ? "stopped" : "copy");
             json.WriteString("run", study.Path);
-            StudyStatusJson.WriteFields(json, spec, status);
+            StudyStatusJson.WriteFields(json, spec.Outline, status);
+            json.WriteEndObject();
+        }));
+    }
+
+    /// <summary>How a study over a function stands by its journal, which another process may be writing.</summary>
+    /// <param name="path">The journal's file.</param>
+    /// <returns>With the fields of a study that is live, and status <c>ended</c> or <c>open</c>: whether a process runs it now, it does not say.</returns>
+    /// <exception cref="SpecException">It is none, or cannot be read.</exception>
+    public static JsonDocument OfFunction(string path)
+    {
+        var (declared, events) = StudyFiles.FunctionFile(path, "run");
+        var study = StudyReading.Of(Path.GetFileNameWithoutExtension(path), declared, events);
+        return JsonDocument.Parse(RunJson.Text(false, json =>
+        {
+            json.WriteStartObject();
+            json.WriteString("name", study.Outline.Name);
+            json.WriteString("kind", "study");
+            json.WriteString("status", study.End is null ? "open" : "ended");
+            if (study.End is { } end) json.WriteString("stop_reason", RunJson.Name(end));
+            json.WriteString("run", path);
+            StudyStatusJson.WriteFields(json, study.Outline, study.Status());
             json.WriteEndObject();
         }));
     }

@@ -48,35 +48,35 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
     /// or where no step was reached by more; else all trials that reported at the last step which enough of them reached (where none was: the first one that
     /// most reached). Only the first objective is reported. One that is paused counts as ended early; one that is under way only by what it has reported.
     /// </summary>
-    /// <param name="spec">The study.</param>
+    /// <param name="study">The study.</param>
     /// <param name="trials">Those that have ended, and others as far as they have come.</param>
     /// <param name="objective">Which objective.</param>
-    public static ComparedTrials Of(StudySpec spec, IReadOnlyList<TrialRecord> trials, int objective = 0)
+    public static ComparedTrials Of(StudyOutline study, IReadOnlyList<TrialRecord> trials, int objective = 0)
     {
-        var complete = AtEnd(spec, trials, objective);
+        var complete = AtEnd(study, trials, objective);
         if (objective > 0 || complete.Trials.Length >= complete.Enough || trials.All(t => t.State is not (TrialState.Pruned or TrialState.Paused)))
             return complete;
         var reached = trials.Where(IsInformative).SelectMany(t => t.Reports).Where(r => double.IsFinite(r.Value)).GroupBy(r => r.Step)
             .Select(g => (Step: g.Key, Count: g.Count())).OrderBy(r => r.Step).ToList();
         if (reached.Count == 0) return complete;
         int wanted = Math.Min(complete.Enough, reached.Max(r => r.Count));
-        return wanted <= complete.Trials.Length ? complete : At(spec, trials, reached.Last(r => r.Count >= wanted).Step);
+        return wanted <= complete.Trials.Length ? complete : At(study, trials, reached.Last(r => r.Count >= wanted).Step);
     }
 
     /// <summary>Complete trials by their values.</summary>
-    public static ComparedTrials AtEnd(StudySpec spec, IReadOnlyList<TrialRecord> trials, int objective = 0) =>
-        Of(spec, trials, objective, null, t => t.State == TrialState.Complete ? t.Values[objective] : double.NaN);
+    public static ComparedTrials AtEnd(StudyOutline study, IReadOnlyList<TrialRecord> trials, int objective = 0) =>
+        Of(study, trials, objective, null, t => t.State == TrialState.Complete ? t.Values[objective] : double.NaN);
 
     /// <summary>All trials that reported at a step, by the first objective's value there.</summary>
-    public static ComparedTrials At(StudySpec spec, IReadOnlyList<TrialRecord> trials, long step) => Of(spec, trials, 0, step, t =>
+    public static ComparedTrials At(StudyOutline study, IReadOnlyList<TrialRecord> trials, long step) => Of(study, trials, 0, step, t =>
         IsInformative(t) && t.Reports.FirstOrDefault(r => r.Step == step, new Report(step, double.NaN)) is var report ? report.Value : double.NaN);
 
-    private static ComparedTrials Of(StudySpec spec, IReadOnlyList<TrialRecord> trials, int objective, long? step, Func<TrialRecord, double> value)
+    private static ComparedTrials Of(StudyOutline study, IReadOnlyList<TrialRecord> trials, int objective, long? step, Func<TrialRecord, double> value)
     {
-        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(study);
         ArgumentNullException.ThrowIfNull(trials);
-        var space = spec.Space.Space;
-        return new ComparedTrials(space, spec.Study.Objectives[objective].Metric, spec.Directions[objective], step,
+        var space = study.Space;
+        return new ComparedTrials(space, study.Objectives[objective].Metric, study.Objectives[objective].Direction, step,
             [.. trials.Select(t => new ComparedTrial(t.Number, t.Parameters, value(t), t.KeepsConstraints)).Where(t => double.IsFinite(t.Value))])
         {
             Complete = trials.Count(t => t.State == TrialState.Complete),

@@ -72,25 +72,25 @@ public static class StudyExplanation
     private const int TrialsMin = 2;
 
     /// <summary>Explains a study, objective by objective.</summary>
-    /// <param name="spec">The study.</param>
+    /// <param name="study">The study.</param>
     /// <param name="trials">Those that have ended, and others as far as they have come.</param>
     /// <param name="options">What to look at.</param>
     /// <exception cref="SpecException">A parameter that is not in the space or not searched, a step or share that cannot be, too few trials.</exception>
-    public static ImmutableArray<ObjectiveExplanation> Of(StudySpec spec, IReadOnlyList<TrialRecord> trials, ExplanationOptions? options = null)
+    public static ImmutableArray<ObjectiveExplanation> Of(StudyOutline study, IReadOnlyList<TrialRecord> trials, ExplanationOptions? options = null)
     {
-        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(study);
         ArgumentNullException.ThrowIfNull(trials);
         var given = options ?? new ExplanationOptions();
         var violations = new List<SpecViolation>();
-        int[] parameters = ChosenParameters.Of(spec, given.Parameters, violations);
+        int[] parameters = ChosenParameters.Of(study, given.Parameters, violations);
         if (!(given.Quantile is > 0 and < 1))
             violations.Add(new SpecViolation("--quantile", FormattableString.Invariant($"is {given.Quantile}, but must be above 0 and below 1")));
-        ComparedTrials[] compared = given.Step is { } step ? [ComparedTrials.At(spec, trials, step)]
-            : [.. Enumerable.Range(0, spec.Study.Objectives.Length).Select(i => ComparedTrials.Of(spec, trials, i))];
+        ComparedTrials[] compared = given.Step is { } step ? [ComparedTrials.At(study, trials, step)]
+            : [.. Enumerable.Range(0, study.Objectives.Length).Select(i => ComparedTrials.Of(study, trials, i))];
         foreach (var objective in compared)
             if (Missing(objective, trials, given.Step) is { } missing) violations.Add(missing);
         if (violations.Count > 0) throw new SpecException(violations.Distinct());
-        return [.. compared.Select(c => Of(c, parameters, spec.Seed, given.Quantile))];
+        return [.. compared.Select(c => Of(c, parameters, study.Seed, given.Quantile))];
     }
 
     /// <summary>Explains one objective.</summary>
@@ -142,15 +142,15 @@ public static class StudyExplanation
 public static class ChosenParameters
 {
     /// <summary>Their indices, in the order in which they are named.</summary>
-    /// <param name="spec">The study.</param>
+    /// <param name="study">The study.</param>
     /// <param name="names">Empty = all that have more than one value.</param>
     /// <param name="violations">Takes a violation for each name that is wrong.</param>
-    public static int[] Of(StudySpec spec, IReadOnlyList<string> names, ICollection<SpecViolation> violations)
+    public static int[] Of(StudyOutline study, IReadOnlyList<string> names, ICollection<SpecViolation> violations)
     {
-        ArgumentNullException.ThrowIfNull(spec);
+        ArgumentNullException.ThrowIfNull(study);
         ArgumentNullException.ThrowIfNull(names);
         ArgumentNullException.ThrowIfNull(violations);
-        var space = spec.Space.Space;
+        var space = study.Space;
         if (names.Count == 0)
         {
             int[] searched = [.. Enumerable.Range(0, space.Count).Where(i => !space.Parameters[i].Domain.IsSingle)];

@@ -11,11 +11,11 @@ namespace DistOpt.Core.Studies;
 public sealed record FrontVolume(double Volume, ImmutableArray<double> Reference)
 {
     /// <summary>Of a study where it stands; null with one objective, or while no trial is complete and feasible.</summary>
-    public static FrontVolume? Of(StudySpec study, StudyStatus status)
+    public static FrontVolume? Of(StudyOutline study, StudyStatus status)
     {
         ArgumentNullException.ThrowIfNull(study);
         ArgumentNullException.ThrowIfNull(status);
-        if (study.Study.Objectives.Length < 2 || status.Front.IsEmpty) return null;
+        if (study.Objectives.Length < 2 || status.Front.IsEmpty) return null;
         var reference = ReferenceOf(study, status.Worst);
         return new FrontVolume(Measure(study, status.Front.Select(t => t.Values), reference), reference);
     }
@@ -24,7 +24,7 @@ public sealed record FrontVolume(double Volume, ImmutableArray<double> Reference
     /// <param name="study">Says which way is better.</param>
     /// <param name="values">One for each objective of each feasible trial; infinite ones make it infinite.</param>
     /// <param name="reference">From where on.</param>
-    public static double Measure(StudySpec study, IEnumerable<ImmutableArray<double>> values, ImmutableArray<double> reference)
+    public static double Measure(StudyOutline study, IEnumerable<ImmutableArray<double>> values, ImmutableArray<double> reference)
     {
         ArgumentNullException.ThrowIfNull(study);
         return Hypervolume.Of(values.Select(v => Losses(study, v)), Losses(study, reference));
@@ -33,14 +33,14 @@ public sealed record FrontVolume(double Volume, ImmutableArray<double> Reference
     /// <summary>What the objectives' sections say, or a tenth beyond the worst value (<see cref="HypervolumeSubset.ReferenceOf"/>).</summary>
     /// <param name="study">With those sections.</param>
     /// <param name="worst">For each objective the worst value of any feasible trial.</param>
-    public static ImmutableArray<double> ReferenceOf(StudySpec study, ImmutableArray<double> worst)
+    public static ImmutableArray<double> ReferenceOf(StudyOutline study, ImmutableArray<double> worst)
     {
         ArgumentNullException.ThrowIfNull(study);
         double[] usual = Losses(study, [.. HypervolumeSubset.ReferenceOf([Losses(study, worst)])]);
-        return [.. study.Study.Objectives.Select((o, i) => o.Reference ?? usual[i])];
+        return [.. study.Objectives.Select((o, i) => o.Reference ?? usual[i])];
     }
 
     /// <summary>With signs such that less is better; twice is none.</summary>
-    private static double[] Losses(StudySpec study, ImmutableArray<double> values) =>
+    private static double[] Losses(StudyOutline study, ImmutableArray<double> values) =>
         [.. values.Select((v, i) => study.Directions[i].Loss(v))];
 }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using DistOpt.Core.MultiObjective;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies.Engine;
@@ -20,6 +19,9 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
 
     /// <summary>All trials that are known, by number.</summary>
     public ImmutableArray<TrialRecord> All => NotEnded is { IsEmpty: false } open ? [.. Trials.Concat(open).OrderBy(t => t.Number)] : Trials;
+
+    /// <summary>The study with its trials, to be explained and drawn.</summary>
+    public StudyReading Reading => new(Spec.Outline, Trials, NotEnded);
 
     /// <summary>Whether a path, or a name below <paramref name="root"/>, is the directory of a study.</summary>
     public static bool IsStudy(string study, string root = StudyDirectory.DefaultRoot) =>
@@ -52,33 +54,7 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
     /// How the study stands by its trials that have ended, which is all that a copy tells: nothing is known of those under way, and time is up to the latest
     /// end of an attempt.
     /// </summary>
-    public StudyStatus Status()
-    {
-        int Count(TrialState state) => Trials.Count(t => t.State == state);
-        var front = Front();
-        return new StudyStatus
-        {
-            Counts = new(0, 0, 0, Count(TrialState.Complete), Count(TrialState.Pruned), Count(TrialState.Failed), Count(TrialState.Cancelled)),
-            Started = Trials.Length,
-            Trials = Spec.Study.Trials,
-            Parallel = Spec.Study.Parallel,
-            Spec = Spec,
-            Enqueued = 0,
-            Refused = 0,
-            RefusedLast = null,
-            Best = Spec.Directions.Length == 1 && front is [var best, ..] ? best : null,
-            Front = front,
-            Worst = Spec.Directions.Length == 1 || front.IsEmpty ? [] : [.. Spec.Directions.Select(Worst)],
-            Live = [],
-            Rungs = [],
-            Wait = null,
-            WaitsFor = null,
-            IsSuspended = false,
-            Seconds = Trials.SelectMany(t => t.Spans).Select(s => s.To).DefaultIfEmpty(0).Max(),
-            Sessions = 0,
-            End = null,
-        };
-    }
+    public StudyStatus Status() => Reading.Status() with { Trials = Spec.Study.Trials, Parallel = Spec.Study.Parallel, Spec = Spec };
 
     private static StudyDirectoryReader Of(StudyDirectory directory, StudyVersions versions, IEnumerable<StudyEvent> events)
     {
@@ -91,27 +67,6 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
         var all = trials.Concat(records.Open).OrderBy(t => t.Number)
             .Select(t => t with { Parameters = versions.ToNewest(t.Parameters, t.SpaceVersion) }).ToLookup(t => t.HasEnded);
         return new StudyDirectoryReader(directory, versions.Newest, [.. all[true]]) { NotEnded = [.. all[false]] };
-    }
-
-    private double Worst(Direction direction, int objective)
-    {
-        var values = Trials.Where(t => t.IsFeasible).Select(t => t.Values[objective]);
-        return direction == Direction.Maximize ? values.Min() : values.Max();
-    }
-
-    /// <summary>Feasible complete trials that no other one dominates; with one objective the first of the best.</summary>
-    private ImmutableArray<TrialResult> Front()
-    {
-        var front = new List<(TrialResult Result, double[] Losses)>();
-        foreach (var trial in Trials.Where(t => t.IsFeasible))
-        {
-            double[] losses = [.. trial.Values.Select((v, i) => Spec.Directions[i].Loss(v))];
-            bool isEqual = losses.Length == 1 && front.Any(f => f.Losses[0] <= losses[0]);
-            if (isEqual || front.Any(f => Domination.Dominates(f.Losses, losses))) continue;
-            front.RemoveAll(f => Domination.Dominates(losses, f.Losses));
-            front.Add((new TrialResult(trial.Number, trial.Parameters, trial.Values), losses));
-        }
-        return [.. front.Select(f => f.Result)];
     }
 
     private static void Add(StudyVersions versions, string file)

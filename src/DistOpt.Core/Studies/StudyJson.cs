@@ -27,8 +27,9 @@ public static class StudyJson
         json.WriteString("state", RunJson.Name(trial.State));
         json.WriteString("cause", RunJson.Name(trial.Cause));
         if (trial.SpaceVersion > 0) json.WriteNumber("space_version", trial.SpaceVersion);
-        WriteParameters(json, study, trial.Parameters);
-        WriteValues(json, study, trial.Values);
+        var outline = study.Outline;
+        WriteParameters(json, outline, trial.Parameters);
+        WriteValues(json, outline, trial.Values);
         if (!trial.Constraints.IsEmpty)
         {
             json.WriteStartArray("constraints");
@@ -156,7 +157,7 @@ public static class StudyJson
         json.WriteString("name", study.Name);
         json.WriteString("status", status.End is null ? "interrupted" : status.End == StudyStopReason.Cancelled ? "cancelled" : "completed");
         json.WriteString("stop_reason", status.End is { } end ? RunJson.Name(end) : null);
-        WriteObjectives(json, study);
+        WriteObjectives(json, study.Outline);
         StudyStatusJson.WriteSpace(json, status);
         WriteCounts(json, status.Counts);
         if (status.Imported > 0) json.WriteNumber("imported", status.Imported);
@@ -168,7 +169,7 @@ public static class StudyJson
             json.WriteStartArray("front");
             foreach (var result in status.Front) WriteResult(json, summary, result);
             json.WriteEndArray();
-            StudyStatusJson.WriteVolume(json, study, status);
+            StudyStatusJson.WriteVolume(json, study.Outline, status);
         }
         if (summary.Test is { } test)
         {
@@ -185,14 +186,14 @@ public static class StudyJson
         json.WriteEndObject();
     }
 
-    internal static void WriteObjectives(Utf8JsonWriter json, StudySpec study)
+    internal static void WriteObjectives(Utf8JsonWriter json, StudyOutline study)
     {
         json.WriteStartArray("objectives");
-        for (int i = 0; i < study.Study.Objectives.Length; i++)
+        foreach (var objective in study.Objectives)
         {
             json.WriteStartObject();
-            json.WriteString("metric", study.Study.Objectives[i].Metric);
-            json.WriteString("direction", RunJson.Name(study.Directions[i]));
+            json.WriteString("metric", objective.Metric);
+            json.WriteString("direction", RunJson.Name(objective.Direction));
             json.WriteEndObject();
         }
         json.WriteEndArray();
@@ -211,8 +212,9 @@ public static class StudyJson
     {
         json.WriteStartObject();
         json.WriteNumber("number", result.Number);
-        WriteValues(json, summary.Spec, result.Values);
-        WriteParameters(json, summary.Spec, result.Parameters);
+        var outline = summary.Spec.Outline;
+        WriteValues(json, outline, result.Values);
+        WriteParameters(json, outline, result.Parameters);
         json.WriteString("run", new StudyDirectory(summary.Directory).RunFolder(result.Number));
         if (summary.Status.Best == result) json.WriteString("spec", new StudyDirectory(summary.Directory).BestSpecFile);
         else if (summary.Spec.Study.Objectives.Length > 1) json.WriteString("spec", new StudyDirectory(summary.Directory).FrontSpecFile(result.Number));
@@ -220,9 +222,9 @@ public static class StudyJson
     }
 
     /// <summary><c>"value"</c> for one objective, <c>"values"</c> for several.</summary>
-    internal static void WriteValues(Utf8JsonWriter json, StudySpec study, ImmutableArray<double> values)
+    internal static void WriteValues(Utf8JsonWriter json, StudyOutline study, ImmutableArray<double> values)
     {
-        if (study.Study.Objectives.Length == 1)
+        if (study.Objectives.Length == 1)
         {
             json.WritePropertyName("value");
             if (values.IsEmpty) json.WriteNullValue();
@@ -234,14 +236,14 @@ public static class StudyJson
         json.WriteEndArray();
     }
 
-    internal static void WriteParameters(Utf8JsonWriter json, StudySpec study, ImmutableArray<double> parameters)
+    internal static void WriteParameters(Utf8JsonWriter json, StudyOutline study, ImmutableArray<double> parameters)
     {
         json.WriteStartObject("params");
         for (int i = 0; i < parameters.Length; i++)
         {
             if (double.IsNaN(parameters[i])) continue;
-            json.WritePropertyName(study.Space.Space.Parameters[i].Name);
-            switch (study.Space.Value(i, parameters[i]))
+            json.WritePropertyName(study.Space.Parameters[i].Name);
+            switch (study.Value(i, parameters[i]))
             {
                 case null: json.WriteNullValue(); break;
                 case bool value: json.WriteBooleanValue(value); break;
@@ -249,7 +251,7 @@ public static class StudyJson
                 case int value: json.WriteNumberValue(value); break;
                 case double value: Number(json, value); break;
                 case string value: json.WriteStringValue(value); break;
-                default: json.WriteStringValue(study.Space.Show(i, parameters[i])); break;
+                default: json.WriteStringValue(study.Show(i, parameters[i])); break;
             }
         }
         json.WriteEndObject();

@@ -42,6 +42,9 @@ public sealed record StudySpec
     /// <summary>One for each objective.</summary>
     public ImmutableArray<Direction> Directions => [.. Study.Objectives.Select(o => o.Direction ?? Direction.Minimize)];
 
+    /// <summary>What is to be known of it to compare and draw its trials.</summary>
+    public StudyOutline Outline => StudyOutline.Of(this);
+
     /// <summary>Its sampler, which keeps to the constraints on parameters.</summary>
     /// <param name="catalog">The samplers that the spec was bound with.</param>
     public ISampler CreateSampler(Catalog<Func<object, ISampler>> catalog)

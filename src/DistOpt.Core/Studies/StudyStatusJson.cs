@@ -21,16 +21,16 @@ public static class StudyStatusJson
     /// <param name="json">Takes them.</param>
     /// <param name="study">The study over the space in force.</param>
     /// <param name="status">Where it stands.</param>
-    public static void WriteFields(Utf8JsonWriter json, StudySpec study, StudyStatus status)
+    public static void WriteFields(Utf8JsonWriter json, StudyOutline study, StudyStatus status)
     {
         ArgumentNullException.ThrowIfNull(json);
         ArgumentNullException.ThrowIfNull(study);
         ArgumentNullException.ThrowIfNull(status);
         if (status.Trials is { } most) json.WriteNumber("trials_max", most);
         json.WriteNumber("started", status.Started);
-        json.WriteString("resource", RunJson.Name(study.Study.Resource));
+        json.WriteString("resource", study.Unit + "s");
         if (status.TrialLength is { } length) json.WriteNumber("trial_length", length);
-        json.WriteNumber("parallel", status.Parallel);
+        if (status.Parallel > 0) json.WriteNumber("parallel", status.Parallel);
         WriteSpace(json, status);
         if (status.Enqueued > 0) json.WriteNumber("enqueued", status.Enqueued);
         if (status.Refused > 0) json.WriteString("refused", $"{status.Refused} of the points to try first, the last one since {status.RefusedLast}");
@@ -45,7 +45,7 @@ public static class StudyStatusJson
             WriteResult(json, study, best);
         }
         if (status.Improvement is { } improvement) json.WriteNumber("expected_improvement", improvement);
-        if (study.Study.Objectives.Length > 1)
+        if (study.Objectives.Length > 1)
         {
             json.WriteStartArray("front");
             foreach (var result in status.Front) WriteResult(json, study, result);
@@ -86,7 +86,7 @@ public static class StudyStatusJson
     };
 
     /// <summary>What the front dominates, and from where that is measured.</summary>
-    internal static void WriteVolume(Utf8JsonWriter json, StudySpec study, StudyStatus status)
+    internal static void WriteVolume(Utf8JsonWriter json, StudyOutline study, StudyStatus status)
     {
         if (FrontVolume.Of(study, status) is not { } dominated) return;
         json.WritePropertyName("hypervolume");
@@ -96,7 +96,7 @@ public static class StudyStatusJson
         json.WriteEndArray();
     }
 
-    private static void WriteResult(Utf8JsonWriter json, StudySpec study, TrialResult result)
+    private static void WriteResult(Utf8JsonWriter json, StudyOutline study, TrialResult result)
     {
         json.WriteStartObject();
         json.WriteNumber("number", result.Number);
@@ -105,7 +105,7 @@ public static class StudyStatusJson
         json.WriteEndObject();
     }
 
-    private static void WriteLive(Utf8JsonWriter json, StudySpec study, LiveTrialStatus trial)
+    private static void WriteLive(Utf8JsonWriter json, StudyOutline study, LiveTrialStatus trial)
     {
         json.WriteStartObject();
         json.WriteNumber("number", trial.Number);
@@ -113,7 +113,7 @@ public static class StudyStatusJson
         json.WriteNumber("attempt", trial.Attempt);
         if (trial.Node is { } node) json.WriteString("node", node);
         if (trial.Losses > 0) json.WriteNumber("lost", trial.Losses);
-        if (study.Study.Repeats > 1) json.WriteNumber("repeat", trial.Repeat);
+        if (study.Repeats > 1) json.WriteNumber("repeat", trial.Repeat);
         json.WriteNumber("bracket", trial.Bracket);
         if (trial.Last is { } last)
         {

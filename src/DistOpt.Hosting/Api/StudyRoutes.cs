@@ -43,7 +43,7 @@ internal static class StudyRoutes
     /// <summary>Fields of a study that is live, in an object that is open.</summary>
     public static void Write(Utf8JsonWriter json, StudyFound study)
     {
-        if (study is { Spec: { } spec, Status: { } status }) StudyStatusJson.WriteFields(json, status.Spec ?? spec, status);
+        if (study is { Spec: { } spec, Status: { } status }) StudyStatusJson.WriteFields(json, (status.Spec ?? spec).Outline, status);
     }
 
     private static IResult Answer(StudyAnswer answer, string id) => !answer.Known ? JobRoutes.NotFound(id)

@@ -110,7 +110,7 @@ public sealed class StudyControlServer : IAsyncDisposable
                     writer.WriteString("kind", "study");
                     writer.WriteString("status", StudyStatusJson.State(status));
                     writer.WriteString("run", _directory.Path);
-                    StudyStatusJson.WriteFields(writer, status.Spec ?? _spec, status);
+                    StudyStatusJson.WriteFields(writer, (status.Spec ?? _spec).Outline, status);
                     writer.WriteEndObject();
                 });
             }

@@ -110,7 +110,7 @@ public static class StudyJournalCodec
     {
         ArgumentNullException.ThrowIfNull(study);
         return Entry(DeclarationManifest, new JournalDeclaration(JournalSpaces.Of(study.Space), study.IsDefinedByRun,
-            [.. study.Directions.Select(RunJson.Name)], study.Seed, study.Repeats, [.. study.Lines]));
+            [.. study.Directions.Select(RunJson.Name)], study.Seed, study.Repeats, [.. study.Lines], [.. study.Rungs]));
     }
 
     /// <exception cref="JournalException">The manifest is not known, or the bytes are no declaration.</exception>
@@ -119,6 +119,7 @@ public static class StudyJournalCodec
             new(JournalSpaces.Of(r.Space), r.IsDefinedByRun, [.. r.Directions.Select(JournalCodec.Named<Direction>)], r.Seed, r.Repeats)
             {
                 Lines = [.. r.Lines],
+                Rungs = [.. r.Rungs ?? []],
             }));
 
     private static JournalTrialEnded Of(StudyEvent.Ended d, bool isTaken) => new(d.Trial, RunJson.Name(d.State), RunJson.Name(d.Cause), Of(d.Values),

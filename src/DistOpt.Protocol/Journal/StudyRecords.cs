@@ -86,10 +86,11 @@ public sealed record JournalSpaceWidened(
 /// <summary>What a study over a function searches, beside its events.</summary>
 /// <param name="Directions">Names of the directions, one for each objective.</param>
 /// <param name="Lines">The same for people.</param>
+/// <param name="Rungs">Resources of the trial scheduler's rungs; null = an earlier version wrote it.</param>
 [MessagePackObject]
 public sealed record JournalDeclaration(
     [property: Key(0)] JournalParameter[] Space, [property: Key(1)] bool IsDefinedByRun, [property: Key(2)] string[] Directions, [property: Key(3)] long Seed,
-    [property: Key(4)] int Repeats, [property: Key(5)] string[] Lines);
+    [property: Key(4)] int Repeats, [property: Key(5)] string[] Lines, [property: Key(6)] long[]? Rungs);
 
 [MessagePackObject]
 public sealed record JournalParameter(

@@ -129,18 +129,6 @@ public sealed class FunctionStudyFileTests : IDisposable
         await RefusedAsync("is no study: name the folder of one, or the journal of one over a function", to, _cli.In("e.csv"));
     }
 
-    [Theory]
-    [InlineData("plot")]
-    [InlineData("explain")]
-    public async Task Commands_that_take_a_folder_say_what_to_do_with_such_a_journal(string command)
-    {
-        string file = _cli.In("s.db");
-        StudyJournal.Open(file).Dispose();
-        Assert.Equal(2, await _cli.RunAsync(command, file));
-        Assert.Equal($"error: study: '{file}' is the journal of a study over a function, but {command} takes a study's folder: write it for Optuna by "
-            + $"'distopt export {file} --to FILE.db --as optuna', or as a table by --as csv", Assert.Single(_cli.ErrorLines()));
-    }
-
     private async Task RefusedAsync(string why, string file, string to)
     {
         Assert.Equal(2, await _cli.RunAsync("export", file, "--to", to));

@@ -190,7 +190,7 @@ public sealed class StudyPlotTests
         var (stayed, sent) = (panel.Points[0], panel.Points[1]);
         Assert.Equal([36, 12, 0], Enumerable.Range(0, 3).Select(r => stayed.X.Count(x => Math.Round(x) == r)));
         Assert.Equal([18, 6, 6], Enumerable.Range(0, 3).Select(r => sent.X.Count(x => Math.Round(x) == r)));
-        Assert.Equal("trial scheduler 'fifo' has no rungs", RungsPlot.Missing(Source(s_two, [.. ExampleStudy.Complete(s_two, (1, 1), (2, 2))], [])));
+        Assert.Equal("the study's trial scheduler has no rungs", RungsPlot.Missing(Source(s_two, [.. ExampleStudy.Complete(s_two, (1, 1), (2, 2))], [])));
     }
 
     [Fact]
@@ -250,5 +250,5 @@ public sealed class StudyPlotTests
     }
 
     private static StudyPlotSource Source(StudySpec spec, TrialRecord[] trials, long[]? rungs = null) =>
-        new(new StudyDirectoryReader(new StudyDirectory("nowhere"), spec, [.. trials]), rungs ?? (spec == s_one ? [1, 3, 9] : []), [], null);
+        new(new StudyReading(spec.Outline, [.. trials], null) { Rungs = [.. rungs ?? (spec == s_one ? [1, 3, 9] : [])] }, [], null);
 }

@@ -25,7 +25,7 @@ public sealed class StudyExplanationTests
     {
         // better with a high rate, and a little with small batches
         var trials = Trials(200, p => 0.5 + 0.1 * Math.Log10(p.Rate) - 0.02 * p.Batch);
-        var explanation = Assert.Single(StudyExplanation.Of(s_spec, trials));
+        var explanation = Assert.Single(StudyExplanation.Of(s_spec.Outline, trials));
 
         string[] names = [.. explanation.Parameters.Select(p => s_spec.Space.Space.Parameters[p.Parameter].Name)];
         Assert.Equal(["optimizer.learning_rate", "batch.size", "model.dropout"], names);
@@ -53,7 +53,7 @@ public sealed class StudyExplanationTests
     public void How_sure_it_is_what_tells_the_best_trials_from_all_grows_with_the_trials()
     {
         ImmutableArray<ParameterExplanation> Of(int count) =>
-            StudyExplanation.Of(s_spec, Trials(count, p => 0.5 + 0.1 * Math.Log10(p.Rate) - 0.05 * p.Batch))[0].Parameters;
+            StudyExplanation.Of(s_spec.Outline, Trials(count, p => 0.5 + 0.1 * Math.Log10(p.Rate) - 0.05 * p.Batch))[0].Parameters;
 
         var (few, many) = (Of(50), Of(800));
         foreach (var parameter in many)
@@ -64,7 +64,7 @@ public sealed class StudyExplanationTests
     [Fact]
     public void A_pair_that_works_only_together_is_found()
     {
-        var explanation = StudyExplanation.Of(s_spec, Trials(300, p => p.Batch == 0 ? p.Dropout : 0.5 - p.Dropout))[0];
+        var explanation = StudyExplanation.Of(s_spec.Outline, Trials(300, p => p.Batch == 0 ? p.Dropout : 0.5 - p.Dropout))[0];
         var pair = explanation.Interactions[0];
         Assert.Equal(["batch.size", "model.dropout"], ((int[])[pair.First, pair.Second]).Select(p => s_spec.Space.Space.Parameters[p].Name).Order());
         Assert.True(pair.Matters);
@@ -79,9 +79,9 @@ public sealed class StudyExplanationTests
         [
             Trial(0, 1e-3, 0.1, 0, 0.5), Trial(1, 1e-3, 0.1, 2, 0.7), Trial(2, 1e-2, 0.1, 2, 0.6), Trial(3, 1e-2, 0.2, 0, 0.95), Trial(4, 1e-3, 0.1, 1, 0.55),
         ];
-        var observed = StudyExplanation.Of(s_spec, trials)[0].Observed!;
+        var observed = StudyExplanation.Of(s_spec.Outline, trials)[0].Observed!;
         Assert.Equal((Index("batch.size"), 0, 1, 0.2), (observed.Parameter, observed.Worse.Number, observed.Better.Number, Math.Round(observed.Gain, 12)));
-        Assert.Null(StudyExplanation.Of(s_spec, [trials[0], trials[3]])[0].Observed);
+        Assert.Null(StudyExplanation.Of(s_spec.Outline, [trials[0], trials[3]])[0].Observed);
     }
 
     [Fact]
@@ -116,27 +116,27 @@ public sealed class StudyExplanationTests
             };
         }
         // three searched parameters: twelve trials
-        var compared = ComparedTrials.Of(s_spec, trials);
+        var compared = ComparedTrials.Of(s_spec.Outline, trials);
         Assert.Equal((3L, 14, 4, 12), (compared.Step, compared.Trials.Length, compared.Complete, compared.Enough));
         Assert.Equal(3 + trials[5].Reports[0].Value - 1, compared.Trials[5].Value);
-        Assert.Equal(1L, ComparedTrials.Of(s_spec, trials[10..]).Step);
-        Assert.Equal(4, ComparedTrials.AtEnd(s_spec, trials).Trials.Length);
+        Assert.Equal(1L, ComparedTrials.Of(s_spec.Outline, trials[10..]).Step);
+        Assert.Equal(4, ComparedTrials.AtEnd(s_spec.Outline, trials).Trials.Length);
         // without any that ended early the complete ones are all there is
-        Assert.Null(ComparedTrials.Of(s_spec, trials[..4]).Step);
+        Assert.Null(ComparedTrials.Of(s_spec.Outline, trials[..4]).Step);
     }
 
     [Fact]
     public void Infeasible_trials_are_behind_all_others()
     {
         TrialRecord[] trials = [Trial(0, 1e-3, 0.1, 0, 0.5), Trial(1, 1e-3, 0.2, 1, 0.9) with { Constraints = [0.5] }, Trial(2, 1e-3, 0.3, 1, 0.6)];
-        Assert.Equal([2, 0, 1], ComparedTrials.AtEnd(s_spec, trials).Ranked.Select(t => t.Number));
+        Assert.Equal([2, 0, 1], ComparedTrials.AtEnd(s_spec.Outline, trials).Ranked.Select(t => t.Number));
     }
 
     [Fact]
     public void All_that_is_wrong_is_named_at_once()
     {
         string[] Errors(TrialRecord[] trials, ExplanationOptions options) =>
-            [.. Assert.Throws<SpecException>(() => StudyExplanation.Of(s_spec, trials, options)).Violations.Select(v => v.ToString())];
+            [.. Assert.Throws<SpecException>(() => StudyExplanation.Of(s_spec.Outline, trials, options)).Violations.Select(v => v.ToString())];
 
         var trials = Trials(20, p => p.Dropout);
         Assert.Equal(
@@ -165,10 +165,10 @@ public sealed class StudyExplanationTests
             (point[dropout], point[1 - dropout]) = (0.5 * Unit(i, 2), i % 3);
             return Record(i, [.. point]) with { Values = [point[dropout], point[1 - dropout]] };
         })];
-        var explanations = StudyExplanation.Of(spec, trials);
+        var explanations = StudyExplanation.Of(spec.Outline, trials);
         Assert.Equal(["validation.loss", "validation.accuracy"], explanations.Select(e => e.Trials.Metric));
         Assert.Equal([dropout, 1 - dropout], explanations.Select(e => e.Parameters[0].Parameter));
-        Assert.Equal([dropout], StudyExplanation.Of(spec, trials, new() { Parameters = ["model.dropout"] })[1].Parameters.Select(p => p.Parameter));
+        Assert.Equal([dropout], StudyExplanation.Of(spec.Outline, trials, new() { Parameters = ["model.dropout"] })[1].Parameters.Select(p => p.Parameter));
     }
 
     private static int Index(string name) => s_spec.Space.Space.IndexOf(name);

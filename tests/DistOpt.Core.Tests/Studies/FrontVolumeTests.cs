@@ -17,14 +17,14 @@ public sealed class FrontVolumeTests
     public void Where_the_file_says_from_where_it_is_measured_from_there_and_else_from_a_tenth_beyond_the_worst()
     {
         var spec = Spec("{ metric: validation.loss }, { metric: validation.accuracy, reference: 0.25 }");
-        Assert.Equal([2.2, 0.25], FrontVolume.ReferenceOf(spec, [2, 0.5]));
-        Assert.Equal([1e-12, 0.25], FrontVolume.ReferenceOf(spec, [0, 0.5]));
+        Assert.Equal([2.2, 0.25], FrontVolume.ReferenceOf(spec.Outline, [2, 0.5]));
+        Assert.Equal([1e-12, 0.25], FrontVolume.ReferenceOf(spec.Outline, [0, 0.5]));
         var other = Spec("{ metric: validation.loss, reference: 3 }, { metric: validation.accuracy }");
-        Assert.Equal([3, 0.45], FrontVolume.ReferenceOf(other, [2, 0.5]));
+        Assert.Equal([3, 0.45], FrontVolume.ReferenceOf(other.Outline, [2, 0.5]));
 
         // the second one is beyond the reference, the third one dominated
         ImmutableArray<double>[] values = [[1, 0.75], [0.5, 0.2], [2, 0.5]];
-        Assert.Equal(1.2 * 0.5, FrontVolume.Measure(spec, values, [2.2, 0.25]), 1e-12);
+        Assert.Equal(1.2 * 0.5, FrontVolume.Measure(spec.Outline, values, [2.2, 0.25]), 1e-12);
     }
 
     [Fact]
@@ -40,8 +40,8 @@ public sealed class FrontVolumeTests
         Assert.Equal([2, 0.25], status.Worst);
         Assert.Equal([0, 2], status.Front.Select(t => t.Number));
 
-        var dominated = FrontVolume.Of(Spec("{ metric: validation.loss, reference: 2 }, { metric: validation.accuracy, reference: 0 }"), status)!;
+        var dominated = FrontVolume.Of(Spec("{ metric: validation.loss, reference: 2 }, { metric: validation.accuracy, reference: 0 }").Outline, status)!;
         Assert.Equal((1 * 0.5) + (0.5 * 0.25), dominated.Volume, 1e-12);
-        Assert.Null(FrontVolume.Of(Spec("{ metric: validation.loss }"), status));
+        Assert.Null(FrontVolume.Of(Spec("{ metric: validation.loss }").Outline, status));
     }
 }

@@ -174,7 +174,7 @@ public sealed class WiderSpaceTests : IDisposable
         using var json = JsonDocument.Parse(DistOpt.Core.Runs.RunJson.Text(false, writer =>
         {
             writer.WriteStartObject();
-            StudyStatusJson.WriteFields(writer, status.Spec!, status);
+            StudyStatusJson.WriteFields(writer, status.Spec!.Outline, status);
             writer.WriteEndObject();
         }));
         Assert.Equal((1, 2), (json.RootElement.GetProperty("space_version").GetInt32(), json.RootElement.GetProperty("space_from_trial").GetInt32()));

@@ -9,7 +9,7 @@ internal static class EdfPlot
     public static string? Missing(StudyPlotSource source) => source.Compared.Trials.Length > 0 ? null : "no trial has a value";
 
     public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source) => [.. source.Objectives
-        .Select(o => source.Objectives.Length == 1 ? source.Compared : ComparedTrials.Of(source.Spec, source.Trials, o)).Where(c => c.Trials.Length > 0)
+        .Select(o => source.Objectives.Length == 1 ? source.Compared : ComparedTrials.Of(source.Outline, source.Trials, o)).Where(c => c.Trials.Length > 0)
         .Select(compared =>
         {
             double[] values = [.. compared.Trials.Select(t => t.Value).Order()];

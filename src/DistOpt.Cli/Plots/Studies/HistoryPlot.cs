@@ -20,8 +20,8 @@ internal static class HistoryPlot
         TrialRecord[] feasible =
             [.. source.Trials.Where(t => t.IsFeasible && t.Values.All(double.IsFinite))];
         if (source.Objectives.Length < 2 || feasible.Length == 0) yield break;
-        var directions = source.Spec.Directions;
-        var reference = FrontVolume.ReferenceOf(source.Spec,
+        var directions = source.Outline.Directions;
+        var reference = FrontVolume.ReferenceOf(source.Outline,
             [.. directions.Select((d, i) => d == Direction.Maximize ? feasible.Min(t => t.Values[i]) : feasible.Max(t => t.Values[i]))]);
         var (steps, volumes, front) = (new List<double>(), new List<double>(), new List<ImmutableArray<double>>());
         foreach (var trial in feasible)
@@ -32,7 +32,7 @@ internal static class HistoryPlot
             front.RemoveAll(f => Domination.Dominates(losses, Losses(f)));
             front.Add(values);
             steps.Add(trial.Number);
-            volumes.Add(FrontVolume.Measure(source.Spec, front, reference));
+            volumes.Add(FrontVolume.Measure(source.Outline, front, reference));
         }
         steps.Add(source.Trials[^1].Number);
         volumes.Add(volumes[^1]);
@@ -65,11 +65,11 @@ internal static class HistoryPlot
             points.Add(Points("infeasible", complete.Except(feasible), t => t.Values[objective]) with { Color = 6, IsHollow = true });
         if (early.Length > 0) points.Add(Points("ended early (last report)", early, t => t.Reports[^1].Value) with { Color = 6, IsHollow = true, IsFaint = true });
         if (open.Length > 0) points.Add(Points(OpenName(open) + " (last report)", open, t => t.Reports[^1].Value) with { Color = 5, IsHollow = true, IsFaint = true });
-        return new PlotPanel("trial", source.Spec.Study.Objectives[objective].Metric, best.Count == 0 ? []
+        return new PlotPanel("trial", source.Outline.Objectives[objective].Metric, best.Count == 0 ? []
             : [new PlotSeries("best so far", steps, best) { Color = 1, IsStaircase = true }])
         {
             Points = points,
-            IsLogY = StudyPlotSource.Spreads(points.SelectMany(p => p.Y), source.Spec.Directions[objective]),
+            IsLogY = StudyPlotSource.Spreads(points.SelectMany(p => p.Y), source.Outline.Directions[objective]),
         }.WithLegendAside();
     }
 

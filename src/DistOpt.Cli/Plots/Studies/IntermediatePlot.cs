@@ -12,7 +12,7 @@ internal static class IntermediatePlot
 
     public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source)
     {
-        int? best = ComparedTrials.AtEnd(source.Spec, source.Trials).Ranked.FirstOrDefault()?.Number;
+        int? best = ComparedTrials.AtEnd(source.Outline, source.Trials).Ranked.FirstOrDefault()?.Number;
         var series = new List<PlotSeries>();
         string openName = HistoryPlot.OpenName(source.Trials.Where(t => !t.HasEnded && !t.Reports.IsEmpty));
         // the best one is drawn over the others, those that ended early below
@@ -29,9 +29,9 @@ internal static class IntermediatePlot
         }
         return
         [
-            new PlotPanel(source.Unit, source.Spec.Study.Objectives[0].Metric, series)
+            new PlotPanel(source.Unit, source.Outline.Objectives[0].Metric, series)
             {
-                IsLogY = StudyPlotSource.Spreads(series.SelectMany(s => s.Y), source.Spec.Directions[0]),
+                IsLogY = StudyPlotSource.Spreads(series.SelectMany(s => s.Y), source.Outline.Directions[0]),
             }.WithLegendAside(),
         ];
     }

@@ -9,12 +9,12 @@ internal static class ParetoPlot
 {
     private const int FrontColor = 1;
 
-    public static string? Missing(StudyPlotSource source) => source.Spec.Study.Objectives.Length < 2 ? "needs two objectives"
+    public static string? Missing(StudyPlotSource source) => source.Outline.Objectives.Length < 2 ? "needs two objectives"
         : Complete(source).Length == 0 ? "no trial is complete" : null;
 
     public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source)
     {
-        var (directions, objectives) = (source.Spec.Directions, source.Spec.Study.Objectives);
+        var (directions, objectives) = (source.Outline.Directions, source.Outline.Objectives);
         TrialRecord[] complete = Complete(source), feasible = [.. complete.Where(t => t.KeepsConstraints)];
         double[][] losses = [.. feasible.Select(t => t.Values.Select((v, i) => directions[i].Loss(v)).ToArray())];
         var front = feasible.Length == 0 ? []
@@ -27,7 +27,7 @@ internal static class ParetoPlot
 
     private static PlotPanel Panel(StudyPlotSource source, TrialRecord[] complete, TrialRecord[] feasible, List<TrialRecord> front, int first, int second)
     {
-        var (directions, objectives) = (source.Spec.Directions, source.Spec.Study.Objectives);
+        var (directions, objectives) = (source.Outline.Directions, source.Outline.Objectives);
         // with more objectives the front is no line
         bool hasLine = objectives.Length == 2 && front.Count > 1;
         var (x, y) = (new List<double>(), new List<double>());

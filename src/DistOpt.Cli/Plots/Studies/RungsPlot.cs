@@ -6,7 +6,7 @@ namespace DistOpt.Plots;
 /// <summary>What trials had reported at each rung, and which of them were sent on.</summary>
 internal static class RungsPlot
 {
-    public static string? Missing(StudyPlotSource source) => source.Rungs.Count == 0 ? $"trial scheduler '{source.Spec.Study.TrialScheduler.Kind}' has no rungs"
+    public static string? Missing(StudyPlotSource source) => source.Study.Rungs.IsEmpty ? "the study's trial scheduler has no rungs"
         : Reached(source).Any() ? null : "no trial has reached a rung";
 
     public static IReadOnlyList<PlotPanel> Panels(StudyPlotSource source)
@@ -14,12 +14,12 @@ internal static class RungsPlot
         var reached = Reached(source).ToList();
         return
         [
-            new PlotPanel($"rung at {source.Unit} (trials)", source.Spec.Study.Objectives[0].Metric, [])
+            new PlotPanel($"rung at {source.Unit} (trials)", source.Outline.Objectives[0].Metric, [])
             {
                 Points = [Points(source.Trials.Any(t => t.State == TrialState.Paused) ? "ended or paused there" : "ended there", false) with { Color = 6, IsHollow = true }, Points("sent on, or complete", true)],
-                XTicks = [.. source.Rungs.Select((r, i) => new PlotTick(i, $"{Format.Count(r)} ({Format.Count(reached.Count(p => p.Rung == i))})"))],
-                XRange = (-0.6, source.Rungs.Count - 0.4),
-                IsLogY = StudyPlotSource.Spreads(reached.Select(p => p.Value), source.Spec.Directions[0]),
+                XTicks = [.. source.Study.Rungs.Select((r, i) => new PlotTick(i, $"{Format.Count(r)} ({Format.Count(reached.Count(p => p.Rung == i))})"))],
+                XRange = (-0.6, source.Study.Rungs.Length - 0.4),
+                IsLogY = StudyPlotSource.Spreads(reached.Select(p => p.Value), source.Outline.Directions[0]),
             }.WithLegendAside(),
         ];
 
@@ -35,9 +35,9 @@ internal static class RungsPlot
     {
         foreach (var trial in source.Trials.Where(t => t.State is not (TrialState.Failed or TrialState.Cancelled)))
         {
-            for (int i = 0; i < source.Rungs.Count; i++)
+            for (int i = 0; i < source.Study.Rungs.Length; i++)
             {
-                int at = Enumerable.Range(0, trial.Reports.Length).FirstOrDefault(k => trial.Reports[k].Step >= source.Rungs[i], -1);
+                int at = Enumerable.Range(0, trial.Reports.Length).FirstOrDefault(k => trial.Reports[k].Step >= source.Study.Rungs[i], -1);
                 if (at < 0) break;
                 yield return (i, trial.Number, trial.Reports[at].Value, trial.State is not (TrialState.Pruned or TrialState.Paused)
                     || at < trial.Reports.Length - 1);

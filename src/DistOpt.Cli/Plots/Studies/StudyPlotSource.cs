@@ -1,6 +1,5 @@
 using System.Globalization;
 using DistOpt.Core.Importance;
-using DistOpt.Core.Runs;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
@@ -13,42 +12,38 @@ internal sealed class StudyPlotSource
     private readonly string[] _shortNames;
 
     /// <param name="study">The study.</param>
-    /// <param name="rungs">Resources of its trial scheduler's rungs, ascending; none where it has none.</param>
     /// <param name="parameters">Names of the parameters to show; empty = all that are searched.</param>
     /// <param name="metric">The objective to show where a picture shows one; null = the first one.</param>
     /// <exception cref="SpecException">A name that the study does not have.</exception>
-    public StudyPlotSource(StudyDirectoryReader study, IReadOnlyList<long> rungs, IReadOnlyList<string> parameters, string? metric)
+    public StudyPlotSource(StudyReading study, IReadOnlyList<string> parameters, string? metric)
     {
-        (Study, Rungs, Trials) = (study, rungs, study.All);
+        (Study, Trials) = (study, study.All);
         var violations = new List<SpecViolation>();
-        int[] chosen = ChosenParameters.Of(study.Spec, parameters, violations);
-        string[] metrics = [.. study.Spec.Study.Objectives.Select(o => o.Metric)];
+        int[] chosen = ChosenParameters.Of(Outline, parameters, violations);
+        string[] metrics = [.. Outline.Objectives.Select(o => o.Metric)];
         int objective = metric is null ? 0 : Array.IndexOf(metrics, metric);
         if (objective < 0) violations.Add(new SpecViolation("--metric", $"'{metric}' is no objective of the study. Available: {string.Join(", ", metrics)}"));
         if (violations.Count > 0) throw new SpecException(violations);
         Objectives = metric is null ? [.. Enumerable.Range(0, metrics.Length)] : [objective];
-        Compared = ComparedTrials.Of(study.Spec, Trials, objective);
-        _shortNames = ShortNames([.. study.Spec.Space.Space.Parameters.Select(p => p.Name)]);
+        Compared = ComparedTrials.Of(Outline, Trials, objective);
+        _shortNames = ShortNames([.. Outline.Space.Parameters.Select(p => p.Name)]);
         if (Unexplained is null)
         {
-            Explanation = StudyExplanation.Of(Compared, chosen, study.Spec.Seed);
+            Explanation = StudyExplanation.Of(Compared, chosen, Outline.Seed);
             Parameters = [.. Explanation.Parameters.Select(p => p.Parameter)];
         }
         else Parameters = chosen;
     }
 
-    public StudyDirectoryReader Study { get; }
+    public StudyReading Study { get; }
 
-    public StudySpec Spec => Study.Spec;
+    public StudyOutline Outline => Study.Outline;
 
     /// <summary>Those that have ended, and where they are known the others as far as they have come; by number.</summary>
     public IReadOnlyList<TrialRecord> Trials { get; }
 
     /// <summary>Indices of the objectives to show where a picture has a panel for each.</summary>
     public int[] Objectives { get; }
-
-    /// <summary>Resources of rungs, ascending.</summary>
-    public IReadOnlyList<long> Rungs { get; }
 
     /// <summary>Trials that can be compared by the first of the objectives.</summary>
     public ComparedTrials Compared { get; }
@@ -67,12 +62,12 @@ internal sealed class StudyPlotSource
     public string ValueLabel => Compared.Step is { } step ? $"{Compared.Metric} at {Unit} {Format.Count(step)}" : Compared.Metric;
 
     /// <summary>What reports count: epoch, step, sample or second.</summary>
-    public string Unit => RunJson.Name(Spec.Study.Resource)[..^1];
+    public string Unit => Outline.Unit;
 
     /// <summary>The last parts of a parameter's path, as many as tell it from the others and are not too short to be understood.</summary>
     public string ShortName(int parameter) => _shortNames[parameter];
 
-    public Domain Domain(int parameter) => Spec.Space.Space.Parameters[parameter].Domain;
+    public Domain Domain(int parameter) => Outline.Space.Parameters[parameter].Domain;
 
     /// <summary>Whether an axis of the parameter is logarithmic.</summary>
     public bool IsLog(int parameter) => Domain(parameter) is NumericDomain { Log: true };
@@ -81,11 +76,11 @@ internal sealed class StudyPlotSource
     public IReadOnlyList<PlotTick> Ticks(int parameter) => Domain(parameter) is ChoiceDomain choices
         ? [.. Enumerable.Range(0, choices.Choices.Length).Select(i => new PlotTick(i, Shown(parameter, i)))] : [];
 
-    public string Shown(int parameter, double value) => ParametersText.Short(Spec, parameter, value);
+    public string Shown(int parameter, double value) => ParametersText.Short(Outline, parameter, value);
 
     /// <summary>Where the value is better.</summary>
     public bool IsBetter(double value, double than, int objective) =>
-        Spec.Directions[objective] == Direction.Maximize ? value > than : value < than;
+        Outline.Objectives[objective].Direction == Direction.Maximize ? value > than : value < than;
 
     /// <summary>
     /// Whether values above 0 spread so far that only a logarithmic axis shows the smaller ones: to twenty times the median and more, or, where less is

@@ -53,6 +53,16 @@ internal sealed class DefinedSpace
     /// <summary>The parameters of a parameter's group, by their places; none where no trial that had it has ended.</summary>
     public IEnumerable<int> GroupOf(int place) => _groups[place] < 0 ? [] : Enumerable.Range(0, _groups.Count).Where(i => _groups[i] == _groups[place]);
 
+    /// <summary>The domain that has the values of two between which there is no <see cref="Conflict"/>; a step stays where both have it and meet.</summary>
+    public static Domain Hull(Domain one, Domain other)
+    {
+        if ((one, other) is not (NumericDomain a, NumericDomain b)) return other;
+        double low = Math.Min(a.Low, b.Low), high = Math.Max(a.Last, b.Last);
+        bool meets = a.Step == b.Step && Math.Abs(Math.IEEERemainder((a.Low - b.Low) / (a.Step ?? 1), 1)) < 1e-9;
+        return a is IntDomain ? new IntDomain((long)low, (long)high, meets ? (long)a.Step!.Value : 1, a.Log)
+            : new FloatDomain(low, high, meets ? a.Step : null, a.Log);
+    }
+
     /// <summary>Why a parameter cannot have another domain; null = it can. As Optuna's <c>check_distribution_compatibility</c>.</summary>
     public static string? Conflict(Domain before, Domain now) => (before, now) switch
     {

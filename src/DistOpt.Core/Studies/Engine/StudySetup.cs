@@ -76,6 +76,9 @@ public sealed record StudySetup
     /// </summary>
     public Func<StudyEvent.SpaceWidened, StudySetup>? Over { get; init; }
 
+    /// <summary>Resources at which the trial scheduler has rungs, of all brackets, ascending; none where it has none.</summary>
+    public ImmutableArray<long> Rungs => [.. TrialScheduler(Context).Rungs.Select(r => r.Resource).Distinct().Order()];
+
     /// <summary>The setup over a wider space: only what hangs on the space is another one.</summary>
     internal StudySetup Widened(StudyEvent.SpaceWidened widened)
     {

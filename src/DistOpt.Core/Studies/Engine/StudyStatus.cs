@@ -51,7 +51,7 @@ public sealed record StudyStatus
     /// <summary>Resource after which a trial is complete, by its own length or by the trial scheduler; null = not known, or not the same for all.</summary>
     public long? TrialLength { get; init; }
 
-    /// <summary>Trials that may run at a time.</summary>
+    /// <summary>Trials that may run at a time; 0 = that is not known.</summary>
     public required int Parallel { get; init; }
 
     /// <summary>How often the space was widened; parameters here are of the one in force.</summary>

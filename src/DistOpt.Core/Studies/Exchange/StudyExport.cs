@@ -92,13 +92,10 @@ public static class StudyExport
         var records = new TrialRecords();
         var begun = new Dictionary<int, Begun>();
         var trials = new List<ExchangedTrial>();
-        var widenings = new List<SpaceWidening>();
         var happened = events.ToList();
-        foreach (var widened in happened.Select(e => e.Event).OfType<StudyEvent.SpaceWidened>())
-        {
-            widenings.Add(new SpaceWidening(space, widened.Space, widened.Defaults));
-            space = widened.Space;
-        }
+        var spaces = new WidenedSpaces(space);
+        foreach (var widened in happened.Select(e => e.Event).OfType<StudyEvent.SpaceWidened>()) spaces.Add(widened);
+        space = spaces.Newest;
         foreach (var (e, at) in happened)
         {
             if (e is StudyEvent.Started started) begun[started.Trial] = new Begun(at, started.IsEnqueued);
@@ -106,7 +103,7 @@ public static class StudyExport
             else if (e is StudyEvent.Finished { Outcome.Trial: var over }) begun[over].Ended = at;
             if (records.Add(e) is not { } record) continue;
             var known = begun[record.Number];
-            trials.Add(Ended(space, record, Wide(record.Parameters, record.SpaceVersion), directions.Length, Known(record.Number)) with
+            trials.Add(Ended(space, record, spaces.ToNewest(record.Parameters, record.SpaceVersion), directions.Length, Known(record.Number)) with
             {
                 Started = known.At,
                 Ended = known.Ended ?? at,
@@ -114,8 +111,8 @@ public static class StudyExport
         }
         foreach (var open in records.Open)
         {
-            trials.Add(Of(space, open.Number, ExchangedState.Running, Wide(open.Parameters, open.SpaceVersion), open.Reports, open.Attempts, open.Seconds, [],
-                Known(open.Number)) with
+            var parameters = spaces.ToNewest(open.Parameters, open.SpaceVersion);
+            trials.Add(Of(space, open.Number, ExchangedState.Running, parameters, open.Reports, open.Attempts, open.Seconds, [], Known(open.Number)) with
             {
                 Started = begun[open.Number].At,
             });
@@ -126,9 +123,6 @@ public static class StudyExport
             Directions = [.. directions.Select(d => (Direction?)d)],
             Trials = [.. trials.OrderBy(t => t.Number)],
         };
-
-        ImmutableArray<double> Wide(ImmutableArray<double> parameters, int version) =>
-            widenings.Skip(version).Aggregate(parameters, (mapped, widening) => widening.Map(mapped.AsSpan()));
 
         IEnumerable<KeyValuePair<string, object?>> Known(int number)
         {

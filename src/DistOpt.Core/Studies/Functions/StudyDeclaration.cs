@@ -18,6 +18,9 @@ public sealed record StudyDeclaration(SearchSpace Space, bool IsDefinedByRun, Im
     /// <summary>The same for people, a line for each thing: by these a study is the same one when it goes on.</summary>
     public required IReadOnlyList<string> Lines { get; init; }
 
+    /// <summary>Resources at which the trial scheduler has rungs, of all brackets, ascending; none where it has none, or an earlier version wrote it.</summary>
+    public ImmutableArray<long> Rungs { get; init; } = [];
+
     internal static StudyDeclaration Of(StudySetup setup)
     {
         var context = setup.Context;
@@ -25,6 +28,7 @@ public sealed record StudyDeclaration(SearchSpace Space, bool IsDefinedByRun, Im
         return new StudyDeclaration(space, context.IsDefinedByRun, context.Directions, context.Seed, setup.Repeats)
         {
             Lines = StudyIdentity.Of(setup),
+            Rungs = setup.Rungs,
         };
     }
 
