@@ -27,8 +27,10 @@ public sealed record AutoOptions
 /// <see cref="Nsga2Sampler"/>, whose parents those are.
 /// <para>Under a trial scheduler that pauses or ends trials at rungs it is <see cref="TpeSampler"/> in any case, which learns from those that never become
 /// complete.</para>
+/// <para>Where trials define their parameters while they run, it is <see cref="TpeSampler"/> as well: what a trial will have is not known before, as under
+/// conditions.</para>
 /// </summary>
-public sealed class AutoSampler(AutoOptions options) : ISampler
+public sealed class AutoSampler(AutoOptions options) : IPartialSampler
 {
     /// <summary>Of cma-es, which a study must have trials for.</summary>
     private const int Generations = 5;
@@ -48,6 +50,11 @@ public sealed class AutoSampler(AutoOptions options) : ISampler
 
     public void Draw(StudyHistory history, long seed, int number, int draw, Span<double> values) =>
         For(history, seed).Draw(history, seed, number, draw, values);
+
+    public bool DrawsTogether(StudyHistory history) => _tpe.DrawsTogether(history);
+
+    public void Suggest(StudyHistory history, long seed, int number, ReadOnlySpan<int> parameters, Span<double> values) =>
+        _tpe.Suggest(history, seed, number, parameters, values);
 
     /// <summary>The sampler of the next trial.</summary>
     internal ISampler For(StudyHistory history, long seed)

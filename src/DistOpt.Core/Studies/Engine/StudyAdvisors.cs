@@ -356,7 +356,7 @@ internal sealed class StudyAdvisors
         if (_sampler is not IPartialSampler)
         {
             yield return new("study.sampler",
-                $"is {Name(_sampler)}, which needs the space before the first trial, {but}; use random or tpe, or declare the space");
+                $"is {Name(_sampler)}, which needs the space before the first trial, {but}; use auto, tpe or random, or declare the space");
         }
         if (_context.Space.Count > 0) yield return new("space", $"has {_context.Space.Count} parameters, {but}; declare all of them or none");
         if (_context.IsDeterministic)

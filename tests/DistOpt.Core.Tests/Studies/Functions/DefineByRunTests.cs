@@ -35,6 +35,7 @@ public sealed class DefineByRunTests
     [Theory]
     [InlineData("random", 2.5)]
     [InlineData("tpe", 0.7)]
+    [InlineData("auto", 0.7)]
     public async Task A_minimum_on_one_branch_is_found_without_a_declared_space(string sampler, double most)
     {
         var study = new FunctionStudy(Options(sampler, trials: 100));
@@ -170,6 +171,26 @@ public sealed class DefineByRunTests
             }
     }
 
+    /// <summary>What a trial will have is not known before, as under conditions.</summary>
+    [Fact]
+    public async Task Auto_is_tpe_for_one_objective_and_for_several_however_many_trials_there_are()
+    {
+        foreach (int objectives in (int[])[1, 2])
+        {
+            async Task<IEnumerable<string>> TrialsAsync(string sampler, object? options)
+            {
+                var study = new FunctionStudy(Options(trials: 40) with
+                {
+                    Sampler = new(sampler, options),
+                    Directions = [.. Enumerable.Repeat(Direction.Minimize, objectives)],
+                });
+                await study.RunAsync((trial, _) => Task.FromResult<double[]>([.. Enumerable.Repeat(Branches(trial), objectives)]), cancellationToken: Token);
+                return study.Trials.Select(t => string.Join(" ", t.Parameters.OrderBy(p => p.Key)));
+            }
+            Assert.Equal(await TrialsAsync("tpe", null), await TrialsAsync("auto", new AutoOptions { GpTrials = 10, TpeTrials = 10 }));
+        }
+    }
+
     [Fact]
     public async Task Each_by_itself_where_the_sampler_is_told_so()
     {
@@ -219,7 +240,7 @@ public sealed class DefineByRunTests
     }
 
     public static TheoryData<string> OtherSamplers() =>
-        [.. SamplerCatalog.Default.Entries.Select(e => e.Name).Except(["random", "tpe"])];
+        [.. SamplerCatalog.Default.Entries.Select(e => e.Name).Except(["random", "tpe", "auto"])];
 
     [Theory]
     [MemberData(nameof(OtherSamplers))]
