@@ -23,6 +23,9 @@ public sealed partial class ParameterConstraint
     /// <summary>The expression.</summary>
     public string Text => _section.Parameters!;
 
+    /// <summary>Places in the space of the parameters that it is on.</summary>
+    internal IEnumerable<int> Parameters => _variables.Select(v => v.Index);
+
     /// <summary>Whether a configuration keeps to all of them.</summary>
     public static bool Hold(ImmutableArray<ParameterConstraint> constraints, ReadOnlySpan<double> values)
     {

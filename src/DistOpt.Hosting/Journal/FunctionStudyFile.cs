@@ -38,7 +38,7 @@ internal sealed record FunctionStudyFile(StudyDeclaration Study, IReadOnlyList<T
             + $"its program, which stores it, or write it from there ({nameof(FunctionStudy)}.{nameof(FunctionStudy.Export)})");
     });
 
-    private static StudyDeclaration? DeclarationIn(SqliteConnection connection)
+    internal static StudyDeclaration? DeclarationIn(SqliteConnection connection)
     {
         if (!StudyJournalFile.HasTable(connection, Declaration)) return null;
         using var command = connection.CreateCommand();

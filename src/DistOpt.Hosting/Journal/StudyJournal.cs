@@ -29,6 +29,7 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
     private Batch _next = new();
     private Batch? _writing;
     private StudyDeclaration? _study;
+    private StudyDeclaration? _declared;
     private Exception? _broken;
     private bool _isIdentified;
     private long _sequence;
@@ -92,12 +93,18 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
         _isIdentified = before.Count > 0;
         if (!_isIdentified && Text("SELECT manifest FROM journal LIMIT 1") is not null)
             throw new SpecException("journal", $"{_file.Place} is no journal of a study over a function; one of a sweep goes on by 'sweep --resume'");
-        if (_isIdentified && Difference(before, study.Lines) is { } difference)
+        _declared = _isIdentified ? FunctionStudyFile.DeclarationIn(_connection) : null;
+        // of another space the study says whether it is a wider one
+        bool maySpaceDiffer = _declared is { IsDefinedByRun: false };
+        IReadOnlyList<string> Compared(IReadOnlyList<string> lines) => maySpaceDiffer ? [.. lines.Where(l => !StudyDeclaration.IsOfSpace(l))] : lines;
+        if (_isIdentified && Difference(Compared(before), Compared(study.Lines)) is { } difference)
             throw new SpecException("journal", $"{_file.Place} holds another study: {difference}; use another file, or the setup that it was begun with");
         // earlier versions have stored none
-        if (_isIdentified && Text($"SELECT manifest FROM {FunctionStudyFile.Declaration}") is null) Declare(study);
+        if (_isIdentified && _declared is null) Declare(study);
         return Events();
     }
+
+    StudyDeclaration? IStudyJournal.Declared => _declared;
 
     void IStudyJournal.Append(StudyEvent e)
     {
@@ -242,7 +249,7 @@ public sealed class StudyJournal : IStudyJournal, IDisposable
 
     private SpecException Unreadable(string why) => new("journal", $"{_file.Place} cannot be read: {why}");
 
-    private static string? Difference(List<string> before, IReadOnlyList<string> now)
+    private static string? Difference(IReadOnlyList<string> before, IReadOnlyList<string> now)
     {
         for (int i = 0; i < Math.Max(before.Count, now.Count); i++)
         {

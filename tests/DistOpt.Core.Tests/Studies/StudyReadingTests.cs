@@ -158,6 +158,6 @@ public sealed class StudyReadingTests
         return (new FunctionStudy(options, journal), journal);
     }
 
-    private static StudyReading Read(ListJournal journal) =>
-        StudyReading.Of("read", journal.Study!, [.. journal.Events.Select(e => new TimedEvent(e, null))]);
+    internal static StudyReading Read(ListJournal journal) =>
+        StudyReading.Of("read", journal.Declared!, [.. journal.Events.Select(e => new TimedEvent(e, null))]);
 }

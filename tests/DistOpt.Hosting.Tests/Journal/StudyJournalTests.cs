@@ -121,12 +121,42 @@ public sealed class StudyJournalTests : IDisposable
             return Assert.Throws<SpecException>(() => new FunctionStudy(options, journal)).Message;
         }
         Assert.Contains("there, seed is 1; here, seed is 2", Refusal(Options() with { Seed = 2 }));
-        Assert.Contains("there, parameter 'x' is float [-2, 2]; here, parameter 'x' is float [-2, 3]",
-            Refusal(Options() with { Space = new SearchSpace([new("x", new FloatDomain(-2, 3)), s_space.Parameters[1]]) }));
+        Assert.Contains("space.x: goes from -2 to 1, which does not contain all from -2 to 2",
+            Refusal(Options() with { Space = new SearchSpace([new("x", new FloatDomain(-2, 1)), s_space.Parameters[1]]) }));
         Assert.Contains("there, parameters are declared; here, parameters are defined by trials", Refusal(Options() with { Space = null }));
         // what may be another one
         using var same = StudyJournal.Open(Path);
         Assert.Equal(1, new FunctionStudy(Options(trials: 80, parallel: 2) with { Sampler = new("tpe") }, same).Status().Started);
+    }
+
+    [Fact]
+    public void A_wider_space_is_kept_and_a_file_of_an_earlier_version_takes_none()
+    {
+        SearchSpace wide = new([new("x", new FloatDomain(-2, 3)), new("kind", new ChoiceDomain(["a", "c", "b"]))]);
+        StudyStatus Opened(SearchSpace space)
+        {
+            using var journal = StudyJournal.Open(Path);
+            var study = new FunctionStudy(Options() with { Space = space }, journal);
+            study.Tell(study.Ask()!, 1);
+            return study.Status();
+        }
+        Assert.Equal(0, Opened(s_space).SpaceVersion);
+        Assert.Equal((1, 1), (Opened(wide).SpaceVersion, Opened(s_space).SpaceFrom));
+        Assert.Equal((1, 1), (Opened(wide).SpaceVersion, Stored("study-space.1")));
+        Assert.Equal(wide.ToString(), StudyReading.Of("w", FunctionStudyFile.Read(Path, "study").Study, FunctionStudyFile.Read(Path, "study").Events)
+            .Outline.Space.ToString());
+
+        using (var connection = new SqliteConnection($"Data Source={Path};Pooling=False"))
+        {
+            connection.Open();
+            using var command = connection.CreateCommand();
+            command.CommandText = "DROP TABLE distopt_function_study_declaration";
+            command.ExecuteNonQuery();
+        }
+        Assert.Contains("there, parameter 'x' is float [-2, 2]; here, parameter 'x' is float [-2, 3]", Assert.Throws<SpecException>(() => Opened(wide)).Message);
+        // its program opens it once more, and stores what is searched
+        Assert.Equal(1, Opened(s_space).SpaceVersion);
+        Assert.Equal(1, Opened(wide).SpaceVersion);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using DistOpt.Core.SearchSpaces;
 
@@ -9,6 +10,21 @@ internal static class ChoiceValues
     /// <summary>Whether <see cref="Canonical"/> has a value for it.</summary>
     public static bool IsKnown(object? value) =>
         value is null or bool or string or long or double or float or decimal or sbyte or byte or short or ushort or int or uint or Enum;
+
+    /// <summary>A choice as the type that a program wants: as it is, or one that is kept as <see cref="Canonical"/> has it.</summary>
+    public static bool TryAs<T>(object? choice, [MaybeNullWhen(false)] out T value)
+    {
+        object? found = choice switch
+        {
+            T => choice,
+            string member when typeof(T).IsEnum && Enum.TryParse(typeof(T), member, out object? parsed) => parsed,
+            long number and >= int.MinValue and <= int.MaxValue when typeof(T) == typeof(int) => (int)number,
+            double number when typeof(T) == typeof(float) => (float)number,
+            _ => null,
+        };
+        value = found is T same ? same : default;
+        return found is T;
+    }
 
     /// <exception cref="ArgumentException">It is none of these.</exception>
     public static object? Canonical(object? value, string name) => value switch

@@ -34,6 +34,11 @@ public sealed record StudySetup
     /// <summary>Constraints on parameters, which points to try first and exploits of the trial scheduler keep to as well.</summary>
     public ImmutableArray<ParameterConstraint> Constraints => Context.Constraints;
 
+    /// <summary>
+    /// Of a study over a function that goes on over a wider space: by the names of added parameters, what earlier trials are taken to have had.
+    /// </summary>
+    public ImmutableSortedDictionary<string, double> Defaults { get; init; } = ImmutableSortedDictionary<string, double>.Empty;
+
     /// <summary>Points to try first; NaN where a parameter has no value or is left to the sampler.</summary>
     public ImmutableArray<ImmutableArray<double>> Enqueued { get; init; } = [];
 

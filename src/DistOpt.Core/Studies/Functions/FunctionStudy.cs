@@ -33,25 +33,33 @@ public sealed partial class FunctionStudy
     private readonly bool _isOpen;
 
     /// <param name="setup">What to search and how.</param>
-    /// <param name="journal">Where it is kept; a study that is there already goes on. Null = it ends with the process.</param>
-    /// <exception cref="Specs.SpecException">The setup does not go together, or the journal is of another study.</exception>
+    /// <param name="journal">Where it is kept; a study that is there already goes on, over the widest space that it has been given. Null = it ends with the
+    /// process.</param>
+    /// <exception cref="Specs.SpecException">
+    /// The setup does not go together, or the journal is of another study: of another space than it has had that is no wider one, too.
+    /// </exception>
     /// <exception cref="InvalidOperationException">The trial scheduler or pruner decides otherwise than the journal says.</exception>
     public FunctionStudy(StudySetup setup, IStudyJournal? journal = null)
     {
         ArgumentNullException.ThrowIfNull(setup);
-        (_setup, _journal) = (setup, journal ?? new NoStudyJournal());
-        _declaration = StudyDeclaration.Of(setup);
+        _journal = journal ?? new NoStudyJournal();
+        var declared = StudyDeclaration.Of(setup);
+        var stored = _journal.Open(declared);
+        _declaration = _journal.Declared ?? declared;
+        _setup = AsBegun(setup, _declaration.Space);
+        _spaces = [_setup.Context.Space];
         bool isNew = true;
         IEnumerable<StudyEvent> Before()
         {
-            foreach (var e in _journal.Open(_declaration))
+            foreach (var e in stored)
             {
                 isNew = false;
-                yield return e;
+                yield return e is StudyEvent.SpaceWidened widened ? Own(widened, setup) : e;
             }
         }
-        _engine = StudyEngine.Restore(setup, Before(), Record);
+        _engine = StudyEngine.Restore(_setup, Before(), Record);
         if (!isNew) _engine.Reopen(_ => false);
+        WidenTo(setup);
         _isOpen = true;
         // attempts have names of their own only once it is stored that it goes on
         Wait(_journal.StoredAsync());
@@ -194,7 +202,8 @@ public sealed partial class FunctionStudy
         {
             var decision = _engine.Decide(mayStart);
             if (decision.Order is not { } order) return (null, decision);
-            if (!GoesOn(order)) return (_trials[order.Id.Trial] = new FunctionTrial(this, _setup.Context.Space, order) { BegunAt = _passedAt }, decision);
+            if (GoesOn(order)) continue;
+            return (_trials[order.Id.Trial] = new FunctionTrial(this, _spaces[order.SpaceVersion], order) { BegunAt = _passedAt }, decision);
         }
     }
 
@@ -217,7 +226,7 @@ public sealed partial class FunctionStudy
 
     private void Record(StudyEvent e)
     {
-        _journal.Append(e);
+        _journal.Append(e is StudyEvent.SpaceWidened widened ? Stored(widened) : e);
         if (e is not StudyEvent.Ended ended) return;
         _trials.Remove(ended.Trial, out var trial);
         trial?.Waiting?.TrySetResult(false);

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using DistOpt.Core.Pruners;
 using DistOpt.Core.Samplers;
 using DistOpt.Core.SearchSpaces;
@@ -11,8 +12,17 @@ namespace DistOpt.Core.Studies.Functions;
 /// <summary>The usual things to say of a study over a function; what is left away is as in a study spec, but for the sampler.</summary>
 public sealed record FunctionStudyOptions
 {
-    /// <summary>What is searched; null = trials define their parameters while they run (<see cref="FunctionTrial.SuggestFloat"/> and the like).</summary>
+    /// <summary>
+    /// What is searched; null = trials define their parameters while they run (<see cref="FunctionTrial.SuggestFloat"/> and the like). A study that is opened
+    /// again may be given a wider one (<see cref="FunctionStudy.Widen"/>).
+    /// </summary>
     public SearchSpace? Space { get; init; }
+
+    /// <summary>
+    /// Of parameters by which <see cref="Space"/> is wider than what a study was begun with, by name: what its earlier trials are taken to have had, numbers
+    /// and choices as they are.
+    /// </summary>
+    public IReadOnlyDictionary<string, object?> Defaults { get; init; } = ImmutableDictionary<string, object?>.Empty;
 
     /// <summary>One for each objective.</summary>
     public ImmutableArray<Direction> Directions { get; init; } = [Direction.Minimize];
@@ -26,7 +36,7 @@ public sealed record FunctionStudyOptions
     /// <summary>Trials that run at a time.</summary>
     public int Parallel { get; init; } = 1;
 
-    /// <summary>Who chooses parameters, by its name in the catalogue; where trials define them, random or tpe.</summary>
+    /// <summary>Who chooses parameters, by its name in the catalogue; where trials define them, auto, tpe or random.</summary>
     public PluginSpec Sampler { get; init; } = new("tpe");
 
     /// <summary>Who pauses and stops trials at rungs, by its name in the catalogue.</summary>
@@ -60,7 +70,43 @@ public sealed record FunctionStudyOptions
     /// <exception cref="SpecException">A plug-in is not known, or numbers or constraints cannot be: all of it.</exception>
     public StudySetup ToSetup()
     {
-        var constraints = ParameterConstraints(Check());
+        var violations = Check();
+        var defaults = ValuesOf(Space ?? new SearchSpace([]), Defaults, violations);
+        var bound = ParameterConstraints(violations);
+        return Setup(Space ?? new SearchSpace([]), bound, Over) with { Defaults = defaults };
+
+        // what is on a parameter that a space does not have yet, or not any more, says nothing of it
+        StudySetup Over(StudyEvent.SpaceWidened widened)
+        {
+            var kept = Constraints.Where((_, i) => bound[i].Parameters.All(p => widened.Space.IndexOf(Space!.Parameters[p].Name) >= 0));
+            var over = this with { Space = widened.Space, Constraints = [.. kept] };
+            return Setup(widened.Space, over.ParameterConstraints([]), Over);
+        }
+    }
+
+    /// <summary>Values by name as they are kept.</summary>
+    internal static ImmutableSortedDictionary<string, double> ValuesOf(
+        SearchSpace space, IReadOnlyDictionary<string, object?> values, List<SpecViolation> violations)
+    {
+        var kept = ImmutableSortedDictionary.CreateBuilder<string, double>(StringComparer.Ordinal);
+        foreach (var (name, value) in values.OrderBy(v => v.Key, StringComparer.Ordinal))
+        {
+            string path = $"space.{name}", shown = Convert.ToString(value ?? "null", CultureInfo.InvariantCulture)!;
+            if (space.IndexOf(name) is var place && place < 0) violations.Add(new(path, "has a default, but is no parameter of the space; leave the default away"));
+            else if (space.Parameters[place].Domain is ChoiceDomain choices)
+            {
+                if (choices.Choices.IndexOf(value) is >= 0 and var index) kept[name] = index;
+                else violations.Add(new(path, $"has default {shown}, which is none of its choices; give one of them"));
+            }
+            else if (value is double or float or decimal or sbyte or byte or short or ushort or int or uint or long)
+                kept[name] = Convert.ToDouble(value, CultureInfo.InvariantCulture);
+            else violations.Add(new(path, $"has default {shown}, which is no number; give one of its range"));
+        }
+        return kept.ToImmutable();
+    }
+
+    private StudySetup Setup(SearchSpace space, ImmutableArray<ParameterConstraint> constraints, Func<StudyEvent.SpaceWidened, StudySetup> over)
+    {
         var (sampler, samplerOptions) = Find(SamplerCatalog.Default, Sampler);
         var (scheduler, schedulerOptions) = Find(TrialSchedulerCatalog.Default, TrialScheduler);
         var (pruner, prunerOptions) = Find(PrunerCatalog.Default, Pruner);
@@ -68,7 +114,7 @@ public sealed record FunctionStudyOptions
         {
             Context = new StudyContext
             {
-                Space = Space ?? new SearchSpace([]),
+                Space = space,
                 Constraints = constraints,
                 IsDefinedByRun = Space is null,
                 Directions = Directions,
@@ -85,6 +131,7 @@ public sealed record FunctionStudyOptions
             Stop = Stop,
             Repeats = Repeats,
             TrialTimeout = TrialTimeout,
+            Over = over,
         };
     }
 

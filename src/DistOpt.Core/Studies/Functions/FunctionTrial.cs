@@ -88,7 +88,7 @@ public sealed class FunctionTrial
     /// <summary>The choice that it has.</summary>
     /// <exception cref="ArgumentException">No parameter has the name, it has no value, or no choices of this type.</exception>
     public T Choice<T>(string name) => Domain(name) is not ChoiceDomain choices ? throw Wrong(name, "has numbers, not choices")
-        : choices.Choices[(int)Value(name)] is T choice ? choice : throw Wrong(name, $"is no {typeof(T).Name}");
+        : ChoiceValues.TryAs<T>(choices.Choices[(int)Value(name)], out var choice) ? choice : throw Wrong(name, $"is no {typeof(T).Name}");
 
     /// <summary>
     /// The function has got so far. Returns when it may go on: at once, or, where the trial scheduler has paused it, when it is sent on; its state stays

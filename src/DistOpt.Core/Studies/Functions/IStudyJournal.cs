@@ -10,9 +10,15 @@ namespace DistOpt.Core.Studies.Functions;
 public interface IStudyJournal
 {
     /// <summary>What is stored so far, in order; called once, when the study is opened.</summary>
-    /// <param name="study">What the study searches: stored with its first event, and its lines compared when it goes on.</param>
+    /// <param name="study">What the study searches: stored with its first event, and its lines compared when it goes on, but for those of the space.</param>
     /// <exception cref="Specs.SpecException">What is stored is another study's, or cannot be read.</exception>
     IEnumerable<StudyEvent> Open(StudyDeclaration study);
+
+    /// <summary>
+    /// Once it is opened: what the study searched when it was begun; null = nothing is stored yet, or not that. Where it is here, <see cref="Open"/> takes
+    /// another space: whether that is a wider one is for the study to say.
+    /// </summary>
+    StudyDeclaration? Declared => null;
 
     /// <summary>Takes an event, to be stored after those before it, and not waited for. One thread at a time.</summary>
     /// <exception cref="InvalidOperationException">Nothing can be stored any more.</exception>

@@ -24,13 +24,33 @@ public sealed record StudyDeclaration(SearchSpace Space, bool IsDefinedByRun, Im
     internal static StudyDeclaration Of(StudySetup setup)
     {
         var context = setup.Context;
-        var space = new SearchSpace(context.Space.Parameters.Select(Kept));
-        return new StudyDeclaration(space, context.IsDefinedByRun, context.Directions, context.Seed, setup.Repeats)
+        return new StudyDeclaration(Kept(context.Space), context.IsDefinedByRun, context.Directions, context.Seed, setup.Repeats)
         {
             Lines = StudyIdentity.Of(setup),
             Rungs = setup.Rungs,
         };
     }
+
+    /// <summary>Whether one of the lines is of a parameter: a study that goes on may have a wider space.</summary>
+    public static bool IsOfSpace(string line)
+    {
+        ArgumentNullException.ThrowIfNull(line);
+        return line.StartsWith(StudyIdentity.OfParameter, StringComparison.Ordinal);
+    }
+
+    /// <summary>A space with choices as they are stored.</summary>
+    internal static SearchSpace Kept(SearchSpace space) => new(space.Parameters.Select(Kept));
+
+    /// <summary>A space that was stored, with the choices that a program has for those that are stored alike.</summary>
+    internal static SearchSpace Own(SearchSpace stored, SearchSpace program) => new(stored.Parameters.Select(parameter =>
+    {
+        int place = program.IndexOf(parameter.Name);
+        if (parameter.Domain is not ChoiceDomain choices || place < 0 || program.Parameters[place].Domain is not ChoiceDomain own) return parameter;
+        var choice = own.Choices.DistinctBy(Kept).ToDictionary(c => Kept(c) ?? s_null, c => c);
+        return parameter with { Domain = choices with { Choices = [.. choices.Choices.Select(c => choice.GetValueOrDefault(c ?? s_null, c))] } };
+    }));
+
+    private static readonly object s_null = new();
 
     private static SearchParameter Kept(SearchParameter parameter) => parameter.Domain is not ChoiceDomain choices ? parameter
         : parameter with { Domain = new ChoiceDomain([.. choices.Choices.Select(Kept)], choices.IsOrdered) };

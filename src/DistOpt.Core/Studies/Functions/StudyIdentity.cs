@@ -5,11 +5,14 @@ using DistOpt.Core.Studies.Engine;
 namespace DistOpt.Core.Studies.Functions;
 
 /// <summary>
-/// What makes a study the same one when it goes on: seed, objectives and space. Number of trials, trials at a time and the sampler may be others; a trial
-/// scheduler or pruner that decides otherwise is noticed when the events are read again.
+/// What makes a study the same one when it goes on: seed, objectives and space, which may become wider. Number of trials, trials at a time and the sampler may
+/// be others; a trial scheduler or pruner that decides otherwise is noticed when the events are read again.
 /// </summary>
 internal static class StudyIdentity
 {
+    /// <summary>How lines of parameters begin.</summary>
+    public const string OfParameter = "parameter '";
+
     public static IReadOnlyList<string> Of(StudySetup setup)
     {
         var context = setup.Context;
@@ -19,9 +22,13 @@ internal static class StudyIdentity
             Invariant($"objectives are {string.Join(", ", context.Directions.Select(d => d.ToString().ToLowerInvariant()))}"),
             Invariant($"runs of a configuration are {setup.Repeats}"),
             context.IsDefinedByRun ? "parameters are defined by trials" : "parameters are declared",
-            .. context.Space.Parameters.Select(p => $"parameter '{p.Name}' is {Show(p.Domain)}{string.Concat(p.Conditions.Select(Show))}"),
+            .. Of(context.Space),
         ];
     }
+
+    /// <summary>A line for each parameter.</summary>
+    public static IEnumerable<string> Of(SearchSpace space) =>
+        space.Parameters.Select(p => $"{OfParameter}{p.Name}' is {Show(p.Domain)}{string.Concat(p.Conditions.Select(Show))}");
 
     /// <summary>A domain for people: <c>float [0, 1]</c>.</summary>
     public static string Show(Domain domain) => domain switch

@@ -13,6 +13,9 @@ internal sealed class ListJournal : IStudyJournal
 
     public StudyDeclaration? Study { get; private set; }
 
+    /// <summary>That with which it was opened first.</summary>
+    public StudyDeclaration? Declared { get; private set; }
+
     /// <summary>How many of <see cref="Events"/> are stored.</summary>
     private int StoredCount { get; set; }
 
@@ -23,7 +26,7 @@ internal sealed class ListJournal : IStudyJournal
 
     public IEnumerable<StudyEvent> Open(StudyDeclaration study)
     {
-        Study = study;
+        (Study, Declared) = (study, Declared ?? study);
         return [.. Events];
     }
 
