@@ -25,7 +25,8 @@ public sealed class UpdateRule
     /// <exception cref="ArgumentException">The spec wants noise to be measured by the optimizer's mean squares, but it has none.</exception>
     public UpdateRule(IOptimizer optimizer, TrainingSpec spec)
         : this(optimizer, spec.Optimizer, spec.Regularization, spec.Clip, BatchPlanner.SourceOf(spec), spec.Training.GradientShards ?? spec.Training.Workers,
-            DecidesByNorm(spec)) { }
+            DecidesByNorm(spec))
+    { }
 
     private UpdateRule(IOptimizer optimizer, OptimizerSpec groups, RegularizationSection regularization, ClipSection clip, NoiseSource noise, int leaves,
         bool decidesByNorm)
