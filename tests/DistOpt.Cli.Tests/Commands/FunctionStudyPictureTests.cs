@@ -59,8 +59,8 @@ public sealed class FunctionStudyPictureTests : IDisposable
         string halving = _cli.In("halving.db");
         using (var journal = StudyJournal.Open(halving))
         {
-            var options = new FunctionStudyOptions { Space = s_declared, Trials = 9, Sampler = new("random"), TrialScheduler = new("asha",
-                new AshaOptions { MaxResource = 9, ReductionFactor = 3 }) };
+            var halves = new AshaOptions { MaxResource = 9, ReductionFactor = 3 };
+            var options = new FunctionStudyOptions { Space = s_declared, Trials = 9, Sampler = new("random"), TrialScheduler = new("asha", halves) };
             await new FunctionStudy(options, journal).RunAsync(async (trial, token) =>
             {
                 for (int step = 1; step <= 9; step++)
