@@ -1,4 +1,5 @@
 using DistOpt.Core.Batching;
+using DistOpt.Core.Optimizers;
 using DistOpt.Core.Schedules;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -201,7 +202,7 @@ public sealed class BatchStrategyTests
             last = planner.Current.LearningRate;
             int size = planner.Current.BatchSize;
             // of two gradients in a row: what they share is 1, and each has its noise
-            planner.Observe(new MetricSums(), size, (1 + noise / size, 1));
+            planner.Observe(new MetricSums(), size, new NoiseSums(0, 1 + noise / size, 1));
         }
         Assert.Equal(0, planner.Current.LearningRate, 1e-12);
     }
