@@ -40,13 +40,6 @@ public sealed record ReplicateMeta([property: Key(0)] WirePlan Plan, [property: 
     /// <summary>Where the update wants norms of whole tensors: their sums; null elsewhere.</summary>
     [Key(4)]
     public WireNorms? Norms { get; init; }
-
-    /// <summary>
-    /// Where servers measure leaves, and others sum up: what this one measured of them, a number for each piece of its range; null elsewhere. The backup
-    /// gets the sum of the leaves alone.
-    /// </summary>
-    [Key(5)]
-    public double[]? Leaves { get; init; }
 }
 
 /// <summary>Sums of squares over whole tensors, round by round.</summary>

@@ -24,6 +24,9 @@ internal sealed partial class ParameterServerActor
     private readonly FlatBuffer?[] _measured = new FlatBuffer?[4];
     private readonly FlatBuffer?[] _told = new FlatBuffer?[4];
 
+    // a backup's: of the step that is applied next
+    private FlatBuffer? _measuredByServer;
+
     // of the step that is applied next, or was applied last, and of the one before it
     private TensorNormSums _norms;
     private TensorNormSums _normsBefore;
@@ -153,13 +156,9 @@ internal sealed partial class ParameterServerActor
     private WireNorms? NormsForBackup => _shard.NormRounds == 0 ? null
         : new WireNorms([.. Enumerable.Range(0, _shard.NormRounds).Select(round => _norms.Round(round).ToArray())]);
 
-    /// <summary>Likewise what this server measured of the leaves. Server 0 tells its own to nobody.</summary>
-    private double[]? LeavesForBackup(long step)
-    {
-        if (_setup.Index == 0 || _measured[NormPlace(step, 0)] is not { } measured) return null;
-        var leaves = _shard.NormsOfLeaves(MemoryMarshal.Cast<float, double>(measured.Span));
-        return leaves.IsEmpty ? null : leaves.ToArray();
-    }
+    /// <summary>Likewise what this server measured of the leaves, which its backup does not see. Server 0 tells its own to nobody.</summary>
+    private FlatBuffer? NormsOfLeavesAt(long step) =>
+        _setup.Index != 0 && _setup.Rule.MeasuresLeavesAt(step) ? _measured[NormPlace(step, 0)] : null;
 
     private void TakeNorms(ReplicateMeta meta, ReadOnlySpan<float> gradient)
     {
@@ -171,7 +170,8 @@ internal sealed partial class ParameterServerActor
             meta.Norms!.Rounds[round].CopyTo(_norms.Round(round));
             Measure(plan, gradient, meta.Weight, round);
         }
-        meta.Leaves?.CopyTo(_shard.NormsOfLeaves(MemoryMarshal.Cast<float, double>(_measured[NormPlace(plan.Step, 0)]!.Span)));
+        if (NormsOfLeavesAt(plan.Step) is { } own && _measuredByServer is { } told)
+            _shard.NormsOfLeaves(MemoryMarshal.Cast<float, double>(told.Span)).CopyTo(_shard.NormsOfLeaves(MemoryMarshal.Cast<float, double>(own.Span)));
     }
 
     private IEnumerable<(string Whom, string? Node)> WaitingForNorms()

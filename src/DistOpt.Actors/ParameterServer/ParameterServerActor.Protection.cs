@@ -43,7 +43,7 @@ internal sealed partial class ParameterServerActor
     /// disturb them.
     /// </summary>
     private static bool IsOfThePair(TensorKind kind) => kind is TensorKind.Restore or TensorKind.Replicate or TensorKind.ReplicateBuffers
-        or TensorKind.ReplicateState or TensorKind.Replicated;
+        or TensorKind.ReplicateNorms or TensorKind.ReplicateState or TensorKind.Replicated;
 
     /// <summary>A backup that begins with the epoch gets its state where the server does.</summary>
     private void BeginProtection() => _isStrict = _isSeededByCoordinator = Backup is not null && Place.BackupIsSeeded;
@@ -64,8 +64,13 @@ internal sealed partial class ParameterServerActor
         {
             Rows = RowsForBackup,
             Norms = NormsForBackup,
-            Leaves = LeavesForBackup(plan.Step),
         };
+        if (NormsOfLeavesAt(plan.Step) is { } measured)
+        {
+            // memory that is used again two steps on, which a backup that is behind has not taken in yet
+            var kept = _isStrict ? measured.Memory : measured.Span.ToArray();
+            ToBackup(TensorKind.ReplicateNorms, plan.Step, new KeyRange(0, kept.Length), null, new TensorLease(kept));
+        }
         _sent++;
         if (!_isStrict)
         {
@@ -192,6 +197,9 @@ internal sealed partial class ParameterServerActor
             {
                 case TensorKind.ReplicateBuffers:
                     payload.Memory.CopyTo(_nextBuffers.Memory);
+                    break;
+                case TensorKind.ReplicateNorms when header.Range.Length == 2 * _shard.NormCount(0):
+                    payload.Memory.CopyTo((_measuredByServer ??= new FlatBuffer(header.Range.Length)).Memory);
                     break;
                 case TensorKind.Replicate when frame.Meta is ReplicateMeta meta && header.Range == Range:
                     TakeNorms(meta, payload.Memory.Span);

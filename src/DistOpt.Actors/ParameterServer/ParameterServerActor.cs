@@ -161,7 +161,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             case TensorKind.Restore when header.Range.Length <= Math.Max(_setup.Weights.Length, _setup.Buffers.Length):
                 return new TensorLease(new FlatBuffer(header.Range.Length).Memory);
             case TensorKind.Norms when header.Range.Length <= MostNorms:
-            case TensorKind.NormSums when header.Range.Length <= MostNorms:
+            case TensorKind.NormSums or TensorKind.ReplicateNorms when header.Range.Length <= MostNorms:
                 return new TensorLease(new FlatBuffer(header.Range.Length).Memory);
             case TensorKind.Replicated or TensorKind.ReplicateState when header.Range.IsEmpty:
                 return new TensorLease(default);
@@ -179,7 +179,7 @@ internal sealed partial class ParameterServerActor : ReceiveActor
             TensorKind.PushBfloat16 when !_isBackup => OnPacked(frame),
             TensorKind.PushBuffers when !_isBackup => OnPushBuffers(frame),
             TensorKind.Restore => OnRestore(frame),
-            TensorKind.Replicate or TensorKind.ReplicateBuffers or TensorKind.ReplicateState when _isBackup => OnReplicate(frame),
+            TensorKind.Replicate or TensorKind.ReplicateBuffers or TensorKind.ReplicateNorms or TensorKind.ReplicateState when _isBackup => OnReplicate(frame),
             TensorKind.Replicated when !_isBackup => OnReplicated(frame.Header),
             TensorKind.Norms when !_isBackup => OnNorms(frame),
             TensorKind.NormSums when !_isBackup => OnNormSums(frame),

@@ -25,6 +25,7 @@ internal sealed class StudyHostActor : ReceiveActor
     private readonly IActorRef _jobs;
     private readonly TimeProvider _time;
     private readonly bool _isDurable;
+    private readonly JobEvent.Ended? _former;
     private readonly Reopening? _reopening;
     private readonly CancellationTokenSource _stopped = new();
     private IStudySession? _session;
@@ -32,12 +33,15 @@ internal sealed class StudyHostActor : ReceiveActor
     private StudyStatus? _last;
     private bool _isCancelled;
     private bool _isOver;
+    private bool _isReopened;
 
+    /// <param name="former">How a study had ended that is gone on with; null = it had not. It has, still, where nothing can be done with it.</param>
+    /// <param name="reopening">What for; null where that is stored already, or it had not ended.</param>
     public StudyHostActor(JobId study, string specYaml, string directory, IStudySessions sessions, IActorRef jobs, TimeProvider time, bool isDurable,
-        Reopening? reopening)
+        JobEvent.Ended? former, Reopening? reopening)
     {
         (_study, _specYaml, _directory, _sessions, _jobs, _time, _isDurable) = (study, specYaml, directory, sessions, jobs, time, isDurable);
-        _reopening = reopening;
+        (_former, _reopening) = (former, reopening);
         Receive<Begin>(_ => Open());
         Receive<CommandStudy>(OnCommand);
         Receive<StopJob>(_ =>
@@ -45,8 +49,8 @@ internal sealed class StudyHostActor : ReceiveActor
             _isCancelled = true;
             Cancel();
         });
-        Receive<CommandAnswer>(answer => _reopening!.Asker.Tell(new StudyAnswer(true, answer)));
-        Receive<Status.Failure>(failure => _reopening!.Asker.Tell(failure));
+        Receive<CommandAnswer>(answer => Reopened(new StudyAnswer(true, answer)));
+        Receive<Status.Failure>(Reopened);
         Receive<FindStudy>(_ => Find());
         Receive<StudyOver>(over => OnOver(over.Status));
         Receive<StudyLeft>(left => Finish(RunStatus.Failed, left.Status, "the study was interrupted, and nobody asked for it"));
@@ -68,9 +72,8 @@ internal sealed class StudyHostActor : ReceiveActor
         : INoSerializationVerificationNeeded;
 
     /// <summary>What a study that had ended is gone on with for.</summary>
-    /// <param name="Asker">Gets a <see cref="StudyAnswer"/>.</param>
-    /// <param name="Former">How it had ended: it has, still, where it cannot be opened.</param>
-    internal sealed record Reopening(Func<StudyEngine, CommandAnswer> Carry, IActorRef Asker, JobEvent.Ended Former);
+    /// <param name="Asker">Gets a <see cref="StudyAnswer"/>, or the failure with the reason.</param>
+    internal sealed record Reopening(Func<StudyEngine, CommandAnswer> Carry, IActorRef Asker);
 
     /// <summary>To the job coordinator: the study's journal cannot be written or read.</summary>
     internal sealed record JournalGone(JobId Study) : INoSerializationVerificationNeeded;
@@ -107,19 +110,20 @@ internal sealed class StudyHostActor : ReceiveActor
         catch (SpecException e)
         {
             // another build than the one that accepted it, or its files cannot be had: the study fails, everything else goes on
-            if (_reopening is { Former: var former } reopening)
-            {
-                _isOver = true;
-                reopening.Asker.Tell(new Status.Failure(e));
-                Tell(former.Status, former.Steps, former.SummaryJson, null);
-            }
-            else Fail(e);
+            Fail(e);
             return;
         }
         var run = _session.Run with { Jobs = _jobs, IsDurable = _isDurable, Time = _time, Isolation = TrialIsolation.Process, NewCode = NewCode.Ask };
         if (_reopening is not null) run = run with { Reopening = new StudyReopening(_reopening.Carry, Self) };
         _supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
         Cancel();
+    }
+
+    /// <summary>The command for which it was opened has its answer, and is one of the study's history or none at all.</summary>
+    private void Reopened(object answer)
+    {
+        _isReopened = answer is StudyAnswer { Answer: { Refusal: null, IsRepeat: false } };
+        _reopening!.Asker.Tell(answer);
     }
 
     private void Cancel()
@@ -179,7 +183,13 @@ internal sealed class StudyHostActor : ReceiveActor
         if (_isOver) return;
         _log.Error(why, "Study {0} cannot go on", _study);
         Leave(null);
-        Tell(RunStatus.Failed, 0, Summary(why.Message), why as SpecException);
+        if (_former is { } former && (_reopening is null ? _supervisor is null : !_isReopened))
+        {
+            // nothing has happened to it: it has ended as it had
+            _reopening?.Asker.Tell(new Status.Failure(why as SpecException ?? new SpecException("", $"the study cannot be gone on with: {why.Message}")));
+            Tell(former.Status, former.Steps, former.SummaryJson, null);
+        }
+        else Tell(RunStatus.Failed, 0, Summary(why.Message), why as SpecException);
     }
 
     private void Finish(RunStatus status, StudyStatus where, string error)

@@ -53,6 +53,11 @@ public enum TensorKind : byte
 
     /// <summary>The running average that is evaluated at a barrier, server to replica: of weights (part 4) or buffers (part 5).</summary>
     Average = 15,
+
+    /// <summary>
+    /// What a server has measured of a step whose leaves it measures, server to its backup, before <see cref="Replicate"/>; as <see cref="Norms"/>.
+    /// </summary>
+    ReplicateNorms = 16,
 }
 
 /// <summary>Kinds of receivers on a node.</summary>

@@ -132,7 +132,8 @@ public sealed partial class JobCoordinatorActor
             }
             events.Add(new JobEvent.CommandApplied(stop.Job.Value, key, KeyUse.Cancel));
         }
-        if (entry is { End: null, Stop: null }) events.Add(new JobEvent.StopRequested(stop.Job.Value, stop.Reason));
+        // an ended study that is in store to be gone on with counts as live: writes are in order
+        if (entry.Stop is null && (entry.End is null || _jobs.ContainsKey(stop.Job))) events.Add(new JobEvent.StopRequested(stop.Job.Value, stop.Reason));
         Store(entry.IsDurable, events, () =>
         {
             Find(stop.Job)?.Actor?.Tell(stop);

@@ -110,7 +110,7 @@ public sealed partial class JobCoordinatorActor
         {
             var study = new Job(id, entry.Name, JobKind.Study, null);
             _jobs[id] = study;
-            StartStudy(study, entry.Submission.SpecYaml, entry.Directory!);
+            StartStudy(study, entry.Submission.SpecYaml, entry.Directory!, entry.Former);
             if (entry.Stop is { } stop) study.Actor!.Tell(new StopJob(id, stop));
             return;
         }

@@ -21,14 +21,15 @@ public sealed partial class JobCoordinatorActor
         new Durable(submit.Study, submit.Key, submit.Name, submit.SpecYaml, submit.Directory, JobKind.Study),
         job => StartStudy(job, submit.SpecYaml, submit.Directory));
 
-    private void StartStudy(Job job, string specYaml, string directory, StudyHostActor.Reopening? reopening = null)
+    private void StartStudy(Job job, string specYaml, string directory, JobEvent.Ended? former = null,
+        StudyHostActor.Reopening? reopening = null)
     {
         var sessions = _setup.Studies ?? throw new InvalidOperationException("durable studies need to know what they are run from");
         var (id, jobs, time, isDurable) = (job.Id, Self, _services.Time, _setup.Journal is not null);
         // no node is kept from leaving by a study, only by its trials' jobs
         job.Holding = new HashSet<NodeId>();
-        job.Actor = Context.ActorOf(Akka.Actor.Props.Create(() => new StudyHostActor(id, specYaml, directory, sessions, jobs, time, isDurable, reopening))
-            .WithDispatcher(_services.ComputeDispatcher), $"study-{++_started}-{Uri.EscapeDataString(id.Value)}");
+        var props = Akka.Actor.Props.Create(() => new StudyHostActor(id, specYaml, directory, sessions, jobs, time, isDurable, former, reopening));
+        job.Actor = Context.ActorOf(props.WithDispatcher(_services.ComputeDispatcher), $"study-{++_started}-{Uri.EscapeDataString(id.Value)}");
     }
 
     private void OnCommandStudy(CommandStudy command)
@@ -64,7 +65,7 @@ public sealed partial class JobCoordinatorActor
         Store(true, [new JobEvent.Reopened(entry.Job, spec)], () =>
         {
             _log.Of(id).Info("study that had ended is gone on with");
-            StartStudy(job, spec, entry.Directory!, new(carry, asker, end));
+            StartStudy(job, spec, entry.Directory!, end, new(carry, asker));
         });
     }
 

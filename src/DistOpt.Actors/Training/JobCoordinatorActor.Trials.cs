@@ -155,7 +155,8 @@ public sealed partial class JobCoordinatorActor
         var hosts = Hosts();
         if (hosts.Count == 0) return;
         var all = Processes();
-        var live = _jobs.Values.Where(j => j is { Demand: not null, Ending: false }).ToList();
+        // in the order in which nodes are offered: else children of one kind would be kept for an attempt that comes later, and the first one waits for ever
+        var live = _ledger.Live.Select(e => Find(new JobId(e.Job))).OfType<Job>().Where(j => j is { Demand: not null, Ending: false }).ToList();
         var placed = live.SelectMany(j => (j.Workers?.Keys ?? []).Select(n => (Host: HostOf(n).Value, j.Demand!.Gpus))).ToList();
         var wanted = TrialHosts.Wanted(hosts, placed, live.Where(j => j.Workers is null).Select(DemandNow));
         foreach (var host in hosts)

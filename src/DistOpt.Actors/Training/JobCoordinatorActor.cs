@@ -54,7 +54,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
     private readonly SortedDictionary<string, NodeOffer> _nodes = new(StringComparer.Ordinal);
     private readonly JobLedger _ledger;
 
-    /// <summary>Live jobs; their order is the ledger's.</summary>
+    /// <summary>Live jobs, in no order: that is the ledger's.</summary>
     private readonly Dictionary<JobId, Job> _jobs = [];
     private readonly Queue<JobId> _offers = new();
     private JobId? _answerOf;

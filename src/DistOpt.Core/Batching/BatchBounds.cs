@@ -26,6 +26,17 @@ public readonly record struct BatchBounds(long Least, long Most)
         return new(Math.Clamp(least, 1, trainCount), Math.Clamp(most, 1, trainCount));
     }
 
+    /// <summary>Fewest samples in one forward and backward pass of a batch, at least 1: shards that have none are not computed.</summary>
+    /// <param name="batch">Samples in it, at least 1.</param>
+    public static long LeastRowsOf(TrainingSpec spec, long batch)
+    {
+        ArgumentNullException.ThrowIfNull(spec);
+        int shards = spec.Training.GradientShards ?? spec.Training.Workers;
+        long micro = spec.Training.MicroBatch ?? long.MaxValue;
+        return new[] { batch / shards, (batch + shards - 1) / shards }.Where(rows => rows > 0)
+            .Min(rows => rows <= micro || rows % micro == 0 ? Math.Min(rows, micro) : rows % micro);
+    }
+
     /// <summary>Most samples in one forward and backward pass of a batch.</summary>
     /// <param name="batch">Samples in it.</param>
     public static long RowsOf(TrainingSpec spec, long batch)

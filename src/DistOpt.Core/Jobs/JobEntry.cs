@@ -41,6 +41,9 @@ public sealed record JobEntry(JobEvent.Submitted Submission)
     /// <summary>How it ended; null while it is live.</summary>
     public JobEvent.Ended? End { get; init; }
 
+    /// <summary>How a study had ended that is gone on with, until it ends again.</summary>
+    public JobEvent.Ended? Former { get; init; }
+
     public ImmutableArray<SpecViolation> BadInput => End?.BadInput ?? [];
 }
 

@@ -86,6 +86,7 @@ public sealed class JobLedger(JobLedgerLimits? limits = null)
         foreach (var job in _order.Where(j => j.IsDurable))
         {
             events.Add(job.Submission);
+            if (job.Former is { } former) events.AddRange([former, new JobEvent.Reopened(job.Job, job.Submission.SpecYaml)]);
             if (job.Placement is { } placement) events.Add(placement);
             if (job.Checkpoint is { } checkpoint) events.Add(checkpoint);
             if (job.Stop is { } reason) events.Add(new JobEvent.StopRequested(job.Job, reason));
@@ -124,7 +125,7 @@ public sealed class JobLedger(JobLedgerLimits? limits = null)
     {
         if (!_jobs.TryGetValue(ended.Job, out var node) || node.Value.End is not null) return;
         // the longest text of a job is needed no more
-        node.Value = node.Value with { End = ended, Submission = node.Value.Submission with { SpecYaml = "" } };
+        node.Value = node.Value with { End = ended, Former = null, Submission = node.Value.Submission with { SpecYaml = "" } };
         if (node.Value.Kind == JobKind.Trial)
         {
             Remove(node);
@@ -137,7 +138,13 @@ public sealed class JobLedger(JobLedgerLimits? limits = null)
     private void Reopen(JobEvent.Reopened reopened)
     {
         if (!_jobs.TryGetValue(reopened.Job, out var node) || node.Value is not { Kind: JobKind.Study, End: not null }) return;
-        node.Value = node.Value with { End = null, Stop = null, Submission = node.Value.Submission with { SpecYaml = reopened.SpecYaml } };
+        node.Value = node.Value with
+        {
+            End = null,
+            Former = node.Value.End,
+            Stop = null,
+            Submission = node.Value.Submission with { SpecYaml = reopened.SpecYaml },
+        };
         for (int i = _ended.Count; i > 0; i--)
             if (_ended.Dequeue() is var job && job != reopened.Job) _ended.Enqueue(job);
     }

@@ -218,6 +218,15 @@ public static partial class TrainingSpecRules
 
     private static IEnumerable<SpecViolation> Preconditioned(TrainingSpec spec)
     {
+        // all at once go into a node's queue of frames
+        const int framesMax = 2048;
+        long frames = (long)(spec.Training.GradientShards ?? spec.Training.Workers) * spec.Training.Servers;
+        if (BatchPlanner.SourceOf(spec) == NoiseSource.PreconditionedLeaves && frames > framesMax)
+        {
+            yield return new("batch.noise_norm", $"is {(spec.Batch.NoiseNorm == NoiseNorm.Auto ? "auto" : "preconditioned")}, by which every gradient shard is "
+                + $"pushed to every server by itself, but these are {frames} frames a step, and must be at most {framesMax}; lower training.gradient_shards, or "
+                + "set it to plain");
+        }
         if (spec.Batch is not { NoiseNorm: NoiseNorm.Preconditioned, FollowsNoise: true }) yield break;
         if (spec.Optimizer.Options is ILearningRateOptions { KeepsMeanSquares: true }) yield break;
         yield return new("batch.noise_norm", $"is preconditioned, but optimizer '{spec.Optimizer.Kind}' keeps no mean of squared gradients for every "

@@ -26,12 +26,15 @@ public static class VisibleDevices
         return [.. all.Take(count ?? int.MaxValue)];
     }
 
-    /// <summary>The part of one of several processes that share all devices of a machine: neighbours, and as many as others have, give or take one.</summary>
-    /// <param name="index">Which one, from 0.</param>
+    /// <summary>
+    /// The part of one of several processes that share all devices of a machine: neighbours, for as many workers as others have, give or take one.
+    /// </summary>
+    /// <param name="each">Devices of a worker, at least 1.</param>
+    /// <param name="index">Which process, from 0.</param>
     /// <param name="processes">How many there are, at least 1.</param>
-    public static ImmutableArray<string> Share(ImmutableArray<string> devices, int index, int processes)
+    public static ImmutableArray<string> Share(ImmutableArray<string> devices, int each, int index, int processes)
     {
-        int Begin(int i) => (int)((long)devices.Length * i / processes);
+        int Begin(int i) => (int)((long)(devices.Length / each) * i / processes) * each;
         return devices[Begin(index)..Begin(index + 1)];
     }
 

@@ -50,6 +50,11 @@ public static class ProcessJobHost
             Secret = secret,
             Journal = NodeOptions.NoJournal,
         };
+        if ((long)spec.Training.Workers * spec.Training.WorkerGpus is var wanted && wanted > options.Devices.Length)
+        {
+            throw new SpecException("training.worker_gpus", $"is {spec.Training.WorkerGpus} for each of {spec.Training.Workers} workers, but this machine has "
+                + $"{options.Devices.Length} GPUs for {wanted} that they want; lower it, or training.workers");
+        }
         await using var node = await ClusterNode.StartAsync(options, parts, loggers, time, CancellationToken.None).ConfigureAwait(false);
         int slots = (spec.Training.Workers + processes - 1) / processes;
         // with a backup for each server there is a place to go to
@@ -58,7 +63,7 @@ public static class ProcessJobHost
         NodeProcess Start(int i)
         {
             // all of them are on this machine: each of its devices is one child's
-            string[]? devices = spec.Training.WorkerGpus == 0 ? null : [.. VisibleDevices.Share(options.Devices, i, processes)];
+            string[]? devices = spec.Training.WorkerGpus == 0 ? null : [.. VisibleDevices.Share(options.Devices, spec.Training.WorkerGpus, i, processes)];
             var environment = devices is null ? null : new Dictionary<string, string> { [VisibleDevices.Variable] = string.Join(',', devices) };
             return NodeProcess.Start(program, i, ChildArguments(node, i < servers, slots, devices?.Length), secret, (child, source, text) =>
                 node.OutputOf($"process {child.Index}", source, source == "stderr" ? "warning" : "information", text), environment);

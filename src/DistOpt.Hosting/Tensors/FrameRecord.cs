@@ -71,7 +71,7 @@ internal readonly record struct FrameRecord(
         var kind = (RecordKind)from[5];
         var tensor = (TensorKind)from[7];
         if (kind is not (RecordKind.Frame or RecordKind.Slice)) return TensorRejection.UnknownKind;
-        if (tensor is < TensorKind.Push or > TensorKind.Average) return TensorRejection.UnknownKind;
+        if (tensor is < TensorKind.Push or > TensorKind.ReplicateNorms) return TensorRejection.UnknownKind;
         var target = (TensorTarget)from[8];
         if (from[6] != Float32 || target is < TensorTarget.Server or > TensorTarget.Recovery) return TensorRejection.Malformed;
         if ((from[9] | from[10] | from[11]) != 0) return TensorRejection.Malformed;

@@ -32,8 +32,8 @@ internal static class BatchNormRows
                 : new SpecException("model.norm", $"is batch, but batches of at most {bounds.Most} samples on {shards} gradient shards have one in each: {what}; "
                     + "raise batch.size, lower training.gradient_shards, or use norm layer");
         }
-        return BatchBounds.RowsOf(spec, bounds.Least) > 1 ? null
-            : $"batches may become as small as {bounds.Least} samples on {shards} gradient shards: {what}";
+        return BatchBounds.LeastRowsOf(spec, bounds.Least) > 1 ? null
+            : $"of batches of {bounds.Least} samples on {shards} gradient shards some passes have one row: {what}";
     }
 
     private static bool IsNormalized(object options) => options.GetType().GetProperties()

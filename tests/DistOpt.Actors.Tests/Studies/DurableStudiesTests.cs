@@ -90,9 +90,14 @@ public sealed class DurableStudiesTests
         sessions.Gone = null;
         sessions.Fails = _ => new SpecException("", "another process runs it");
         await Assert.ThrowsAsync<SpecException>(() => SetTrialsAsync(coordinator, "s", 7));
-        var ended = await JournalHarness.EndedAsync(coordinator, "s");
-        Assert.Equal(("completed", "Trials 4"), (ended.State, ended.SummaryJson));
+        await JournalHarness.EndedAsync(coordinator, "s");
         sessions.Fails = _ => null;
+        sessions.Breaks = new IOException("the disk is full");
+        var broken = await Assert.ThrowsAsync<SpecException>(() => SetTrialsAsync(coordinator, "s", 7));
+        Assert.Contains("the study cannot be gone on with: the disk is full", broken.Message, StringComparison.Ordinal);
+        var ended = await JournalHarness.EndedAsync(coordinator, "s");
+        Assert.Equal(("completed", "Trials 4", 4), (ended.State, ended.SummaryJson, ended.Step));
+        sessions.Breaks = null;
         Assert.Equal(new StudyAnswer(true, new()), await SetTrialsAsync(coordinator, "s", 5));
     }
 
@@ -193,6 +198,8 @@ public sealed class DurableStudiesTests
 
         public SpecException? Gone { get; set; }
 
+        public Exception? Breaks { get; set; }
+
         public string SpecOf(string directory) => Gone is null ? $"spec of {directory}" : throw Gone;
 
         public int Trials { get; init; } = 4;
@@ -257,7 +264,10 @@ public sealed class DurableStudiesTests
                 return $"{status.End} {status.Started}";
             }
 
-            public void Began(IReadOnlyList<StudyEvent> before) { }
+            public void Began(IReadOnlyList<StudyEvent> before)
+            {
+                if (sessions.Breaks is { } error) throw error;
+            }
 
             public void Happened(StudyEvent e)
             {

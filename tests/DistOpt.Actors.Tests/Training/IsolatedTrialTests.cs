@@ -191,6 +191,40 @@ public sealed class IsolatedTrialTests : IDisposable
         Assert.Equal(RunStatus.Completed, (await next).End.Summary.Status);
     }
 
+    /// <summary>Children are kept for attempts in the order in which these are offered nodes, also where one that came before has ended.</summary>
+    [Fact]
+    public async Task The_attempt_that_waits_first_gets_its_child_whatever_came_after_it()
+    {
+        await using var harness = Coordinator();
+        var gate = new StepGate(3);
+        var gated = Runtime();
+        gated.BeforeLeaf = gate.Pass;
+        int host = harness.JoinHost(Runtime(), slots: 4, processes: 4, gpus: 2);
+        harness.JoinChild(gated, host, gpus: 1);
+        var one = Gpus(JobHarness.SpecOf(workers: 1), 1);
+
+        var first = harness.RunAsync(one, Token, "trial-1", trial: Isolated);
+        await harness.StatusAsync(j => j is { Job.Value: "trial-1", State: "training" }, Token);
+        var second = harness.RunAsync(Gpus(JobHarness.SpecOf(workers: 1), 2), Token, "trial-2", trial: Isolated);
+        await harness.StatusAsync(j => j is { Job.Value: "trial-2", Waiting: not null }, Token);
+        gate.Release();
+        Assert.Equal(RunStatus.Completed, (await first).End.Summary.Status);
+        await harness.HeardAsync(d => d.Body is KeepTrialProcesses { Count: 1 } keep && keep.Gpus.SequenceEqual([2]), 1, Token);
+        int before = Told([1]);
+        var third = harness.RunAsync(one, Token, "trial-3", trial: Isolated);
+        await harness.StatusAsync(j => j is { Job.Value: "trial-3", Waiting: not null }, Token);
+
+        // since the first attempt's end, no child with one GPU is wanted before the second one has run
+        int ones = Told([1]);
+        harness.JoinChild(Runtime(), host, gpus: 2);
+        Assert.Equal(RunStatus.Completed, (await second).End.Summary.Status);
+        Assert.True(ones == before, $"children with one GPU were asked for {ones - before} times more");
+        harness.JoinChild(Runtime(), host, gpus: 1);
+        Assert.Equal(RunStatus.Completed, (await third).End.Summary.Status);
+
+        int Told(int[] gpus) => harness.Wires.Count(d => d.Body is KeepTrialProcesses keep && keep.Gpus.SequenceEqual(gpus));
+    }
+
     [Fact]
     public async Task A_job_waits_until_the_nodes_have_GPUs_for_all_its_workers()
     {

@@ -30,10 +30,15 @@ public sealed class BatchBoundsTests
     }
 
     [Theory]
-    [InlineData(64, 4, null, 16)]
-    [InlineData(65, 4, null, 17)]
-    [InlineData(3, 4, null, 1)]
-    [InlineData(64, 4, 5, 5)]
-    public void Rows_of_a_pass_are_those_of_the_largest_shard_or_micro_batch(long batch, int shards, int? micro, long rows) =>
-        Assert.Equal(rows, BatchBounds.RowsOf(new TrainingSpec { Training = new TrainingSection { GradientShards = shards, MicroBatch = micro } }, batch));
+    [InlineData(64, 4, null, 16, 16)]
+    [InlineData(65, 4, null, 17, 16)]
+    [InlineData(9, 8, null, 2, 1)]
+    [InlineData(3, 4, null, 1, 1)]
+    [InlineData(64, 4, 5, 5, 1)] // 5, 5, 5 and 1
+    [InlineData(64, 4, 8, 8, 8)]
+    public void Rows_of_a_pass_are_those_of_a_shard_or_micro_batch(long batch, int shards, int? micro, long most, long least)
+    {
+        var spec = new TrainingSpec { Training = new TrainingSection { GradientShards = shards, MicroBatch = micro } };
+        Assert.Equal((most, least), (BatchBounds.RowsOf(spec, batch), BatchBounds.LeastRowsOf(spec, batch)));
+    }
 }

@@ -113,6 +113,18 @@ public sealed class BatchSpecTests
         Assert.Equal(expected == NoiseSource.Leaves ? NoiseSource.Consecutive : NoiseSource.PreconditionedConsecutive, BatchPlanner.SourceOf(one));
     }
 
+    /// <summary>Each is a frame to each server, and a node's queue has an end.</summary>
+    [Fact]
+    public void More_gradient_shards_than_can_be_pushed_one_by_one_are_refused()
+    {
+        string[] many = ["optimizer=adam", "batch=noise-scale", "training.gradient_shards=1025", "training.servers=2"];
+        var error = Assert.Throws<SpecException>(() => Binder.Default(many));
+        Assert.Contains("batch.noise_norm: is auto, by which every gradient shard is pushed to every server by itself, but these are 2050 frames a step, and must be "
+            + "at most 2048; lower training.gradient_shards, or set it to plain", error.Message, StringComparison.Ordinal);
+        Binder.Default([.. many, "batch.noise_norm=plain"]);
+        Binder.Default([.. many[..^2], "training.gradient_shards=1024", many[^1]]);
+    }
+
     [Theory]
     [InlineData("sgd")]
     [InlineData("lion")]

@@ -129,10 +129,12 @@ public class JobLedgerTests
         Assert.Equal("s", Assert.Single(ledger.Live).Job);
         Assert.Equal((1, null, "name: s"), (ledger.LiveCount, ledger.Find("s")!.Stop, ledger.Find("s")!.Submission.SpecYaml));
         Assert.NotNull(ledger.Find("j")!.End);
+        // whoever takes it up must know how it had ended, where it cannot be gone on with
+        Assert.Equal("{}", JobLedger.From(ledger.Compact()).Find("s")!.Former!.SummaryJson);
         Assert.Equal(Text(ledger), Text(JobLedger.From(ledger.Compact())));
         // it ends again, and is forgotten no sooner than it would be
         ledger.Apply(Ended("s", "second"));
-        Assert.Equal((0, "second"), (ledger.LiveCount, ledger.Find("s")!.End!.SummaryJson));
+        Assert.Equal((0, "second", null), (ledger.LiveCount, ledger.Find("s")!.End!.SummaryJson, ledger.Find("s")!.Former));
     }
 
     [Fact]

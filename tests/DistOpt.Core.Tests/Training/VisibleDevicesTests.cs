@@ -31,9 +31,11 @@ public sealed class VisibleDevicesTests
     [Fact]
     public void Processes_of_one_machine_share_its_devices_evenly_and_each_is_one_processes()
     {
-        var shares = Enumerable.Range(0, 4).Select(i => string.Join(' ', VisibleDevices.Share(["0", "1", "2", "3", "4", "5"], i, 4)));
+        var shares = Enumerable.Range(0, 4).Select(i => string.Join(' ', VisibleDevices.Share(["0", "1", "2", "3", "4", "5"], 1, i, 4)));
 
         Assert.Equal(["0", "1 2", "3", "4 5"], shares);
-        Assert.Equal(["", "9"], Enumerable.Range(0, 2).Select(i => string.Join(' ', VisibleDevices.Share(["9"], i, 2))));
+        Assert.Equal(["", "9"], Enumerable.Range(0, 2).Select(i => string.Join(' ', VisibleDevices.Share(["9"], 1, i, 2))));
+        // a worker's devices are one process's: 3 workers of 2 each find room, which they would not with 3 devices in each process
+        Assert.Equal(["0 1", "2 3 4 5"], Enumerable.Range(0, 2).Select(i => string.Join(' ', VisibleDevices.Share(["0", "1", "2", "3", "4", "5"], 2, i, 2))));
     }
 }

@@ -1,4 +1,5 @@
 using DistOpt.Actors.Tests.Support;
+using DistOpt.Core.Specs;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Processes;
 using DistOpt.Hosting.Tests.Support;
@@ -14,22 +15,22 @@ public sealed class ProcessJobDevicesTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    [Theory]
-    [InlineData(0, "[unset] none")]
-    [InlineData(1, "[] --gpus 0")]
-    public async Task Processes_of_a_job_that_asks_for_GPUs_see_their_part_and_those_of_another_what_there_is(int gpus, string told)
+    [Fact]
+    public async Task Processes_of_a_job_that_asks_for_no_GPUs_see_what_there_is_and_one_that_asks_for_more_than_there_are_never_starts()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "there is no sh");
         Assert.SkipUnless(new Hosting.Cluster.NodeOptions().Devices.IsEmpty, "this machine has GPUs");
         string file = Path.Combine(_folder, "told");
         string script = $"case \"$*\" in *--gpus*) g=\"--gpus ${{*##*--gpus }}\";; *) g=none;; esac; echo \"[${{CUDA_VISIBLE_DEVICES-unset}}] $g\" >> {file}";
         var spec = new LinearParts().Read(LinearParts.Yaml(workers: 2));
-        spec = spec with { Training = spec.Training with { WorkerGpus = gpus } };
+        Task RunAsync(int gpus) => ProcessJobHost.RunAsync(new JobId("job-1"), spec with { Training = spec.Training with { WorkerGpus = gpus } },
+            LinearParts.Of(new LinearRuntime()), new RecordingSink(), JobStorage.None, processes: 2, maxRestarts: 0, new ProgramStart("/bin/sh", ["-c", script]),
+            NullLoggerFactory.Instance, TimeProvider.System);
 
-        await Assert.ThrowsAsync<InvalidOperationException>(() => ProcessJobHost.RunAsync(new JobId("job-1"), spec, LinearParts.Of(new LinearRuntime()),
-            new RecordingSink(), JobStorage.None, processes: 2, maxRestarts: 0, new ProgramStart("/bin/sh", ["-c", script]), NullLoggerFactory.Instance,
-            TimeProvider.System));
-
-        Assert.Equal([told, told], File.ReadAllLines(file));
+        var refused = await Assert.ThrowsAsync<SpecException>(() => RunAsync(3));
+        Assert.Contains("training.worker_gpus: is 3 for each of 2 workers, but this machine has 0 GPUs for 6 that they want", refused.Message, StringComparison.Ordinal);
+        Assert.False(File.Exists(file));
+        await Assert.ThrowsAsync<InvalidOperationException>(() => RunAsync(0));
+        Assert.Equal(["[unset] none", "[unset] none"], File.ReadAllLines(file));
     }
 }

@@ -36,7 +36,10 @@ public sealed class BatchNormRowsTests
     {
         var noise = new BatchSpec("noise-scale", new NoiseScaleBatchOptions { Size = 32, MinSize = 4 });
         using var warned = TestJobs.Open(Spec(Norms.Batch, shards: 4, batch: noise));
-        Assert.Contains(warned.Warnings, w => w.StartsWith("batches may become as small as 4 samples on 4 gradient shards: batch norm then", StringComparison.Ordinal));
+        Assert.Contains(warned.Warnings, w => w.StartsWith("of batches of 4 samples on 4 gradient shards some passes have one row", StringComparison.Ordinal));
+        // 2, 1, 1, 1, 1, 1, 1 and 1
+        using var uneven = TestJobs.Open(Spec(Norms.Batch, shards: 8, batch: new BatchSpec("fixed", new FixedBatchOptions { Size = 9 })));
+        Assert.Contains(uneven.Warnings, w => w.Contains("some passes have one row", StringComparison.Ordinal));
         using var roomy = TestJobs.Open(Spec(Norms.Batch, shards: 2, batch: noise));
         Assert.DoesNotContain(roomy.Warnings, w => w.Contains("batch norm", StringComparison.Ordinal));
     }

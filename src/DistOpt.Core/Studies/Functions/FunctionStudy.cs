@@ -58,8 +58,9 @@ public sealed partial class FunctionStudy
             }
         }
         _engine = StudyEngine.Restore(_setup, Before(), Record);
-        if (!isNew) _engine.Reopen(_ => false);
+        // first of all: it may be refused, and then nothing has happened
         WidenTo(setup);
+        if (!isNew) _engine.Reopen(_ => false);
         _isOpen = true;
         // attempts have names of their own only once it is stored that it goes on
         Wait(_journal.StoredAsync());
