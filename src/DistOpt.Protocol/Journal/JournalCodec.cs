@@ -40,7 +40,7 @@ public static class JournalCodec
         ["command-applied.1"] = bytes => As<JournalCommand>(bytes, r => new JobEvent.CommandApplied(r.Job, r.IdempotencyKey, r.Command)),
         ["job-stop.1"] = bytes => As<JournalStopRequested>(bytes, r => new JobEvent.StopRequested(r.Job, Named<StopReason>(r.Reason))),
         ["job-restarted.1"] = bytes => As<JournalRestarted>(bytes, r => new JobEvent.Restarted(r.Job)),
-        ["study-reopened.1"] = bytes => As<JournalStudyReopened>(bytes, r => new JobEvent.Reopened(r.Job, r.SpecYaml)),
+        ["study-continued.1"] = bytes => As<JournalStudyReopened>(bytes, r => new JobEvent.Reopened(r.Job, r.SpecYaml)),
         ["job-ended.1"] = bytes => As<JournalEnded>(bytes, r => new JobEvent.Ended(r.Job, Named<RunStatus>(r.Status), r.Steps, r.SummaryJson,
             [.. r.BadInput.Select(v => new SpecViolation(v.Path, v.Message, v.Line))], Time(r.UnixMilliseconds))),
     };
@@ -57,7 +57,7 @@ public static class JournalCodec
         JobEvent.CommandApplied c => Entry("command-applied.1", new JournalCommand(c.Job, c.Key, c.Command)),
         JobEvent.StopRequested s => Entry("job-stop.1", new JournalStopRequested(s.Job, RunJson.Name(s.Reason))),
         JobEvent.Restarted r => Entry("job-restarted.1", new JournalRestarted(r.Job)),
-        JobEvent.Reopened r => Entry("study-reopened.1", new JournalStudyReopened(r.Job, r.SpecYaml)),
+        JobEvent.Reopened r => Entry("study-continued.1", new JournalStudyReopened(r.Job, r.SpecYaml)),
         JobEvent.Ended d => Entry("job-ended.1", new JournalEnded(d.Job, RunJson.Name(d.Status), d.Steps, d.SummaryJson,
             [.. d.BadInput.Select(v => new JournalViolation(v.Path, v.Message, v.Line))], d.At.ToUnixTimeMilliseconds())),
         _ => throw new JournalException($"{e.GetType()} has no manifest: add it to {nameof(JournalCodec)}"),
