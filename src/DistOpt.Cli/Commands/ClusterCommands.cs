@@ -1,8 +1,6 @@
 using System.CommandLine;
-using System.Globalization;
 using System.Text.Json;
 using DistOpt.Core.Runs;
-using DistOpt.Core.Training;
 
 namespace DistOpt;
 
@@ -40,42 +38,6 @@ internal static class WatchCommand
         if (job.RootElement.TryGetProperty("summary", out var summary) && summary.ValueKind == JsonValueKind.Object)
             return status == "completed" && Requirement.Met(requirements, RunJson.ParseSummary(summary), invocation.Console.Error) ? ExitCode.Done : ExitCode.Failed;
         return status == "completed" ? ExitCode.Done : ExitCode.Failed;
-    }
-}
-
-/// <summary><c>logs ID-or-RUN</c>: what user code and the job wrote, on any node.</summary>
-internal static class LogsCommand
-{
-    public static Command Create(Bind bind)
-    {
-        var run = new Argument<string>("run") { Description = "Id of a job on the cluster, or a run directory here" };
-        var follow = new Option<bool>("--follow", "-f") { Description = "Go on until the job ends" };
-        var cluster = GlobalOptions.Cluster();
-        var command = new Command("logs", "Shows what user code and the job wrote, on any node") { run, follow, cluster };
-        bind(command, async invocation =>
-        {
-            string name = invocation.Parse.GetRequiredValue(run);
-            string? url = invocation.Parse.GetValue(cluster);
-            var lines = new List<LogLine>();
-            if (url is null && (Directory.Exists(name) || invocation.Console.Environment(ClusterClient.UrlVariable) is null))
-            {
-                foreach (var line in RunDirectoryReader.Open(name, invocation.Console.RunsRoot).Logs()) Add(line);
-            }
-            else
-            {
-                using var client = ClusterClient.Open(url, invocation.Console);
-                await foreach (var line in client.LogsAsync(name, invocation.Parse.GetValue(follow), invocation.Interrupt).ConfigureAwait(false)) Add(line);
-            }
-            if (invocation.Json) invocation.Console.Out.WriteLine("[" + string.Join(",\n", lines.Select(RunJson.LogLineText)) + "]");
-            return ExitCode.Done;
-
-            void Add(LogLine line)
-            {
-                if (invocation.Json) lines.Add(line);
-                else invocation.Console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{line.Seconds,9:0.000} {line.Node} {line.Source} {line.Level}: {line.Text}"));
-            }
-        });
-        return command;
     }
 }
 

@@ -9,6 +9,8 @@ namespace DistOpt.Core.Runs;
 /// </summary>
 public sealed class RunDirectory
 {
+    internal const string LogName = "log.jsonl";
+
     /// <summary>Folder that holds run directories unless <c>--out</c> says otherwise, below the current one.</summary>
     public const string DefaultRoot = "runs";
 
@@ -21,7 +23,7 @@ public sealed class RunDirectory
 
     public string MetricsFile => In("metrics.jsonl");
 
-    public string LogFile => In("log.jsonl");
+    public string LogFile => In(LogName);
 
     public string SummaryFile => In("summary.json");
 

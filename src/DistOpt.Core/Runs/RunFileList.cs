@@ -1,3 +1,4 @@
+using System.Globalization;
 using DistOpt.Core.Studies;
 
 namespace DistOpt.Core.Runs;
@@ -34,6 +35,20 @@ public static class RunFileList
         return files;
 
         void AddBelow(string folder, string name) => files.AddRange(Of(folder).Select(f => f with { Path = $"{name}/{f.Path}" }));
+    }
+
+    /// <summary>The trial and the repeat whose log a file of a study is; null where it is another file, or the log of the best one's copy.</summary>
+    /// <param name="path">As <see cref="OfStudy"/> has it.</param>
+    public static (int Trial, int Repeat)? TrialOfLog(string path)
+    {
+        ArgumentNullException.ThrowIfNull(path);
+        string[] parts = path.Split('/');
+        if (parts[0] != StudyDirectory.TrialsFolder || parts[^1] != RunDirectory.LogName || parts.Length is not (3 or 4)) return null;
+        if (!int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out int trial)) return null;
+        if (parts.Length == 3) return (trial, 0);
+        return parts[2].StartsWith(StudyDirectory.RepeatPrefix, StringComparison.Ordinal)
+            && int.TryParse(parts[2].AsSpan(StudyDirectory.RepeatPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int repeat)
+            ? (trial, repeat) : null;
     }
 
     /// <param name="directory">A run directory; one that does not exist yet has no files.</param>

@@ -24,9 +24,16 @@ public static class RunJson
     public static string RowLine(MetricRow row) => Text(Compact, json => WriteRow(json, row));
 
     /// <summary>One line of <c>log.jsonl</c>, without the line end.</summary>
-    public static string LogLineText(LogLine line) => Text(Compact, json =>
+    /// <param name="line">The line.</param>
+    /// <param name="run">Of a study: the trial and the repeat that wrote it, which stand first; null = it is known whose line it is.</param>
+    public static string LogLineText(LogLine line, (int Trial, int Repeat)? run = null) => Text(Compact, json =>
     {
         json.WriteStartObject();
+        if (run is { } trial)
+        {
+            json.WriteNumber("trial", trial.Trial);
+            json.WriteNumber("repeat", trial.Repeat);
+        }
         json.WriteNumber("seconds", Math.Round(line.Seconds, 3));
         json.WriteString("node", line.Node);
         json.WriteString("source", line.Source);
