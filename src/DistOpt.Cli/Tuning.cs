@@ -3,6 +3,7 @@ using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Hosting.Journal;
+using DistOpt.Hosting.Local;
 
 namespace DistOpt;
 
@@ -25,6 +26,9 @@ public sealed record TuningOptions
 
     /// <summary>Whether a study that is gone on with takes user code that has changed since, as <c>--accept-new-code</c>; it is refused otherwise.</summary>
     public bool AcceptNewCode { get; init; }
+
+    /// <summary>Given the study before it begins: what it is told to do waits until it has.</summary>
+    public Action<TuningStudy>? Starting { get; init; }
 
     /// <summary>Told of each trial that has ended, in that order, on a thread of the study. Must not block.</summary>
     public Action<TrialRecord>? TrialEnded { get; init; }
@@ -77,7 +81,11 @@ public static class Tuning
     }
 
     private static Task<StudySummary> RunAsync(string id, StudySpec spec, StudyDirectory directory, DistOptAppDefinition app, TuningOptions options,
-        CancellationToken cancellationToken) => StudyRunner.RunAsync(new StudyPlan
+        CancellationToken cancellationToken)
+    {
+        var commands = new StudyCommands();
+        options.Starting?.Invoke(new TuningStudy(commands, directory.Path));
+        return StudyRunner.RunAsync(new StudyPlan
         {
             Id = id,
             Spec = spec,
@@ -90,7 +98,9 @@ public static class Tuning
             AcceptsNewCode = options.AcceptNewCode,
             Display = new Told(options),
             Time = options.Time,
+            Commands = commands,
         }, cancellationToken);
+    }
 
     private sealed class Told(TuningOptions options) : IStudyDisplay
     {

@@ -39,6 +39,37 @@ public sealed class TuningTests : IDisposable
     }
 
     [Fact]
+    public async Task A_study_from_code_is_told_what_to_do_while_it_runs()
+    {
+        TuningStudy? running = null;
+        var given = new ConcurrentQueue<Task>();
+        var options = new TuningOptions
+        {
+            Out = Path.Combine(_folder, "study"),
+            Starting = s =>
+            {
+                running = s;
+                given.Enqueue(s.EnqueueAsync(new Dictionary<string, object?> { ["optimizer.learning_rate"] = 0.0125 }));
+                given.Enqueue(s.SetAttributeAsync("owner", "me"));
+                given.Enqueue(s.SetTrialsAsync(4));
+            },
+            TrialEnded = trial => given.Enqueue(running!.SetAttributeAsync("rate", trial.Parameters[0], trial.Number)),
+        };
+        var study = new StudySection { Metric = "validation.accuracy", Trials = 2, Parallel = 1, Sampler = new PluginSpec("random") };
+
+        var summary = await Tuning.RunAsync(Small, study, Space, options: options, cancellationToken: Token);
+
+        await Task.WhenAll(given.Take(5)); // that of the last trial may come after the study's end
+        Assert.Equal(options.Out, running!.Directory);
+        Assert.Equal(4, summary.Status.Counts.Complete);
+        var read = StudyDirectoryReader.Open(options.Out, SpecFiles.Binder(DistOptApp.Define()));
+        Assert.Contains(read.Trials, t => t.Parameters[0] == 0.0125);
+        Assert.Equal([KeyValuePair.Create("owner", (object?)"me")], read.Attributes.OfStudy);
+        Assert.All(read.Trials.Take(3), t => Assert.Equal([KeyValuePair.Create("rate", (object?)t.Parameters[0])], read.Attributes.OfTrial(t.Number)));
+        Assert.All(read.Trials, t => Assert.True(t.Started <= t.Ended && DateTime.UtcNow - t.Started < TimeSpan.FromHours(1), $"{t.Started} {t.Ended}"));
+    }
+
+    [Fact]
     public async Task What_was_cancelled_is_gone_on_with()
     {
         using var stop = new CancellationTokenSource();

@@ -52,6 +52,7 @@ internal sealed class StudyHostActor : ReceiveActor
         Receive<CommandAnswer>(answer => Reopened(new StudyAnswer(true, answer)));
         Receive<Status.Failure>(Reopened);
         Receive<FindStudy>(_ => Find());
+        Receive<FindOpenTrials>(_ => Sender.Tell(new OpenTrials(_isOver ? null : _session?.OpenTrials())));
         Receive<StudyOver>(over => OnOver(over.Status));
         Receive<StudyLeft>(left => Finish(RunStatus.Failed, left.Status, "the study was interrupted, and nobody asked for it"));
         Receive<StudyBroke>(broke =>

@@ -141,6 +141,14 @@ public sealed record FindStudy(JobId Study) : INoSerializationVerificationNeeded
 /// <param name="Status">Where it stands; null where it does not stand anywhere yet.</param>
 public sealed record StudyFound(StudySpec? Spec, StudyStatus? Status) : INoSerializationVerificationNeeded;
 
+/// <summary>To the job coordinator: answered by <see cref="OpenTrials"/>.</summary>
+public sealed record FindOpenTrials(JobId Study) : INoSerializationVerificationNeeded;
+
+/// <param name="Lines">
+/// A line for each trial that has not ended, as in <c>trials.jsonl</c>; null where no such study is live, or it has not been opened yet.
+/// </param>
+public sealed record OpenTrials(IReadOnlyList<string>? Lines) : INoSerializationVerificationNeeded;
+
 /// <summary>Makes what durable studies are run from; see <see cref="SubmitDurableStudy"/>.</summary>
 public interface IStudySessions
 {
@@ -163,6 +171,9 @@ public interface IStudySession : IDisposable
 
     /// <summary>The nodes on which the latest attempt at a trial runs; null where that is not known. From any thread.</summary>
     string? NodeOf(int trial);
+
+    /// <summary>The trials that have not ended, as far as they have come: lines as those of <c>trials.jsonl</c>. From any thread.</summary>
+    IReadOnlyList<string> OpenTrials();
 
     /// <summary>Measures what the study has chosen on the test part, and writes its summary. Blocks.</summary>
     /// <param name="status">The study's last.</param>

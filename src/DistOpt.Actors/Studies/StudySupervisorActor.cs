@@ -119,6 +119,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             // attempts of this session have names of their own only once it is stored that it has begun
             if (events.Count > 0) _engine.Reopen(_ => false);
             _engine.NoteCode();
+            _engine.NoteTime(_run.Time.GetUtcNow().UtcDateTime);
             if (_run.NewCode == NewCode.Accept) _engine.AcceptCode(null);
             _engine.Import(_run.Imported);
             if (_run.Parallel is { } parallel && _engine.End is null && parallel != _engine.Status().Parallel) _engine.SetParallel(null, parallel);
@@ -221,7 +222,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void Pass()
     {
         long now = _run.Time.GetTimestamp();
-        _engine!.Pass(_run.Time.GetElapsedTime(_tickedAt, now).TotalSeconds);
+        _engine!.Pass(_run.Time.GetElapsedTime(_tickedAt, now).TotalSeconds, _run.Time.GetUtcNow().UtcDateTime);
         _tickedAt = now;
     }
 

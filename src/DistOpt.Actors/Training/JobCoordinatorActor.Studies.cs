@@ -74,6 +74,7 @@ public sealed partial class JobCoordinatorActor
     {
         if (Find(study) is { Kind: JobKind.Study, Ending: false, Actor: { } host }) host.Forward(message);
         else if (message is FindStudy) Sender.Tell(new StudyFound(null, null));
+        else if (message is FindOpenTrials) Sender.Tell(new OpenTrials(null));
         else Sender.Tell(new StudyAnswer(false, new()));
     }
 

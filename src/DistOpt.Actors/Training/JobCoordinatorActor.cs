@@ -115,6 +115,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<SubmitDurableStudy>(Submit);
         Receive<CommandStudy>(OnCommandStudy);
         Receive<FindStudy>(find => ToStudy(find.Study, find));
+        Receive<FindOpenTrials>(find => ToStudy(find.Study, find));
         Receive<StudyHostActor.Finished>(OnStudyFinished);
         Receive<StudyHostActor.JournalGone>(gone =>
         {

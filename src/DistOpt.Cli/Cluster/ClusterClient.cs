@@ -148,10 +148,15 @@ internal sealed class ClusterClient : IDisposable
     }
 
     /// <summary>Writes one of them to a stream.</summary>
-    public async Task FileAsync(string id, string path, Stream to, CancellationToken ct)
+    /// <returns>Whether it is there.</returns>
+    public async Task<bool> FileAsync(string id, string path, Stream to, CancellationToken ct)
     {
-        using var response = await SendAsync($"/api/v1/jobs/{Uri.EscapeDataString(id)}/files/{Uri.EscapeDataString(path)}", Get, ct).ConfigureAwait(false);
+        string request = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/files/{Uri.EscapeDataString(path)}";
+        using var response = await _requests.SendAsync(_url, Get, request, ct).ConfigureAwait(false);
+        if (response.StatusCode == HttpStatusCode.NotFound) return false;
+        if (!response.IsSuccessStatusCode) throw await ErrorAsync(response, ct).ConfigureAwait(false);
         await response.Content.CopyToAsync(to, ct).ConfigureAwait(false);
+        return true;
     }
 
     /// <summary>Whether the API answers and says that it is ready; the text is what to show.</summary>

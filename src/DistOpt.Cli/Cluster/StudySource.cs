@@ -95,8 +95,8 @@ internal sealed class StudySource : IDisposable
         if (study.NotEnded is not { } open)
         {
             bool mayHave = IsFetched ? _isLive : _directory is { IsOfHere: false } copy && !File.Exists(copy.SummaryFile);
-            return !mayHave ? null : $"trials that are paused or running are not told: {(IsFetched ? "the cluster tells of" : "the study's folder has no journal, only")} "
-                + "those that have ended";
+            return !mayHave ? null : IsFetched ? "trials that are paused or running are not told: the study has not been opened, or is just ending"
+                : "trials that are paused or running are not told: the study's folder has no journal, only those that have ended";
         }
         if (open.IsEmpty) return null;
         int paused = open.Count(t => t.State == TrialState.Paused);
@@ -124,8 +124,11 @@ internal sealed class StudySource : IDisposable
 
     private async Task<int> FetchAsync(ClusterClient client, string study, Func<string, bool> isMeant, CancellationToken ct)
     {
+        // a study that ends meanwhile has no file of trials that have not
         var files = (await client.FilesAsync(study, ct).ConfigureAwait(false)).Where(f => isMeant(f.Path)).ToList();
-        foreach (var file in files) await DownloadCommand.FetchAsync(client, study, file, "", Path, ct).ConfigureAwait(false);
-        return files.Count;
+        int fetched = 0;
+        foreach (var file in files)
+            if (await DownloadCommand.FetchAsync(client, study, file, "", Path, ct).ConfigureAwait(false)) fetched++;
+        return fetched;
     }
 }

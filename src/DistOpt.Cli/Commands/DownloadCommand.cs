@@ -35,7 +35,12 @@ internal static class DownloadCommand
                 .Where(f => !onlyBest || (f.Path.StartsWith(prefix, StringComparison.Ordinal) && RunFileList.IsOfBest(f.Path[prefix.Length..]))).ToList();
             if (files.Count == 0 || (onlyBest && files.All(f => f.Path != prefix + RunFileList.Model)))
                 throw new SpecException("id", $"job '{job}' has no {(onlyBest ? "selected weights" : "files")} yet: watch it to its end first");
-            foreach (var file in files) await FetchAsync(client, job, file, prefix, folder, invocation.Interrupt).ConfigureAwait(false);
+            var gone = new List<RunFile>();
+            foreach (var file in files)
+                if (!await FetchAsync(client, job, file, prefix, folder, invocation.Interrupt).ConfigureAwait(false)) gone.Add(file);
+            files = [.. files.Except(gone)];
+            if (gone.Count > 0)
+                invocation.Console.Error.WriteLine($"note: {Format.Plural(gone.Count, "file")} went away meanwhile, such as {gone[0].Path}: '{job}' goes on, and trials begin anew");
             invocation.Write(
                 json =>
                 {
@@ -52,15 +57,19 @@ internal static class DownloadCommand
     }
 
     /// <summary>Under a temporary name until it is whole: what is there under its own name can be used.</summary>
-    internal static async Task FetchAsync(ClusterClient client, string job, RunFile file, string prefix, string folder, CancellationToken ct)
+    /// <returns>Whether it is there: a live study's files may be replaced meanwhile.</returns>
+    internal static async Task<bool> FetchAsync(ClusterClient client, string job, RunFile file, string prefix, string folder, CancellationToken ct)
     {
         // a name from another machine: it may not lead out of the folder
         if (file.Path.Split('/').Any(part => Path.GetFileName(part) != part || part is "" or "." or ".."))
             throw new SpecException("id", $"the cluster names a file '{file.Path}', which is no file name");
         string path = Path.Combine(folder, file.Path[prefix.Length..]), partial = path + ".part";
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        bool isThere;
         await using (var stream = new FileStream(partial, FileMode.Create, FileAccess.Write))
-            await client.FileAsync(job, file.Path, stream, ct).ConfigureAwait(false);
-        File.Move(partial, path, overwrite: true);
+            isThere = await client.FileAsync(job, file.Path, stream, ct).ConfigureAwait(false);
+        if (isThere) File.Move(partial, path, overwrite: true);
+        else File.Delete(partial);
+        return isThere;
     }
 }

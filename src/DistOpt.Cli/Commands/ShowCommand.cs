@@ -16,11 +16,15 @@ internal static class ShowCommand
     {
         var run = new Argument<string>("run") { Description = "A run or study directory, the id of one below runs/ or studies/, the journal of a study over a function (FILE.db), or the id of a job or study on the cluster" };
         var cluster = GlobalOptions.Cluster();
-        var command = new Command("show", "Shows how a run or study stands: status, metrics, where its results are") { run, cluster };
+        var trial = new Option<int?>("--trial") { Description = "Of a study: this trial, with all that is known of it", HelpName = "n" };
+        var top = new Option<int?>("--top") { Description = "Of a study: so many of its complete trials, the best ones first", HelpName = "n" };
+        var command = new Command("show", "Shows how a run or study stands: status, metrics, where its results are") { run, trial, top, cluster };
         bind(command, async invocation =>
         {
             string name = invocation.Parse.GetRequiredValue(run);
             string? url = invocation.Parse.GetValue(cluster);
+            if (invocation.Parse.GetValue(trial) is not null || invocation.Parse.GetValue(top) is not null)
+                return await ShowTrials.RunAsync(invocation, name, url, invocation.Parse.GetValue(trial), invocation.Parse.GetValue(top)).ConfigureAwait(false);
             bool isRun = url is null && RunDirectoryReader.IsRun(name, invocation.Console.RunsRoot);
             if (!isRun && StudyPlace.IsOfCluster(name, url, invocation.Console)) await ShowJobAsync(invocation, name, url).ConfigureAwait(false);
             else if (!isRun && StudySource.IsJournal(name))

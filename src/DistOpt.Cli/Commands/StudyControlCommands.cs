@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
@@ -40,9 +41,27 @@ internal static class StudyControlCommands
             HelpName = "file",
         };
         var from = new Option<int?>("--from-trial") { Description = "Of a deterministic study: number of the trial from which on it holds; default: the next one", HelpName = "n" };
-        return Create(bind, "set", "Changes how many trials of a study run at a time, or how many it is to have, or widens its space", "set", [parallel, trials, space, from], parse =>
+        var attribute = new Option<string[]>("--attribute")
+        {
+            Description = "Something to be known of the study, or of the trial of --trial, as name=value; exports have it",
+            HelpName = "name=value",
+        };
+        var trial = Trial("Of --attribute: the trial that it is of");
+        return Create(bind, "set", "Changes how many trials of a study run at a time, or how many it is to have, widens its space, or notes something",
+            "set", [parallel, trials, space, from, attribute, trial], parse =>
         {
             var violations = new ViolationCollector();
+            if (parse.GetValue(attribute) is { Length: > 0 } notes)
+            {
+                string[] beside = [.. ((Option[])[parallel, trials, space, from]).Where(o => parse.GetResult(o) is { Implicit: false }).Select(o => o.Name)];
+                if (beside.Length > 0) violations.Add("--attribute", $"is given beside {string.Join(", ", beside)}; set one after the other");
+                if (parse.GetValue(trial) is < 0) violations.Add("--trial", $"is {parse.GetValue(trial)}, but must be at least 0");
+                var entries = Entries(notes, "is no attribute; write name=value, such as note=slow", violations);
+                violations.ThrowIfAny();
+                string note = $"attributes: {SpecYamlText.Inline(new MappingNode([.. entries]))}";
+                return parse.GetValue(trial) is { } number ? $"trial: {number.ToString(CultureInfo.InvariantCulture)}\n{note}" : note;
+            }
+            if (parse.GetValue(trial) is not null) violations.Add("--trial", "is given without --attribute; leave it away");
             string? file = parse.GetValue(space), text = file is null ? null : violations.Try(() => SpecFile.Read(file));
             string[] given = [.. ((Option[])[parallel, trials, space]).Where(o => parse.GetResult(o) is { Implicit: false }).Select(o => o.Name)];
             if (given.Length != 1) violations.Add("--parallel", given.Length == 0 ? "is missing: give it, or --trials, or --space" : $"is one of {string.Join(", ", given)}; set one after the other");
@@ -70,21 +89,29 @@ internal static class StudyControlCommands
         };
         return Create(bind, "enqueue", "Has a study try a point before others that it suggests", "enqueued", [point], parse =>
         {
-            var (violations, entries) = (new ViolationCollector(), new List<MappingEntry>());
-            foreach (string text in parse.GetValue(point)!)
-            {
-                int equals = text.IndexOf('=');
-                if (equals < 1) violations.Add(text, "is no value of a parameter; write name=value, such as optimizer.learning_rate=0.01");
-                else violations.Try(() =>
-                {
-                    entries.Add(new MappingEntry(text[..equals], SpecYaml.Parse(text[(equals + 1)..], text)));
-                    return true;
-                });
-            }
+            var violations = new ViolationCollector();
+            var entries = Entries(parse.GetValue(point)!, "is no value of a parameter; write name=value, such as optimizer.learning_rate=0.01", violations);
             violations.ThrowIfAny();
             // YAML of one line, which a study reads as its file
             return $"point: {SpecYamlText.Inline(new MappingNode([.. entries]))}";
         });
+    }
+
+    /// <summary>Texts of the form <c>name=value</c>, with values in YAML.</summary>
+    private static List<MappingEntry> Entries(string[] texts, string wrong, ViolationCollector violations)
+    {
+        var entries = new List<MappingEntry>();
+        foreach (string text in texts)
+        {
+            int equals = text.IndexOf('=');
+            if (equals < 1) violations.Add(text, wrong);
+            else violations.Try(() =>
+            {
+                entries.Add(new MappingEntry(text[..equals], SpecYaml.Parse(text[(equals + 1)..], text)));
+                return true;
+            });
+        }
+        return entries;
     }
 
     private static Command OfTrial(Bind bind, string name, string description, string done, string only)

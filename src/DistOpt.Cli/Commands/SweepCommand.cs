@@ -2,6 +2,7 @@ using System.CommandLine;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Journal;
 
@@ -75,7 +76,9 @@ internal sealed class SweepCommand
         }
         invocation.Write(json => StudyJson.WriteSummary(json, summary), writer => StudyText.Write(writer, summary));
         if (summary.Status.End is null) return ExitCode.Interrupted;
-        return summary.Status.Counts.Complete > 0 && Met(requirements!, summary, console.Error) ? ExitCode.Done : ExitCode.Failed;
+        // cancelled, or nothing to be had from it: as watch has it
+        bool isDone = summary.Status.End != StudyStopReason.Cancelled && !summary.Status.Front.IsEmpty;
+        return isDone && Met(requirements!, summary, console.Error) ? ExitCode.Done : ExitCode.Failed;
     }
 
     private (StudySpec? Spec, StudyDirectory? Directory, string? Id) Begun(ParseResult parse, AppConsole console, DistOptAppDefinition app,

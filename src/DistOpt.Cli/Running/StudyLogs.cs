@@ -56,8 +56,11 @@ internal sealed class StudyLogs(
     /// <param name="trial">Only its log; null = those of all.</param>
     /// <param name="follow">Whether to go on until the study ends.</param>
     /// <param name="stop">Gives up.</param>
-    /// <returns>The lines, with the trial and the repeat that wrote them. Throws <see cref="SpecException"/> where the one trial has no log and will have none.</returns>
-    public async IAsyncEnumerable<(LogLine Line, (int Trial, int Repeat) Of)> ReadAsync(int? trial, bool follow, [EnumeratorCancellation] CancellationToken stop)
+    /// <returns>
+    /// The lines, with the trial and the repeat that wrote them. Throws <see cref="SpecException"/> where the one trial has no log and will have none.
+    /// </returns>
+    public async IAsyncEnumerable<(LogLine Line, (int Trial, int Repeat) Of)> ReadAsync(
+        int? trial, bool follow, [EnumeratorCancellation] CancellationToken stop)
     {
         while (true)
         {

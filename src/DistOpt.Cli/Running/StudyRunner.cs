@@ -40,6 +40,9 @@ internal sealed record StudyPlan
     public IStudyDisplay? Display { get; init; }
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    /// <summary>Gives it commands while it runs.</summary>
+    public StudyCommands Commands { get; init; } = new();
 }
 
 /// <summary>Shows a study that runs. Called from one thread at a time.</summary>
@@ -71,7 +74,7 @@ internal static class StudyRunner
         using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, watch);
         var run = session.Run with { TrialsMax = plan.Trials, Parallel = plan.Parallel };
         if (plan.AcceptsNewCode) run = run with { NewCode = NewCode.Accept };
-        var commands = new StudyCommands();
+        var commands = plan.Commands;
         await using var control = StudyControlServer.Start(plan.Directory, plan.Spec, commands);
         var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, parts, commands, interrupt).ConfigureAwait(false);
         return session.Summarize(status, interrupt);

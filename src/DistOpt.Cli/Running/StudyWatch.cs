@@ -14,7 +14,7 @@ internal static class StudyWatch
     private const int LongSeconds = 10;
 
     /// <summary>Follows a study on a cluster.</summary>
-    /// <returns>0, or 1 where it failed, has no complete trial, or a requirement is not met.</returns>
+    /// <returns>0, or 1 where it failed, has no feasible trial that is complete, or a requirement is not met.</returns>
     public static async Task<int> FollowAsync(CommandInvocation invocation, ClusterClient client, string id, IReadOnlyList<Requirement> requirements)
     {
         using (var display = Display(invocation, out bool redraws))
@@ -25,12 +25,12 @@ internal static class StudyWatch
         using var study = await client.JobAsync(id, invocation.Interrupt).ConfigureAwait(false);
         invocation.Write(study, writer => StudyStatusText.Write(writer, study.RootElement));
         bool isDone = study.RootElement.GetProperty("status").GetString() == "completed" && study.RootElement.GetProperty("summary") is var summary
-            && HasComplete(summary) && Requirement.MetByStudy(requirements, summary, invocation.Console.Error);
+            && HasBest(summary) && Requirement.MetByStudy(requirements, summary, invocation.Console.Error);
         return isDone ? ExitCode.Done : ExitCode.Failed;
     }
 
     /// <summary>Follows a study that a process of this machine runs, until that ends; one that nobody runs is shown as it is.</summary>
-    /// <returns>0, or 1 where it has not come to its end or has no complete trial.</returns>
+    /// <returns>0, or 1 where it has not come to its end or has no feasible trial that is complete.</returns>
     public static async Task<int> FollowAsync(CommandInvocation invocation, StudyDirectory study)
     {
         int told = 0;
@@ -59,10 +59,12 @@ internal static class StudyWatch
         await ShowCommand.ShowStudyAsync(invocation, study).ConfigureAwait(false);
         if (!File.Exists(study.SummaryFile)) return ExitCode.Failed;
         using var summary = JsonDocument.Parse(await File.ReadAllTextAsync(study.SummaryFile, invocation.Interrupt).ConfigureAwait(false));
-        return summary.RootElement.GetProperty("status").GetString() == "completed" && HasComplete(summary.RootElement) ? ExitCode.Done : ExitCode.Failed;
+        return summary.RootElement.GetProperty("status").GetString() == "completed" && HasBest(summary.RootElement) ? ExitCode.Done : ExitCode.Failed;
     }
 
-    private static bool HasComplete(JsonElement summary) => summary.GetProperty("trials").GetProperty("complete").GetInt32() > 0;
+    /// <summary>Whether it has a best trial, or a front.</summary>
+    private static bool HasBest(JsonElement summary) => summary.GetProperty("best").ValueKind == JsonValueKind.Object
+        || (summary.TryGetProperty("front", out var front) && front.GetArrayLength() > 0);
 
     private static JsonElement Parse(string line)
     {

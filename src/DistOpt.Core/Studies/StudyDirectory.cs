@@ -16,6 +16,10 @@ public sealed class StudyDirectory(string path)
 
     private const string SpecName = "study.yaml";
     private const string TrialsName = "trials.jsonl";
+    private const string AttributesName = "attributes.jsonl";
+
+    /// <summary>See <see cref="OpenFile"/>.</summary>
+    public const string OpenName = "open.jsonl";
 
     /// <summary>Begins the names of the folders of a trial's runs but the first, which holds them.</summary>
     internal const string RepeatPrefix = "repeat-";
@@ -34,6 +38,17 @@ public sealed class StudyDirectory(string path)
 
     /// <summary>One line for each trial that has ended, in the order in which they did.</summary>
     public string TrialsFile => In(TrialsName);
+
+    /// <summary>
+    /// What users want to be known of the study and its trials, a line for each: of two of a name the last one holds. No file where there is none.
+    /// </summary>
+    public string AttributesFile => In(AttributesName);
+
+    /// <summary>
+    /// Of a copy that was made while the study went on: the trials that had not ended then, as far as they had come, a line each as in
+    /// <see cref="TrialsFile"/>.
+    /// </summary>
+    public string OpenFile => In(OpenName);
 
     /// <summary>Trials of another study that the sampler was given at the beginning; where there are none there is no file.</summary>
     public string ImportedFile => In("imported.jsonl");
@@ -86,8 +101,8 @@ public sealed class StudyDirectory(string path)
     /// <summary>The lines of <see cref="TrialsFile"/> that are whole; it may be written to meanwhile.</summary>
     public IReadOnlyList<string> TrialLines() => [.. RunDirectoryReader.Lines(TrialsFile, line => line)];
 
-    /// <summary>Whether a file of a study's directory says which trials have ended.</summary>
-    public static bool IsOfTrials(string file) => file == TrialsName;
+    /// <summary>Whether a file of a study's directory says which trials have ended, or what is to be known of them.</summary>
+    public static bool IsOfTrials(string file) => file is TrialsName or AttributesName or OpenName;
 
     /// <summary>Whether a file of a study's directory says what is searched: its spec, or a space by which the first one was replaced.</summary>
     public static bool IsOfSpec(string file) => file == SpecName

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 
 namespace DistOpt.Core.Studies;
 
@@ -17,11 +18,14 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
     /// </summary>
     public ImmutableArray<TrialRecord>? NotEnded { get; init; }
 
+    /// <summary>What users want to be known of the study and its trials.</summary>
+    public ToldAttributes Attributes { get; init; } = new([]);
+
     /// <summary>All trials that are known, by number.</summary>
     public ImmutableArray<TrialRecord> All => NotEnded is { IsEmpty: false } open ? [.. Trials.Concat(open).OrderBy(t => t.Number)] : Trials;
 
     /// <summary>The study with its trials, to be explained and drawn.</summary>
-    public StudyReading Reading => new(Spec.Outline, Trials, NotEnded);
+    public StudyReading Reading => new(Spec.Outline, Trials, NotEnded) { Attributes = Attributes };
 
     /// <summary>Whether a path, or a name below <paramref name="root"/>, is the directory of a study.</summary>
     public static bool IsStudy(string study, string root = StudyDirectory.DefaultRoot) =>
@@ -46,8 +50,16 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
         var lines = directory.TrialLines();
         var versions = new StudyVersions(new TrialSpecs(binder, spec));
         for (int version = 1; File.Exists(directory.SpaceFile(version)); version++) Add(versions, directory.SpaceFile(version));
-        var trials = RunDirectoryReader.Parsed(directory.TrialsFile, lines, line => StudyJson.ParseTrial(line, versions));
-        return new StudyDirectoryReader(directory, versions.Newest, [.. trials.OrderBy(t => t.Number)]);
+        ImmutableArray<TrialRecord> trials =
+            [.. RunDirectoryReader.Parsed(directory.TrialsFile, lines, line => StudyJson.ParseTrial(line, versions)).OrderBy(t => t.Number)];
+        var ended = trials.Select(t => t.Number).ToHashSet();
+        return new StudyDirectoryReader(directory, versions.Newest, trials)
+        {
+            // some of them have ended since
+            NotEnded = !File.Exists(directory.OpenFile) ? null
+                : [.. RunDirectoryReader.Lines(directory.OpenFile, line => StudyJson.ParseTrial(line, versions)).Where(t => !ended.Contains(t.Number))],
+            Attributes = new ToldAttributes(RunDirectoryReader.Lines(directory.AttributesFile, StudyJson.ParseAttribute)),
+        };
     }
 
     /// <summary>
@@ -58,15 +70,20 @@ public sealed record StudyDirectoryReader(StudyDirectory Directory, StudySpec Sp
 
     private static StudyDirectoryReader Of(StudyDirectory directory, StudyVersions versions, IEnumerable<StudyEvent> events)
     {
-        var (records, trials) = (new TrialRecords(), new List<TrialRecord>());
+        var (records, trials, attributes) = (new TrialRecords(), new List<TrialRecord>(), new List<StudyEvent.AttributeSet>());
         foreach (var e in events)
         {
             if (e is StudyEvent.SpaceWidened widened) versions.Add(widened);
+            if (e is StudyEvent.AttributeSet attribute) attributes.Add(attribute);
             if (records.Add(e) is { } ended) trials.Add(ended);
         }
         var all = trials.Concat(records.Open).OrderBy(t => t.Number)
             .Select(t => t with { Parameters = versions.ToNewest(t.Parameters, t.SpaceVersion) }).ToLookup(t => t.HasEnded);
-        return new StudyDirectoryReader(directory, versions.Newest, [.. all[true]]) { NotEnded = [.. all[false]] };
+        return new StudyDirectoryReader(directory, versions.Newest, [.. all[true]])
+        {
+            NotEnded = [.. all[false]],
+            Attributes = new ToldAttributes(attributes),
+        };
     }
 
     private static void Add(StudyVersions versions, string file)

@@ -17,8 +17,15 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
 {
     private readonly TrialRecords _records = new();
     private readonly StudyVersions _versions = new(specs);
+    private readonly StudyResults _results = new(spec.Directions, new StudyStopSection());
+
+    /// <summary>The trials of which there are specs in <see cref="StudyDirectory.FrontFolder"/>.</summary>
+    private readonly HashSet<int> _front = [];
+
+    /// <summary>The trial of <see cref="StudyDirectory.BestSpecFile"/>.</summary>
+    private int? _best;
     private StreamWriter? _trials;
-    private TrialResult? _best;
+    private StreamWriter? _attributes;
 
     /// <summary>The study over each of its spaces.</summary>
     public StudyVersions Versions => _versions;
@@ -32,50 +39,67 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
         if (before.Count == 0 && directory.TrialLines().Count > 0)
             throw new SpecException("study", $"'{directory.Path}' has trials already, of which the study's journal has nothing: they are not overwritten");
         directory.Create(spec);
-        // how it stood when it was interrupted is no longer true
+        // how it stood when it was interrupted is no longer true: specs and attributes are made from the events
         File.Delete(directory.SummaryFile);
         var ended = before.Select(Follow).OfType<TrialRecord>().ToList();
         AtomicFile.Write(directory.TrialsFile, Encoding.UTF8.GetBytes(string.Concat(ended.Select(Line))));
-        _trials = new StreamWriter(new FileStream(directory.TrialsFile, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
+        _trials = Appended(directory.TrialsFile);
+        var attributes = before.OfType<StudyEvent.AttributeSet>().ToList();
+        if (attributes.Count == 0) File.Delete(directory.AttributesFile);
+        else AtomicFile.Write(directory.AttributesFile, Encoding.UTF8.GetBytes(string.Concat(attributes.Select(a => StudyJson.AttributeLine(a) + "\n"))));
+        if (Directory.Exists(directory.FrontFolder)) Directory.Delete(directory.FrontFolder, recursive: true);
+        KeepSpecs();
         return ended;
     }
+
+    private static StreamWriter Appended(string file) => new(new FileStream(file, FileMode.Append, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
 
     /// <summary>Takes the next event, which is stored.</summary>
     /// <returns>The trial that ends with it, if one does.</returns>
     public TrialRecord? Add(StudyEvent e)
     {
+        var trials = _trials ?? throw new InvalidOperationException("the study has not begun");
+        if (e is StudyEvent.AttributeSet attribute) (_attributes ??= Appended(directory.AttributesFile)).Write(StudyJson.AttributeLine(attribute) + "\n");
         if (Follow(e) is not { } ended) return null;
-        (_trials ?? throw new InvalidOperationException("the study has not begun")).Write(Line(ended));
+        trials.Write(Line(ended));
+        KeepSpecs();
         return ended;
     }
 
-    /// <summary>Writes the spec of the best trial where it is another one than before.</summary>
-    public void Best(TrialResult? best)
+    /// <summary>Trials that have not ended, as far as they have come: lines as those of <see cref="StudyDirectory.TrialsFile"/>.</summary>
+    public IReadOnlyList<string> OpenLines() => [.. _records.Open.Select(t => Text(t))];
+
+    /// <summary>
+    /// Writes the specs of the trials that are the best ones by now, those of them that are not there, and removes those of others: they are there whenever the
+    /// study ends, by whatever.
+    /// </summary>
+    private void KeepSpecs()
     {
-        if (best is null || best.Number == _best?.Number) return;
-        _best = best;
-        string yaml = _versions.Specs(best.SpaceVersion).BestYaml(best.Number, best.Own.AsSpan(), best.Values.AsSpan());
-        AtomicFile.Write(directory.BestSpecFile, Encoding.UTF8.GetBytes(yaml));
+        if (_results.Best is { } best && best.Number != _best)
+        {
+            WriteSpec(directory.BestSpecFile, best);
+            _best = best.Number;
+        }
+        if (spec.Directions.Length == 1) return;
+        var front = _results.Front;
+        foreach (int gone in _front.Except(front.Select(f => f.Number)).ToList())
+        {
+            File.Delete(directory.FrontSpecFile(gone));
+            _front.Remove(gone);
+        }
+        if (front.Length > _front.Count) Directory.CreateDirectory(directory.FrontFolder);
+        foreach (var trial in front)
+            if (_front.Add(trial.Number)) WriteSpec(directory.FrontSpecFile(trial.Number), trial);
     }
+
+    private void WriteSpec(string file, TrialResult trial) => AtomicFile.Write(file,
+        Encoding.UTF8.GetBytes(_versions.Specs(trial.SpaceVersion).BestYaml(trial.Number, trial.Own.AsSpan(), trial.Values.AsSpan())));
 
     /// <summary>The study has ended, or was interrupted.</summary>
     public void End(StudySummary summary)
     {
         ArgumentNullException.ThrowIfNull(summary);
-        Best(summary.Status.Best);
-        if (summary.Spec.Study.Objectives.Length > 1) WriteFront(summary.Status);
         AtomicFile.Write(directory.SummaryFile, Encoding.UTF8.GetBytes(RunJson.Text(indented: true, json => StudyJson.WriteSummary(json, summary)) + "\n"));
-    }
-
-    private void WriteFront(StudyStatus status)
-    {
-        if (Directory.Exists(directory.FrontFolder)) Directory.Delete(directory.FrontFolder, recursive: true);
-        Directory.CreateDirectory(directory.FrontFolder);
-        foreach (var trial in status.Front)
-        {
-            string yaml = _versions.Specs(trial.SpaceVersion).BestYaml(trial.Number, trial.Own.AsSpan(), trial.Values.AsSpan());
-            AtomicFile.Write(directory.FrontSpecFile(trial.Number), Encoding.UTF8.GetBytes(yaml));
-        }
     }
 
     /// <summary>Copies the run of the best trial, but for its checkpoints, to <see cref="StudyDirectory.BestFolder"/>.</summary>
@@ -89,7 +113,11 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
         Directory.Move(unfinished, directory.BestFolder);
     }
 
-    public void Dispose() => _trials?.Dispose();
+    public void Dispose()
+    {
+        _trials?.Dispose();
+        _attributes?.Dispose();
+    }
 
     private TrialRecord? Follow(StudyEvent e)
     {
@@ -99,8 +127,13 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
             AtomicFile.Write(directory.SpaceFile(widened.Version), Encoding.UTF8.GetBytes(
                 $"# Space {widened.Version} of the study, made from its journal\n{wider.Write(widened.FromTrial)}"));
         }
-        return _records.Add(e);
+        var ended = _records.Add(e);
+        if (ended is { IsFeasible: true })
+            _results.Offer(new TrialResult(ended.Number, ended.Parameters, ended.Values) { SpaceVersion = ended.SpaceVersion });
+        return ended;
     }
 
-    private string Line(TrialRecord trial) => StudyJson.TrialLine(trial, _versions[trial.SpaceVersion], nodeOf is null ? "local" : nodeOf(trial.Number)) + "\n";
+    private string Line(TrialRecord trial) => Text(trial) + "\n";
+
+    private string Text(TrialRecord trial) => StudyJson.TrialLine(trial, _versions[trial.SpaceVersion], nodeOf is null ? "local" : nodeOf(trial.Number));
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
@@ -19,15 +20,26 @@ public static class StudyJson
     /// <param name="trial">The trial.</param>
     /// <param name="study">Its study, over the space that the trial was drawn from.</param>
     /// <param name="node">Where it ran; null = that is not known.</param>
-    public static string TrialLine(TrialRecord trial, StudySpec study, string? node) => RunJson.Text(false, json =>
+    public static string TrialLine(TrialRecord trial, StudySpec study, string? node)
     {
+        ArgumentNullException.ThrowIfNull(study);
+        return RunJson.Text(false, json => WriteTrial(json, trial, study.Outline, node));
+    }
+
+    /// <summary>The object of such a line.</summary>
+    /// <param name="outline">What the study searches: the space that the trial's parameters are in.</param>
+    /// <param name="attributes">What users want to be known of it, beside what the line has; null = nothing of that.</param>
+    /// <inheritdoc cref="TrialLine"/>
+    public static void WriteTrial(Utf8JsonWriter json, TrialRecord trial, StudyOutline outline, string? node,
+        IReadOnlyCollection<KeyValuePair<string, object?>>? attributes = null)
+    {
+        ArgumentNullException.ThrowIfNull(json);
         ArgumentNullException.ThrowIfNull(trial);
         json.WriteStartObject();
         json.WriteNumber("number", trial.Number);
         json.WriteString("state", RunJson.Name(trial.State));
         json.WriteString("cause", RunJson.Name(trial.Cause));
         if (trial.SpaceVersion > 0) json.WriteNumber("space_version", trial.SpaceVersion);
-        var outline = study.Outline;
         WriteParameters(json, outline, trial.Parameters);
         WriteValues(json, outline, trial.Values);
         if (!trial.Constraints.IsEmpty)
@@ -75,10 +87,22 @@ public static class StudyJson
             }
             json.WriteEndArray();
         }
+        if (trial.Started is { } started) json.WriteString("started", Time(started));
+        if (trial.Ended is { } ended) json.WriteString("ended", Time(ended));
         if (node is not null) json.WriteString("node", node);
         if (trial.Error is { } error) json.WriteString("error", error);
+        if (attributes is not null)
+        {
+            json.WriteStartObject("attributes");
+            foreach (var (name, value) in attributes)
+            {
+                json.WritePropertyName(name);
+                json.WriteRawValue(Exchange.OptunaJson.Text(value), skipInputValidation: true);
+            }
+            json.WriteEndObject();
+        }
         json.WriteEndObject();
-    });
+    }
 
     /// <summary>Reads a line of <c>trials.jsonl</c>; null stands for NaN, as a constraint for one that is missed infinitely.</summary>
     /// <param name="line">The line.</param>
@@ -104,12 +128,16 @@ public static class StudyJson
             json.TryGetProperty("error", out var error) ? error.GetString() : null)
         {
             SpaceVersion = space,
+            Started = Time("started"),
+            Ended = Time("ended"),
             Code = json.TryGetProperty("code", out var code) ? [.. code.EnumerateArray().Select(c => c.GetInt32())] : [],
             Spans = json.TryGetProperty("spans", out var spans)
                 ? [.. spans.EnumerateArray().Select(s => new TrialSpan(s[0].GetDouble(), s[1].GetDouble()))] : [],
         };
 
         JsonElement Field(string name) => json.TryGetProperty(name, out var value) ? value : throw new JsonException($"'{name}' is missing");
+
+        DateTime? Time(string name) => json.TryGetProperty(name, out var value) ? value.GetDateTime().ToUniversalTime() : null;
 
         T Named<T>(string field) where T : struct, Enum
         {
@@ -119,6 +147,32 @@ public static class StudyJson
             throw new JsonException($"'{name}' is not known as '{field}'");
         }
     }
+
+    /// <summary>One line of <c>attributes.jsonl</c>, without the line end.</summary>
+    public static string AttributeLine(StudyEvent.AttributeSet attribute) => RunJson.Text(false, json =>
+    {
+        ArgumentNullException.ThrowIfNull(attribute);
+        json.WriteStartObject();
+        if (attribute.Trial is { } trial) json.WriteNumber("trial", trial);
+        json.WriteString("name", attribute.Name);
+        json.WritePropertyName("value");
+        json.WriteRawValue(attribute.Json);
+        json.WriteEndObject();
+    });
+
+    /// <summary>Reads a line of <c>attributes.jsonl</c>.</summary>
+    /// <exception cref="JsonException">It is no such line.</exception>
+    public static StudyEvent.AttributeSet ParseAttribute(string line)
+    {
+        using var document = JsonDocument.Parse(line);
+        var json = document.RootElement;
+        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty("name", out var name) || !json.TryGetProperty("value", out var value))
+            throw new JsonException("an object with name and value is expected");
+        return new(json.TryGetProperty("trial", out var trial) ? trial.GetInt32() : null, name.GetString() ?? "", value.GetRawText());
+    }
+
+    /// <summary>UTC, to the millisecond.</summary>
+    private static string Time(DateTime utc) => utc.ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 
     private static ImmutableArray<double> Numbers(JsonElement json) => [.. json.EnumerateArray().Select(Number)];
 

@@ -21,6 +21,9 @@ public sealed partial record StudyReading(StudyOutline Outline, ImmutableArray<T
     /// <summary>How often it was interrupted, as far as that is known.</summary>
     public int Sessions { get; init; }
 
+    /// <summary>What users, or its function, want to be known of it and its trials.</summary>
+    public ToldAttributes Attributes { get; init; } = new([]);
+
     /// <summary>All trials that are known, by number.</summary>
     public ImmutableArray<TrialRecord> All => NotEnded is { IsEmpty: false } open ? [.. Ended.Concat(open).OrderBy(t => t.Number)] : Ended;
 
@@ -51,6 +54,7 @@ public sealed partial record StudyReading(StudyOutline Outline, ImmutableArray<T
         return new StudyReading(StudyOutline.Of(name, study, space), [.. ended.OrderBy(t => t.Number).Select(Told)], [.. records.Open.Select(Told)])
         {
             Rungs = study.Rungs,
+            Attributes = new ToldAttributes(events.Select(e => e.Event).OfType<StudyEvent.AttributeSet>()),
             End = events is [.., { Event: StudyEvent.StudyEnded { Reason: var reason } }] ? reason : null,
             Sessions = events.Count(e => e.Event is StudyEvent.Reopened),
         };

@@ -37,6 +37,12 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
     /// <summary>Whether it is complete and misses no constraint.</summary>
     public bool IsFeasible => State == TrialState.Complete && KeepsConstraints;
 
+    /// <summary>When its first attempt began, in UTC, to about a second; null = that is not known.</summary>
+    public DateTime? Started { get; init; }
+
+    /// <summary>When it ended, in UTC, to about a second; null = it has not, or that is not known.</summary>
+    public DateTime? Ended { get; init; }
+
     /// <summary>When its attempts ran, in the order in which they began.</summary>
     public ImmutableArray<TrialSpan> Spans { get; init; } = [];
 }
@@ -58,6 +64,9 @@ public sealed class TrialRecords
     /// <summary>The study's clock, in seconds.</summary>
     private double _now;
 
+    /// <summary>What time it was when the study's clock began, if it had not stood still since; null = that is not known.</summary>
+    private DateTime? _zero;
+
     private int _code = -1;
 
     private int _space;
@@ -68,6 +77,8 @@ public sealed class TrialRecords
         public required ImmutableArray<double> Parameters { get; set; }
 
         public required int SpaceVersion { get; init; }
+
+        public DateTime? Started { get; init; }
 
         public List<Report> Reports { get; } = [];
 
@@ -117,6 +128,7 @@ public sealed class TrialRecords
             new(number, end.State, end.Cause, Parameters, end.Values, end.Constraints, [.. Reports], Attempts, [.. Losses], seconds, end.Error)
             {
                 Spans = [.. Spans],
+                Started = Started,
                 SpaceVersion = SpaceVersion,
                 Code = Code is [0] ? [] : [.. Code],
             };
@@ -146,7 +158,7 @@ public sealed class TrialRecords
         {
             case StudyEvent.Started started:
                 if (_coming is { } space && space.FromTrial <= started.Trial) (_space, _coming) = (space.Version, null);
-                var first = _live[started.Trial] = new Live { Parameters = started.Parameters, SpaceVersion = _space, Since = _now };
+                var first = _live[started.Trial] = new Live { Parameters = started.Parameters, SpaceVersion = _space, Since = _now, Started = At(_now) };
                 first.Runs(_code);
                 break;
             case StudyEvent.SpaceWidened widened:
@@ -165,6 +177,7 @@ public sealed class TrialRecords
                 break;
             case StudyEvent.TimePassed passed:
                 _now = passed.Seconds;
+                if (passed.At is { } at) _zero = at.AddSeconds(-passed.Seconds);
                 break;
             case StudyEvent.AttemptBegun begun when _live.TryGetValue(begun.Trial, out var live):
                 live.Attempts++;
@@ -210,8 +223,10 @@ public sealed class TrialRecords
                 // what ends a trial between its attempts tells the last one's seconds once more
                 if (!double.IsNaN(live.Since)) live.Latest = latest;
                 live.Close(_now);
-                return live.Record(ended.Trial, ended, seconds);
+                return live.Record(ended.Trial, ended, seconds) with { Ended = At(live.Spans is [.., var span] ? Math.Max(_now, span.To) : _now) };
         }
         return null;
     }
+
+    private DateTime? At(double seconds) => _zero?.AddSeconds(seconds);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
@@ -80,10 +81,22 @@ internal static class FunctionStudies
             ["optimizer.learning_rate"] = new() { Float = [1e-4, 3e-2], Log = true },
             ["model.hidden"] = new() { List = new() { Length = new() { Int = [1, 2] }, Each = new() { Int = [16, 128], Log = true } } },
         };
+        TuningStudy? running = null; // to pause it, to enqueue a point, to cancel a trial, ... while it runs
+        var notes = new ConcurrentBag<Task>();
         var summary = await Tuning.RunAsync(training, study, space, options: new TuningOptions
         {
             Out = folder,
-            TrialEnded = trial => output.WriteLine($"trial {trial.Number} {trial.State}: {string.Join(", ", trial.Values)}"),
+            Starting = s =>
+            {
+                running = s;
+                notes.Add(s.EnqueueAsync(new Dictionary<string, object?> { ["optimizer.learning_rate"] = 0.003 })); // to be tried first
+                notes.Add(s.SetAttributeAsync("what", "digits with a small network"));
+            },
+            TrialEnded = trial =>
+            {
+                output.WriteLine($"trial {trial.Number} {trial.State}: {string.Join(", ", trial.Values)}");
+                if (trial.Values is [> 0.95]) notes.Add(running!.SetAttributeAsync("worth a look", true, trial.Number));
+            },
         }, cancellationToken: stop);
         output.WriteLine($"best: trial {summary.Status.Best!.Number}; test accuracy {summary.Test!["accuracy"]:P1}; results in {summary.Directory}");
         return summary;

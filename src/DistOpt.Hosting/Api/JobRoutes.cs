@@ -61,15 +61,20 @@ internal static class JobRoutes
         {
             var job = await jobs.FindAsync(id).ConfigureAwait(false);
             if (job.Status is null) return NotFound(id);
-            return job.Directory is { } run ? Json(FilesOf(job, run), WriteFiles) : NoRun(id);
+            if (job.Directory is not { } run) return NoRun(id);
+            // of a live study first of all: a trial that ends meanwhile is in the other file
+            string? open = await OpenTrialsAsync(jobs, job).ConfigureAwait(false);
+            IReadOnlyList<RunFile> files = open is null ? [] : [new RunFile(StudyDirectory.OpenName, Encoding.UTF8.GetByteCount(open))];
+            return Json<IReadOnlyList<RunFile>>([.. files, .. FilesOf(job, run)], WriteFiles);
         });
         group.MapGet("/jobs/{id}/files/{**path}", async (string id, string path) =>
         {
             var job = await jobs.FindAsync(id).ConfigureAwait(false);
             if (job.Status is null) return NotFound(id);
             if (job.Directory is not { } run) return NoRun(id);
+            if (path == StudyDirectory.OpenName && await OpenTrialsAsync(jobs, job).ConfigureAwait(false) is { } open) return Results.Text(open, "application/jsonl");
             // only what the list names: no path leads anywhere else
-            return FilesOf(job, run).Any(f => f.Path == path) ? Results.File(System.IO.Path.Combine(run, path), "application/octet-stream")
+            return RunFileList.Has(run, path, job.Status.Kind == JobKind.Study) ? Results.File(System.IO.Path.Combine(run, path), "application/octet-stream")
                 : Results.Problem($"job '{id}' has no file '{path}'", statusCode: StatusCodes.Status404NotFound);
         });
         StudyRoutes.Map(group, jobs);
@@ -181,6 +186,10 @@ internal static class JobRoutes
         json.WriteEndArray();
         json.WriteEndObject();
     }
+
+    /// <summary>No file: what the study would say of its trials that have not ended, if it were asked.</summary>
+    private static Task<string?> OpenTrialsAsync(ClusterJobs jobs, JobFound job) => job.Status is { Kind: JobKind.Study, SummaryJson: null } status
+        ? jobs.OpenTrialsAsync(status.Job.Value) : Task.FromResult<string?>(null);
 
     private static IReadOnlyList<RunFile> FilesOf(JobFound job, string directory) =>
         job.Status!.Kind == JobKind.Study ? RunFileList.OfStudy(directory) : RunFileList.Of(directory);

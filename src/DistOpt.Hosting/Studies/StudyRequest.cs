@@ -12,6 +12,9 @@ namespace DistOpt.Hosting.Studies;
 /// <param name="Body">What goes with it, as a YAML or JSON mapping; may be empty.</param>
 public sealed record StudyRequest(string Name, string? Key, string Body)
 {
+    /// <summary>As Optuna's databases have room for.</summary>
+    private const int AttributeNameMax = 512;
+
     /// <summary>Those that there are.</summary>
     public static IReadOnlyList<string> Names { get; } = ["pause", "resume", "cancel", "enqueue", "set"];
 
@@ -53,6 +56,7 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
 
     private Func<StudyEngine, CommandAnswer> Set(MappingNode fields)
     {
+        if (fields.Get("attributes") is { } attributes) return Describe(fields, attributes);
         int? from = (int?)Number(fields, "from_trial", 0, int.MaxValue);
         string? key = Key, space = fields.Get("space") switch
         {
@@ -76,6 +80,17 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
         if (fields.Get("trials") is not null) throw new SpecException("trials", "is given beside space; set one after the other");
         if (fields.Get("parallel") is not null) throw new SpecException("parallel", "is given beside space; set one after the other");
         return engine => engine.Widen(key, space, from);
+    }
+
+    private static Func<StudyEngine, CommandAnswer> Describe(MappingNode fields, SpecNode attributes)
+    {
+        string[] others = [.. fields.Entries.Select(e => e.Key).Where(k => k is not ("attributes" or "trial"))];
+        if (others.Length > 0) throw new SpecException("attributes", $"is given beside {string.Join(", ", others)}; set one after the other");
+        if (attributes is not MappingNode { Entries.IsEmpty: false } values || values.Entries.Any(e => e.Key.Length is 0 or > AttributeNameMax))
+            throw new SpecException("attributes", $"must be values by names of 1 to {AttributeNameMax} characters");
+        int? trial = (int?)Number(fields, "trial", 0, int.MaxValue);
+        List<KeyValuePair<string, string>> json = [.. values.Entries.Select(e => KeyValuePair.Create(e.Key, SpecJson.Text(e.Value)))];
+        return engine => engine.SetAttributes(trial, json);
     }
 
     private static StudySpec SpecOf(StudyEngine engine) => engine.Spec ?? throw new InvalidOperationException("the study is of no study spec");

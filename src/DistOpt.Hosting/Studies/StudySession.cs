@@ -75,6 +75,11 @@ public sealed class StudySession : IStudySession
         }
     }
 
+    public IReadOnlyList<string> OpenTrials()
+    {
+        lock (_writer) return _writer.OpenLines();
+    }
+
     /// <summary>How the study stands at its end, or where it was interrupted, with the best trial kept and measured; written to its directory.</summary>
     public StudySummary Summarize(StudyStatus status, CancellationToken stop)
     {
@@ -107,13 +112,16 @@ public sealed class StudySession : IStudySession
     {
         public void Began(IReadOnlyList<StudyEvent> before)
         {
-            var ended = writer.Begin(before);
+            IReadOnlyList<TrialRecord> ended;
+            lock (writer) ended = writer.Begin(before);
             watch?.Began(ended);
         }
 
         public void Happened(StudyEvent e)
         {
-            if (writer.Add(e) is { } ended) watch?.Ended(ended, writer.Versions[ended.SpaceVersion]);
+            TrialRecord? ended;
+            lock (writer) ended = writer.Add(e);
+            if (ended is not null) watch?.Ended(ended, writer.Versions[ended.SpaceVersion]);
             if (e is StudyEvent.SpaceWidened widened) watch?.Widened(widened);
         }
 

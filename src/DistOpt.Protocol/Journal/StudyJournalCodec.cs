@@ -55,7 +55,7 @@ public static class StudyJournalCodec
         ["study-attribute.1"] = bytes => As<JournalAttributeSet>(bytes, r => new StudyEvent.AttributeSet(r.Trial, r.Name, r.Json)),
         ["study-point-refused.1"] = bytes => As<JournalPointRefused>(bytes, r => new StudyEvent.PointRefused(r.Error)),
         ["study-improvement.1"] = bytes => As<JournalImprovementForeseen>(bytes, r => new StudyEvent.ImprovementForeseen(r.Complete, r.Improvement)),
-        ["study-time.1"] = bytes => As<JournalTimePassed>(bytes, r => new StudyEvent.TimePassed(r.Seconds)),
+        ["study-time.1"] = bytes => As<JournalTimePassed>(bytes, r => new StudyEvent.TimePassed(r.Seconds, r.AtTicks is { } at ? new DateTime(at, DateTimeKind.Utc) : null)),
         ["study-reopened.1"] = bytes => As<JournalReopened>(bytes, r => new StudyEvent.Reopened(r.Session)),
         ["study-ended.1"] = bytes => As<JournalStudyEnded>(bytes, r => new StudyEvent.StudyEnded(JournalCodec.Named<StudyStopReason>(r.Reason))),
     };
@@ -95,7 +95,7 @@ public static class StudyJournalCodec
         StudyEvent.AttributeSet a => Entry("study-attribute.1", new JournalAttributeSet(a.Trial, a.Name, a.Json)),
         StudyEvent.PointRefused r => Entry("study-point-refused.1", new JournalPointRefused(r.Error)),
         StudyEvent.ImprovementForeseen f => Entry("study-improvement.1", new JournalImprovementForeseen(f.Complete, f.Improvement)),
-        StudyEvent.TimePassed t => Entry("study-time.1", new JournalTimePassed(t.Seconds)),
+        StudyEvent.TimePassed t => Entry("study-time.1", new JournalTimePassed(t.Seconds) { AtTicks = t.At?.Ticks }),
         StudyEvent.Reopened r => Entry("study-reopened.1", new JournalReopened(r.Session)),
         StudyEvent.StudyEnded d => Entry("study-ended.1", new JournalStudyEnded(RunJson.Name(d.Reason))),
         _ => throw new JournalException($"{e.GetType()} has no manifest: add it to {nameof(StudyJournalCodec)}"),

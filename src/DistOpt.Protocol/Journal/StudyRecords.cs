@@ -134,7 +134,12 @@ public sealed record JournalPointRefused([property: Key(0)] string Error);
 public sealed record JournalImprovementForeseen([property: Key(0)] int Complete, [property: Key(1)] double Improvement);
 
 [MessagePackObject]
-public sealed record JournalTimePassed([property: Key(0)] double Seconds);
+public sealed record JournalTimePassed([property: Key(0)] double Seconds)
+{
+    /// <summary>UTC, in 100 ns since the year 1; null in journals of before.</summary>
+    [Key(1)]
+    public long? AtTicks { get; init; }
+}
 
 [MessagePackObject]
 public sealed record JournalReopened([property: Key(0)] int Session);

@@ -104,6 +104,8 @@ public sealed class StudyCommandTests
     [InlineData("", "POST /api/v1/jobs/s/cancel ", "cancel s")]
     [InlineData("{\"trial\":0}", "POST /api/v1/jobs/s/cancel ", "cancel s --trial 0")]
     [InlineData("{\"parallel\":4}", "POST /api/v1/jobs/s/set ", "set s --parallel 4")]
+    [InlineData("attributes: { note: slow, keep: true }", "POST /api/v1/jobs/s/set ", "set s --attribute note=slow --attribute keep=true")]
+    [InlineData("trial: 3\nattributes: { tags: [1, a] }", "POST /api/v1/jobs/s/set ", "set s --attribute tags=[1,a] --trial 3")]
     [InlineData("{\"parallel\":4,\"from_trial\":9}", "POST /api/v1/jobs/s/set ", "set s --parallel 4 --from-trial 9")]
     [InlineData("point: {optimizer.learning_rate: 0.01, model.hidden: [64, 32]}", "POST /api/v1/jobs/s/enqueue ",
         "enqueue s optimizer.learning_rate=0.01 model.hidden=[64,32]")]
@@ -129,6 +131,9 @@ public sealed class StudyCommandTests
     [InlineData("pause s --trial -1", "--trial: is -1")]
     [InlineData("set s --parallel 0", "--parallel: is 0")]
     [InlineData("set s --trials 0", "--trials: is 0")]
+    [InlineData("set s --trial 0 --trials 3", "--trial: is given without --attribute")]
+    [InlineData("set s --attribute n=1 --trials 3", "--attribute: is given beside --trials")]
+    [InlineData("set s --attribute n", "n: is no attribute; write name=value")]
     [InlineData("set s", "--parallel: is missing: give it, or --trials, or --space")]
     [InlineData("set s --parallel 1 --trials 3", "--parallel: is one of --parallel, --trials; set one after the other")]
     [InlineData("enqueue s learning_rate", "learning_rate: is no value of a parameter")]

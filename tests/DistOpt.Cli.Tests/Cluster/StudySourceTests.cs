@@ -1,6 +1,8 @@
 using System.Text.Json;
 using DistOpt.Cli.Tests.Support;
 using DistOpt.Core.Runs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Cli.Tests.Cluster;
 
@@ -49,14 +51,63 @@ public sealed class StudySourceTests : IDisposable
         static string Ending(string path) => string.Join(Path.DirectorySeparatorChar, path.Split(Path.DirectorySeparatorChar).TakeLast(3));
     }
 
-    /// <summary>The trials of a cluster are those that have ended, which is no news of a study that is over.</summary>
+    /// <summary>The cluster tells them as a file of lines, in which some may be that have ended when the other file is asked for.</summary>
+    [Fact]
+    public async Task Trials_of_a_live_study_that_are_paused_or_run_are_known_too()
+    {
+        string folder = Made(30);
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        var paused = ExampleStudy.Trials(spec, 33).Skip(29).Select((t, i) => t with
+        {
+            State = i < 2 ? TrialState.Paused : TrialState.Running,
+            Cause = TrialEndCause.NotPromoted,
+            Values = [],
+        });
+        File.WriteAllText(Path.Combine(folder, StudyDirectory.OpenName), string.Concat(paused.Select(t => StudyJson.TrialLine(t, spec, "n1") + "\n")));
+        File.WriteAllText(Path.Combine(folder, "attributes.jsonl"), """{"trial":31,"name":"odd","value":true}""" + "\n");
+        using var cluster = Serving(folder, "study");
+        _cli.Environment["DISTOPT_CLUSTER"] = cluster.Url;
+
+        Assert.True(await _cli.RunAsync("explain", "made", "--format", "json") == 0, _cli.Error);
+        var open = _cli.Json().GetProperty("not_ended");
+        Assert.Equal((1, 2), (open.GetProperty("paused").GetInt32(), open.GetProperty("under_way").GetInt32()));
+        Assert.True(await _cli.RunAsync("export", "made", "--to", _cli.In("t.csv")) == 0, _cli.Error);
+        string[] rows = File.ReadAllLines(_cli.In("t.csv"));
+        Assert.Equal(33, rows.Length - 1);
+        Assert.Contains("RUNNING", rows[31]);
+
+        Assert.True(await _cli.RunAsync("show", "made", "--trial", "31", "--format", "json") == 0, _cli.Error);
+        Assert.Equal(("running", true), (_cli.Json().GetProperty("state").GetString(), _cli.Json().GetProperty("attributes").GetProperty("odd").GetBoolean()));
+        Assert.True(await _cli.RunAsync("show", "made", "--trial", "29") == 0, _cli.Error);
+        Assert.Contains("pruned (not_promoted)", _cli.Out);
+        Assert.Equal(2, await _cli.RunAsync("show", "made", "--trial", "33"));
+        Assert.Contains("--trial: is 33, of which nothing is known; trials of 'made' have numbers up to 32", Assert.Single(_cli.ErrorLines()));
+    }
+
+    [Fact]
+    public async Task The_best_trials_are_listed_the_best_first()
+    {
+        string folder = Made(60);
+        Assert.True(await _cli.RunAsync("show", folder, "--top", "3", "--format", "json") == 0, _cli.Error);
+        var trials = _cli.Json().GetProperty("trials").EnumerateArray().ToList();
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        Assert.Equal(ExampleStudy.Trials(spec, 60).Where(t => t.State == TrialState.Complete).OrderByDescending(t => t.Values[0]).Take(3).Select(t => t.Number),
+            trials.Select(t => t.GetProperty("number").GetInt32()));
+        Assert.True(await _cli.RunAsync("show", folder, "--top", "2") == 0, _cli.Error);
+        Assert.Equal(3, _cli.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Length);
+        Assert.StartsWith("trial", _cli.Out, StringComparison.Ordinal);
+        Assert.Equal(2, await _cli.RunAsync("show", folder, "--top", "0", "--trial", "-1"));
+        Assert.Equal(["--top", "--trial", "--top"], _cli.ErrorLines().Select(l => l.Split(": ")[1]));
+    }
+
+    /// <summary>What nobody tells is said to be missing, which is no news of a study that is over.</summary>
     [Theory]
     [InlineData("running", true)]
     [InlineData("completed", false)]
     public async Task It_is_said_that_paused_trials_of_a_cluster_are_not_told(string status, bool isSaid)
     {
         using var cluster = Serving(Made(30), "study", status);
-        string note = "note: trials that are paused or running are not told: the cluster tells of those that have ended";
+        string note = "note: trials that are paused or running are not told: the study has not been opened, or is just ending";
         foreach (string[] command in (string[][])[["explain", "made"], ["plot", "made", "--kind", "edf"]])
         {
             Assert.True(await _cli.RunAsync([.. command, "--cluster", cluster.Url]) == 0, _cli.Error);

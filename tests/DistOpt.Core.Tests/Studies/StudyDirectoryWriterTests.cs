@@ -90,14 +90,25 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         var study = new StudyDirectory(_folder.In("s"));
         using var writer = new StudyDirectoryWriter(study, spec, new TrialSpecs(Binder, spec));
         writer.Begin([]);
-        var engine = new StudyEngine(StudySetups.Of("random", trials: 4), _ => { });
-        var status = engine.Status() with { Front = [new(1, [0.25], [0.5, 0.9])], Worst = [0.5, 0.9] };
-        writer.End(new StudySummary(spec, study.Path, status with { Front = [new(0, [0.5], [0.75, 0.8])] }, null));
+        string[] Front() => Directory.Exists(study.FrontFolder) ? [.. Directory.GetFiles(study.FrontFolder).Select(f => Path.GetFileName(f)).Order()] : [];
+        Assert.Empty(Front());
 
-        writer.End(new StudySummary(spec, study.Path, status, null));
+        // each is there as soon as it is of the front, and no longer
+        List<StudyEvent> events = [.. Ended(0, [0.5], [0.75, 0.8]), .. Ended(1, [0.25], [0.8, 0.9])];
+        events.ForEach(e => writer.Add(e));
+        Assert.Equal(["0.yaml", "1.yaml"], Front());
+        events.AddRange([.. Ended(2, [0.125], [0.9, 0.7]), .. Ended(3, [0.25], [0.5, 0.9])]);
+        events.ForEach(e => writer.Add(e));
+        Assert.Equal(["3.yaml"], Front());
+        Assert.False(File.Exists(study.BestSpecFile));
+        // what was left by a process that was killed is made anew
+        File.WriteAllText(study.FrontSpecFile(7), "");
+        using var next = new StudyDirectoryWriter(study, spec, new TrialSpecs(Binder, spec));
+        writer.Dispose();
+        next.Begin(events);
 
-        Assert.Equal(["1.yaml"], Directory.GetFiles(study.FrontFolder).Select(Path.GetFileName));
-        string yaml = File.ReadAllText(study.FrontSpecFile(1));
+        Assert.Equal(["3.yaml"], Front());
+        string yaml = File.ReadAllText(study.FrontSpecFile(3));
         Assert.Contains("validation.loss 0.5, validation.accuracy 0.9", yaml);
         Assert.Contains("learning_rate: 0.25", yaml);
     }
@@ -157,30 +168,33 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         var study = new StudyDirectory(_folder.In("s"));
         using var writer = new StudyDirectoryWriter(study, s_spec, s_specs);
         writer.Begin([]);
-        writer.Best(null);
         Assert.False(File.Exists(study.BestSpecFile));
 
-        writer.Best(new TrialResult(4, [0, 0.01, 0.5], [0.25]));
+        void Add(params IEnumerable<StudyEvent> events) => Assert.NotNull(events.Select(writer.Add).ToList()[^1]);
+        Add(Ended(4, [0, 0.01, 0.5], [0.25]));
         string text = File.ReadAllText(study.BestSpecFile);
         Assert.StartsWith("# Trial 4 of study small: validation.loss 0.25\n", text, StringComparison.Ordinal);
         Assert.Equal(SpecWriter.Write(s_specs.Of(4, [0, 0.01, 0.5])), SpecWriter.Write(Binder.ParseTraining(text, "best.yaml").Resolve()));
 
         File.Delete(study.BestSpecFile);
-        writer.Best(new TrialResult(4, [0, 0.01, 0.5], [0.25]));
+        // none of these is better: worse, as good and later, and one that misses a constraint
+        Add(Ended(5, [0, 0.01, 0.5], [0.5]));
+        Add(Ended(6, [0, 0.01, 0.5], [0.25]));
+        Add(Ended(7, [0, 0.01, 0.5], [0.125], 1));
         Assert.False(File.Exists(study.BestSpecFile));
-        writer.Best(new TrialResult(9, [1, 0.01, double.NaN], [0.125]));
+        Add(Ended(9, [1, 0.01, double.NaN], [0.125]));
         Assert.Equal("adam", Binder.ParseTraining(File.ReadAllText(study.BestSpecFile), "best.yaml").Optimizer.Kind);
     }
 
     [Fact]
     public void The_end_is_the_summary_and_the_best_spec()
     {
-        var engine = new StudyEngine(StudySetup.Of(s_spec, Binder.Catalogs), _ => { });
-        var order = engine.Decide().Order!;
-        engine.Complete(order.Id, [0.5]);
         var study = new StudyDirectory(_folder.In("s"));
         using var writer = new StudyDirectoryWriter(study, s_spec, s_specs);
         writer.Begin([]);
+        var engine = new StudyEngine(StudySetup.Of(s_spec, Binder.Catalogs), e => writer.Add(e));
+        var order = engine.Decide().Order!;
+        engine.Complete(order.Id, [0.5]);
 
         writer.End(new StudySummary(s_spec, study.Path, engine.Status(), null));
 
@@ -190,6 +204,60 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         Assert.Contains("# Trial 0 of study small", File.ReadAllText(study.BestSpecFile));
         Assert.EndsWith("}\n", File.ReadAllText(study.SummaryFile), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void What_users_want_to_be_known_is_there_at_once_and_after_the_study_was_gone_on_with()
+    {
+        var study = new StudyDirectory(_folder.In("s"));
+        List<StudyEvent> events = [new StudyEvent.AttributeSet(null, "owner", "\"me\""), .. Ended(0, [0, 0.01, 0.5], [0.25]), new StudyEvent.AttributeSet(0, "odd", "[1, true]")];
+        using (var writer = new StudyDirectoryWriter(study, s_spec, s_specs))
+        {
+            writer.Begin([]);
+            Assert.False(File.Exists(study.AttributesFile));
+            events.ForEach(e => writer.Add(e));
+            Check();
+        }
+        File.AppendAllText(study.AttributesFile, "{\"name\":\"of another\",\"value\":1}\n{\"na");
+        using var next = new StudyDirectoryWriter(study, s_spec, s_specs);
+        next.Begin(events);
+        Check();
+        next.Add(new StudyEvent.AttributeSet(0, "odd", "false"));
+        Assert.Equal([KeyValuePair.Create("odd", (object?)false)], Read().OfTrial(0));
+
+        DistOpt.Core.Studies.Exchange.ToldAttributes Read() => StudyDirectoryReader.Open(study.Path, Binder).Attributes;
+
+        void Check()
+        {
+            Assert.Equal([KeyValuePair.Create("owner", (object?)"me")], Read().OfStudy);
+            Assert.Equal("odd", Assert.Single(Read().OfTrial(0)).Key);
+            Assert.Empty(Read().OfTrial(1));
+        }
+    }
+
+    /// <summary>The clock of a study stands still where it is interrupted.</summary>
+    [Fact]
+    public void When_a_trial_ran_is_told_in_UTC_by_the_studys_clock()
+    {
+        var study = new StudyDirectory(_folder.In("s"));
+        using var writer = new StudyDirectoryWriter(study, s_spec, s_specs);
+        var noon = new DateTime(2026, 3, 1, 12, 0, 0, DateTimeKind.Utc);
+        writer.Begin([]);
+        Assert.All((StudyEvent[])[.. Ended(0, [0, 0.01, 0.5], [0.25]), new StudyEvent.TimePassed(0, noon), Ended(1, [0, 0.01, 0.5], [0.25])[0],
+            new StudyEvent.TimePassed(5, noon.AddSeconds(5)), new StudyEvent.TimePassed(5, noon.AddHours(1)), Ended(2, [0, 0.01, 0.5], [0.25])[0],
+            new StudyEvent.TimePassed(8, noon.AddHours(1).AddSeconds(3)), Ended(1, [], [0.5])[1]], e => writer.Add(e));
+
+        var trials = StudyDirectoryReader.Open(study.Path, Binder).Trials;
+        Assert.Equal([(null, null), (noon, noon.AddHours(1).AddSeconds(3))], trials.Select(t => (t.Started, t.Ended)));
+        // as far as it has come
+        Assert.Contains("\"state\":\"running\"", Assert.Single(writer.OpenLines()));
+        Assert.Contains("\"started\":\"2026-03-01T13:00:00.000Z\"", Assert.Single(writer.OpenLines()));
+    }
+
+    private static StudyEvent[] Ended(int trial, double[] parameters, double[] values, params double[] constraints) =>
+    [
+        new StudyEvent.Started(trial, [.. parameters], 0, 0, false),
+        new StudyEvent.Ended(trial, TrialState.Complete, TrialEndCause.Done, [.. values], [.. constraints], null, 1),
+    ];
 
     [Fact]
     public void The_run_of_the_best_trial_is_kept_without_its_checkpoints_in_place_of_the_one_before()

@@ -139,7 +139,6 @@ public sealed class WiderSpaceTests : IDisposable
             using var writer = new StudyDirectoryWriter(directory, s_spec, specs);
             writer.Begin([.. study.Journal.Except(after)]);
             foreach (var e in after) writer.Add(e);
-            writer.Best(study.Engine.Status().Best);
             return [File.ReadAllText(directory.SpaceFile(1)), File.ReadAllText(directory.BestSpecFile)];
         }
 

@@ -11,7 +11,7 @@ internal static class StudyFolder
     /// <summary>What has become of each trial, by number, without what differs from run to run.</summary>
     public static List<string> Trials(string study) => [.. Lines(study).OrderBy(t => t["number"]!.GetValue<int>()).Select(t =>
     {
-        foreach (string field in (string[])["attempts", "seconds", "lost", "spans", "node"]) t.AsObject().Remove(field);
+        foreach (string field in (string[])["attempts", "seconds", "lost", "spans", "started", "ended", "node"]) t.AsObject().Remove(field);
         return t.ToJsonString();
     })];
 }

@@ -94,8 +94,26 @@ public sealed class StudyApiTests : IDisposable
         Assert.Equal(1, (await node.GetAsync($"/api/v1/jobs/{id}")).GetProperty("space_version").GetInt32());
         await AcceptedAsync(node, id, "enqueue", """{"point": {"optimizer.learning_rate": 0.05}}""");
 
+        await AcceptedAsync(node, id, "set", """{"attributes": {"owner": "me", "tags": [a, 2]}}""");
+        await AcceptedAsync(node, id, "set", """{"attributes": {"odd": true}, "trial": 0}""");
+        await AcceptedAsync(node, id, "set", """{"attributes": {"odd": null}, "trial": 0}""");
+        Assert.Contains("there is no trial 77777", await RefusedAsync(node, id, "set", """{"attributes": {"odd": true}, "trial": 77777}"""));
+        Assert.Contains("is given beside parallel", await RefusedAsync(node, id, "set", """{"attributes": {"odd": true}, "parallel": 2}"""));
+        Assert.Contains("must be values by names", await RefusedAsync(node, id, "set", """{"attributes": {}}"""));
+        string[] attributes = await FileAsync(node, id, "attributes.jsonl");
+        Assert.Equal(["""{"name":"owner","value":"me"}""", """{"name":"tags","value":["a",2]}""", """{"trial":0,"name":"odd","value":true}""",
+            """{"trial":0,"name":"odd","value":null}"""], attributes);
+
+        // what is paused is told as far as it has come, in a file that is made when it is asked for
+        string[] open = await FileAsync(node, id, "open.jsonl");
+        Assert.NotEmpty(open);
+        Assert.All(open, t => Assert.Contains(JsonDocument.Parse(t).RootElement.GetProperty("state").GetString(), new[] { "waiting", "running", "paused" }));
+        Assert.All(open, t => Assert.Equal(DateTime.UtcNow, JsonDocument.Parse(t).RootElement.GetProperty("started").GetDateTime().ToUniversalTime(), TimeSpan.FromMinutes(5)));
+        Assert.Equal(HttpStatusCode.NotFound, (await node.Http.GetAsync($"/api/v1/jobs/{id}/files/trials%2F0%2F..%2F..%2Fstudy.yaml", Token)).StatusCode);
+
         await AcceptedAsync(node, id, "cancel", "");
         Assert.Equal("cancelled", (await node.EndedAsync(id)).GetProperty("status").GetString());
+        Assert.Equal(HttpStatusCode.NotFound, (await node.Http.GetAsync($"/api/v1/jobs/{id}/files/open.jsonl", Token)).StatusCode);
         Assert.Contains("has ended", await RefusedAsync(node, id, "resume", ""));
     }
 
@@ -207,6 +225,15 @@ public sealed class StudyApiTests : IDisposable
     {
         var (status, answer) = await node.PostAsync($"/api/v1/jobs/{id}/{command}", key, body);
         Assert.True(status == HttpStatusCode.Accepted, $"{command}: {status} {answer}");
+    }
+
+    /// <summary>The lines of a file that the list names.</summary>
+    private static async Task<string[]> FileAsync(ApiNode node, string id, string path)
+    {
+        var files = (await node.GetAsync($"/api/v1/jobs/{id}/files")).GetProperty("files").EnumerateArray().ToList();
+        string text = await node.Http.GetStringAsync($"/api/v1/jobs/{id}/files/{path}", Token);
+        Assert.Contains(files, f => f.GetProperty("path").GetString() == path && f.GetProperty("bytes").GetInt64() == text.Length);
+        return text.Split('\n', StringSplitOptions.RemoveEmptyEntries);
     }
 
     private static async Task<string> RefusedAsync(ApiNode node, string id, string command, string body,

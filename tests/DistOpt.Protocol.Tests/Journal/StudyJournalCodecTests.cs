@@ -53,6 +53,7 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.Suggested(3, "x", 0.125),
         new StudyEvent.DrawnTogether(3, ["x", "kind"], [0.125, 2]),
         new StudyEvent.PointEnqueued("key", [new("x", 0.5), new("kind", "a"), new("n", 3L), new("none", null)]),
+        new StudyEvent.TimePassed(2.5, new DateTime(2026, 3, 1, 12, 0, 0, DateTimeKind.Utc)),
         new StudyEvent.AttributeSet(3, "seed", "{\"a\":[1,null]}"),
         new StudyEvent.AttributeSet(null, "owner", "\"me\""),
         new StudyEvent.PointRefused("it breaks a constraint"),

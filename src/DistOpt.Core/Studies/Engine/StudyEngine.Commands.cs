@@ -79,6 +79,17 @@ public sealed partial class StudyEngine
         Commit(new StudyEvent.AttributeSet(trial, name, JsonSerializer.Serialize(value, s_json)));
     }
 
+    /// <summary>The same as a command, of several at once. A repeat changes nothing, with or without a key.</summary>
+    /// <param name="trial">Its number; null = the study.</param>
+    /// <param name="attributes">JSON by name.</param>
+    public CommandAnswer SetAttributes(int? trial, IReadOnlyCollection<KeyValuePair<string, string>> attributes)
+    {
+        ArgumentNullException.ThrowIfNull(attributes);
+        if (trial is { } number && (number < 0 || number >= _ledger.Next)) return new(Refusal: $"there is no trial {number}; there are {_ledger.Next}");
+        foreach (var (name, json) in attributes) Commit(new StudyEvent.AttributeSet(trial, name, json));
+        return new();
+    }
+
     /// <summary>
     /// The user code that the study was last gone on with, and the one that it would be now; null = it has not changed, one is not known, or the study has
     /// ended.
@@ -176,20 +187,32 @@ public sealed partial class StudyEngine
     /// under way does not count.
     /// </summary>
     /// <param name="seconds">Since the last call.</param>
-    public void Pass(double seconds)
+    /// <param name="now">What time it is, in UTC, to be journaled with it; null = that is not known.</param>
+    public void Pass(double seconds, DateTime? now = null)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(seconds);
+        _passedAt = now;
         // what has ended does not get older, nor what waits for a user with nothing under way
-        if (_ledger.End is not null || (_ledger.Running == 0 && (_ledger.IsSuspended || CodeChange is not null))) return;
+        bool stoodStill = _standsStill;
+        _standsStill = _ledger.Running == 0 && (_ledger.IsSuspended || CodeChange is not null);
+        if (_ledger.End is not null || _standsStill) return;
         _passed += seconds;
-        if (_passed < 1 && !(_ledger.Seconds + _passed >= _setup.Stop.MaxSeconds)) return;
+        // what time it is by the study's clock has changed
+        bool isDue = _passed >= 1 || (stoodStill && now is not null);
+        if (!isDue && !(_ledger.Seconds + _passed >= _setup.Stop.MaxSeconds)) return;
         CountTime();
         if (DueStop() is { } due) EndStudy(due);
     }
 
+    /// <summary>Journals what time it is where the study begins or goes on, by which its clock is told in UTC.</summary>
+    public void NoteTime(DateTime now)
+    {
+        if (_ledger.End is null) Commit(new StudyEvent.TimePassed(_ledger.Seconds, now));
+    }
+
     private void CountTime()
     {
-        Commit(new StudyEvent.TimePassed(_ledger.Seconds + _passed));
+        Commit(new StudyEvent.TimePassed(_ledger.Seconds + _passed, _passedAt));
         _passed = 0;
     }
 

@@ -36,6 +36,8 @@ public sealed partial class StudyEngine
     private readonly List<StudySpec?> _specs;
     private (StudyWait Wait, int? For)? _waits;
     private double _passed;
+    private DateTime? _passedAt;
+    private bool _standsStill;
 
     /// <param name="setup">What to search and how.</param>
     /// <param name="record">Takes every event, in order, after it has taken effect.</param>

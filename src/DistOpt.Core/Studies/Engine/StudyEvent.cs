@@ -230,7 +230,9 @@ public abstract record StudyEvent
     public sealed record AttributeSet(int? Trial, string Name, string Json) : StudyEvent;
 
     /// <summary>How long the study has gone on, with what was before it was resumed.</summary>
-    public sealed record TimePassed(double Seconds) : StudyEvent;
+    /// <param name="Seconds">On the study's clock.</param>
+    /// <param name="At">What time it was then, in UTC; null = nobody said.</param>
+    public sealed record TimePassed(double Seconds, DateTime? At = null) : StudyEvent;
 
     /// <summary>The study was rebuilt, and goes on.</summary>
     /// <param name="Session">Counts how often: names the attempts that begin from now on.</param>

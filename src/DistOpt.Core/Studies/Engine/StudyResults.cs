@@ -83,7 +83,8 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
 
     private double Loss(double value, int objective) => directions[objective].Loss(value);
 
-    private void Offer(TrialResult result)
+    /// <summary>A feasible trial is complete.</summary>
+    internal void Offer(TrialResult result)
     {
         if (directions.Length == 1 && _front.Count > 0)
         {

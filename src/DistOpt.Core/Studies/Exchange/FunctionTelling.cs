@@ -1,4 +1,3 @@
-using System.Text.Json;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Studies.Functions;
@@ -9,10 +8,9 @@ namespace DistOpt.Core.Studies.Exchange;
 internal sealed class FunctionTelling
 {
     private readonly Dictionary<(int Trial, string Name), Domain> _domains = [];
-    private readonly SortedDictionary<string, object?> _study = new(StringComparer.Ordinal);
-    private readonly Dictionary<int, SortedDictionary<string, object?>> _trials = [];
+    private readonly ToldAttributes _attributes;
 
-    public FunctionTelling(StudyDeclaration study, IEnumerable<TimedEvent> events)
+    public FunctionTelling(StudyDeclaration study, IReadOnlyCollection<TimedEvent> events)
     {
         var defined = new DefinedSpace();
         foreach (var (e, _) in events)
@@ -25,11 +23,9 @@ internal sealed class FunctionTelling
                 case StudyEvent.Suggested suggested:
                     _domains[(suggested.Trial, suggested.Name)] = defined.Space.Parameters[defined.IndexOf(suggested.Name)].Domain;
                     break;
-                case StudyEvent.AttributeSet set:
-                    AttributesOf(set.Trial)[set.Name] = Value(set.Json);
-                    break;
             }
         }
+        _attributes = new ToldAttributes(events.Select(e => e.Event).OfType<StudyEvent.AttributeSet>());
         Space = study.IsDefinedByRun ? defined.Space : study.Space;
     }
 
@@ -37,24 +33,11 @@ internal sealed class FunctionTelling
     public SearchSpace Space { get; }
 
     /// <summary>User attributes of the study, by name.</summary>
-    public IReadOnlyCollection<KeyValuePair<string, object?>> OfStudy => _study;
+    public IReadOnlyCollection<KeyValuePair<string, object?>> OfStudy => _attributes.OfStudy;
 
     /// <summary>User attributes of a trial, by name.</summary>
-    public IEnumerable<KeyValuePair<string, object?>> OfTrial(int trial) => _trials.TryGetValue(trial, out var attributes) ? attributes : [];
+    public IEnumerable<KeyValuePair<string, object?>> OfTrial(int trial) => _attributes.OfTrial(trial);
 
     /// <summary>The domain from which a trial had the parameter's value, which is another one than the last where trials define them.</summary>
     public Domain? DomainOf(int trial, ExchangedParameter parameter) => _domains.GetValueOrDefault((trial, parameter.Name), parameter.Domain!);
-
-    private SortedDictionary<string, object?> AttributesOf(int? trial)
-    {
-        if (trial is not { } number) return _study;
-        if (!_trials.TryGetValue(number, out var attributes)) _trials.Add(number, attributes = new(StringComparer.Ordinal));
-        return attributes;
-    }
-
-    private static object? Value(string json)
-    {
-        using var document = JsonDocument.Parse(json);
-        return OptunaJson.Value(document.RootElement.Clone());
-    }
 }

@@ -35,15 +35,16 @@ public static class StudyExport
             attributes.Add(new(FormattableString.Invariant($"space {widened.Version} from trial {widened.FromTrial}"), widened.Text));
         if (happened.Select(e => e.Event).OfType<StudyEvent.StudyEnded>().LastOrDefault() is { } end)
             attributes.Add(new("stop_reason", RunJson.Name(end.Reason)));
-        return Of(name, spec.Space.Space, spec.Directions, happened) with
+        var told = new ToldAttributes(happened.Select(e => e.Event).OfType<StudyEvent.AttributeSet>());
+        return Of(name, spec.Space.Space, spec.Directions, happened, told.OfTrial) with
         {
             Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
-            Attributes = [.. attributes],
+            Attributes = Together(attributes, told.OfStudy),
         };
     }
 
     /// <summary>
-    /// A study whose events are not at hand, by what its directory says: the trials that have ended, in the widest space; when they did is not known.
+    /// A study whose events are not at hand, by what its directory says: the trials that have ended, in the widest space.
     /// </summary>
     public static ExchangedStudy Of(StudyDirectoryReader study)
     {
@@ -53,10 +54,30 @@ public static class StudyExport
         {
             Name = study.Directory.Name,
             Directions = [.. spec.Directions.Select(d => (Direction?)d)],
-            Trials = [.. study.Trials.Select(t => Ended(spec.Space.Space, t, t.Parameters, spec.Directions.Length, []))],
+            Trials = WithoutGaps(study.All.Select(t => Of(spec, t, study.Attributes))),
             Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
-            Attributes = [.. AttributesOf(spec)],
+            Attributes = Together(AttributesOf(spec), study.Attributes.OfStudy),
         };
+    }
+
+    private static ExchangedTrial Of(StudySpec spec, TrialRecord trial, ToldAttributes attributes)
+    {
+        var known = attributes.OfTrial(trial.Number);
+        var told = trial.HasEnded ? Ended(spec.Space.Space, trial, trial.Parameters, spec.Directions.Length, known)
+            : Of(spec.Space.Space, trial.Number, ExchangedState.Running, trial.Parameters, trial.Reports, trial.Attempts, trial.Seconds, [], known);
+        return told with { Started = trial.Started, Ended = trial.Ended };
+    }
+
+    /// <summary>Numbers are places in other programs: a trial of which nothing is known, since it has not ended, is one that runs.</summary>
+    private static ImmutableArray<ExchangedTrial> WithoutGaps(IEnumerable<ExchangedTrial> trials)
+    {
+        var whole = ImmutableArray.CreateBuilder<ExchangedTrial>();
+        foreach (var trial in trials)
+        {
+            while (whole.Count < trial.Number) whole.Add(new ExchangedTrial { Number = whole.Count, State = ExchangedState.Running });
+            whole.Add(trial);
+        }
+        return whole.DrainToImmutable();
     }
 
     /// <summary>A study over any function, by all that its journal has: also reports and times, and what its function wanted to be known.</summary>

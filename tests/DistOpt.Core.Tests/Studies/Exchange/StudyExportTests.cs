@@ -73,6 +73,8 @@ public sealed class StudyExportTests
         [
             new(new StudyEvent.Started(0, [.. values], 9, 0, false), s_begin),
             new(new StudyEvent.Ended(0, TrialState.Complete, TrialEndCause.Done, [0.5], [], null, 1), s_begin.AddSeconds(1)),
+            new(new StudyEvent.AttributeSet(0, "odd", "true"), s_begin.AddSeconds(2)),
+            new(new StudyEvent.AttributeSet(null, "owner", "\"me\""), s_begin.AddSeconds(2)),
             new(new StudyEvent.StudyEnded(StudyStopReason.Trials), s_begin),
         ]);
         Assert.Equal(["validation.accuracy"], study.Metrics);
@@ -84,6 +86,8 @@ public sealed class StudyExportTests
         Assert.Equal((64L, 2L, "adam"), (named["batch.size"], named["model.hidden.length"], named["optimizer.kind"]));
         Assert.Equal("trials", study.Attributes.Single(a => a.Key == "stop_reason").Value);
         Assert.Equal("tpe", study.Attributes.Single(a => a.Key == "sampler").Value);
+        Assert.Equal("me", study.Attributes.Single(a => a.Key == "owner").Value);
+        Assert.Equal(true, study.Trials[0].Attributes.Single(a => a.Key == "odd").Value);
         // what is exported can be imported
         var import = StudyImport.Of(spec, study, "other", new Dictionary<string, string>());
         Assert.Equal(values, Assert.Single(import.Trials).Parameters);

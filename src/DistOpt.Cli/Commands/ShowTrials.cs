@@ -1,0 +1,108 @@
+using System.Globalization;
+using DistOpt.Core.Runs;
+using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Exchange;
+
+namespace DistOpt;
+
+/// <summary><c>show STUDY --trial N</c> and <c>show STUDY --top N</c>: trials of a study of any place.</summary>
+internal static class ShowTrials
+{
+    /// <summary>Reports that are shown, the last ones.</summary>
+    private const int ReportsShown = 12;
+
+    private const int TopMax = 100_000;
+
+    public static async Task<int> RunAsync(CommandInvocation invocation, string study, string? cluster, int? trial, int? top)
+    {
+        var violations = new ViolationCollector();
+        if (trial is not null && top is not null) violations.Add("--top", "is given beside --trial: leave one away");
+        if (trial is < 0) violations.Add("--trial", $"is {trial}, but must be at least 0");
+        if (top is < 1 or > TopMax) violations.Add("--top", $"is {top}, but must be between 1 and {TopMax}");
+        violations.ThrowIfAny();
+        using var source = await StudySource.OpenAsync(invocation, study, cluster).ConfigureAwait(false);
+        var reading = source.Read(invocation);
+        if (trial is { } number) ShowOne(invocation, reading, number);
+        else ShowBest(invocation, reading, top!.Value);
+        if (source.NoteOf(reading) is { } note && top is not null) invocation.Console.Error.WriteLine($"note: {note}");
+        return ExitCode.Done;
+    }
+
+    private static void ShowOne(CommandInvocation invocation, StudyReading study, int number)
+    {
+        if (study.All.FirstOrDefault(t => t.Number == number) is not { } trial)
+        {
+            throw new SpecException("--trial", study.All is [] ? $"is {number}, but no trial of '{study.Outline.Name}' is known"
+                : $"is {number}, of which nothing is known; trials of '{study.Outline.Name}' have numbers up to {study.All.Max(t => t.Number)}");
+        }
+        var attributes = study.Attributes.OfTrial(number);
+        invocation.Write(json => StudyJson.WriteTrial(json, trial, study.Outline, null, attributes), writer =>
+        {
+            foreach (string line in Format.Table([.. Rows(study.Outline, trial, attributes)])) writer.WriteLine(line);
+            if (trial.Error is { } error) writer.WriteLine(error);
+        });
+    }
+
+    private static IEnumerable<IReadOnlyList<string>> Rows(StudyOutline study, TrialRecord trial, IReadOnlyCollection<KeyValuePair<string, object?>> attributes)
+    {
+        yield return ["trial", $"{trial.Number} of {study.Name}"];
+        yield return ["state", trial.HasEnded ? $"{RunJson.Name(trial.State)} ({RunJson.Name(trial.Cause)})" : RunJson.Name(trial.State)];
+        for (int i = 0; i < trial.Values.Length; i++) yield return [study.Objectives[i].Metric, Text(trial.Values[i])];
+        if (!trial.Constraints.IsEmpty) yield return ["constraints", $"{string.Join(", ", trial.Constraints.Select(Text))} (kept where at most 0)"];
+        for (int i = 0; i < trial.Parameters.Length; i++)
+            if (!double.IsNaN(trial.Parameters[i])) yield return [study.Space.Parameters[i].Name, study.Show(i, trial.Parameters[i])];
+        if (trial.SpaceVersion > 0) yield return ["space", $"version {trial.SpaceVersion}"];
+        if (trial.Started is { } started) yield return ["started", Text(started)];
+        if (trial.Ended is { } ended) yield return ["ended", Text(ended)];
+        yield return ["computed", Format.Duration(trial.Seconds)];
+        yield return ["attempts", trial.Attempts.ToString(CultureInfo.InvariantCulture)];
+        foreach (string lost in trial.Losses) yield return ["lost", CommandLine.FirstLine(lost)];
+        if (!trial.Code.IsEmpty) yield return ["code", $"version {string.Join(", ", trial.Code)}"];
+        if (!trial.Reports.IsEmpty)
+        {
+            string reports = string.Join(", ", trial.Reports.TakeLast(ReportsShown).Select(r => $"{Text(r.Value)} at {r.Step}"));
+            yield return ["reports", trial.Reports.Length > ReportsShown ? $"... {reports}" : reports];
+        }
+        foreach (var (name, value) in attributes) yield return [name, OptunaJson.Text(value)];
+    }
+
+    /// <summary>With several objectives the front, in the order of the numbers.</summary>
+    private static void ShowBest(CommandInvocation invocation, StudyReading study, int most)
+    {
+        var outline = study.Outline;
+        bool hasOne = outline.Objectives.Length == 1;
+        var front = hasOne ? [] : study.Status().Front.Select(f => f.Number).ToHashSet();
+        var best = study.Ended.Where(t => t.IsFeasible && (hasOne || front.Contains(t.Number)));
+        if (hasOne) best = best.OrderBy(t => outline.Directions[0].Loss(t.Values[0])).ThenBy(t => t.Number);
+        TrialRecord[] shown = [.. best.Take(most)];
+        invocation.Write(
+            json =>
+            {
+                json.WriteStartObject();
+                json.WriteStartArray("trials");
+                foreach (var trial in shown) StudyJson.WriteTrial(json, trial, outline, null, study.Attributes.OfTrial(trial.Number));
+                json.WriteEndArray();
+                json.WriteEndObject();
+            },
+            writer =>
+            {
+                if (shown.Length == 0) writer.WriteLine($"no trial of '{outline.Name}' is complete and keeps to all constraints");
+                // of all parameters of the space, those that one of them has
+                int[] used = [.. Enumerable.Range(0, outline.Space.Count).Where(i => shown.Any(t => !double.IsNaN(t.Parameters[i])))];
+                string[] head = ["trial", .. outline.Objectives.Select(o => o.Metric), .. used.Select(i => outline.Space.Parameters[i].Name)];
+                var rows = new List<IReadOnlyList<string>> { head };
+                foreach (var trial in shown)
+                {
+                    rows.Add([trial.Number.ToString(CultureInfo.InvariantCulture), .. trial.Values.Select(Text),
+                        .. used.Select(i => double.IsNaN(trial.Parameters[i]) ? "-" : outline.Show(i, trial.Parameters[i]))]);
+                }
+                if (shown.Length > 0)
+                    foreach (string line in Format.Table(rows)) writer.WriteLine(line);
+            });
+    }
+
+    private static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+
+    private static string Text(DateTime utc) => utc.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
+}
