@@ -7,7 +7,7 @@ namespace DistOpt.Core.Samplers;
 
 /// <summary>
 /// Looks for the point of greatest acquisition value over numbers and choices, as Optuna's <c>_gp/optim_mixed.py</c>: from the best of many even points,
-/// the best trial, and some drawn by their values, by turns along the gradient of the continuous dimensions and through the values of each other one.
+/// the best trials, and some drawn by their values, by turns along the gradient of the continuous dimensions and through the values of each other one.
 /// Points have numbers on their domains' scales from 0 to 1, choices by index.
 /// </summary>
 /// <param name="domains">Of each dimension.</param>
@@ -21,7 +21,7 @@ internal sealed class AcquisitionSearch(ImmutableArray<Domain> domains, double[]
     private const int Candidates = 2048;
 
     /// <summary>Searches from different points.</summary>
-    private const int Starts = 10;
+    public const int Starts = 10;
 
     /// <summary>Up to so many values are all tried; of more numbers some, and then their neighbours.</summary>
     private const int AllTried = 16;
@@ -29,11 +29,11 @@ internal sealed class AcquisitionSearch(ImmutableArray<Domain> domains, double[]
     private readonly int[] _continuous = [.. Enumerable.Range(0, domains.Length).Where(IsContinuous(domains))];
     private readonly int[] _discrete = [.. Enumerable.Range(0, domains.Length).Where(i => !IsContinuous(domains)(i))];
 
-    /// <param name="best">The point of the best trial.</param>
+    /// <param name="best">Points of the best trials: less than <see cref="Starts"/>.</param>
     /// <param name="seed">The study's.</param>
     /// <param name="number">The trial's, which names the streams.</param>
     /// <param name="random">Draws starts.</param>
-    public double[] Maximize(double[] best, long seed, int number, ref CounterRandom random)
+    public double[] Maximize(double[][] best, long seed, int number, ref CounterRandom random)
     {
         double[][] candidates = new double[Candidates][];
         double[] found = new double[Candidates];
@@ -49,7 +49,7 @@ internal sealed class AcquisitionSearch(ImmutableArray<Domain> domains, double[]
         for (int i = 1; i < Candidates; i++)
             if (found[i] > found[top]) top = i;
         var (highest, most) = Climb(candidates[top]);
-        foreach (double[] start in Drawn(candidates, found, top, ref random).Append(best))
+        foreach (double[] start in Drawn(candidates, found, top, Starts - 1 - best.Length, ref random).Concat(best))
         {
             var (point, reached) = Climb(start);
             if (reached > most) (highest, most) = (point, reached);
@@ -69,12 +69,12 @@ internal sealed class AcquisitionSearch(ImmutableArray<Domain> domains, double[]
     private static double Nth(Domain domain, long index) => domain is ChoiceDomain ? index : domain.ToUnit(SearchSpace.Nth(domain, index));
 
     /// <summary>Candidates drawn without putting back, in proportion to the exponentials of their values.</summary>
-    private static List<double[]> Drawn(double[][] candidates, double[] values, int top, ref CounterRandom random)
+    private static List<double[]> Drawn(double[][] candidates, double[] values, int top, int count, ref CounterRandom random)
     {
         double[] weights = [.. values.Select(v => Math.Exp(v - values[top]))];
         weights[top] = 0;
         var drawn = new List<double[]>();
-        while (drawn.Count < Starts - 2)
+        while (drawn.Count < count)
         {
             double sum = 0;
             foreach (double weight in weights) sum += weight;

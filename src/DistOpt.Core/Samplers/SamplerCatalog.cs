@@ -23,7 +23,9 @@ public static class SamplerCatalog
         .Add(new("cma-es", typeof(CmaEsOptions), o => new CmaEsSampler((CmaEsOptions)o),
             "an evolution strategy that learns a covariance, with a margin for integers; of trials that have ended, so not with rungs", "Hansen 2016; Hamano et al. 2022"))
         .Add(new("gp", typeof(GpOptions), o => new GpSampler((GpOptions)o),
-            "Gaussian process: the greatest expected improvement; where trials pause at rungs, at the highest that has enough", "optuna.samplers.GPSampler; Ament et al. 2023"))
+            "Gaussian process: the greatest expected improvement, of the hypervolume with up to four objectives; where trials pause at rungs, at the highest that "
+                + "has enough",
+            "optuna.samplers.GPSampler; Ament et al. 2023; Daulton et al. 2020"))
         .Add(new("nsga2", typeof(Nsga2Options), o => new Nsga2Sampler((Nsga2Options)o),
             "a genetic algorithm for several objectives", "Deb et al. 2002; optuna.samplers.NSGAIISampler"))
         .Add(new("auto", typeof(AutoOptions), o => new AutoSampler((AutoOptions)o),

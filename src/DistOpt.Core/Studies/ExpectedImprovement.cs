@@ -38,7 +38,7 @@ internal static class ExpectedImprovement
     public static double? Greatest(StudyHistory history, StudyTrial[] complete, long seed)
     {
         if (complete.Length == 0) return null;
-        var model = new GpStudyModel(history.Space, [.. complete.Select(t => history.Loss(t))], complete, [], [[]], t => !t.IsImported);
+        var model = new GpStudyModel(history.Space, [[.. complete.Select(t => history.Loss(t))]], complete, [], [[]], t => !t.IsImported);
         if (!model.HasBest) return null;
         var random = new CounterRandom(seed, RandomPurpose.Search, SamplerStreams.Improvement, complete.Length);
         double[] point = model.Maximize(seed, SamplerStreams.Improvement, ref random);

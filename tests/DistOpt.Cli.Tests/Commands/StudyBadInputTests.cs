@@ -35,7 +35,9 @@ public sealed class StudyBadInputTests : IDisposable
     [Theory]
     [InlineData("metric: validation.accuracy, sampler: grid", "{ optimizer.learning_rate: { float: [1e-4, 1e-1] }, model.dropout: { float: [0, 0.5] } }",
         "space.optimizer.learning_rate", "sampler grid cannot try every value: give it a step", "space.model.dropout", "sampler grid cannot try every value")]
-    [InlineData(TwoObjectives + "sampler: gp", "{ optimizer.learning_rate: { float: [1e-4, 1e-1] } }", "study.sampler", "is gp, which is for one objective, but the study has 2")]
+    [InlineData("objectives: [{ metric: validation.accuracy }, { metric: validation.loss }, { metric: train.accuracy }, { metric: train.loss }, "
+            + "{ metric: train.x, direction: minimize }], sampler: gp", "{ optimizer.learning_rate: { float: [1e-4, 1e-1] } }",
+        "study.sampler", "is gp, which is for at most 4 objectives, but the study has 5; use tpe or nsga2")]
     [InlineData(TwoObjectives + "sampler: cma-es", "{ model.activation: { choices: [relu, tanh] } }",
         "study.sampler", "is cma-es, which is for one objective", "study.sampler", "is cma-es, which is for numbers, but the space has no number that always has a value: use tpe")]
     public async Task A_sampler_that_cannot_handle_the_study_is_named_with_every_reason(string study, string space, params string[] violations)

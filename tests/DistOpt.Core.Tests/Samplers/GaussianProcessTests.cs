@@ -72,7 +72,7 @@ public sealed class GaussianProcessTests
         double[][] pending = Data(3, stream: 5).Points, fantasies = [[0.3, -1, 0.5], [-0.2, 0.8, 1.7], [2, 0.1, -0.4]];
         var process = GaussianProcess.Condition([.. points, .. pending], values, s_isChoice, s_hyper)!;
         double best = values.Max();
-        var acquisition = new GpAcquisition(process, best, fantasies, []);
+        var acquisition = new GpAcquisition(new GpExpectedImprovement(process, best, fantasies), []);
         foreach (double[] at in Data(6, stream: 6).Points)
         {
             double sum = 0;
@@ -109,7 +109,8 @@ public sealed class GaussianProcessTests
         var process = GaussianProcess.Condition([.. points, .. pending], values, s_isChoice, s_hyper)!;
         var other = GaussianProcess.Condition(points[..30], [.. values[..30].Select(v => v * v - 0.5)], s_isChoice, s_hyper with { Scale = 0.6 })!;
         double[][] fantasies = pendingPoints > 0 ? [[0.4, -1], [-0.3, 0.2]] : [[]];
-        var acquisition = new GpAcquisition(process, hasBest ? values.Max() : null, fantasies, isConstrained ? [(other, -0.8), (other, 0.9)] : []);
+        var acquisition = new GpAcquisition(hasBest ? new GpExpectedImprovement(process, values.Max(), fantasies) : null,
+            isConstrained ? [(other, -0.8), (other, 0.9)] : []);
         double[][] at = Data(150, stream: 6).Points;
         double[] found = new double[150];
 
@@ -135,7 +136,7 @@ public sealed class GaussianProcessTests
         var process = GaussianProcess.Condition([.. points, .. pending], values, s_isChoice, s_hyper)!;
         var other = GaussianProcess.Condition(points, [.. values.Select(v => v * v - 0.5)], s_isChoice, s_hyper with { Scale = 0.6 })!;
         double[][] fantasies = isPending ? [[0.4, -1], [-0.3, 0.2]] : [[]];
-        var acquisition = new GpAcquisition(process, values.Max(), fantasies, isConstrained ? [(other, -0.8), (other, 0.9)] : []);
+        var acquisition = new GpAcquisition(new GpExpectedImprovement(process, values.Max(), fantasies), isConstrained ? [(other, -0.8), (other, 0.9)] : []);
         double[] gradient = new double[3];
         foreach (double[] at in Data(6, stream: 6).Points)
         {

@@ -40,6 +40,9 @@ public sealed class SamplerContractTests
 
     public static TheoryData<string> Samplers => [.. s_samplers.Select(s => s.Name)];
 
+    /// <summary>Those that can be used with two objectives, gp among them.</summary>
+    public static TheoryData<string> OfSeveralObjectives => [.. s_samplers.Where(s => !s.Create().Check(s_countable, 2).Any()).Select(s => s.Name)];
+
     /// <summary>While others run, fail, are pruned, or break constraints.</summary>
     [Theory, MemberData(nameof(Samplers))]
     public void Every_suggestion_is_a_configuration_of_the_space(string name)
@@ -71,11 +74,27 @@ public sealed class SamplerContractTests
         Assert.NotEqual(values, others);
     }
 
+    [Theory, MemberData(nameof(OfSeveralObjectives))]
+    public void With_two_objectives_it_is_no_different(string name)
+    {
+        int trials = name.StartsWith("gp", StringComparison.Ordinal) ? 25 : 60;
+        var (history, suggested) = Run(name, trials, objectives: 2);
+        Assert.Equal(suggested, Run(name, trials, objectives: 2).Suggested);
+        Assert.All(history.Trials, t => Assert.Empty(history.Space.Check([.. t.Parameters])));
+        double[] values = new double[s_space.Count], others = new double[s_space.Count];
+        Create(name).Suggest(history, 5, trials, values);
+        Create(name).Suggest(history, 5, trials, others);
+        Assert.Equal(values, others);
+        Create(name).Suggest(history, 6, trials, others);
+        Assert.NotEqual(values, others);
+    }
+
     private static ISampler Create(string name) => s_samplers.Single(s => s.Name == name).Create();
 
-    private static (StudyHistory History, List<double> Suggested) Run(string name, int trials)
+    private static (StudyHistory History, List<double> Suggested) Run(string name, int trials, int objectives = 1)
     {
-        var history = new StudyHistory(name == "grid" ? s_countable : s_space, Direction.Maximize);
+        ImmutableArray<Direction> directions = objectives == 1 ? [Direction.Maximize] : [Direction.Maximize, Direction.Minimize];
+        var history = new StudyHistory(name == "grid" ? s_countable : s_space, directions);
         var sampler = Create(name);
         var suggested = new List<double>();
         double[] values = new double[s_space.Count];
@@ -84,13 +103,14 @@ public sealed class SamplerContractTests
             sampler.Suggest(history, 5, i, values);
             suggested.AddRange(values);
             double value = -Math.Abs(Math.Log10(values[0]) + 2) + (double.IsNaN(values[2]) ? 0 : values[2]) - values[4] / 100;
+            ImmutableArray<double> brought = objectives == 1 ? [value] : [value, values[4] + values[1]];
             history.Set((i % 7) switch
             {
                 3 => Trial(i, TrialState.Failed),
                 4 => Trial(i, TrialState.Running),
                 5 => Trial(i, TrialState.Pruned) with { Reports = i % 2 == 0 ? [] : [new Report(1, double.NaN), new Report(i, value)] },
-                6 => Trial(i, TrialState.Complete) with { Values = [value], Constraints = [value, -1] },
-                _ => Trial(i, TrialState.Complete) with { Values = [value] },
+                6 => Trial(i, TrialState.Complete) with { Values = brought, Constraints = [value, -1] },
+                _ => Trial(i, TrialState.Complete) with { Values = brought },
             });
         }
         return (history, suggested);

@@ -69,7 +69,10 @@ public sealed class StudySpecErrorTests
         "study.objectives[1].metric: is 'test.accuracy', but test data is measured once at the end and decides nothing; use validation or train")]
     [InlineData("{ sampler: random, objectives: [{ metric: train.loss }, { metric: train.loss }] }",
         "study.objectives[1].metric: is 'train.loss', which is an objective already; remove one of them")]
-    [InlineData("{ sampler: gp, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }", "study.sampler: is gp, which is for one objective, but the study has 2")]
+    [InlineData("{ sampler: cma-es, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
+        "study.sampler: is cma-es, which is for one objective, but the study has 2")]
+    [InlineData("{ sampler: gp, objectives: [{ metric: train.loss }, { metric: validation.loss }, { metric: train.accuracy }, { metric: validation.accuracy }, "
+        + "{ metric: train.x, direction: minimize }] }", "study.sampler: is gp, which is for at most 4 objectives, but the study has 5; use tpe or nsga2")]
     [InlineData("{ sampler: random, stop: { target: 1, patience: {} }, objectives: [{ metric: train.loss }, { metric: validation.accuracy }] }",
         "study.stop.target: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds",
         "study.stop.patience: is for one objective, but the study has 2; leave it away, and use trials or stop.max_seconds")]

@@ -260,7 +260,7 @@ public sealed class StudyDecisionTests
     {
         var setup = EngineFixture.Random(directions: [Direction.Minimize, Direction.Maximize]);
         Assert.Contains("by one objective", Assert.Throws<SpecException>(() => new EngineFixture(setup with { TrialScheduler = EngineFixture.Asha })).Message);
-        Assert.Contains("is gp", Assert.Throws<SpecException>(() => new EngineFixture(setup with { Sampler = () => new GpSampler(new GpOptions()) })).Message);
+        Assert.Contains("is cma-es", Assert.Throws<SpecException>(() => new EngineFixture(setup with { Sampler = () => new CmaEsSampler(new CmaEsOptions()) })).Message);
         var ordered = EngineFixture.Random(deterministic: true) with { TrialScheduler = _ => new Scripted() };
         Assert.Contains("depends on the order of reports", Assert.Throws<SpecException>(() => new EngineFixture(ordered)).Message);
     }
