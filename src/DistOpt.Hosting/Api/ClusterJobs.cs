@@ -92,8 +92,11 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     public Task<StudyFound> StudyAsync(string id) => AskAsync<StudyFound>(new FindStudy(new JobId(id)));
 
     /// <summary>The trials of a live study that have not ended, as a file of lines; null where it has ended or is not known.</summary>
-    public async Task<string?> OpenTrialsAsync(string id) =>
-        (await AskAsync<OpenTrials>(new FindOpenTrials(new JobId(id))).ConfigureAwait(false)).Lines is { } lines ? string.Concat(lines.Select(l => l + "\n")) : null;
+    public async Task<string?> OpenTrialsAsync(string id)
+    {
+        var open = await AskAsync<OpenTrials>(new FindOpenTrials(new JobId(id))).ConfigureAwait(false);
+        return open.Lines is { } lines ? string.Concat(lines.Select(l => l + "\n")) : null;
+    }
 
     /// <summary>Gives a command to a study; answered when it is stored.</summary>
     /// <param name="mayReopen">Whether one that has ended may go on by it.</param>

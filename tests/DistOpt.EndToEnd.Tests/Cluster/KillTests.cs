@@ -36,9 +36,6 @@ public sealed partial class KillTests(KillTests.SharedCluster shared) : IClassFi
 
     private const int StepsAnEpoch = 43;
 
-    /// <summary>Steps go on while the coordinator starts anew.</summary>
-    private const int StepsAtLeast = 2000;
-
     /// <summary>So many of every kind, where there are many.</summary>
     private const int LeastOfAKind = 5;
 
@@ -67,11 +64,14 @@ public sealed partial class KillTests(KillTests.SharedCluster shared) : IClassFi
     [Trait("Category", "Long")]
     public Task Without_replicas_the_job_ends_by_itself_however_often_processes_are_killed() => RunLongAsync(replicas: 0);
 
+    /// <summary>Steps go on while the coordinator starts anew.</summary>
+    private static int StepsAtLeast(int kills) => kills < Many ? 1200 : 2000;
+
     /// <summary>
     /// Steps of the job for each kill, so that all fall between 10 and 90 % of them: without replicas it goes back after the kill of a server, and
     /// has come less far until the next one.
     /// </summary>
-    private static int StepsAKill(int replicas, int kills) => kills < Many ? 600 : replicas > 0 ? 1200 : 800;
+    private static int StepsAKill(int replicas, int kills) => kills < Many ? 400 : replicas > 0 ? 1200 : 800;
 
     private Task RunShortAsync(int replicas) => RunAsync(shared.Cluster, shared.UndisturbedAsync, replicas, Few);
 
@@ -83,7 +83,7 @@ public sealed partial class KillTests(KillTests.SharedCluster shared) : IClassFi
 
     private static async Task RunAsync(KillableCluster cluster, Func<string, Task<JsonElement>> undisturbed, int replicas, int kills)
     {
-        int epochs = (StepsAtLeast + (StepsAKill(replicas, kills) * kills)) / StepsAnEpoch;
+        int epochs = (StepsAtLeast(kills) + (StepsAKill(replicas, kills) * kills)) / StepsAnEpoch;
         string spec = string.Create(CultureInfo.InvariantCulture, $$"""
             training: { epochs: {{epochs}}, workers: 3, servers: 2, gradient_shards: 6, replicas: {{replicas}}, log_every_steps: 10 }
             evaluate: { every_epochs: 10 }

@@ -13,7 +13,7 @@ public sealed class StudyChaosTests
     private const int ManyTrials = 300;
 
     [Fact]
-    public Task A_study_whose_nodes_are_killed_is_the_undisturbed_one() => RunAsync(trials: 18, kills: 4, "none");
+    public Task A_study_whose_nodes_are_killed_is_the_undisturbed_one() => RunAsync(trials: 12, kills: 4, "none");
 
     [Fact]
     [Trait("Category", "Long")]

@@ -23,6 +23,9 @@ public sealed class HostileControlTests : IAsyncLifetime
     private const int Rounds = 4;
     private const int Frames = 10_000 / Rounds;
 
+    /// <summary>Where nobody looks at what is left behind.</summary>
+    private const int Few = 300;
+
     private readonly TestCertificates _certificates = new();
     private readonly TestLog _log = new();
     private ClusterNode _coordinator = null!;
@@ -62,6 +65,17 @@ public sealed class HostileControlTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Frames_of_a_peer_without_a_certificate_get_nowhere()
+    {
+        using var tls = _certificates.Tls();
+        var corpus = await RecordAsync(tls);
+        await RoundAsync(new Mutations(4), null, corpus, Few);
+        Assert.Contains(_log.Lines, l => l.Text.StartsWith("control connection from 127.0.0.1:", StringComparison.Ordinal)
+            && l.Text.Contains("refused: no TLS handshake"));
+    }
+
+    [Fact]
+    [Trait("Category", "Long")]
     public async Task Frames_of_a_peer_without_a_certificate_break_nothing_and_leave_nothing()
     {
         using var tls = _certificates.Tls();
@@ -79,10 +93,10 @@ public sealed class HostileControlTests : IAsyncLifetime
 
     /// <summary>Hostile frames while a job runs.</summary>
     /// <returns>The number of connections that it took.</returns>
-    private async Task<int> RoundAsync(Mutations mutations, NodeTls? tls, List<byte[]> corpus)
+    private async Task<int> RoundAsync(Mutations mutations, NodeTls? tls, List<byte[]> corpus, int frames = Frames)
     {
         var job = JobAsync($"during-{++_jobs}");
-        int connections = await AttackAsync(mutations, tls, corpus, Frames);
+        int connections = await AttackAsync(mutations, tls, corpus, frames);
         await job;
         Unharmed();
         return connections;

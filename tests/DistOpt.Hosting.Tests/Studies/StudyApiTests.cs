@@ -108,7 +108,8 @@ public sealed class StudyApiTests : IDisposable
         string[] open = await FileAsync(node, id, "open.jsonl");
         Assert.NotEmpty(open);
         Assert.All(open, t => Assert.Contains(JsonDocument.Parse(t).RootElement.GetProperty("state").GetString(), new[] { "waiting", "running", "paused" }));
-        Assert.All(open, t => Assert.Equal(DateTime.UtcNow, JsonDocument.Parse(t).RootElement.GetProperty("started").GetDateTime().ToUniversalTime(), TimeSpan.FromMinutes(5)));
+        Assert.All(open, t =>
+            Assert.Equal(DateTime.UtcNow, JsonDocument.Parse(t).RootElement.GetProperty("started").GetDateTime().ToUniversalTime(), TimeSpan.FromMinutes(5)));
         Assert.Equal(HttpStatusCode.NotFound, (await node.Http.GetAsync($"/api/v1/jobs/{id}/files/trials%2F0%2F..%2F..%2Fstudy.yaml", Token)).StatusCode);
 
         await AcceptedAsync(node, id, "cancel", "");
