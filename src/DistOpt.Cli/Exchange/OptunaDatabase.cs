@@ -105,6 +105,12 @@ internal static class OptunaDatabase
             using var names = OptunaJson.Parse(json);
             study.Metrics = OptunaStudy.Texts(names.RootElement);
         }
+        foreach (var (key, json) in Query(connection, "SELECT \"key\", value_json FROM study_user_attributes WHERE study_id = $0",
+            r => (r.GetString(0), r.GetString(1)), id))
+        {
+            using var value = OptunaJson.Parse(json);
+            study.SetAttribute(key, value.RootElement);
+        }
         var trials = new Dictionary<long, OptunaTrial>();
         foreach (var (trial, state) in Query(connection, "SELECT trial_id, state FROM trials WHERE study_id = $0 ORDER BY number, trial_id",
             r => (r.GetInt64(0), r.GetString(1)), id))

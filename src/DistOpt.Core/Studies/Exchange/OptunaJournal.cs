@@ -210,7 +210,11 @@ public static class OptunaJournal
                 case Operation.SetTrialSystemAttribute:
                     Open(json)?.SetSystemAttributes(json.GetProperty("system_attr"));
                     break;
-                case Operation.SetStudyUserAttribute or Operation.SetTrialUserAttribute or Operation.DiscardTrials:
+                case Operation.SetStudyUserAttribute:
+                    if (Study(json) is { } described)
+                        foreach (var attribute in json.GetProperty("user_attr").EnumerateObject()) described.SetAttribute(attribute.Name, attribute.Value);
+                    break;
+                case Operation.SetTrialUserAttribute or Operation.DiscardTrials:
                     break;
                 default:
                     throw new FormatException($"has op_code {(int)operation}, which is not known");
@@ -262,7 +266,19 @@ public sealed class OptunaStudy(string name, ImmutableArray<Direction?> directio
 
     public List<OptunaTrial> Trials { get; } = [];
 
-    public ExchangedStudy Study() => new() { Name = name, Directions = directions, Metrics = Metrics, Trials = [.. Trials.Select(t => t.Trial())] };
+    private readonly SortedDictionary<string, object?> _attributes = new(StringComparer.Ordinal);
+
+    /// <summary>One of its user attributes, from its JSON.</summary>
+    public void SetAttribute(string key, JsonElement json) => _attributes[key] = OptunaJson.Value(json.Clone());
+
+    public ExchangedStudy Study() => new()
+    {
+        Name = name,
+        Directions = directions,
+        Metrics = Metrics,
+        Attributes = [.. _attributes],
+        Trials = [.. Trials.Select(t => t.Trial())],
+    };
 
     /// <summary>A list of texts; empty where it is something else.</summary>
     public static ImmutableArray<string> Texts(JsonElement json) => json.ValueKind != JsonValueKind.Array ? []

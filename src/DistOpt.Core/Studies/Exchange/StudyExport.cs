@@ -21,6 +21,9 @@ public readonly record struct TimedEvent(StudyEvent Event, DateTime? At);
 /// </summary>
 public static class StudyExport
 {
+    /// <summary>Attribute of a study over training specs: what the steps of its trials' reports count.</summary>
+    internal const string ResourceAttribute = "resource";
+
     /// <summary>A study over training specs.</summary>
     /// <param name="name">What it is to be called.</param>
     /// <param name="spec">What it searched at its beginning.</param>
@@ -185,7 +188,7 @@ public static class StudyExport
         new("sampler", spec.Study.Sampler.Kind),
         new("trial_scheduler", spec.Study.TrialScheduler.Kind),
         new("pruner", spec.Study.Pruner.Kind),
-        new("resource", RunJson.Name(spec.Study.Resource)),
+        new(ResourceAttribute, RunJson.Name(spec.Study.Resource)),
         new("seed", spec.Seed),
         new("spec", StudySpecWriter.Write(spec)),
     ];

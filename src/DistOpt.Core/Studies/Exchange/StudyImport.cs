@@ -32,7 +32,7 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
 {
     /// <summary>
     /// Looks for the trials that are ones of this study's space and objectives: complete and pruned ones with a value for each parameter that has one, and
-    /// for no other. Steps of what they have reported are taken for this study's resource.
+    /// for no other. Steps of what they have reported are taken for this study's resource, unless the other study says that they count something else.
     /// </summary>
     /// <param name="spec">This study.</param>
     /// <param name="other">The one to take from.</param>
@@ -54,9 +54,11 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
         // what follows from another number of objectives is not said of every trial
         if (other.Directions.Length != spec.Study.Objectives.Length) throw new SpecException(violations);
         var (trials, problems) = (new List<ImportedTrial>(), new Dictionary<string, List<int>>());
+        string? otherSteps = OtherSteps(spec, other);
         foreach (var trial in other.Trials)
         {
             var (imported, wrong) = Fit(spec, trial, $"{source}, trial {trial.Number}", names);
+            if (imported is { State: TrialState.Pruned } && otherSteps is not null) (imported, wrong) = (null, [otherSteps]);
             if (imported is not null) trials.Add(imported);
             foreach (string problem in wrong)
             {
@@ -68,6 +70,14 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
         if (trials.Count > 0 && violations.Count == 0) return new StudyImport([.. trials], misfits);
         if (trials.Count == 0) violations.Add(new("--import", other.Trials.IsEmpty ? $"{source} has no trial" : $"no trial of {source} fits the study"));
         throw new SpecException([.. violations, .. misfits.Select(m => new SpecViolation("--import", m.ToString()))]);
+    }
+
+    /// <summary>Why what trials have reported on their way is not comparable; null where it is, or the other study does not say what its steps count.</summary>
+    private static string? OtherSteps(StudySpec spec, ExchangedStudy other)
+    {
+        string own = RunJson.Name(spec.Study.Resource);
+        return other.Attributes.FirstOrDefault(a => a.Key == StudyExport.ResourceAttribute).Value is string theirs && theirs != own
+            ? $"was pruned where it had computed so many {theirs}, but reports of this study count {own}: it cannot be compared" : null;
     }
 
     private static IEnumerable<SpecViolation> ObjectiveViolations(StudySpec spec, ExchangedStudy other, IReadOnlyDictionary<string, string> names)

@@ -16,6 +16,7 @@ public sealed class OptunaJournalTests
             Assert.Equal(study.Name, read.Name);
             Assert.Equal(study.Directions, read.Directions);
             Assert.Equal(study.Metrics, read.Metrics);
+            Assert.Equal(study.Attributes.Select(a => a.Key).Order(StringComparer.Ordinal), read.Attributes.Select(a => a.Key));
             Assert.Equal(ExchangeFixture.Text(study), ExchangeFixture.Text(read));
         }
     }

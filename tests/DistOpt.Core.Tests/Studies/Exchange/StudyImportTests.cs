@@ -23,6 +23,25 @@ public sealed class StudyImportTests : IDisposable
     private static readonly Dictionary<string, string> s_same = [];
 
     [Fact]
+    public void Trials_that_were_pruned_by_another_measure_are_not_taken()
+    {
+        var (complete, pruned) = (Trial(0, ("optimizer.learning_rate", 0.01), ("batch.size", 32L), ("model.hidden", "[64, 32]")),
+            Trial(1, ("optimizer.learning_rate", 0.01), ("batch.size", 64L), ("model.hidden", "[64]")) with
+            {
+                State = ExchangedState.Pruned,
+                Intermediate = [new Report(500, 0.5)],
+            });
+        StudyImport Of(string? resource) => StudyImport.Of(s_spec,
+            Study(complete, pruned) with { Attributes = resource is null ? [] : [new("resource", resource)] }, "old.db", s_same);
+
+        Assert.Equal([2, 2], new[] { Of(null), Of("epochs") }.Select(i => i.Trials.Length));
+        var other = Of("steps");
+        Assert.Equal("old.db, trial 0", Assert.Single(other.Trials).Source);
+        Assert.Equal("was pruned where it had computed so many steps, but reports of this study count epochs: it cannot be compared (trial 1)",
+            Assert.Single(other.Misfits).ToString());
+    }
+
+    [Fact]
     public void Trials_that_fit_are_taken_and_all_that_do_not_are_named_with_their_numbers()
     {
         var import = StudyImport.Of(s_spec, Study(
