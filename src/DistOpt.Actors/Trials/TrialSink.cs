@@ -3,7 +3,7 @@ using DistOpt.Core.Training;
 
 namespace DistOpt.Actors.Trials;
 
-/// <summary>A job has opened its data and model, and tells of its run to this sink. Whoever hears it ends and disposes it.</summary>
+/// <summary>A job has opened its data and model, and tells of its run to this sink. Whoever hears it ends and disposes it once the job has ended.</summary>
 internal sealed record TrialOpened(TrialSink Sink) : INoSerializationVerificationNeeded;
 
 /// <summary>The run of a trial has begun, or gone on.</summary>
@@ -12,11 +12,16 @@ internal sealed record TrialBegun(RunStarted Run) : INoSerializationVerification
 /// <summary>A row of the run.</summary>
 internal sealed record TrialRow(MetricRow Row) : INoSerializationVerificationNeeded;
 
-/// <summary>Hands everything on to the writer of the run's directory, and tells the trial's supervisor what it needs.</summary>
+/// <summary>
+/// Hands everything on to the writer of the run's directory, and tells the trial's supervisor what it needs. Both have it: the job, to whose end it is written
+/// to whatever has become of the study, and the supervisor, which writes how a job has ended that has not begun.
+/// </summary>
 internal sealed class TrialSink : IRunSink, IDisposable
 {
     private readonly IRunSink _inner;
     private readonly IActorRef _supervisor;
+    private volatile bool _isEnded;
+    private int _isDisposed;
 
     public TrialSink(IRunSink inner, IActorRef supervisor)
     {
@@ -46,7 +51,15 @@ internal sealed class TrialSink : IRunSink, IDisposable
 
     public void Flush() => _inner.Flush();
 
-    public void Ended(RunSummary summary) => _inner.Ended(summary);
+    public void Ended(RunSummary summary)
+    {
+        if (_isEnded) return;
+        _inner.Ended(summary);
+        _isEnded = true;
+    }
 
-    public void Dispose() => (_inner as IDisposable)?.Dispose();
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _isDisposed, 1) == 0) (_inner as IDisposable)?.Dispose();
+    }
 }

@@ -71,7 +71,12 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         Receive<TrialRow>(row => OnRow(row.Row));
         Receive<AttemptTold>(OnTold);
         Receive<JobAccepted>(_ => { });
-        Receive<JobRejected>(rejected => Fail(false, rejected.Reason));
+        Receive<JobRejected>(rejected =>
+        {
+            // its id may be that of another one
+            _isRunning = false;
+            Fail(false, rejected.Reason);
+        });
         Receive<StopAnswer>(_ => { });
         Receive<JobEnded>(OnEnded);
         Receive<StopAttempt>(OnStop);
@@ -97,7 +102,8 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         else Self.Tell(new Begin());
     }
 
-    protected override void PostStop() => _sink?.Dispose();
+    /// <summary>Also where the study breaks: nobody waits for the job then, which leaves what a study that is gone on with goes on from.</summary>
+    protected override void PostStop() => StopJob(StopReason.Interrupted);
 
     private void Open()
     {
@@ -124,6 +130,8 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         _jobs.Tell(new SubmitJob(_job, run.Spec, runtime => new TrialSink(run.Sink(runtime), self), run.CheckpointDirectory, run.Resumes || _parts > 1)
         {
             Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1) { IsIsolated = _isIsolated, Study = _studyId },
+            // which may outlive this attempt
+            OwnsSink = true,
         });
     }
 

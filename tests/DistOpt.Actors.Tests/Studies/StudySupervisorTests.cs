@@ -93,6 +93,22 @@ public sealed class StudySupervisorTests
     }
 
     [Fact]
+    public async Task Where_a_study_breaks_its_jobs_are_stopped_those_that_wait_for_room_too()
+    {
+        var journal = new JournalSwitch();
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 4, parallel: 2), journal);
+        var study = harness.Begin();
+        var (running, waiting) = ((await harness.JobAsync()).Start(), (await harness.JobAsync()).Open());
+        await Eventually.Until(() => harness.Happened.OfType<StudyEvent.Started>().Count() == 2);
+
+        journal.FailNext(new IOException("the disk is gone"));
+        running.Epoch(1, 0.5);
+        await harness.EndAsync<StudyBroke>();
+
+        Assert.Equal([StopReason.Interrupted, StopReason.Interrupted], [await running.Stopped, await waiting.Stopped]);
+    }
+
+    [Fact]
     public async Task A_trial_that_tells_nothing_is_ended_with_its_time()
     {
         await using var harness = new StudyHarness(StudyHarness.Setup(trials: 1) with { TrialTimeout = 0.01 });
