@@ -29,6 +29,7 @@ internal static class StudyStatusText
         if (Text(summary, "seconds") is { } seconds) rows.Add(["time", Format.Duration(double.Parse(seconds, CultureInfo.InvariantCulture))]);
         if (summary.TryGetProperty("best", out var best) && best.ValueKind == JsonValueKind.Object) rows.Add(["best", Trial(best)]);
         if (summary.TryGetProperty("test", out var test)) rows.Add(["its test", Fields(test)]);
+        if (Text(summary, "test_error") is { } untested) rows.Add(["its test", $"is not known: {CommandLine.FirstLine(untested)}"]);
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
         if (Text(summary, "error") is { } error) writer.WriteLine(error);
         WriteLive(writer, study);

@@ -79,6 +79,9 @@ public sealed class StudyDirectory(string path)
     /// <summary>Says where the process that runs the study takes commands, while it does.</summary>
     public string ControlFile => In(".control");
 
+    /// <summary>There while the best trial of a study on a cluster is measured: whoever finds it knows that this has ended the process.</summary>
+    public string MeasuringFile => In(".measuring");
+
     /// <summary>Folder of the trials' run directories.</summary>
     internal string RunsFolder => In(TrialsFolder);
 

@@ -235,6 +235,7 @@ public static class StudyJson
             }
             json.WriteEndObject();
         }
+        if (summary.Untested is { } untested) json.WriteString("test_error", untested);
         json.WriteNumber("seconds", Math.Round(status.Seconds, 3));
         json.WriteNumber("interruptions", status.Sessions);
         json.WriteEndObject();
@@ -323,4 +324,8 @@ public static class StudyJson
 /// <param name="Directory">Its directory.</param>
 /// <param name="Status">Where it stands.</param>
 /// <param name="Test">Metrics of the best trial's selected weights on the test part; null while they are not measured.</param>
-public sealed record StudySummary(StudySpec Spec, string Directory, StudyStatus Status, IReadOnlyDictionary<string, double>? Test);
+public sealed record StudySummary(StudySpec Spec, string Directory, StudyStatus Status, IReadOnlyDictionary<string, double>? Test)
+{
+    /// <summary>Why they could not be measured; null where they are, or there is nothing to measure.</summary>
+    public string? Untested { get; init; }
+}

@@ -84,22 +84,60 @@ public sealed class StudySession : IStudySession
     public StudySummary Summarize(StudyStatus status, CancellationToken stop)
     {
         ArgumentNullException.ThrowIfNull(status);
-        IReadOnlyDictionary<string, double>? test = null;
-        if (status.End is not null && status.Best is { } best)
-        {
-            _writer.KeepBest(best.Number);
-            var spec = _writer.Versions.Specs(best.SpaceVersion).Of(best.Number, best.Own.AsSpan());
-            test = _parts.Test(spec, new RunDirectory(_directory.BestFolder).ModelFile, stop);
-        }
-        var summary = new StudySummary(status.Spec ?? Spec, _directory.Path, status, test);
-        _writer.End(summary);
-        return summary;
+        return Written(status, Best(status) is { } best ? Test(best, stop) : null, null);
     }
 
+    /// <summary>
+    /// The same in a process that others need: user code that throws there costs the study its test and nothing else, and what ends the process (native code
+    /// that aborts, memory that runs out) is not tried twice.
+    /// </summary>
     public string End(StudyStatus status, CancellationToken stop)
     {
-        var summary = Summarize(status, stop);
+        ArgumentNullException.ThrowIfNull(status);
+        var (test, why) = Best(status) is { } best ? Guarded(best, stop) : (null, null);
+        var summary = Written(status, test, why);
+        // whoever has it go on, to another end, may have that measured
+        File.Delete(_directory.MeasuringFile);
         return RunJson.Text(false, json => StudyJson.WriteSummary(json, summary));
+    }
+
+    /// <summary>What is to be measured, which is kept.</summary>
+    private TrialResult? Best(StudyStatus status)
+    {
+        if (status.End is null || status.Best is not { } best) return null;
+        _writer.KeepBest(best.Number);
+        return best;
+    }
+
+    private IReadOnlyDictionary<string, double>? Test(TrialResult best, CancellationToken stop)
+    {
+        var spec = _writer.Versions.Specs(best.SpaceVersion).Of(best.Number, best.Own.AsSpan());
+        return _parts.Test(spec, new RunDirectory(_directory.BestFolder).ModelFile, stop);
+    }
+
+    private (IReadOnlyDictionary<string, double>? Test, string? Why) Guarded(TrialResult best, CancellationToken stop)
+    {
+        if (File.Exists(_directory.MeasuringFile)) return (null, "the coordinator's process ended while it measured this, and does not try it again");
+        AtomicFile.Write(_directory.MeasuringFile, []);
+        try
+        {
+            return (Test(best, stop), null);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            return (null, e.GetBaseException().Message);
+        }
+        finally
+        {
+            File.Delete(_directory.MeasuringFile);
+        }
+    }
+
+    private StudySummary Written(StudyStatus status, IReadOnlyDictionary<string, double>? test, string? untested)
+    {
+        var summary = new StudySummary(status.Spec ?? Spec, _directory.Path, status, test) { Untested = untested };
+        _writer.End(summary);
+        return summary;
     }
 
     public void Dispose()
