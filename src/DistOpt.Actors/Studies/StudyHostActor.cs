@@ -27,6 +27,9 @@ internal sealed class StudyHostActor : ReceiveActor
     private readonly bool _isDurable;
     private readonly JobEvent.Ended? _former;
     private readonly Reopening? _reopening;
+
+    // waits for whether the study goes on; null once that is told
+    private IActorRef? _asker;
     private readonly CancellationTokenSource _stopped = new();
     private IStudySession? _session;
     private IActorRef? _supervisor;
@@ -41,7 +44,7 @@ internal sealed class StudyHostActor : ReceiveActor
         JobEvent.Ended? former, Reopening? reopening)
     {
         (_study, _specYaml, _directory, _sessions, _jobs, _time, _isDurable) = (study, specYaml, directory, sessions, jobs, time, isDurable);
-        (_former, _reopening) = (former, reopening);
+        (_former, _reopening, _asker) = (former, reopening, reopening?.Asker);
         Receive<Begin>(_ => Open());
         Receive<CommandStudy>(OnCommand);
         Receive<StopJob>(_ =>
@@ -49,8 +52,17 @@ internal sealed class StudyHostActor : ReceiveActor
             _isCancelled = true;
             Cancel();
         });
-        Receive<CommandAnswer>(answer => Reopened(new StudyAnswer(true, answer)));
-        Receive<Status.Failure>(Reopened);
+        Receive<CommandAnswer>(answer =>
+        {
+            _isReopened = true;
+            Answer(new StudyAnswer(true, answer));
+        });
+        Receive<StudyUnchanged>(unchanged =>
+        {
+            Leave(null);
+            Answer(new StudyAnswer(true, unchanged.Answer));
+            Tell(_former!.Status, _former.Steps, _former.SummaryJson, null);
+        });
         Receive<FindStudy>(_ => Find());
         Receive<FindOpenTrials>(_ => Sender.Tell(new OpenTrials(_isOver ? null : _session?.OpenTrials())));
         Receive<StudyOver>(over => OnOver(over.Status));
@@ -115,16 +127,20 @@ internal sealed class StudyHostActor : ReceiveActor
             return;
         }
         var run = _session.Run with { Jobs = _jobs, IsDurable = _isDurable, Time = _time, Isolation = TrialIsolation.Process, NewCode = NewCode.Ask };
-        if (_reopening is not null) run = run with { Reopening = new StudyReopening(_reopening.Carry, Self) };
+        if (_reopening is { Carry: var carry })
+        {
+            // one that had come to its end, and failed after that, has nothing to be told: it is measured
+            bool hasFailed = _former is { Status: RunStatus.Failed };
+            run = run with { Reopening = new StudyReopening(engine => hasFailed && engine.End is not null ? new() : carry(engine), Self) };
+        }
         _supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
         Cancel();
     }
 
-    /// <summary>The command for which it was opened has its answer, and is one of the study's history or none at all.</summary>
-    private void Reopened(object answer)
+    private void Answer(object answer)
     {
-        _isReopened = answer is StudyAnswer { Answer: { Refusal: null, IsRepeat: false } };
-        _reopening!.Asker.Tell(answer);
+        _asker?.Tell(answer);
+        _asker = null;
     }
 
     private void Cancel()
@@ -184,12 +200,10 @@ internal sealed class StudyHostActor : ReceiveActor
         if (_isOver) return;
         _log.Error(why, "Study {0} cannot go on", _study);
         Leave(null);
-        if (_former is { } former && (_reopening is null ? _supervisor is null : !_isReopened))
-        {
-            // nothing has happened to it: it has ended as it had
-            _reopening?.Asker.Tell(new Status.Failure(why as SpecException ?? new SpecException("", $"the study cannot be gone on with: {why.Message}")));
+        Answer(new Status.Failure(why as SpecException ?? new SpecException("", $"the study cannot be gone on with: {why.Message}")));
+        // nothing has happened to it: it has ended as it had. One that had failed has failed once more, for what is wrong now
+        if (_former is { Status: not RunStatus.Failed } former && (_reopening is null ? _supervisor is null : !_isReopened))
             Tell(former.Status, former.Steps, former.SummaryJson, null);
-        }
         else Tell(RunStatus.Failed, 0, Summary(why.Message), why as SpecException);
     }
 

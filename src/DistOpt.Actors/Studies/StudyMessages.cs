@@ -3,6 +3,7 @@ using DistOpt.Actors.Trials;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
 using DistOpt.Protocol;
 
 namespace DistOpt.Actors.Studies;
@@ -50,10 +51,7 @@ public sealed record StudyRun
     /// <summary>What becomes of it where its user code is another one than before.</summary>
     public NewCode NewCode { get; init; }
 
-    /// <summary>How many trials it is to have in all from now on; null = as before.</summary>
-    public int? TrialsMax { get; init; }
-
-    /// <summary>A command that a study which had ended is gone on with for; null = it has not ended.</summary>
+    /// <summary>A command that the study is gone on with for; null = none.</summary>
     public StudyReopening? Reopening { get; init; }
 
     /// <summary>Trials that run at a time from now on; null = as before.</summary>
@@ -91,6 +89,9 @@ public sealed record StudyOver(StudyStatus Status) : INoSerializationVerificatio
 /// <summary>From a study's supervisor to its parent: it cannot go on.</summary>
 public sealed record StudyBroke(Exception Why) : INoSerializationVerificationNeeded;
 
+/// <summary>From a study's supervisor to its parent: the study refuses the command of its <see cref="StudyReopening"/>, or has had it. Nothing has happened.</summary>
+public sealed record StudyUnchanged(CommandAnswer Answer) : INoSerializationVerificationNeeded;
+
 /// <summary>What a study decides can no longer be stored, or what was stored cannot be read: it can be gone on with once that is possible.</summary>
 public sealed class StudyJournalException(string message, Exception? inner = null) : InvalidOperationException(message, inner);
 
@@ -100,10 +101,13 @@ public sealed class StudyJournalException(string message, Exception? inner = nul
 /// <param name="Carry">Gives it to the study; may throw <see cref="SpecException"/> while nothing has happened.</param>
 public sealed record StudyCommand(Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded;
 
-/// <summary>The command of a <see cref="StudyCommand"/> for a study that has ended: given to it before it is looked at, as it would be over at once.</summary>
-/// <param name="Carry">As there.</param>
-/// <param name="Asker">Gets the answer of a <see cref="StudyCommand"/>.</param>
-public sealed record StudyReopening(Func<StudyEngine, CommandAnswer> Carry, IActorRef Asker);
+/// <summary>
+/// A command that a study is gone on with for: given to it before it is looked at, since one that has ended would be over at once. What it refuses, or has had,
+/// is answered by <see cref="StudyUnchanged"/> to its supervisor's parent; what the command throws breaks the study.
+/// </summary>
+/// <param name="Carry">Gives it to the study.</param>
+/// <param name="Asker">Gets the <see cref="CommandAnswer"/> to one that is carried out, once it is stored; null = nobody.</param>
+public sealed record StudyReopening(Func<StudyEngine, CommandAnswer> Carry, IActorRef? Asker = null);
 
 /// <summary>To the study's supervisor: answered by <see cref="StudyStatus"/>.</summary>
 public sealed record AskStudy : INoSerializationVerificationNeeded;
@@ -126,8 +130,8 @@ public sealed record SubmitDurableStudy(JobId Study, string Name, string SpecYam
 /// <param name="Carry">Gives it to the study; may throw <see cref="SpecException"/> while nothing has happened.</param>
 public sealed record CommandStudy(JobId Study, Func<StudyEngine, CommandAnswer> Carry) : INoSerializationVerificationNeeded
 {
-    /// <summary>Whether a study that has ended may go on by it.</summary>
-    public bool MayReopen { get; init; }
+    /// <summary>How a study has ended that may go on by it; null = none may.</summary>
+    public RunStatus? Reopens { get; init; }
 }
 
 /// <param name="Known">Whether there is such a study.</param>

@@ -23,7 +23,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private readonly List<(int Trial, int Repeat)> _left = [];
     private readonly Dictionary<TrialCheckpoint, long> _sizes = [];
 
-    // those for which there was no room, until they are deleted
+    // those for which there was no room, and those of them that may come again, until they are deleted
     private readonly HashSet<TrialCheckpoint> _evicted = [];
     private readonly Queue<StudyEvent> _unstored = new();
     private readonly Queue<(long After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
@@ -104,15 +104,12 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Step(() =>
         {
             _engine = events.Count == 0 ? new StudyEngine(_run.Setup, Record) : StudyEngine.Restore(_run.Setup, events, Record);
-            // first of all: one that had ended may go on by it
-            if (_run.TrialsMax is { } trials && trials != _engine.Status().Trials && _engine.SetTrials(null, trials).Refusal is { } refusal)
-                throw new SpecException("--trials", refusal);
+            if (_run.Reopening is { } reopening && !Reopen(reopening)) return;
             if (_engine.CodeChange is { } change && _run.NewCode == NewCode.Refuse)
             {
                 throw new SpecException("--accept-new-code", $"is missing: the trials of this study ran the code {change.Before}, which is {change.Now} now; "
                     + "give it to go on with the new code, which the trials that run it then note, or go on with the program as it was");
             }
-            if (_run.Reopening is { } reopening) Carry(reopening.Carry, reopening.Asker);
             _run.Sink.Began(events);
             var engine = _engine;
             if (events.Count > 0) _run.Trials.Sweep(engine.Checkpoints, (trial, repeat) => trial < engine.Started && engine.IsDoneWith(trial, repeat));
@@ -130,6 +127,21 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         while (!_isOver && _early.TryDequeue(out var early)) OnCommand(early.Command, early.Asker);
     }
 
+    /// <summary>First of all: one that had ended may go on by it.</summary>
+    private bool Reopen(StudyReopening reopening)
+    {
+        var answer = reopening.Carry(_engine!);
+        if (answer is not { Refusal: null, IsRepeat: false })
+        {
+            Leave(new StudyUnchanged(answer));
+            return false;
+        }
+        if (reopening.Asker is not { } asker) return true;
+        _answers.Enqueue((_decided, asker, answer));
+        Answer();
+        return true;
+    }
+
     private void Record(StudyEvent e)
     {
         _unstored.Enqueue(e);
@@ -144,6 +156,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         try
         {
             act();
+            if (_isOver) return;
             Pass();
             Pump();
         }

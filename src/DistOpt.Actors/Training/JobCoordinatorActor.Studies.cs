@@ -36,8 +36,8 @@ public sealed partial class JobCoordinatorActor
     {
         if (_ledger.Find(command.Study.Value) is not { Kind: JobKind.Study, End: { } end } ended) ToStudy(command.Study, command);
         else if (_jobs.ContainsKey(command.Study)) Refuse("the study has ended, and is just being gone on with; try again");
-        else if (command.MayReopen && end.Status == RunStatus.Completed) Reopen(ended, end, command.Carry);
-        else Refuse($"the study has ended ({RunJson.Name(end.Status)})");
+        else if (command.Reopens == end.Status) Reopen(ended, end, command.Carry);
+        else Refuse($"the study has ended ({RunJson.Name(end.Status)}){(end.Status == RunStatus.Failed ? "; 'resume' goes on with it" : "")}");
     }
 
     private void Refuse(string why) => Sender.Tell(new StudyAnswer(true, new(Refusal: why)));
@@ -46,6 +46,12 @@ public sealed partial class JobCoordinatorActor
     private void Reopen(JobEntry entry, JobEvent.Ended end, Func<StudyEngine, CommandAnswer> carry)
     {
         var (id, asker) = (new JobId(entry.Job), Sender);
+        // they write checkpoints that it would go on from
+        if (_jobs.Values.Any(j => j.Study == entry.Job))
+        {
+            Refuse($"the study has ended ({RunJson.Name(end.Status)}), and attempts at its trials are still ending; try again");
+            return;
+        }
         if (RoomRefusal() is { } full)
         {
             Refuse(full);

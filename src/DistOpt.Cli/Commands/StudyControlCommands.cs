@@ -21,7 +21,7 @@ internal static class StudyControlCommands
     {
         var trial = Trial("Only this trial");
         var accept = new Option<bool>("--accept-new-code") { Description = "Go on although the code of the program has changed since the study's trials ran" };
-        return Create(bind, "resume", "Goes on with a study, or one trial, that 'pause' has paused", "goes on", [trial, accept], parse =>
+        return Create(bind, "resume", "Goes on with a study, or one trial, that 'pause' has paused, or with a study on a cluster that has failed", "goes on", [trial, accept], parse =>
         {
             if (parse.GetValue(accept) && parse.GetValue(trial) is not null)
                 throw new SpecException("--accept-new-code", "is given beside --trial: code is accepted for the whole study; leave one away");

@@ -72,12 +72,20 @@ internal static class StudyRunner
         plan.Directory.Create(plan.Spec, plan.Imported, hasJournal: true);
         var watch = plan.Display is { } display ? new Shown(plan, display) : null;
         using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, watch);
-        var run = session.Run with { TrialsMax = plan.Trials, Parallel = plan.Parallel };
+        var run = session.Run with { Parallel = plan.Parallel };
+        if (plan.Trials is { } trials) run = run with { Reopening = new StudyReopening(engine => SetTrials(engine, trials)) };
         if (plan.AcceptsNewCode) run = run with { NewCode = NewCode.Accept };
         var commands = plan.Commands;
         await using var control = StudyControlServer.Start(plan.Directory, plan.Spec, commands);
         var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, parts, commands, interrupt).ConfigureAwait(false);
         return session.Summarize(status, interrupt);
+    }
+
+    private static CommandAnswer SetTrials(StudyEngine engine, int trials)
+    {
+        if (trials == engine.Status().Trials) return new();
+        var answer = engine.SetTrials(null, trials);
+        return answer.Refusal is { } why ? throw new SpecException("--trials", why) : answer;
     }
 
     private sealed class Shown(StudyPlan plan, IStudyDisplay display) : IStudyWatch

@@ -25,13 +25,16 @@ internal static class StudyStatusText
         }
         foreach (var (name, what) in ((string, string)[])[("space", "space"), ("next_space", "next space")])
             if ((Space(study, name) ?? Space(summary, name)) is { } space) rows.Add([what, space]);
-        rows.Add(["trials", Counts(summary, study)]);
+        bool hasFailed = Text(study, "status") == "failed";
+        // one that has failed does not say: it was not there any more
+        if (!hasFailed || summary.TryGetProperty("trials", out _)) rows.Add(["trials", Counts(summary, study)]);
         if (Text(summary, "seconds") is { } seconds) rows.Add(["time", Format.Duration(double.Parse(seconds, CultureInfo.InvariantCulture))]);
         if (summary.TryGetProperty("best", out var best) && best.ValueKind == JsonValueKind.Object) rows.Add(["best", Trial(best)]);
         if (summary.TryGetProperty("test", out var test)) rows.Add(["its test", Fields(test)]);
         if (Text(summary, "test_error") is { } untested) rows.Add(["its test", $"is not known: {CommandLine.FirstLine(untested)}"]);
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
         if (Text(summary, "error") is { } error) writer.WriteLine(error);
+        if (hasFailed && Text(study, "id") is { } id) writer.WriteLine($"go on with it, once that is mended: distopt resume {id}");
         WriteLive(writer, study);
         WriteRungs(writer, study);
     }

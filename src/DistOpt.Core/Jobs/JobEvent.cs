@@ -56,7 +56,7 @@ public abstract record JobEvent(string Job)
     /// <summary>A coordinator that had been gone took the job up again.</summary>
     public sealed record Restarted(string Job) : JobEvent(Job);
 
-    /// <summary>A study that had ended with its trials done is gone on with, since it is to have more.</summary>
+    /// <summary>A study that had ended is gone on with: since it is to have more trials, or since it had failed and may do better now.</summary>
     /// <param name="SpecYaml">The resolved spec, which the ledger had forgotten.</param>
     public sealed record Reopened(string Job, string SpecYaml) : JobEvent(Job);
 

@@ -99,9 +99,9 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     }
 
     /// <summary>Gives a command to a study; answered when it is stored.</summary>
-    /// <param name="mayReopen">Whether one that has ended may go on by it.</param>
-    public Task<StudyAnswer> CommandAsync(string id, Func<StudyEngine, CommandAnswer> carry, bool mayReopen = false) =>
-        AskAsync<StudyAnswer>(new CommandStudy(new JobId(id), carry) { MayReopen = mayReopen });
+    /// <param name="reopens">How one has ended that may go on by it; null = none may.</param>
+    public Task<StudyAnswer> CommandAsync(string id, Func<StudyEngine, CommandAnswer> carry, RunStatus? reopens = null) =>
+        AskAsync<StudyAnswer>(new CommandStudy(new JobId(id), carry) { Reopens = reopens });
 
     public Task<JobFound> FindAsync(string id) => AskAsync<JobFound>(new FindJob(new JobId(id)));
 

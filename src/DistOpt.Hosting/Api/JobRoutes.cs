@@ -48,7 +48,7 @@ internal static class JobRoutes
         {
             var job = await jobs.FindAsync(id).ConfigureAwait(false);
             if (job.Status is null) return NotFound(id);
-            if (job.BadInput.Count > 0) return Invalid(job.BadInput);
+            if (NeverBegan(job)) return Invalid(job.BadInput);
             if (job.Status is not { Kind: JobKind.Study, SummaryJson: null }) return Json(job, WriteJob);
             var study = await jobs.StudyAsync(id).ConfigureAwait(false);
             return Json((job, study), WriteStudy);
@@ -157,8 +157,11 @@ internal static class JobRoutes
         var limit = TimeSpan.FromSeconds(Math.Clamp(wait, 0, LongestWait.TotalSeconds));
         var (job, lines) = await jobs.LinesAsync(id, what, after, limit, ct).ConfigureAwait(false);
         if (job.Status is null) return NotFound(id);
-        return job.BadInput.Count > 0 ? Invalid(job.BadInput) : Results.Text(string.Concat(lines.Select(line => line + "\n")), "application/jsonl");
+        return NeverBegan(job) ? Invalid(job.BadInput) : Results.Text(string.Concat(lines.Select(line => line + "\n")), "application/jsonl");
     }
+
+    /// <summary>A study that could not be opened may have run for days before that, and says why itself.</summary>
+    private static bool NeverBegan(JobFound job) => job.BadInput.Count > 0 && job.Status!.Kind != JobKind.Study;
 
     private static IResult NoRun(string id) =>
         Results.Problem($"job '{id}' has no run directory on the cluster: its results went to whoever ran it", statusCode: StatusCodes.Status404NotFound);

@@ -29,9 +29,8 @@ internal static class StudyRoutes
         {
             var request = new StudyRequest(name, key, body);
             var found = await jobs.StudyAsync(id).ConfigureAwait(false);
-            bool mayReopen = request.MayReopen;
-            if (found.Spec is null && await NoStudyAsync(jobs, id, name, mayReopen).ConfigureAwait(false) is { } wrongOne) return wrongOne;
-            var answer = await jobs.CommandAsync(id, request.ToCommand(), mayReopen).ConfigureAwait(false);
+            if (found.Spec is null && await NoStudyAsync(jobs, id, name).ConfigureAwait(false) is { } wrongOne) return wrongOne;
+            var answer = await jobs.CommandAsync(id, request.ToCommand(), request.Reopens).ConfigureAwait(false);
             return Answer(answer, id);
         }
         catch (SpecException e)
@@ -49,16 +48,15 @@ internal static class StudyRoutes
     private static IResult Answer(StudyAnswer answer, string id) => !answer.Known ? JobRoutes.NotFound(id)
         : answer.Answer.Refusal is { } why ? JobRoutes.Refused(why) : Results.Accepted();
 
-    /// <summary>Why there is no live study of that id; null where it has ended and may go on.</summary>
-    private static async Task<IResult?> NoStudyAsync(ClusterJobs jobs, string id, string name, bool mayReopen)
+    /// <summary>Why there is no study of that id that could be asked; null where it has ended, and may go on.</summary>
+    private static async Task<IResult?> NoStudyAsync(ClusterJobs jobs, string id, string name)
     {
         var job = await jobs.FindAsync(id).ConfigureAwait(false);
         return job.Status switch
         {
             null => JobRoutes.NotFound(id),
             { Kind: not Core.Jobs.JobKind.Study } => JobRoutes.Refused($"'{id}' is a job, and '{name}' is for studies and their trials"),
-            { SummaryJson: not null } when mayReopen => null,
-            { SummaryJson: not null } => JobRoutes.Refused($"study '{id}' has ended ({job.Status.State})"),
+            { SummaryJson: not null } => null,
             _ => JobRoutes.Refused($"study '{id}' is being opened; try again"),
         };
     }

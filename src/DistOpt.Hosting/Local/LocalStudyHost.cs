@@ -93,6 +93,7 @@ public static class LocalStudyHost
             Receive<InterruptStudy>(interrupt => supervisor.Tell(interrupt));
             Receive<StudyOver>(over => ended.TrySetResult(over.Status));
             Receive<StudyLeft>(left => ended.TrySetResult(left.Status));
+            Receive<StudyUnchanged>(unchanged => ended.TrySetException(new SpecException("", unchanged.Answer.Refusal ?? "the study has had the command before")));
             Receive<StudyBroke>(broke => ended.TrySetException(broke.Why));
             Receive<Terminated>(_ => ended.TrySetException(new InvalidOperationException("the study's supervisor has stopped")));
         }

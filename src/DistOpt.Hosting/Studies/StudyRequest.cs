@@ -3,6 +3,7 @@ using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Training;
 
 namespace DistOpt.Hosting.Studies;
 
@@ -18,9 +19,14 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
     /// <summary>Those that there are.</summary>
     public static IReadOnlyList<string> Names { get; } = ["pause", "resume", "cancel", "enqueue", "set"];
 
-    /// <summary>Whether a study that has ended may go on by it, since it is to have more trials.</summary>
+    /// <summary>How a study has ended that may go on by it: with its trials done, if it is to have more, or failed, if it is resumed. Null = none may.</summary>
     /// <exception cref="SpecException">The body is none.</exception>
-    public bool MayReopen => Name == "set" && Fields().Get("trials") is not null;
+    public RunStatus? Reopens => Name switch
+    {
+        "set" when Fields().Get("trials") is not null => RunStatus.Completed,
+        "resume" when Fields().Get("trial") is null or ScalarNode { IsNull: true } => RunStatus.Failed,
+        _ => null,
+    };
 
     /// <summary>What the study is to do.</summary>
     /// <returns>Throws <see cref="SpecException"/> with all that is wrong by the space in force; nothing has happened then.</returns>

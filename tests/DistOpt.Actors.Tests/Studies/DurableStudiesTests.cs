@@ -36,6 +36,7 @@ public sealed class DurableStudiesTests
         Assert.Equal("Trials 4", ended.SummaryJson);
         // trials' jobs are the study's own affair
         Assert.Equal(["s"], (await JournalHarness.JobsAsync(coordinator)).Select(j => j.Job.Value));
+        await Eventually.Until(() => sessions.Calls.Count == 3);
         Assert.Equal(["open s", "end s", "dispose s"], sessions.Calls);
         Assert.Equal("the study has ended (completed)", (await CommandAsync(coordinator, "s", e => e.Pause(null))).Answer.Refusal);
     }
@@ -139,6 +140,103 @@ public sealed class DurableStudiesTests
     }
 
     [Fact]
+    public async Task A_study_that_has_failed_goes_on_when_it_is_resumed_and_where_it_fails_again_it_says_why()
+    {
+        var sessions = new Sessions { Trials = 6, BreaksOn = e => e is StudyEvent.Ended { Trial: 2 } ? new IOException("the disk is gone") : null };
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+        await SubmitAsync(coordinator, "s");
+        Assert.Contains("the disk is gone", await FailedAsync());
+
+        Assert.Equal("the study has ended (failed); 'resume' goes on with it", (await CommandAsync(coordinator, "s", e => e.Pause(null))).Answer.Refusal);
+        sessions.Fails = _ => new SpecException("--resume", "another process runs it");
+        Assert.Contains("another process runs it", (await Assert.ThrowsAsync<SpecException>(() => ResumeUnlessEndingAsync(coordinator))).Message);
+        Assert.Contains("another process runs it", await FailedAsync());
+        sessions.Fails = _ => null;
+        sessions.Breaks = new IOException("the disk is full");
+        Assert.Contains("the disk is full", (await Assert.ThrowsAsync<SpecException>(() => ResumeUnlessEndingAsync(coordinator))).Message);
+        Assert.Contains("the disk is full", await FailedAsync());
+        sessions.Breaks = null;
+        sessions.BreaksOn = _ => null;
+        Assert.Equal(new StudyAnswer(true, new()), await ResumeUnlessEndingAsync(coordinator, "key"));
+        while ((await JournalHarness.EndedAsync(coordinator, "s")).State == "failed") { }
+
+        Assert.Equal(("completed", "Trials 6"), ((await JournalHarness.EndedAsync(coordinator, "s")).State, (await JournalHarness.EndedAsync(coordinator, "s")).SummaryJson));
+        Assert.Equal(Enumerable.Range(0, 6), sessions.Ended().Order());
+        Assert.Equal("the study has ended (completed)", (await ResumeAsync(coordinator)).Answer.Refusal);
+
+        async Task<string> FailedAsync()
+        {
+            var ended = await JournalHarness.EndedAsync(coordinator, "s");
+            Assert.Equal("failed", ended.State);
+            return ended.SummaryJson!;
+        }
+    }
+
+    [Fact]
+    public async Task A_study_that_failed_when_it_was_measured_is_measured_again_and_a_command_that_was_given_before_does_nothing()
+    {
+        var sessions = new Sessions { Unmeasured = new IOException("the disk is full") };
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+        await SubmitAsync(coordinator, "s");
+        Assert.Contains("the disk is full", (await JournalHarness.EndedAsync(coordinator, "s")).SummaryJson);
+
+        sessions.Unmeasured = null;
+        Assert.Equal(new StudyAnswer(true, new()), await ResumeUnlessEndingAsync(coordinator));
+        while ((await JournalHarness.EndedAsync(coordinator, "s")).State == "failed") { }
+        Assert.Equal("Trials 4", (await JournalHarness.EndedAsync(coordinator, "s")).SummaryJson);
+
+        // a key that the study knows
+        Assert.Equal(new StudyAnswer(true, new()), await SetTrialsAsync(coordinator, "s", 5, "key"));
+        while ((await JournalHarness.EndedAsync(coordinator, "s")).Step != 5) { }
+        int ends = sessions.Calls.Count(c => c == "end s");
+        Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await SetTrialsAsync(coordinator, "s", 5, "key"));
+        Assert.Equal("Trials 5", (await JournalHarness.EndedAsync(coordinator, "s")).SummaryJson);
+        Assert.Equal(ends, sessions.Calls.Count(c => c == "end s"));
+    }
+
+    [Fact]
+    public async Task Attempts_of_a_study_that_breaks_are_stopped_and_it_goes_on_only_when_they_have_ended()
+    {
+        using var gate = new ManualResetEventSlim();
+        var told = new ConcurrentQueue<RunProgress>();
+        var sessions = new Sessions
+        {
+            BreaksOn = e => e is StudyEvent.SuspensionSet { IsSuspended: true } ? new IOException("the disk is gone") : null,
+            Sink = () => new RecordingSink
+            {
+                OnProgress = progress =>
+                {
+                    told.Enqueue(progress);
+                    Assert.True(gate.Wait(Eventually.Patience));
+                },
+            },
+        };
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+        await SubmitAsync(coordinator, "s");
+        await Eventually.Until(() => told.Count >= 2);
+        // whether it is stored is not known: whoever is asked again says
+        await Assert.ThrowsAsync<CoordinatorGoneException>(() => CommandAsync(coordinator, "s", e => e.Pause(null)));
+        Assert.Equal("failed", (await JournalHarness.EndedAsync(coordinator, "s")).State);
+
+        Assert.Equal("the study has ended (failed), and attempts at its trials are still ending; try again", (await ResumeAsync(coordinator)).Answer.Refusal);
+        gate.Set();
+        sessions.BreaksOn = _ => null;
+        Assert.Equal(new StudyAnswer(true, new()), await ResumeUnlessEndingAsync(coordinator));
+        while ((await JournalHarness.EndedAsync(coordinator, "s")).State == "failed") { }
+
+        Assert.Equal([0, 1, 2, 3], sessions.Ended().Order());
+    }
+
+    private static async Task<StudyAnswer> ResumeUnlessEndingAsync(IActorRef coordinator, string? key = null)
+    {
+        while (true)
+            if (await ResumeAsync(coordinator, key) is var answer && answer.Answer.Refusal?.Contains("still ending", StringComparison.Ordinal) != true) return answer;
+    }
+
+    [Fact]
     public async Task A_study_that_is_cancelled_at_once_ends_and_a_repeat_of_the_command_is_answered_alike()
     {
         var sessions = new Sessions { Trials = 1_000_000 };
@@ -186,7 +284,10 @@ public sealed class DurableStudiesTests
         coordinator.Ask<StudyAnswer>(new CommandStudy(new JobId(study), carry), Eventually.Patience, Token);
 
     private static Task<StudyAnswer> SetTrialsAsync(IActorRef coordinator, string study, int trials, string? key = null) => coordinator.Ask<StudyAnswer>(
-        new CommandStudy(new JobId(study), e => e.SetTrials(key, trials)) { MayReopen = true }, Eventually.Patience, Token);
+        new CommandStudy(new JobId(study), e => e.SetTrials(key, trials)) { Reopens = RunStatus.Completed }, Eventually.Patience, Token);
+
+    private static Task<StudyAnswer> ResumeAsync(IActorRef coordinator, string? key = null) => coordinator.Ask<StudyAnswer>(
+        new CommandStudy(new JobId("s"), e => e.Resume(key)) { Reopens = RunStatus.Failed }, Eventually.Patience, Token);
 
     /// <summary>Studies whose trials have no files.</summary>
     private sealed class Sessions : IStudySessions
@@ -197,6 +298,15 @@ public sealed class DurableStudiesTests
         public Func<string, Exception?> Fails { get; set; } = _ => null;
 
         public SpecException? Gone { get; set; }
+
+        /// <summary>Thrown by whoever is told of an event.</summary>
+        public Func<StudyEvent, Exception?> BreaksOn { get; set; } = _ => null;
+
+        /// <summary>Of an attempt.</summary>
+        public Func<IRunSink> Sink { get; init; } = () => new RecordingSink();
+
+        /// <summary>Thrown at the end.</summary>
+        public Exception? Unmeasured { get; set; }
 
         public Exception? Breaks { get; set; }
 
@@ -263,6 +373,7 @@ public sealed class DurableStudiesTests
             {
                 sessions.Status = status;
                 sessions._calls.Enqueue($"end {study}");
+                if (sessions.Unmeasured is { } error) throw error;
                 return $"{status.End} {status.Started}";
             }
 
@@ -274,12 +385,13 @@ public sealed class DurableStudiesTests
             public void Happened(StudyEvent e)
             {
                 if (e is StudyEvent.Ended ended) sessions._ended.Enqueue(ended.Trial);
+                if (sessions.BreaksOn(e) is { } error) throw error;
             }
 
             public void Stands(Func<StudyStatus> status) { }
 
             public TrialRun Open(TrialOrder order) => new(FormattableString.Invariant($"{study}-{order.Id.Trial}-{order.Id.Attempt}-{order.Id.Session}"),
-                JobHarness.SpecOf(workers: 1, epochs: 2), _ => new RecordingSink(), null!, false, false, []);
+                JobHarness.SpecOf(workers: 1, epochs: 2), _ => sessions.Sink(), null!, false, false, []);
 
             public void Began(TrialOrder order, IReadOnlyList<string> nodes) { }
 

@@ -29,6 +29,33 @@ public sealed class StudyCommandTests
         """;
 
     [Fact]
+    public async Task Of_a_study_that_has_failed_it_is_shown_why_and_that_it_can_be_gone_on_with()
+    {
+        using var cluster = new FakeCluster((_, _) => (200, Json, """
+            {"id":"s","name":"mine","kind":"study","status":"failed","run":"/x","summary":{"study":"/x","status":"failed","error":"the disk is gone"}}
+            """));
+        using var cli = Of(cluster);
+
+        Assert.Equal(0, await cli.RunAsync("show", "s"));
+
+        Assert.Contains("the disk is gone", cli.Out);
+        Assert.Contains("distopt resume s", cli.Out);
+        // it does not say that there are none
+        Assert.DoesNotContain("none yet", cli.Out);
+    }
+
+    [Fact]
+    public async Task Why_a_study_is_not_measured_is_shown_in_place_of_its_test()
+    {
+        using var cluster = new FakeCluster((_, _) => (200, Json, Ended.Replace("\"test\":{\"accuracy\":0.8}", "\"test_error\":\"no memory\"")));
+        using var cli = Of(cluster);
+
+        Assert.Equal(0, await cli.RunAsync("show", "s"));
+
+        Assert.Contains("is not known: no memory", cli.Out);
+    }
+
+    [Fact]
     public async Task A_study_is_submitted_as_it_was_resolved()
     {
         string? spec = null;

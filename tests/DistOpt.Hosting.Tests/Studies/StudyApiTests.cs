@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using DistOpt.Core.Studies;
 using DistOpt.Hosting.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -207,6 +208,38 @@ public sealed class StudyApiTests : IDisposable
         Assert.Equal((30, 1), (summary.GetProperty("trials").GetProperty("complete").GetInt32(), summary.GetProperty("interruptions").GetInt32()));
         string[] trials = (await second.Http.GetStringAsync($"/api/v1/jobs/{id}/rows", Token)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(Enumerable.Range(0, 30), trials.Select(t => JsonDocument.Parse(t).RootElement.GetProperty("number").GetInt32()).Order());
+    }
+
+    [Fact]
+    public async Task A_study_that_could_not_be_opened_once_is_shown_with_its_reason_and_goes_on_when_it_is_resumed()
+    {
+        string id, folder;
+        await using (var first = await StartAsync("sqlite"))
+        {
+            id = await first.SubmitAsync(LinearParts.StudyYaml(trials: 100_000).Replace("parallel: 2", "parallel: 2, sampler: random"));
+            while ((await first.Http.GetStringAsync($"/api/v1/jobs/{id}/rows?after=0&wait=5", Token)).Count(c => c == '\n') < 3) { }
+            folder = (await first.GetAsync($"/api/v1/jobs/{id}")).GetProperty("run").GetString()!;
+            await first.CutAsync();
+        }
+        var other = new StudyDirectory(folder).Lock();
+        await using var second = await StartAsync("sqlite");
+
+        var failed = await second.EndedAsync(id);
+        Assert.Equal(("failed", folder), (failed.GetProperty("status").GetString(), failed.GetProperty("run").GetString()));
+        Assert.Contains("is being run by another process", failed.GetProperty("summary").GetProperty("error").GetString());
+        Assert.True((await second.Http.GetStringAsync($"/api/v1/jobs/{id}/rows", Token)).Count(c => c == '\n') >= 3);
+        Assert.Contains("'resume' goes on with it", await RefusedAsync(second, id, "pause", ""));
+        Assert.Contains("is being run by another process", await RefusedAsync(second, id, "resume", ""));
+        // it has failed once more
+        await second.EndedAsync(id);
+        other.Dispose();
+        await AcceptedAsync(second, id, "resume", "");
+        await AcceptedAsync(second, id, "cancel", "");
+
+        Assert.Equal("cancelled", (await second.EndedAsync(id)).GetProperty("status").GetString());
+        string[] rows = (await second.Http.GetStringAsync($"/api/v1/jobs/{id}/rows", Token)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        int[] numbers = [.. rows.Select(t => JsonDocument.Parse(t).RootElement.GetProperty("number").GetInt32())];
+        Assert.Equal(numbers.Length, numbers.Distinct().Count());
     }
 
     private async Task<ApiNode> StartAsync(string? journal = null) => await (await ApiNode.StartAsync(_root, journal, NullLoggerFactory.Instance)).HoldsAsync();
