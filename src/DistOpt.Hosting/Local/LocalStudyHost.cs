@@ -7,26 +7,48 @@ using DistOpt.Hosting.Journal;
 
 namespace DistOpt.Hosting.Local;
 
-/// <summary>Gives commands to a study that runs. What is given before it runs waits for it. Thread-safe.</summary>
+/// <summary>
+/// Gives commands to a study that runs. What is given before it runs waits for it, what is given after its end is answered at once. Thread-safe.
+/// </summary>
 public sealed class StudyCommands
 {
+    private const string Ended = "the study has ended";
+
     private readonly TaskCompletionSource<IActorRef> _supervisor = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Carries out a command; the answer comes once it is stored.</summary>
-    public async Task<CommandAnswer> GiveAsync(Func<StudyEngine, CommandAnswer> carry, CancellationToken cancellationToken = default)
-    {
-        var supervisor = await _supervisor.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-        return await supervisor.Ask<CommandAnswer>(new StudyCommand(carry), Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
-    }
+    // with its last status, where it has one
+    private readonly TaskCompletionSource<StudyStatus?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Where the study stands.</summary>
-    public async Task<StudyStatus> StatusAsync(CancellationToken cancellationToken = default)
-    {
-        var supervisor = await _supervisor.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-        return await supervisor.Ask<StudyStatus>(new AskStudy(), Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
-    }
+    /// <summary>Carries out a command; the answer comes once it is stored.</summary>
+    public async Task<CommandAnswer> GiveAsync(Func<StudyEngine, CommandAnswer> carry, CancellationToken cancellationToken = default) =>
+        await AskAsync<CommandAnswer?>(new StudyCommand(carry), cancellationToken).ConfigureAwait(false) ?? new(Refusal: Ended);
+
+    /// <summary>Where the study stands, or stood when it ended.</summary>
+    /// <exception cref="SpecException">It has ended, and did not tell.</exception>
+    public async Task<StudyStatus> StatusAsync(CancellationToken cancellationToken = default) =>
+        await AskAsync<StudyStatus?>(new AskStudy(), cancellationToken).ConfigureAwait(false)
+            ?? await _ended.Task.ConfigureAwait(false) ?? throw new SpecException("", Ended);
 
     internal void Reach(IActorRef supervisor) => _supervisor.TrySetResult(supervisor);
+
+    /// <summary>There is no supervisor any more.</summary>
+    /// <param name="last">Where the study stands for good; null where it broke.</param>
+    internal void End(StudyStatus? last) => _ended.TrySetResult(last);
+
+    /// <returns>The answer; null where the study has ended without one.</returns>
+    private async Task<T?> AskAsync<T>(object message, CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await Task.WhenAny(_supervisor.Task, _ended.Task).WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (_ended.Task.IsCompleted) return default;
+        var supervisor = await _supervisor.Task.ConfigureAwait(false);
+        var answer = supervisor.Ask<T>(message, Timeout.InfiniteTimeSpan, stop.Token);
+        await Task.WhenAny(answer, _ended.Task).ConfigureAwait(false);
+        // a supervisor answers before it ends
+        if (answer.IsCompleted) return await answer.ConfigureAwait(false);
+        await stop.CancelAsync().ConfigureAwait(false);
+        return default;
+    }
 }
 
 /// <summary>
@@ -48,23 +70,27 @@ public static class LocalStudyHost
             throw new SpecException("study.isolation",
                 "is process, but this study runs in one process: submit it to a cluster, or use auto, which means none here");
         }
-        var journal = journalFile is null ? null : new SqliteJournal(Path.GetFullPath(journalFile));
-        if (journal is not null)
-        {
-            journal.Prepare();
-            await TakeAsync(journal).ConfigureAwait(false);
-        }
+        SqliteJournal? journal = null;
         try
         {
+            journal = journalFile is null ? null : new SqliteJournal(Path.GetFullPath(journalFile));
+            if (journal is not null)
+            {
+                journal.Prepare();
+                await TakeAsync(journal).ConfigureAwait(false);
+            }
             await using var node = new LocalNode(parts, run.Time, journal);
             var ended = new TaskCompletionSource<StudyStatus>(TaskCreationOptions.RunContinuationsAsynchronously);
             var here = run with { Jobs = node.Coordinator, IsDurable = journal is not null };
             var host = node.System.ActorOf(Props.Create(() => new HostActor(here, ended, commands)), "study");
             await using var registration = interrupt.Register(() => host.Tell(new InterruptStudy())).ConfigureAwait(false);
-            return await ended.Task.ConfigureAwait(false);
+            var status = await ended.Task.ConfigureAwait(false);
+            commands?.End(status);
+            return status;
         }
         finally
         {
+            commands?.End(null);
             journal?.Release();
         }
     }

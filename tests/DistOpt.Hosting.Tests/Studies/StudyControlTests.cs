@@ -51,6 +51,42 @@ public sealed class StudyControlTests : IDisposable
         Assert.Contains("no process of yours on this machine runs the study", gone.Message);
     }
 
+    /// <summary>The process may measure what the study has chosen for a while yet.</summary>
+    [Fact]
+    public async Task A_study_that_has_ended_says_so_at_once_to_whoever_asks_or_commands_it()
+    {
+        var directory = new StudyDirectory(Path.Combine(_root, "study"));
+        var parts = LinearParts.Of(new LinearRuntime());
+        var spec = parts.Studies!.Read(LinearParts.StudyYaml(trials: 3));
+        using var session = new StudySession("s", spec, directory, parts.Studies, TimeProvider.System);
+        var commands = new StudyCommands();
+        await using var control = StudyControlServer.Start(directory, spec, commands);
+        await LocalStudyHost.RunAsync(session.Run, directory.JournalFile, parts, commands, Token);
+
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        limit.CancelAfter(Eventually.Patience);
+        using var shown = await StudyControlClient.ShowAsync(directory, limit.Token);
+        Assert.Equal(("ending", 3), (shown.RootElement.GetProperty("status").GetString(), shown.RootElement.GetProperty("trials").GetProperty("complete").GetInt32()));
+        var refused = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "cancel", "k", "", limit.Token));
+        Assert.Equal("the study has ended", Assert.Single(refused.Violations).Message);
+    }
+
+    [Fact]
+    public async Task Nobody_waits_for_a_study_that_could_not_begin()
+    {
+        var commands = new StudyCommands();
+        var early = commands.GiveAsync(e => e.Pause(null), Token);
+        var parts = LinearParts.Of(new LinearRuntime());
+        var spec = parts.Studies!.Read(LinearParts.StudyYaml(trials: 3));
+        using var session = new StudySession("s", spec, new StudyDirectory(Path.Combine(_root, "study")), parts.Studies, TimeProvider.System);
+
+        // no file
+        await Assert.ThrowsAnyAsync<Exception>(() => LocalStudyHost.RunAsync(session.Run, _root, parts, commands, Token));
+
+        Assert.Equal("the study has ended", (await early.WaitAsync(Eventually.Patience, Token)).Refusal);
+        await Assert.ThrowsAsync<SpecException>(() => commands.StatusAsync(Token).WaitAsync(Eventually.Patience, Token));
+    }
+
     [Fact]
     public async Task Its_space_is_widened_or_refused_with_all_that_is_wrong_and_nothing_is_lost()
     {
