@@ -80,8 +80,9 @@ internal static class JobRoutes
         StudyRoutes.Map(group, jobs);
         group.MapPost("/jobs/{id}/cancel", async (HttpContext context, string id) =>
         {
+            string body = await StudyRoutes.BodyAsync(context).ConfigureAwait(false);
             // of a trial
-            if (context.Request.ContentLength > 0) return await StudyRoutes.CommandAsync(context, jobs, id, "cancel").ConfigureAwait(false);
+            if (!string.IsNullOrWhiteSpace(body)) return await StudyRoutes.CommandAsync(context, jobs, id, "cancel", body).ConfigureAwait(false);
             if (KeyOf(context, out string? key) is { } wrong) return wrong;
             var answer = await jobs.CancelAsync(id, key).ConfigureAwait(false);
             return !answer.Known ? NotFound(id) : answer.KeyReused is { } why ? Refused(why) : Results.Accepted();

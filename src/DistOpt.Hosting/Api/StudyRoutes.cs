@@ -16,15 +16,23 @@ internal static class StudyRoutes
     {
         // 'cancel' belongs to jobs as well
         foreach (string name in StudyRequest.Names.Where(n => n != "cancel"))
-            group.MapPost($"/jobs/{{id}}/{name}", (Delegate)((HttpContext context, string id) => CommandAsync(context, jobs, id, name)));
+        {
+            group.MapPost($"/jobs/{{id}}/{name}", (Delegate)(async (HttpContext context, string id) =>
+                await CommandAsync(context, jobs, id, name, await BodyAsync(context).ConfigureAwait(false)).ConfigureAwait(false)));
+        }
+    }
+
+    /// <summary>All of a request's body, however it is sent: one that comes in chunks says nothing of its length.</summary>
+    public static async Task<string> BodyAsync(HttpContext context)
+    {
+        using var reader = new StreamReader(context.Request.Body);
+        return await reader.ReadToEndAsync(context.RequestAborted).ConfigureAwait(false);
     }
 
     /// <summary>Carries out a command that is only for studies, or for a trial of one.</summary>
-    public static async Task<IResult> CommandAsync(HttpContext context, ClusterJobs jobs, string id, string name)
+    public static async Task<IResult> CommandAsync(HttpContext context, ClusterJobs jobs, string id, string name, string body)
     {
         if (JobRoutes.KeyOf(context, out string? key) is { } wrong) return wrong;
-        using var reader = new StreamReader(context.Request.Body);
-        string body = await reader.ReadToEndAsync(context.RequestAborted).ConfigureAwait(false);
         try
         {
             var request = new StudyRequest(name, key, body);

@@ -16,6 +16,38 @@ public sealed class StudyApiTests : IDisposable
     public void Dispose() => Directory.Delete(_root, recursive: true);
 
     [Fact]
+    public async Task A_trial_is_cancelled_by_a_body_that_comes_in_chunks_and_the_study_goes_on()
+    {
+        await using var node = await StartAsync();
+        string id = await node.SubmitAsync(LinearParts.StudyYaml(trials: 100_000).Replace("parallel: 2", "parallel: 2, sampler: random"));
+        while (!(await node.GetAsync($"/api/v1/jobs/{id}")).TryGetProperty("started", out _)) { }
+        await AcceptedAsync(node, id, "pause", "");
+        JsonElement study = default;
+        while (study.ValueKind == JsonValueKind.Undefined || study.GetProperty("live").GetArrayLength() == 0)
+        {
+            // a trial that has begun, and stays
+            await AcceptedAsync(node, id, "resume", "");
+            await AcceptedAsync(node, id, "pause", "");
+            study = await node.GetAsync($"/api/v1/jobs/{id}");
+        }
+        int trial = study.GetProperty("live")[0].GetProperty("number").GetInt32();
+
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"/api/v1/jobs/{id}/cancel")
+        {
+            Content = new StreamContent(new MemoryStream(System.Text.Encoding.UTF8.GetBytes($$"""{"trial": {{trial}}}"""))),
+        };
+        request.Headers.TransferEncodingChunked = true;
+        using var response = await node.Http.SendAsync(request, Token);
+        string body = await response.Content.ReadAsStringAsync(Token);
+
+        // it may have ended by itself
+        Assert.True(response.StatusCode == HttpStatusCode.Accepted || body.Contains($"trial {trial} has ended", StringComparison.Ordinal), body);
+        study = await node.GetAsync($"/api/v1/jobs/{id}");
+        Assert.Equal("paused", study.GetProperty("status").GetString());
+        await AcceptedAsync(node, id, "cancel", "");
+    }
+
+    [Fact]
     public async Task A_submitted_study_ends_with_a_directory_that_can_be_fetched()
     {
         await using var node = await StartAsync();
