@@ -25,6 +25,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
 
     // those for which there was no room, and those of them that may come again, until they are deleted
     private readonly HashSet<TrialCheckpoint> _evicted = [];
+    private readonly HashSet<TrialCheckpoint> _awaited = [];
     private readonly Queue<StudyEvent> _unstored = new();
     private readonly Queue<(long After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
 
@@ -317,6 +318,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     {
         if (_isOver || _engine is null || !_mayDelete || _unstored.Count > 0) return;
         _mayDelete = false;
+        DeleteAwaited();
         foreach (var checkpoint in _engine.Superfluous()) Forget(checkpoint);
         foreach (var (trial, repeat) in _left)
             if (_engine.IsDoneWith(trial, repeat) && !_attempts.Keys.Any(a => a.Trial == trial)) _run.Trials.Trim(trial, repeat);
@@ -351,8 +353,18 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void Delete(TrialCheckpoint checkpoint)
     {
         // a trial that has begun anew meanwhile may be about to keep the same again
-        bool mayComeAgain = _evicted.Remove(checkpoint) && _attempts.Keys.Any(a => a.Trial == checkpoint.Trial);
-        if (!mayComeAgain && !_engine!.Checkpoints.Contains(checkpoint)) _run.Trials.Delete(checkpoint);
+        if (_evicted.Remove(checkpoint) && _attempts.Keys.Any(a => a.Trial == checkpoint.Trial)) _awaited.Add(checkpoint);
+        else if (!_engine!.Checkpoints.Contains(checkpoint)) _run.Trials.Delete(checkpoint);
+    }
+
+    /// <summary>States whose trials were under way when they were given up, and have not kept them again.</summary>
+    private void DeleteAwaited()
+    {
+        foreach (var checkpoint in _awaited.Where(c => !_attempts.Keys.Any(a => a.Trial == c.Trial)).ToList())
+        {
+            _awaited.Remove(checkpoint);
+            if (!_engine!.Checkpoints.Contains(checkpoint)) _run.Trials.Delete(checkpoint);
+        }
     }
 
     private void Answer()

@@ -237,6 +237,31 @@ public sealed class StudySupervisorTests
         Assert.Equal([0.5, 0.6, 0.7], harness.Happened.OfType<StudyEvent.Reported>().Where(r => r.Trial == 0).Select(r => r.Values[0]));
     }
 
+    /// <summary>While it is written down that its state goes, the trial begins anew, and may come to keep the same once more.</summary>
+    [Fact]
+    public async Task A_state_whose_trial_begins_anew_when_it_is_given_up_goes_when_the_trial_has_not_kept_it_again()
+    {
+        var journal = new JournalSwitch();
+        await using var harness = new StudyHarness(Asha(trials: 3), journal, diskLimit: 0.5);
+        Action? write = null;
+        harness.OnSize = _ => write ??= journal.Hold();
+        harness.Begin();
+        (await harness.JobAsync()).Start().Epoch(1, 0.5).End(RunStatus.Interrupted, StopReason.Paused);
+        await Eventually.Until(() => write is not null);
+        foreach (double accuracy in (double[])[0.1, 0.2])
+            (await harness.JobAsync()).Start().Epoch(1, accuracy).End(RunStatus.Interrupted, StopReason.Paused);
+        var promoted = await harness.JobAsync();
+        Assert.StartsWith("trial-0-2-", promoted.Id);
+        write!();
+        await Eventually.Until(() => harness.Happened.OfType<StudyEvent.AttemptBegun>().Any());
+        Assert.DoesNotContain("delete 0 at 1", harness.Files);
+
+        promoted.Start().End(RunStatus.Failed, StopReason.Failed, error: "threw");
+        await harness.EndAsync<StudyOver>();
+
+        Assert.Contains("delete 0 at 1", harness.Files);
+    }
+
     /// <summary>The job has measured, and its end is known before the study has said what the report leads to, or after.</summary>
     [Theory]
     [InlineData(true)]

@@ -132,7 +132,14 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
         Files.Enqueue($"delete {checkpoint.Trial} at {checkpoint.Resource}{(isStored ? "" : ", of which nothing is stored")}");
     }
 
-    public long Size(TrialCheckpoint checkpoint) => Gibibytes << 30;
+    /// <summary>Called when it is asked what a state takes.</summary>
+    public Action<TrialCheckpoint> OnSize { get; set; } = _ => { };
+
+    public long Size(TrialCheckpoint checkpoint)
+    {
+        OnSize(checkpoint);
+        return Gibibytes << 30;
+    }
 
     public void Trim(int trial, int repeat) => Trimmed.Enqueue(trial);
 
