@@ -65,6 +65,7 @@ internal sealed class StudyHostActor : ReceiveActor
         });
         Receive<FindStudy>(_ => Find());
         Receive<FindOpenTrials>(_ => Sender.Tell(new OpenTrials(_isOver ? null : _session?.OpenTrials())));
+        Receive<StudyPaused>(paused => Context.Parent.Tell(new Stands(_study, paused.IsPaused)));
         Receive<StudyOver>(over => OnOver(over.Status));
         Receive<StudyLeft>(left => Finish(RunStatus.Failed, left.Status, "the study was interrupted, and nobody asked for it"));
         Receive<StudyBroke>(broke =>
@@ -87,6 +88,9 @@ internal sealed class StudyHostActor : ReceiveActor
     /// <summary>What a study that had ended is gone on with for.</summary>
     /// <param name="Asker">Gets a <see cref="StudyAnswer"/>, or the failure with the reason.</param>
     internal sealed record Reopening(Func<StudyEngine, CommandAnswer> Carry, IActorRef Asker);
+
+    /// <summary>To the job coordinator, when that changes: whether the study waits for a user.</summary>
+    internal sealed record Stands(JobId Study, bool IsPaused) : INoSerializationVerificationNeeded;
 
     /// <summary>To the job coordinator: the study's journal cannot be written or read.</summary>
     internal sealed record JournalGone(JobId Study) : INoSerializationVerificationNeeded;

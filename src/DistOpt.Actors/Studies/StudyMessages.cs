@@ -86,6 +86,9 @@ public sealed record StudyLeft(StudyStatus Status) : INoSerializationVerificatio
 /// <summary>From a study's supervisor to its parent: the study has ended, and that is stored.</summary>
 public sealed record StudyOver(StudyStatus Status) : INoSerializationVerificationNeeded;
 
+/// <summary>From a study's supervisor to its parent, when that changes: whether it waits for a user. At first it does not.</summary>
+public sealed record StudyPaused(bool IsPaused) : INoSerializationVerificationNeeded;
+
 /// <summary>From a study's supervisor to its parent: it cannot go on.</summary>
 public sealed record StudyBroke(Exception Why) : INoSerializationVerificationNeeded;
 

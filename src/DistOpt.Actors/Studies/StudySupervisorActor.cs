@@ -40,6 +40,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private long _tickedAt;
     private bool _mayDelete = true;
     private bool _isReopening;
+    private bool _isPaused;
     private bool _isInterrupted;
     private bool _isOver;
 
@@ -380,7 +381,11 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void Look()
     {
         if (_isOver || _engine is null) return;
-        if (_unstored.Count == 0) _run.Sink.Stands(_engine.Status);
+        if (_unstored.Count == 0)
+        {
+            _run.Sink.Stands(_engine.Status);
+            if (_engine.IsPaused != _isPaused) Context.Parent.Tell(new StudyPaused(_isPaused = _engine.IsPaused));
+        }
         if (_attempts.Count > 0 || _unstored.Count > 0 || _batch.Count > 0) return;
         if (_engine.End is not null) Leave(new StudyOver(_engine.Status()));
         else if (_isInterrupted) Leave(new StudyLeft(_engine.Status()));

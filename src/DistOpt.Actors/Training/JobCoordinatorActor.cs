@@ -93,6 +93,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         /// <summary>The study that it is a trial of; empty where it is none.</summary>
         public string Study { get; set; } = "";
 
+        /// <summary>Whether it is a study that waits for a user.</summary>
+        public bool IsPaused { get; set; }
+
         /// <summary>Set where it is an attempt at a trial that wants a child process.</summary>
         public TrialDemand? Demand { get; set; }
 
@@ -117,6 +120,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<FindStudy>(find => ToStudy(find.Study, find));
         Receive<FindOpenTrials>(find => ToStudy(find.Study, find));
         Receive<StudyHostActor.Finished>(OnStudyFinished);
+        Receive<StudyHostActor.Stands>(stands => Find(stands.Study)?.IsPaused = stands.IsPaused);
         Receive<StudyHostActor.JournalGone>(gone =>
         {
             _log.Error("The journal of study {0} has stopped: the job coordinator begins anew", gone.Study);
@@ -330,7 +334,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
             };
         }
         var job = Find(id);
-        if (entry.Kind == JobKind.Study) return new JobStatus(id, entry.Name, "running", 0, 0, null, null, [], null) { Kind = entry.Kind };
+        if (entry.Kind == JobKind.Study) return new JobStatus(id, entry.Name, job is { IsPaused: true } ? "paused" : "running", 0, 0, null, null, [], null) { Kind = entry.Kind };
         var status = job?.Latest ?? new JobStatus(id, entry.Name, "opening", 0, 0, null, null, [], null);
         var (whom, since) = (status.Waiting, status.WaitingSince ?? entry.Submission.At);
         // nothing is offered to it before the one in front of it has room

@@ -270,6 +270,9 @@ public sealed class DurableStudiesTests
         Assert.Equal(new StudyAnswer(true, new()), await CommandAsync(coordinator, "s", e => e.Pause("p")));
         Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await CommandAsync(coordinator, "s", e => e.Pause("p")));
         Assert.True((await FindAsync()).IsSuspended);
+        while ((await JournalHarness.JobsAsync(coordinator)).Single(j => j.Job.Value == "s").State != "paused") { }
+        Assert.Equal(new StudyAnswer(true, new()), await CommandAsync(coordinator, "s", e => e.Resume(null)));
+        while ((await JournalHarness.JobsAsync(coordinator)).Single(j => j.Job.Value == "s").State != "running") { }
         Assert.False((await CommandAsync(coordinator, "job", e => e.Pause(null))).Known);
         Assert.False((await CommandAsync(coordinator, "nobody", e => e.Pause(null))).Known);
         Assert.Null((await coordinator.Ask<StudyFound>(new FindStudy(new JobId("job")), Eventually.Patience, Token)).Spec);

@@ -54,6 +54,9 @@ public sealed partial class StudyEngine
     /// <summary>Why the study has ended; null = it has not.</summary>
     public StudyStopReason? End => _ledger.End;
 
+    /// <summary>Whether it waits for a user: paused, or with code that is to be accepted.</summary>
+    public bool IsPaused => _ledger.End is null && (_ledger.IsSuspended || CodeChange is not null);
+
     /// <summary>The study over the space in force; null = it is of no study spec.</summary>
     public StudySpec? Spec => _setup.Spec;
 
