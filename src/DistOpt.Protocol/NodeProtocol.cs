@@ -134,6 +134,18 @@ public sealed record TrialProcessEnded(
     [property: Key(2)] string[] LastLines,
     [property: Key(3)] string? Stack) : IWireMessage;
 
+/// <summary>
+/// Job coordinator to a child process whose attempt has ended: give what nobody uses any more back to the system. Answered by <see cref="MemoryReturned"/> once
+/// nothing of the attempt runs there.
+/// </summary>
+[MessagePackObject]
+public sealed record ReturnMemory : IWireMessage;
+
+/// <summary>A child process to the job coordinator: the next attempt may come.</summary>
+/// <param name="KeptBytes">Memory that the process has kept all the same, without files that it has mapped; 0 where it does not know.</param>
+[MessagePackObject]
+public sealed record MemoryReturned([property: Key(0)] long KeptBytes) : IWireMessage;
+
 /// <summary>Job coordinator to a node: hand over what you have, and leave. The node's next offer says that it leaves. Idempotent.</summary>
 [MessagePackObject]
 public sealed record DrainNode : IWireMessage;

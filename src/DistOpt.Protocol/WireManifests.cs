@@ -57,6 +57,8 @@ public static class WireManifests
         ["version-held.1"] = typeof(VersionHeld),
         ["keep-trial-processes.1"] = typeof(KeepTrialProcesses),
         ["trial-process-ended.1"] = typeof(TrialProcessEnded),
+        ["return-memory.1"] = typeof(ReturnMemory),
+        ["memory-returned.1"] = typeof(MemoryReturned),
     };
 
     private static readonly Dictionary<Type, string> Names = Types.ToDictionary(p => p.Value, p => p.Key);

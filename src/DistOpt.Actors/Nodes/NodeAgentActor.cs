@@ -48,6 +48,9 @@ public sealed class NodeAgentActor : ReceiveActor
     private readonly HashSet<string> _unknown = new(StringComparer.Ordinal);
     private IActorRef? _coordinator;
     private IActorRef? _host;
+
+    // wants to hear how much memory is kept when nothing runs here
+    private NodeId? _memoryAsker;
     private long _spawned;
 
     public NodeAgentActor(NodeServices services)
@@ -75,6 +78,7 @@ public sealed class NodeAgentActor : ReceiveActor
             _services.Meter.JobEnded(ended);
             if (_waiting.Remove(ended, out var waiting)) waiting.ForEach(Deliver);
             _log.Of(ended).Info("job has ended on this node");
+            ReturnMemory();
         });
     }
 
@@ -117,6 +121,10 @@ public sealed class NodeAgentActor : ReceiveActor
                 break;
             case NodeActors.Agent when delivery.Body is DrainNode or NodeReleased or KeepTrialProcesses:
                 _host?.Tell(delivery);
+                break;
+            case NodeActors.Agent when delivery.Body is ReturnMemory:
+                _memoryAsker = delivery.From;
+                ReturnMemory();
                 break;
             case NodeActors.Agent when delivery.Body is PrepareJob && !_jobs.ContainsKey(delivery.Job) && _names.ContainsValue(delivery.Job):
                 _waiting.TryAdd(delivery.Job, []);
@@ -163,6 +171,14 @@ public sealed class NodeAgentActor : ReceiveActor
                 job.Tell(delivery);
                 break;
         }
+    }
+
+    private void ReturnMemory()
+    {
+        if (_memoryAsker is not { } asker || _names.Count > 0) return;
+        _memoryAsker = null;
+        long kept = _services.ReturnMemory?.Invoke() ?? 0;
+        _services.Router.Send(asker, default, NodeActors.Jobs, new MemoryReturned(kept));
     }
 
     private IActorRef? End(JobId job)

@@ -35,6 +35,9 @@ public sealed record NodeServices
     /// </summary>
     public bool HoldsOneJob { get; init; }
 
+    /// <summary>Gives memory that nobody uses back to the system, and tells how many bytes the process keeps; null = there is no need to.</summary>
+    public Func<long>? ReturnMemory { get; init; }
+
     /// <summary>Where this node finds a folder that a spec names as <c>storage.path</c>: under that path, unless the host says otherwise.</summary>
     public Func<string, string> SharedFolder { get; init; } = path => path;
 

@@ -21,6 +21,11 @@ public sealed partial class JobCoordinatorActor
     /// <summary>A parent sees how its child ended: for so long nobody acts on hearing from others that it is gone.</summary>
     private static readonly TimeSpan LastWordsTime = TimeSpan.FromSeconds(20);
 
+    /// <summary>A child that has not given back what its attempt has left by then hangs, and is replaced.</summary>
+    internal static readonly TimeSpan MemoryTime = TimeSpan.FromSeconds(30);
+
+    // children that give back what their attempts have left, with what those were allowed to take
+    private readonly Dictionary<NodeId, long?> _returning = [];
     private readonly Dictionary<NodeId, WarmProcesses> _warm = [];
     private readonly Dictionary<NodeId, KeepTrialProcesses> _kept = [];
     private readonly HashSet<NodeId> _ending = [];
@@ -33,6 +38,8 @@ public sealed partial class JobCoordinatorActor
     private readonly Dictionary<(string Study, NodeId Host), string> _unfit = [];
 
     private sealed record LastWordsTimeIsUp(NodeId Node) : INoSerializationVerificationNeeded;
+
+    private sealed record MemoryTimeIsUp(NodeId Node) : INoSerializationVerificationNeeded;
 
     private sealed record UnfitTimeIsUp(string Study, NodeId Host) : INoSerializationVerificationNeeded;
 
@@ -114,7 +121,7 @@ public sealed partial class JobCoordinatorActor
     {
         var busy = _jobs.Values.Where(j => j.Demand is not null).SelectMany(j => j.Workers?.Keys ?? []).ToHashSet();
         return [.. _nodes.Values.Where(n => n.Parent is not null).Select(n =>
-            new TrialProcess(n.Peer.Node.Value, n.Parent!.Value.Value, busy.Contains(n.Peer.Node), n.Leaving || _ending.Contains(n.Peer.Node))
+            new TrialProcess(n.Peer.Node.Value, n.Parent!.Value.Value, busy.Contains(n.Peer.Node) || _returning.ContainsKey(n.Peer.Node), n.Leaving || _ending.Contains(n.Peer.Node))
             {
                 Gpus = n.Gpus ?? 0,
             })];
@@ -189,11 +196,45 @@ public sealed partial class JobCoordinatorActor
         }
     }
 
+    /// <summary>An attempt has ended: its child gets the next one when it has given back what this one has left.</summary>
+    private void ReturnMemory(Job job)
+    {
+        if (job is not { Demand: not null, Workers: { } workers }) return;
+        foreach (var (node, count) in workers.Where(w => _nodes.ContainsKey(w.Key.Value) && !_ending.Contains(w.Key)))
+        {
+            _returning[node] = job.WorkerMemory * count;
+            _services.Router.Send(node, default, NodeActors.Agent, new ReturnMemory());
+            Timers.StartSingleTimer((node, nameof(ReturnMemory)), new MemoryTimeIsUp(node), MemoryTime);
+        }
+    }
+
+    private void OnMemoryReturned(NodeId node, long kept)
+    {
+        if (!_returning.Remove(node)) return;
+        Timers.Cancel((node, nameof(ReturnMemory)));
+        if (_nodes.GetValueOrDefault(HostOf(node).Value) is { } host && TrialHosts.IsUsedUp(kept, host.TrialMemoryBytes))
+        {
+            _log.Info("Child process [{0}] has kept {1} MiB of memory of its attempts: it ends, and the next one gets another", node, kept >> 20);
+            _ending.Add(node);
+        }
+        OfferNodes();
+        KeepProcesses();
+    }
+
+    private void OnMemoryTimeIsUp(MemoryTimeIsUp late)
+    {
+        if (!_returning.Remove(late.Node)) return;
+        _log.Warning("Child process [{0}] has not let go of its last attempt within {1} s: it ends", late.Node, MemoryTime.TotalSeconds);
+        _ending.Add(late.Node);
+        KeepProcesses();
+    }
+
     private TrialProcessMemory[] BusyOf(List<TrialProcess> children)
     {
         var nodes = children.Select(c => new NodeId(c.Node)).ToHashSet();
         return [.. _jobs.Values.Where(j => j is { Demand: not null, Workers: not null })
             .SelectMany(j => j.Workers!.Where(w => nodes.Contains(w.Key)).Select(w => new TrialProcessMemory(w.Key, j.WorkerMemory * w.Value)))
+            .Concat(_returning.Where(r => nodes.Contains(r.Key)).Select(r => new TrialProcessMemory(r.Key, r.Value)))
             .OrderBy(b => b.Node.Value, StringComparer.Ordinal)];
     }
 
@@ -233,6 +274,7 @@ public sealed partial class JobCoordinatorActor
         _warm.Remove(node);
         _kept.Remove(node);
         _ending.Remove(node);
+        if (_returning.Remove(node)) Timers.Cancel((node, nameof(ReturnMemory)));
         _startFailures.Remove(node);
         foreach (var unfit in _unfit.Keys.Where(u => u.Host == node).ToList()) _unfit.Remove(unfit);
         foreach (var child in _awaitWords.Where(w => w.Value.Parent == node).Select(w => w.Key).ToList()) TellWithoutWords(child);

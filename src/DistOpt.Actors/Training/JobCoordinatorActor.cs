@@ -137,6 +137,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Receive<NodeGone>(OnNodeGone);
         Receive<LastWordsTimeIsUp>(late => TellWithoutWords(late.Node));
         Receive<UnfitTimeIsUp>(OnUnfitTimeIsUp);
+        Receive<MemoryTimeIsUp>(OnMemoryTimeIsUp);
         Receive<NodesPresent>(present =>
         {
             foreach (var job in _jobs.Values) job.Actor?.Tell(present);
@@ -263,6 +264,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         // whatever hangs there hangs in none of the others' way
         if (ended.Lost is not null && job.Demand is not null) _ending.UnionWith(job.Workers?.Keys.Where(n => _nodes.ContainsKey(n.Value)) ?? []);
         NoteUnfit(job, ended.Unfit);
+        ReturnMemory(job);
         (job.Ending, job.Workers) = (true, null);
         Timers.Cancel(ended.Job);
         ReleaseLeaving();
@@ -295,6 +297,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
                 if (isNew) OfferNodes();
                 KeepProcesses(again: offer.Peer.Node);
                 if (offer.Leaving) ReleaseLeaving();
+                break;
+            case MemoryReturned returned:
+                OnMemoryReturned(delivery.From, returned.KeptBytes);
                 break;
             case TrialProcessEnded ended:
                 OnProcessEnded(delivery.From, ended);

@@ -110,6 +110,17 @@ public static class TrialHosts
         return (idle[host.Node].First().Node, Math.Min(demand.MostInProcess, host.Room(demand)));
     }
 
+    /// <summary>What the runtime and its libraries keep in a child for good, and some more.</summary>
+    private const long KeptAlways = 192L << 20;
+
+    /// <summary>
+    /// Whether a child has kept so much memory of the attempts that it has had that the next one gets another child: it would be charged to that one, which
+    /// may be ended for it.
+    /// </summary>
+    /// <param name="keptBytes">After it has given back what it can.</param>
+    /// <param name="shareBytes">What an attempt there may take that does not say how much it needs; 0 = that is not known.</param>
+    public static bool IsUsedUp(long keptBytes, long shareBytes) => keptBytes > Math.Max(KeptAlways, shareBytes / 4);
+
     /// <summary>Why no node that is there could ever take the attempt, in words; null where one could.</summary>
     public static string? Hopeless(IReadOnlyList<TrialHost> hosts, TrialDemand demand)
     {

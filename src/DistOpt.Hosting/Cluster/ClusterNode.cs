@@ -168,6 +168,7 @@ public sealed class ClusterNode : IAsyncDisposable
                 Time = time,
                 Meter = telemetry.Meter,
                 HoldsOneJob = options.Parent is not null,
+                ReturnMemory = options.Parent is null ? null : ProcessMemory.Return,
             };
             var agent = system.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
             router.Attach(agent);

@@ -84,6 +84,9 @@ internal sealed class JobHarness : IAsyncDisposable
     /// <summary>Set where the next jobs are attempts at a trial.</summary>
     public TrialPart? Trial { get; set; }
 
+    /// <summary>Bytes that a node keeps when it was asked to give back what it can, by its number.</summary>
+    public Func<int, long> KeptMemory { get; set; } = _ => 0;
+
     /// <summary>How nodes see a path of shared storage, by node number and path.</summary>
     public Func<int, string, string> SharedFolder { get; set; } = (_, path) => path;
 
@@ -445,6 +448,7 @@ internal sealed class JobHarness : IAsyncDisposable
             SharedFolder = path => SharedFolder(i, path),
             IsAlone = _isAlone,
             HoldsOneJob = parent is not null,
+            ReturnMemory = () => KeptMemory(i),
             Time = Time,
             Runtimes = new JobRuntimes(runtime),
             Specs = new SameSpec(this),

@@ -14,6 +14,16 @@ public sealed class TrialHostsTests
         wanted.Select(w => (w.Key, w.Value.Count));
 
     [Fact]
+    public void A_child_is_used_up_when_it_has_kept_more_than_a_quarter_of_a_share_beside_what_its_libraries_keep()
+    {
+        Assert.False(TrialHosts.IsUsedUp(192L << 20, 64L << 20));
+        Assert.True(TrialHosts.IsUsedUp((192L << 20) + 1, 64L << 20));
+        Assert.True(TrialHosts.IsUsedUp((192L << 20) + 1, 0));
+        Assert.False(TrialHosts.IsUsedUp(2L << 30, 8L << 30));
+        Assert.True(TrialHosts.IsUsedUp((2L << 30) + 1, 8L << 30));
+    }
+
+    [Fact]
     public void An_attempt_gets_an_idle_child_of_the_node_with_most_free_slots_and_as_many_of_them_as_it_wants()
     {
         var hosts = new[] { Host("a", 4, used: 2), Host("b", 4, used: 1), Host("c", 8, used: 1) };
