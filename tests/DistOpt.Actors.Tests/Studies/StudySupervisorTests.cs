@@ -202,6 +202,27 @@ public sealed class StudySupervisorTests
         Assert.Equal(["delete 0 at 1", "delete 1 at 1", "delete 2 at 1", "delete 2 at 3"], deleted);
     }
 
+    /// <summary>Where the study would end it only once it hears the report, it would have gone on by then.</summary>
+    [Fact]
+    public async Task Every_run_of_a_configuration_is_told_beforehand_to_end_where_the_trial_scheduler_completes_a_trial()
+    {
+        var setup = StudyHarness.Setup(trials: 1) with
+        {
+            Repeats = 3,
+            TrialScheduler = context => new AshaOptions { MinResource = 2, MaxResource = 2 }.Create(context),
+        };
+        await using var harness = new StudyHarness(setup);
+        harness.Begin();
+        for (int run = 0; run < 3; run++)
+        {
+            var job = (await harness.JobAsync()).Start();
+            Assert.Equal(new RunPause(RunUnit.Epochs, 2) { IsEnd = true }, job.Pause);
+            job.Epoch(1, 0.9).Epoch(2, 0.1 * run).End(RunStatus.Completed, StopReason.Epochs, selected: 2);
+        }
+        var over = await harness.EndAsync<StudyOver>();
+        Assert.Equal(0.1, over.Status.Best!.Values[0], 12);
+    }
+
     [Fact]
     public async Task What_a_runs_own_folder_has_of_checkpoints_goes_once_its_trial_has_ended_or_is_paused()
     {

@@ -47,8 +47,8 @@ public sealed partial class StudyEngine
         ArgumentNullException.ThrowIfNull(setup);
         ArgumentNullException.ThrowIfNull(record);
         (_setup, _record, _specs) = (setup, record, [setup.Spec]);
-        _ledger = new StudyLedger(setup);
         _advisors = new StudyAdvisors(setup);
+        _ledger = new StudyLedger(setup, _advisors.TrialEnd);
     }
 
     /// <summary>Why the study has ended; null = it has not.</summary>

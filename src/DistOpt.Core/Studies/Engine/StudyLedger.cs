@@ -11,6 +11,7 @@ namespace DistOpt.Core.Studies.Engine;
 internal sealed class StudyLedger
 {
     private readonly StudySetup _setup;
+    private readonly long _trialEnd;
     private readonly SortedDictionary<int, LiveTrial> _live = [];
     private readonly LinkedList<LiveTrial> _ready = new();
     private readonly Queue<ImmutableArray<double>> _points;
@@ -18,9 +19,10 @@ internal sealed class StudyLedger
     private readonly List<(int FromTrial, int Parallel)> _parallel;
     private readonly SortedSet<TrialCheckpoint> _checkpoints = [];
 
-    public StudyLedger(StudySetup setup)
+    /// <param name="trialEnd">Resource at which the trial scheduler completes a trial.</param>
+    public StudyLedger(StudySetup setup, long trialEnd)
     {
-        _setup = setup;
+        (_setup, _trialEnd) = (setup, trialEnd);
         _points = new(setup.Enqueued);
         _parallel = [(0, setup.Parallel)];
         Trials = setup.Context.Trials;
@@ -281,7 +283,7 @@ internal sealed class StudyLedger
         StopAttempt(trial, completed.Seconds);
         trial.RunValues = Sum(trial.RunValues, completed.Values);
         trial.RunConstraints = Sum(trial.RunConstraints, completed.Constraints);
-        (trial.Step, trial.Told, trial.Until, trial.Checkpoint, trial.Source) = (-1, ReportAction.Continue, long.MaxValue, null, null);
+        (trial.Step, trial.Told, trial.Until, trial.Checkpoint, trial.Source) = (-1, ReportAction.Continue, _trialEnd, null, null);
         trial.Owed = null;
         trial.Repeat++;
         trial.Phase = TrialPhase.Ready;

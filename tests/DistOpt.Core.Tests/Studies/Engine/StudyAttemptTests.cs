@@ -190,7 +190,14 @@ public sealed class StudyAttemptTests
         Assert.Equal(TrialDirective.Complete, study.Report(order, 8, 1));
         study.Complete(order, 1);
         order = study.Order();
+        // told beforehand, so that it leaves off there by itself as the first one did
+        Assert.Equal(8, order.Until);
         Assert.Equal(TrialDirective.Continue, study.Report(order, 7, 1));
+        study.Engine.Checkpointed(order.Id, 7);
+        study.Rebuild();
+        study.Engine.Reopen(_ => false);
+        order = study.Order();
+        Assert.Equal((1, 8L, new TrialCheckpoint(0, 7, 1)), (order.Repeat, order.Until, order.From));
         Assert.Equal(TrialDirective.Complete, study.Report(order, 8, 1));
         study.Complete(order, 2);
         Assert.Equal([1.5], study.End(0).Values);

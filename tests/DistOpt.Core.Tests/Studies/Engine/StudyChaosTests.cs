@@ -59,6 +59,28 @@ public sealed class StudyChaosTests
             $"waste {computed / (double)(runs * undisturbed.Computed):0.000}: steps computed / needed, with {broken / (double)runs:0.0} kills and losses a study");
     }
 
+    /// <summary>All runs of a configuration end where the first one does, before the run's own end, and a trial's values are of those weights.</summary>
+    [Theory]
+    [InlineData("fifo")]
+    [InlineData("asha")]
+    [InlineData("hyperband")]
+    [InlineData("pbt, synchronous")]
+    public void A_deterministic_study_with_several_runs_of_a_configuration_is_the_undisturbed_one(string scheduler)
+    {
+        var setup = StudySetups.Of(scheduler: scheduler, deterministic: true, trials: 24, repeats: 3);
+        var undisturbed = Run(1, Chaos.None);
+        Assert.True(undisturbed.Of<StudyEvent.RunCompleted>().Count() > 4);
+        for (long timing = 1; timing <= 5; timing++)
+        {
+            var simulation = Run(timing, Chaos.Wild);
+            Check(simulation, 24);
+            Assert.Equal(Decisions(undisturbed), Decisions(simulation));
+            Assert.Equal(Reports(undisturbed), Reports(simulation));
+        }
+
+        StudySimulation Run(long timing, Chaos chaos) => new StudySimulation(setup, slots: 4, timing) { Chaos = chaos, Length = 20 }.Run();
+    }
+
     /// <summary>A trial whose state had to go begins anew when it is sent on, and comes to the same.</summary>
     [Theory]
     [InlineData("asha", 4)]
@@ -138,6 +160,7 @@ public sealed class StudyChaosTests
             foreach (var e in trial)
             {
                 if (e is StudyEvent.Promoted { Exploit: { } exploit }) last = exploit.Resource;
+                if (e is StudyEvent.RunCompleted) last = -1;
                 if (e is not StudyEvent.Reported reported) continue;
                 Assert.True(reported.Step > last);
                 last = reported.Step;
@@ -154,6 +177,7 @@ public sealed class StudyChaosTests
     {
         StudyEvent.Reported r => r.Trial,
         StudyEvent.Promoted p => p.Trial,
+        StudyEvent.RunCompleted r => r.Trial,
         _ => -1,
     };
 

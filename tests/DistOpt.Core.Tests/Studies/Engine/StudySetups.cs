@@ -37,17 +37,18 @@ internal static class StudySetups
     public static IReadOnlyList<string> OrderedSchedulers { get; } = [.. Schedulers.Where(s => !SchedulerOptions(s).Check(Context(s, true)).Any())];
 
     public static StudySetup Of(string sampler = "random", string scheduler = "fifo", string pruner = "none", bool deterministic = false, int parallel = 4,
-        int trials = 40)
+        int trials = 40, int repeats = 1)
     {
         var options = SchedulerOptions(scheduler);
         var (prunerFactory, prunerOptions) = (PrunerCatalog.Default.Get(pruner), PrunerOptionsOf(pruner));
         return new StudySetup
         {
-            Context = Context(scheduler, deterministic) with { Trials = trials },
+            Context = Context(scheduler, deterministic) with { Trials = trials, Repeats = repeats },
             Sampler = () => SamplerCatalog.Default.Get(sampler)(SamplerOptions(sampler)),
             TrialScheduler = c => TrialSchedulerCatalog.Default.Get(scheduler.Split(',')[0])(options, c),
             Pruners = c => new ObjectivePruners(prunerFactory, prunerOptions, c),
             Parallel = parallel,
+            Repeats = repeats,
             MaxAttempts = 1000,
         };
     }

@@ -162,6 +162,8 @@ internal sealed class StudySimulation
                 }));
                 break;
             case TrialDirective.Complete:
+                // one that did not know beforehand where it ends has gone on by the time that it hears so
+                Overrun(attempt);
                 Complete(attempt);
                 break;
             default:
@@ -170,6 +172,12 @@ internal sealed class StudySimulation
                 else Step(attempt);
                 break;
         }
+    }
+
+    private void Overrun(SimulatedAttempt attempt)
+    {
+        long leavesOff = attempt.Step <= attempt.Order.Until ? attempt.Order.Until : _engine.TrialEnd;
+        if (attempt.Step < Length && attempt.Step != leavesOff) attempt.Step += (long)(4 * Draw());
     }
 
     private void WriteCheckpoint(SimulatedAttempt attempt)
