@@ -59,8 +59,10 @@ public sealed record JournalTrialImported(
     [property: Key(0)] string State, [property: Key(1)] double[] Parameters, [property: Key(2)] double[] Values, [property: Key(3)] double[] Constraints,
     [property: Key(4)] long? Step, [property: Key(5)] double Reported, [property: Key(6)] string Source);
 
+/// <param name="Asked">The trial that the command named; null = none, or an earlier version wrote it.</param>
 [MessagePackObject]
-public sealed record JournalParallelSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Parallel, [property: Key(2)] int FromTrial);
+public sealed record JournalParallelSet(
+    [property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Parallel, [property: Key(2)] int FromTrial, [property: Key(3)] int? Asked);
 
 [MessagePackObject]
 public sealed record JournalTrialsSet([property: Key(0)] string? IdempotencyKey, [property: Key(1)] int Trials);

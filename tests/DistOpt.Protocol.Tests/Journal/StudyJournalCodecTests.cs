@@ -32,6 +32,7 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.Ended(4, TrialState.Failed, TrialEndCause.TimedOut, [], [], "late", 60),
         new StudyEvent.Enqueued("key", [1, double.NaN]),
         new StudyEvent.ParallelSet(null, 8, 40),
+        new StudyEvent.ParallelSet("key", 8, 40) { Asked = 30 },
         new StudyEvent.TrialsSet("key", 200),
         new StudyEvent.SpaceWidened("key", 2, 40, new SearchSpace(
         [

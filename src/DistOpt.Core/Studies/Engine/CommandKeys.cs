@@ -22,6 +22,7 @@ internal sealed class CommandKeys(int most)
     {
         StudyEvent.Enqueued e => $"enqueue {string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}",
         StudyEvent.PointEnqueued e => $"enqueue {string.Join(' ', e.Point.Select(p => FormattableString.Invariant($"{p.Key}={p.Value}")))}",
+        StudyEvent.ParallelSet { Asked: { } from } e => $"set parallel {e.Parallel} from trial {from}",
         StudyEvent.ParallelSet e => $"set parallel {e.Parallel}",
         StudyEvent.TrialsSet e => $"set trials {e.Trials}",
         StudyEvent.SpaceWidened { Text: { } text } => OfSpace(text),

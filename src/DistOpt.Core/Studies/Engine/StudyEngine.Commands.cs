@@ -46,7 +46,16 @@ public sealed partial class StudyEngine
     public CommandAnswer SetParallel(string? key, int parallel, int? fromTrial = null)
     {
         int from = IsDeterministic ? Math.Max(_ledger.Next, fromTrial ?? 0) : _ledger.Next;
-        return Carry(new StudyEvent.ParallelSet(key, parallel, from), parallel < 1 ? $"parallel is {parallel}, but must be at least 1" : null);
+        return Carry(new StudyEvent.ParallelSet(key, parallel, from) { Asked = fromTrial }, parallel < 1 ? $"parallel is {parallel}, but must be at least 1" : null);
+    }
+
+    /// <summary>
+    /// Notes how many trials run at a time before the first one, where the setup may say something else when the study goes on: what a deterministic study has
+    /// decided depends on it.
+    /// </summary>
+    public void NoteParallel()
+    {
+        if (_ledger is { Next: 0, End: null }) Commit(new StudyEvent.ParallelSet(null, _ledger.Parallel, 0));
     }
 
     /// <summary>

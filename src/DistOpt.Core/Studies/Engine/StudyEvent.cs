@@ -153,7 +153,11 @@ public abstract record StudyEvent
     /// <param name="Key">Idempotency key.</param>
     /// <param name="Parallel">At least 1.</param>
     /// <param name="FromTrial">In a deterministic study: from the decision on after which this is the number of the next trial.</param>
-    public sealed record ParallelSet(string? Key, int Parallel, int FromTrial) : Command(Key);
+    public sealed record ParallelSet(string? Key, int Parallel, int FromTrial) : Command(Key)
+    {
+        /// <summary>The number that the command named; null = none.</summary>
+        public int? Asked { get; init; }
+    }
 
     /// <summary>How many trials the study is to have; one that had ended since it had had them all goes on if it is to have more.</summary>
     /// <param name="Key">Idempotency key.</param>

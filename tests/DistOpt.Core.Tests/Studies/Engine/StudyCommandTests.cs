@@ -94,6 +94,24 @@ public sealed class StudyCommandTests
         Assert.Equal(3, study.Engine.Status().Enqueued);
     }
 
+    /// <summary>Also where the first one asked for a trial that had begun by then, or for none.</summary>
+    [Theory]
+    [InlineData(4, 5)]
+    [InlineData(0, 4)]
+    [InlineData(4, null)]
+    [InlineData(null, 4)]
+    public void A_parallelism_from_another_trial_on_is_another_command(int? from, int? other)
+    {
+        var study = new EngineFixture(EngineFixture.Random(deterministic: true));
+        study.Order();
+        study.Engine.SetParallel("p", 6, from);
+        study.Order();
+        study.Rebuild();
+        Assert.True(study.Engine.SetParallel("p", 6, from).IsRepeat);
+        string use = from is null ? "set parallel 6" : $"set parallel 6 from trial {from}";
+        Assert.Equal($"key 'p' was used for another command, '{use}'", study.Engine.SetParallel("p", 6, other).Refusal);
+    }
+
     [Fact]
     public void Only_the_latest_keys_are_kept()
     {
