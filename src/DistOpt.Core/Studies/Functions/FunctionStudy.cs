@@ -33,10 +33,11 @@ public sealed partial class FunctionStudy
     private readonly bool _isOpen;
 
     /// <param name="setup">What to search and how.</param>
-    /// <param name="journal">Where it is kept; a study that is there already goes on, over the widest space that it has been given. Null = it ends with the
-    /// process.</param>
+    /// <param name="journal">Where it is kept; a study that is there already goes on, over the widest space that it has been given, with as many trials at a time
+    /// and in all as the setup says: also one that had ended since it had had all its trials, if there are to be more. Null = it ends with the process.</param>
     /// <exception cref="Specs.SpecException">
-    /// The setup does not go together, or the journal is of another study: of another space than it has had that is no wider one, too.
+    /// The setup does not go together, or the journal is of another study: of another space than it has had that is no wider one, too; or more trials have
+    /// begun than it is to have.
     /// </exception>
     /// <exception cref="InvalidOperationException">The trial scheduler or pruner decides otherwise than the journal says.</exception>
     public FunctionStudy(StudySetup setup, IStudyJournal? journal = null)
@@ -59,11 +60,29 @@ public sealed partial class FunctionStudy
         }
         _engine = StudyEngine.Restore(_setup, Before(), Record);
         // first of all: it may be refused, and then nothing has happened
+        if (!isNew) GoOnTo(setup.Context.Trials);
         WidenTo(setup);
-        if (!isNew) _engine.Reopen(_ => false);
+        if (isNew) _engine.NoteParallel();
+        else Reopen(setup.Parallel);
         _isOpen = true;
         // attempts have names of their own only once it is stored that it goes on
         Wait(_journal.StoredAsync());
+    }
+
+    /// <summary>How many trials a study that was there is to have; null = as many as it was to have.</summary>
+    private void GoOnTo(int? trials)
+    {
+        if (trials is not { } most) return;
+        int begun = _engine.Started;
+        if (most < begun) throw new Specs.SpecException("study.trials", $"is {most}, but {begun} trials have begun; give at least {begun}");
+        bool goesOn = _engine.End is null ? most != _engine.Status().Trials : _engine.End == StudyStopReason.Trials && most > begun;
+        if (goesOn && _engine.SetTrials(null, most).Refusal is { } refusal) throw new Specs.SpecException("study.trials", refusal);
+    }
+
+    private void Reopen(int parallel)
+    {
+        _engine.Reopen(_ => false);
+        if (_engine.End is null && _engine.Status().Parallel != parallel) _engine.SetParallel(null, parallel);
     }
 
     /// <param name="options">What to search and how, shortly.</param>

@@ -30,10 +30,10 @@ public sealed record FunctionStudyOptions
     /// <summary>Of the sampler.</summary>
     public long Seed { get; init; }
 
-    /// <summary>Trials in all; null = no bound.</summary>
+    /// <summary>Trials in all, those of before it was opened again among them; null = no bound, and where it had one it keeps that.</summary>
     public int? Trials { get; init; }
 
-    /// <summary>Trials that run at a time.</summary>
+    /// <summary>Trials that run at a time; may be another number when a study is opened again, which holds from its next trial on.</summary>
     public int Parallel { get; init; } = 1;
 
     /// <summary>Who chooses parameters, by its name in the catalogue; where trials define them, auto, tpe or random.</summary>
