@@ -118,7 +118,8 @@ public sealed class StudyReadingTests
 
         var read = StudyReading.Of("t", journal.Study!, events);
         Assert.All(read.All, t => Assert.NotEmpty(t.Spans));
-        Assert.Equal(new TrialSpan(0, 10 * journal.Events.FindIndex(e => e is StudyEvent.Ended)), Assert.Single(read.All[0].Spans));
+        var (begun, ended) = (journal.Events.FindIndex(e => e is StudyEvent.Started), journal.Events.FindIndex(e => e is StudyEvent.Ended));
+        Assert.Equal(new TrialSpan(10 * begun, 10 * ended), Assert.Single(read.All[0].Spans));
         // two attempts, one after the other, and the hour is between them
         var spans = read.All[1].Spans;
         Assert.Equal(2, spans.Length);

@@ -33,8 +33,9 @@ public sealed partial class FunctionStudy
     private readonly bool _isOpen;
 
     /// <param name="setup">What to search and how.</param>
-    /// <param name="journal">Where it is kept; a study that is there already goes on, over the widest space that it has been given, with as many trials at a time
-    /// and in all as the setup says: also one that had ended since it had had all its trials, if there are to be more. Null = it ends with the process.</param>
+    /// <param name="journal">Where it is kept; a study that is there already goes on, over the widest space that it has been given, with as many trials at
+    /// a time and in all as the setup says: also one that had ended since it had had all its trials, if there are to be more. Null = it ends with the
+    /// process.</param>
     /// <exception cref="Specs.SpecException">
     /// The setup does not go together, or the journal is of another study: of another space than it has had that is no wider one, too; or more trials have
     /// begun than it is to have.
