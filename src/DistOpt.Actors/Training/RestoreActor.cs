@@ -23,15 +23,17 @@ internal sealed class RestoreActor : ReceiveActor
     private readonly JobId _job;
     private readonly NodeServices _services;
     private readonly Checkpoint _checkpoint;
+    private readonly CheckpointManifest _manifest;
     private readonly StateLayout _layout;
     private readonly IEnumerator<(TensorPeer Peer, TensorHeader Header, IWireMessage? Meta)> _frames;
     private readonly Dictionary<long, ReceiveBuffers> _buffers = [];
     private readonly Dictionary<(int Server, bool IsBackup), int> _receivers = [];
     private int _underWay;
 
-    public RestoreActor(JobId job, NodeServices services, JobPlacement placement, Checkpoint checkpoint, StateLayout layout)
+    /// <param name="manifest">What the job goes on from: the checkpoint's own, or that under another spec.</param>
+    public RestoreActor(JobId job, NodeServices services, JobPlacement placement, Checkpoint checkpoint, CheckpointManifest manifest, StateLayout layout)
     {
-        (_job, _services, _checkpoint, _layout) = (job, services, checkpoint, layout);
+        (_job, _services, _checkpoint, _manifest, _layout) = (job, services, checkpoint, manifest, layout);
         _frames = Frames(placement).GetEnumerator();
         Receive<SliceTaken>(taken =>
         {
@@ -61,12 +63,11 @@ internal sealed class RestoreActor : ReceiveActor
             if (server.Backup is { } backup && server.BackupIsSeeded) receivers.Add((backup, TensorTarget.Backup));
             foreach (var (peer, target) in receivers)
             {
-                var manifest = _checkpoint.Manifest;
-                IWireMessage? meta = new StateMeta(WireState.From(manifest.State), 0)
+                IWireMessage? meta = new StateMeta(WireState.From(_manifest.State), 0)
                 {
-                    Rows = server.Index == 0 ? KeptRows.Of(manifest.State, manifest.Run.Validation) : null,
+                    Rows = server.Index == 0 ? KeptRows.Of(_manifest.State, _manifest.Run.Validation) : null,
                 };
-                foreach (var vector in _checkpoint.Vectors)
+                foreach (var vector in _checkpoint.Vectors.Where(v => _manifest.State.HasSelected || !CheckpointPart.IsSelected(v.Part)))
                 {
                     var whole = _layout.RangeOf(vector.Part, server.Range());
                     for (long begin = whole.Begin; begin < whole.End; begin += most)

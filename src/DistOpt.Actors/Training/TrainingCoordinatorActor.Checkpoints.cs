@@ -57,9 +57,9 @@ internal sealed partial class TrainingCoordinatorActor
             if (newest is not null)
             {
                 CheckFits(newest, template);
-                _resumed = newest.Manifest;
+                _resumed = Own(newest.Manifest);
                 _latestCheckpoint = newest.Step;
-                TakeOver(newest.Manifest.Run);
+                TakeOver(_resumed.Run);
             }
             else if (_submission.Recovery is null)
             {
@@ -93,6 +93,13 @@ internal sealed partial class TrainingCoordinatorActor
         if (theirs.TrainSamples != own.TrainSamples)
             throw new SpecException("--resume", $"{checkpoint.Path} was trained on {theirs.TrainSamples} samples, but the data set has {own.TrainSamples} now");
     }
+
+    /// <summary>
+    /// What the job goes on from by a checkpoint. What another spec has selected is none of its own: a trial that has copied another one is to have the value
+    /// that its own parameters have come to. That is seen by the spec, so that a job that is lost before it has written one of its own goes on alike.
+    /// </summary>
+    private CheckpointManifest Own(CheckpointManifest manifest) =>
+        manifest.SpecIdentity == SpecIdentity.Hash(Spec) ? manifest : manifest.UnderAnotherSpec();
 
     /// <summary>What the run had reached counts on.</summary>
     private void TakeOver(ManifestRun run)

@@ -128,8 +128,8 @@ internal sealed partial class TrainingCoordinatorActor
         if (_restoring is not { } checkpoint) return;
         _restoring = null;
         _restoreUnderWay = [];
-        var (placement, layout) = (_wirePlacement!, StateLayout);
-        _restorer = Context.ActorOf(Props.Create(() => new RestoreActor(_submission.Job, _services, placement, checkpoint, layout))
+        var (placement, layout, manifest) = (_wirePlacement!, StateLayout, Own(checkpoint.Manifest));
+        _restorer = Context.ActorOf(Props.Create(() => new RestoreActor(_submission.Job, _services, placement, checkpoint, manifest, layout))
             .WithDispatcher(_services.ComputeDispatcher));
     }
 

@@ -116,6 +116,13 @@ public sealed record CheckpointManifest
         BatchSize = state.Batch?.Size ?? BatchSize,
     };
 
+    /// <summary>What a run of another spec goes on from: its selection begins anew, so that its values are those of its own weights.</summary>
+    public CheckpointManifest UnderAnotherSpec() => this with
+    {
+        State = State.UnderAnotherSpec(),
+        Run = Run with { Validation = new Dictionary<string, double>() },
+    };
+
     /// <summary>The tensors of a layout section as a manifest lists them.</summary>
     public static ImmutableArray<ManifestTensor> Tensors(ImmutableArray<TensorSlot> slots) =>
         [.. slots.Select(s => new ManifestTensor(s.Name, s.Shape, s.Type == ElementType.Int64 ? "I64" : "F32"))];

@@ -32,6 +32,9 @@ public static class CheckpointPart
     }
 
     /// <summary>Whether the vector is one of the layout's buffer section.</summary>
+    /// <summary>Whether a part is of the selected weights.</summary>
+    public static bool IsSelected(int part) => part is SelectedWeights or SelectedBuffers;
+
     public static bool IsBuffers(int part) => part is Buffers or SelectedBuffers or AveragedBuffers;
 }
 

@@ -58,6 +58,21 @@ public sealed record TrainingState
     /// <summary>Metrics summed since the last train row.</summary>
     public MetricSums SinceRow { get; init; } = new();
 
+    /// <summary>
+    /// The same weights as another spec goes on from them: with nothing selected, and nothing decided by evaluations, for what they were worth was under the
+    /// spec before.
+    /// </summary>
+    public TrainingState UnderAnotherSpec() => this with
+    {
+        SelectedStep = null,
+        SelectedValue = double.NaN,
+        Keep = false,
+        EvaluationsWithoutGain = 0,
+        PatienceBest = double.NaN,
+        PatienceStep = null,
+        DecidedStop = null,
+    };
+
     /// <summary>Whether vectors of selected weights belong to the state beside the current ones, which may be the selected ones themselves.</summary>
     [JsonIgnore]
     public bool HasSelected => SelectedStep is { } selected && !(Keep && selected == Step);

@@ -75,6 +75,33 @@ public sealed class PausedRunTests : IDisposable
         Assert.NotEqual((await Undisturbed(other)).WeightsSha256, copied.WeightsSha256);
     }
 
+    /// <summary>
+    /// The copied run's were better than any that come after; those that the one goes on with by its own spec are its own still. In parts, as a trial's.
+    /// </summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task One_of_another_spec_selects_among_its_own_weights_alone(int servers)
+    {
+        var spec = JobHarness.SpecOf(workers: 1, servers, shards: 2, epochs: 4);
+        var other = spec with
+        {
+            Optimizer = new OptimizerSpec("adam", new AdamOptions { LearningRate = 1 }),
+            Stop = spec.Stop with { DivergenceFactor = 1e12 },
+        };
+        var (donor, before) = await PartAsync(spec, new RunPause(RunUnit.Epochs, 2));
+
+        var (_, first) = await PartAsync(other, new RunPause(RunUnit.Epochs, 3), isOfAnother: true);
+        var (copied, second) = await PartAsync(other, pause: null, isOfAnother: true);
+
+        double best = before.Rows.Where(r => r.Split == DataSplit.Validation).Min(r => r.Get("loss")!.Value);
+        var own = first.Rows.Concat(second.Rows).Where(r => r.Split == DataSplit.Validation).DistinctBy(r => r.Step).ToList();
+        Assert.All(own, r => Assert.True(r.Step > donor.Steps && r.Get("loss") > best));
+        var selected = own.MinBy(r => r.Get("loss"))!;
+        Assert.Equal((2, selected.Step, selected.Get("loss")), (own.Count, copied.Selected!.Step, copied.Validation["loss"]));
+        Assert.Equal(selected.Step, second.SelectedStep);
+    }
+
     /// <summary>As a run directory keeps them: what a part tells again is kept once.</summary>
     private static List<MetricRow> Together(params RecordingSink[] parts)
     {
