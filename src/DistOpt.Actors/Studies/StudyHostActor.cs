@@ -195,7 +195,15 @@ internal sealed class StudyHostActor : ReceiveActor
         // it ends with its process: whoever takes it up measures again
         if (measured.Error is OperationCanceledException) return;
         if (measured.SummaryJson is { } summary)
-            Tell(measured.Status.End == StudyStopReason.Cancelled ? RunStatus.Cancelled : RunStatus.Completed, measured.Status.Started, summary, null);
+        {
+            var status = measured.Status.End switch
+            {
+                StudyStopReason.Failures => RunStatus.Failed,
+                StudyStopReason.Cancelled => RunStatus.Cancelled,
+                _ => RunStatus.Completed,
+            };
+            Tell(status, measured.Status.Started, summary, null);
+        }
         else Finish(RunStatus.Failed, measured.Status, $"what the study has chosen could not be measured: {measured.Error!.GetBaseException().Message}");
     }
 

@@ -76,8 +76,8 @@ internal sealed class SweepCommand
         }
         invocation.Write(json => StudyJson.WriteSummary(json, summary), writer => StudyText.Write(writer, summary));
         if (summary.Status.End is null) return ExitCode.Interrupted;
-        // cancelled, or nothing to be had from it: as watch has it
-        bool isDone = summary.Status.End != StudyStopReason.Cancelled && !summary.Status.Front.IsEmpty;
+        // failed, cancelled, or nothing to be had from it: as watch has it
+        bool isDone = summary.Status is { HasFailed: false, End: not StudyStopReason.Cancelled, Front.IsEmpty: false };
         return isDone && Met(requirements!, summary, console.Error) ? ExitCode.Done : ExitCode.Failed;
     }
 

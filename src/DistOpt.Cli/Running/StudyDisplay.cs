@@ -97,6 +97,7 @@ internal static class StudyText
         string imported = status.Imported > 0 ? $", beside {Format.Plural(status.Imported, "imported trial")}" : "";
         writer.WriteLine($"{(status.End is { } end ? $"ended ({RunJson.Name(end)})" : "interrupted")}: {Format.Plural(status.Started, "trial")} "
             + $"({string.Join(", ", parts)}){imported} in {Format.Duration(status.Seconds)}");
+        if (summary.Error is { } error) writer.WriteLine(CommandLine.FirstLine(error));
         if (status.SpaceVersion > 0) writer.WriteLine(Space(status.SpaceVersion, status.SpaceFrom));
         if (spec.Study.Objectives.Length > 1) WriteFront(writer, summary);
         else if (status.Best is { } best) WriteBest(writer, summary, best);

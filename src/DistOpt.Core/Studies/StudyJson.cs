@@ -209,8 +209,9 @@ public static class StudyJson
         json.WriteStartObject();
         json.WriteString("study", summary.Directory);
         json.WriteString("name", study.Name);
-        json.WriteString("status", status.End is null ? "interrupted" : status.End == StudyStopReason.Cancelled ? "cancelled" : "completed");
+        json.WriteString("status", status.End is null ? "interrupted" : status.HasFailed ? "failed" : status.End == StudyStopReason.Cancelled ? "cancelled" : "completed");
         json.WriteString("stop_reason", status.End is { } end ? RunJson.Name(end) : null);
+        if (summary.Error is { } error) json.WriteString("error", error);
         WriteObjectives(json, study.Outline);
         StudyStatusJson.WriteSpace(json, status);
         WriteCounts(json, status.Counts);
@@ -328,4 +329,10 @@ public sealed record StudySummary(StudySpec Spec, string Directory, StudyStatus 
 {
     /// <summary>Why they could not be measured; null where they are, or there is nothing to measure.</summary>
     public string? Untested { get; init; }
+
+    /// <summary>Why the study has failed; null = it has not.</summary>
+    public string? Error => Status is { HasFailed: true, LastFailure: { } last }
+        ? FormattableString.Invariant($"{Spec.Study.Stop.MaxFailures} trials in a row have failed (study.stop.max_failures), trial {last.Trial} as the last one: ")
+            + (last.Error ?? RunJson.Name(last.Cause))
+        : null;
 }

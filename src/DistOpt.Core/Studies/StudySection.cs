@@ -146,6 +146,10 @@ public sealed record StudyStopSection
 
     [Description("End when a Gaussian process of all complete trials expects hardly any improvement; for one objective and parameters without conditions")]
     public ExpectedImprovementSection? ExpectedImprovement { get; init; }
+
+    [Description("End, as a study that has failed, when so many trials in a row have failed, and none was complete, pruned or paused at a rung; null = never for that")]
+    [Range(1, 100_000_000)]
+    public int? MaxFailures { get; init; } = 100;
 }
 
 /// <summary>End the study when so many trials in a row have brought nothing better.</summary>

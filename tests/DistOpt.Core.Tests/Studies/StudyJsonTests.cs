@@ -88,6 +88,17 @@ public sealed class StudyJsonTests
         }
     }
 
+    [Theory]
+    [InlineData("no data\nat line 3", TrialEndCause.Threw, "no data\nat line 3")]
+    [InlineData(null, TrialEndCause.Lost, "lost")]
+    public void The_summary_of_a_study_that_has_failed_says_why(string? error, TrialEndCause cause, string why)
+    {
+        var status = Status(StudyStopReason.Failures) with { LastFailure = new TrialFailure(107, cause, error) };
+        var summary = Read(RunJson.Text(false, json => StudyJson.WriteSummary(json, new StudySummary(s_one, "d", status, null))));
+        Assert.Equal(("failed", "failures"), (summary.GetProperty("status").GetString(), summary.GetProperty("stop_reason").GetString()));
+        Assert.Equal($"100 trials in a row have failed (study.stop.max_failures), trial 107 as the last one: {why}", summary.GetProperty("error").GetString());
+    }
+
     [Fact]
     public void The_summary_of_one_objective_names_the_best_trial_and_where_it_is()
     {

@@ -90,11 +90,11 @@ public sealed class StudySpecErrorTests
             + "leave it away, and use stop.patience")]
     [InlineData("{ sampler: tpee }", "study.sampler: sampler 'tpee' is not known. Available: {samplers}. Did you mean 'tpe'?")]
     [InlineData("{ sampler: { kind: tpe, startup: 3 } }", "study.sampler.startup: unknown field 'startup' of sampler 'tpe': did you mean 'startup_trials'?")]
-    [InlineData("{ trials: 0, repeats: 0, value: mean, seed: -1, max_attempts: 0, trial_timeout: 0, isolation: docker, stop: { patience: { trials: 0 } } }",
+    [InlineData("{ trials: 0, repeats: 0, value: mean, seed: -1, max_attempts: 0, trial_timeout: 0, isolation: docker, stop: { max_failures: 0, patience: { trials: 0 } } }",
         "study.trials: is 0, but must be at least 1", "study.repeats: is 0, but must be between 1 and 1000", "study.value: is 'mean', but must be one of best, last",
         "study.seed: is -1, but must be at least 0", "study.max_attempts: is 0, but must be between 1 and 1000",
         "study.trial_timeout: is 0, but must be at least 0.001", "study.isolation: is 'docker', but must be one of none, process or auto",
-        "study.stop.patience.trials: is 0, but must be at least 1")]
+        "study.stop.patience.trials: is 0, but must be at least 1", "study.stop.max_failures: is 0, but must be at least 1")]
     [InlineData("{ constraints: [{ parameters: training.epochs, at_least: 9 }] }",
         "study.constraints: leave no configuration: 10000 random ones all break one; widen them, or the space")]
     [InlineData("{ constraints: [{ metric: recall, at_least: 1 }, { metric: a.b, parameters: x, at_most: 1 }, {}, { parameters: training.epochs, at_least: 3, at_most: 2 }] }",

@@ -56,6 +56,7 @@ public sealed partial class StudyEngine
             Best = results.Best,
             Front = results.Front,
             Worst = results.Worst,
+            LastFailure = results.LastFailure,
             Improvement = results.Foreseen is { Improvement: var expected } && double.IsFinite(expected) ? expected : null,
             Live = [.. _ledger.Live.Where(t => t.Phase != TrialPhase.Paused).Select(StatusOf)],
             Rungs = _advisors.Rungs,

@@ -56,6 +56,9 @@ public enum StudyStopReason
     /// <summary><c>stop.max_seconds</c> have passed.</summary>
     MaxSeconds,
 
+    /// <summary><c>stop.max_failures</c> trials in a row have failed.</summary>
+    Failures,
+
     /// <summary>By a command.</summary>
     Cancelled,
 }

@@ -137,6 +137,7 @@ internal sealed class StudyLedger
                 break;
             case StudyEvent.Taken taken:
                 Turns.Take(taken.Trial);
+                Results.Pause();
                 break;
             case StudyEvent.Promoted promoted:
                 Promote(Known(promoted.Trial), promoted);
@@ -253,8 +254,13 @@ internal sealed class StudyLedger
     {
         Add(trial, new TrialCheckpoint(trial.Number, released.Resource, trial.Repeat));
         StopAttempt(trial, released.Seconds);
-        if (trial.Told == ReportAction.Pause) trial.Phase = TrialPhase.Paused;
-        else MakeReady(trial);
+        if (trial.Told != ReportAction.Pause)
+        {
+            MakeReady(trial);
+            return;
+        }
+        trial.Phase = TrialPhase.Paused;
+        if (!_setup.Context.IsDeterministic) Results.Pause();
     }
 
     private void Promote(LiveTrial trial, StudyEvent.Promoted promoted)

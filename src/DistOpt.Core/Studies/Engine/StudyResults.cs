@@ -29,6 +29,7 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     private readonly List<(TrialResult Result, double[] Losses)> _front = [];
     private double _improvedTo = double.PositiveInfinity;
     private int _withoutImprovement;
+    private int _failuresInRow;
 
     public int this[TrialState state] => _counts[(int)state];
 
@@ -44,6 +45,9 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     /// <summary>What ends the study by its results.</summary>
     public StudyStopReason? Stop { get; private set; }
 
+    /// <summary>The trial that has failed last; null = none has.</summary>
+    public TrialFailure? LastFailure { get; private set; }
+
     /// <summary>What was last foreseen; null = nothing yet.</summary>
     public StudyEvent.ImprovementForeseen? Foreseen { get; private set; }
 
@@ -57,9 +61,18 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
         if (stop.ExpectedImprovement is { } rule && foreseen.Improvement <= rule.AtMost) Stop ??= StudyStopReason.ExpectedImprovement;
     }
 
+    /// <summary>A trial counts that has come to a rung: not all of them fail.</summary>
+    public void Pause() => _failuresInRow = 0;
+
     public void Add(StudyEvent.Ended end, LiveTrial trial)
     {
         _counts[(int)end.State]++;
+        if (end.State == TrialState.Failed)
+        {
+            LastFailure = new TrialFailure(end.Trial, end.Cause, end.Error);
+            if (++_failuresInRow >= stop.MaxFailures) Stop ??= StudyStopReason.Failures;
+        }
+        else if (end.State is TrialState.Complete or TrialState.Pruned) _failuresInRow = 0;
         bool isFeasible = end.State == TrialState.Complete && StudyTrial.ViolationOf(end.Constraints.AsSpan()) == 0;
         if (isFeasible) Offer(new TrialResult(end.Trial, trial.Parameters, end.Values) { SpaceVersion = trial.SpaceVersion, Own = trial.Own });
         // those that ended with the study did not end by what they were worth: it may go on with more trials

@@ -32,6 +32,12 @@ public sealed record LiveTrialStatus(int Number, TrialState State, int Attempt, 
     public string? Node { get; init; }
 }
 
+/// <summary>A trial that has failed.</summary>
+/// <param name="Trial">Its number.</param>
+/// <param name="Cause">Why.</param>
+/// <param name="Error">What is known of it.</param>
+public sealed record TrialFailure(int Trial, TrialEndCause Cause, string? Error);
+
 /// <summary>The user code of a study has changed.</summary>
 /// <param name="Before">Identity of what its trials ran last.</param>
 /// <param name="Now">Identity of what they would run.</param>
@@ -107,6 +113,12 @@ public sealed record StudyStatus
 
     /// <summary>Whether a user has paused the study.</summary>
     public required bool IsSuspended { get; init; }
+
+    /// <summary>The trial that has failed last; null = none has.</summary>
+    public TrialFailure? LastFailure { get; init; }
+
+    /// <summary>Whether the study has ended since too many trials in a row have failed.</summary>
+    public bool HasFailed => End == StudyStopReason.Failures;
 
     /// <summary>Seconds that the study has gone on.</summary>
     public required double Seconds { get; init; }

@@ -26,6 +26,79 @@ public sealed class StudyStopTests
         Assert.Equal(2, study.Engine.Status().Counts.Cancelled);
     }
 
+    /// <summary>Without an end of trials, and with several objectives; what is cancelled says nothing.</summary>
+    [Theory]
+    [InlineData(false, 1)]
+    [InlineData(true, 1)]
+    [InlineData(false, 2)]
+    public void So_many_trials_that_fail_in_a_row_end_it_with_the_last_ones_error(bool deterministic, int objectives)
+    {
+        var directions = Enumerable.Repeat(Direction.Minimize, objectives).ToArray();
+        double[] values = [.. directions.Select(_ => 1.0)];
+        var study = new EngineFixture(EngineFixture.Random(trials: null, parallel: 1, deterministic, [.. directions]) with
+        {
+            Stop = new() { MaxFailures = 3 },
+            Pruners = objectives == 1 ? EngineFixture.Threshold(50) : EngineFixture.Random().Pruners,
+        });
+        Fail(2);
+        study.Complete(study.Order(), values);
+        Fail(2);
+        study.Order();
+        study.Engine.Cancel(null, study.Engine.Started - 1);
+        if (objectives == 1)
+        {
+            Assert.Equal(TrialDirective.Stop, study.Report(study.Order(), 1, 99));
+            Fail(2);
+        }
+        study.Rebuild();
+        Assert.NotNull(study.Engine.Decide().Order);
+        study.Engine.Fail(study.Engine.Attempts.Single(), true, "the last one");
+        Assert.Equal(StudyStopReason.Failures, study.Engine.Decide().End);
+        study.Rebuild();
+        var status = study.Engine.Status();
+        Assert.True(status is { HasFailed: true, Counts.Complete: 1 });
+        Assert.Equal(new TrialFailure(study.Engine.Started - 1, TrialEndCause.Diverged, "the last one"), status.LastFailure);
+
+        void Fail(int count)
+        {
+            for (int i = 0; i < count; i++) study.Engine.Fail(study.Order().Id, false, "no data");
+        }
+    }
+
+    /// <summary>Of many that come to a rung few ever end otherwise.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Trials_that_pause_at_a_rung_show_that_not_all_of_them_fail(bool deterministic)
+    {
+        var study = new EngineFixture(EngineFixture.Random(trials: 12, parallel: 1, deterministic) with
+        {
+            Stop = new() { MaxFailures = 3 },
+            TrialScheduler = EngineFixture.Asha,
+        });
+        for (int i = 0; i < 3; i++)
+        {
+            for (int fails = 0; fails < 2; fails++) study.Engine.Fail(study.Order().Id, false, "no data");
+            var paused = study.Order();
+            Assert.Equal(TrialDirective.Pause, study.Report(paused, 1, i));
+            study.Engine.Release(paused.Id, 1);
+        }
+        for (int fails = 0; fails < 3; fails++) study.Engine.Fail(study.Order().Id, false, "no data");
+        Assert.Equal(StudyStopReason.Failures, study.Engine.Decide().End);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_study_whose_trials_all_fail_ends_unless_that_is_not_wanted(bool goesOn)
+    {
+        var setup = EngineFixture.Random(trials: null, parallel: 1) with { Stop = new() { Patience = new(), Target = 1 } };
+        var study = new EngineFixture(goesOn ? setup with { Stop = setup.Stop with { MaxFailures = null } } : setup);
+        int failed = 0;
+        for (; failed < 300 && study.Engine.Decide().Order is { } order; failed++) study.Engine.Fail(order.Id, false, "no data");
+        Assert.Equal(goesOn ? (300, (StudyStopReason?)null) : (100, StudyStopReason.Failures), (failed, study.Engine.End));
+    }
+
     [Fact]
     public void Patience_counts_trials_that_end_complete_or_pruned_without_an_improvement_that_counts()
     {
