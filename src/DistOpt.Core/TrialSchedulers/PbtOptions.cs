@@ -41,6 +41,8 @@ public abstract record PopulationOptions : TrialSchedulerOptions
         foreach (var violation in CheckObjectives(context, Name)) yield return violation;
         if ((MaxResource ?? context.TrialLength) is not { } end)
             yield return new SpecViolation(Path + ".max_resource", "is auto, but the length of a trial is not known; give it");
+        else if (CheckEnd(context, MaxResource) is { } beyond)
+            yield return beyond;
         else if (PerturbationInterval >= end)
             yield return new SpecViolation(Path + ".perturbation_interval", $"is {PerturbationInterval}, but trials end at {end}; give less than that");
         if (context.Trials < Population)

@@ -16,11 +16,18 @@ public abstract record TrialSchedulerOptions
     protected static IEnumerable<SpecViolation> CheckObjectives(StudyContext context, string name) => context.Directions.Length == 1 ? []
         : [new SpecViolation(Path, $"is {name}, which ranks trials by one objective, but the study has {context.Directions.Length}; use fifo")];
 
+    /// <summary>That trials come to the resource at which they are to be complete: where their own length is known.</summary>
+    private protected static SpecViolation? CheckEnd(StudyContext context, long? most) => !(most > context.TrialLength) ? null
+        : new SpecViolation(Path + ".max_resource", $"is {most}, but trials end by themselves at {context.TrialLength}, and would never come to what lies above; "
+            + "give at most that, leave it away for that, or make trials longer");
+
     /// <summary>That trials have an end, that it does not come before the least resource, and that there are not too many rungs on the way.</summary>
     protected static IEnumerable<SpecViolation> CheckResources(StudyContext context, long least, long? most, double reductionFactor)
     {
         if ((most ?? context.TrialLength) is not { } end)
             yield return new SpecViolation(Path + ".max_resource", "is auto, but the length of a trial is not known; give it");
+        else if (CheckEnd(context, most) is { } beyond)
+            yield return beyond;
         else if (end < least)
             yield return new SpecViolation(Path + ".min_resource", $"is {least}, but trials end at {end}; give at most that");
         else if (Milestones.Powers(least, end, reductionFactor) >= Milestones.Most)

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Core.TrialSchedulers;
 using static DistOpt.Core.Tests.Studies.StudyFixture;
 
 namespace DistOpt.Core.Tests.Studies;
@@ -139,6 +140,12 @@ public sealed class StudySpecErrorTests
         "study.pruner: is median, which depends on the order of reports, but the study is deterministic; use threshold or none")]
     [InlineData("{ trial_scheduler: asha, resource: steps }", "study.trial_scheduler.max_resource: is auto, but the length of a trial is not known; give it")]
     [InlineData("{ trial_scheduler: { kind: asha, min_resource: 9 } }", "study.trial_scheduler.min_resource: is 9, but trials end at 7; give at most that")]
+    [InlineData("{ trial_scheduler: { kind: asha, max_resource: 8 } }", "study.trial_scheduler.max_resource: is 8, but trials end by themselves at 7, and would never come "
+        + "to what lies above; give at most that, leave it away for that, or make trials longer")]
+    [InlineData("{ trial_scheduler: { kind: hyperband, max_resource: 70 } }", "study.trial_scheduler.max_resource: is 70, but trials end by themselves at 7, and would never "
+        + "come to what lies above; give at most that, leave it away for that, or make trials longer")]
+    [InlineData("{ trial_scheduler: { kind: pbt, max_resource: 100, perturbation_interval: 2 } }", "study.trial_scheduler.max_resource: is 100, but trials end by themselves "
+        + "at 7, and would never come to what lies above; give at most that, leave it away for that, or make trials longer")]
     [InlineData("{ trial_scheduler: { kind: asha, variant: stopping }, deterministic: true }",
         "study.trial_scheduler.variant: is stopping, which depends on the order of reports, but the study is deterministic; use promotion")]
     [InlineData("{ trial_scheduler: { kind: pbt, population: 30, perturbation_interval: 2 }, trials: 20 }",
@@ -210,6 +217,20 @@ public sealed class StudySpecErrorTests
 
         static long? LengthOf(string study, string fields, string space = "model.dropout: { float: [0, 0.5] }") =>
             StudyContext.Of(Parse($"{fields}\nspace:\n  {space}\nstudy: {{ metric: validation.loss, {study} }}\n")).TrialLength;
+    }
+
+    /// <summary>Of a length that is searched, or of which nothing is known in what is counted, none is the end of all trials.</summary>
+    [Theory]
+    [InlineData("epochs", 7, "training: { epochs: 7 }")]
+    [InlineData("epochs", 100, "training: { epochs: 7 }", "training.epochs: { int: [1, 5] }")]
+    [InlineData("steps", 5000, "training: { epochs: 7 }")]
+    [InlineData("steps", 300, "stop: { max_steps: 300 }")]
+    public void A_trial_scheduler_may_complete_trials_anywhere_before_their_end(string resource, long most, string fields,
+        string space = "model.dropout: { float: [0, 0.5] }")
+    {
+        var spec = Parse($"{fields}\nspace:\n  {space}\nstudy: {{ metric: validation.loss, resource: {resource}, "
+            + $"trial_scheduler: {{ kind: asha, max_resource: {most} }} }}\n");
+        Assert.Empty(spec.Study.TrialScheduler.Options is AshaOptions options ? options.Check(StudyContext.Of(spec)) : throw new InvalidOperationException());
     }
 
     [Fact]
