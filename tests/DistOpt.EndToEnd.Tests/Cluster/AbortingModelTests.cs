@@ -8,6 +8,7 @@ public sealed class AbortingModelTests
     private const int Aborted = 134;
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_model_that_aborts_when_it_is_built_takes_each_node_along_once_and_is_refused_with_its_last_words_after_that()
     {
         await using var cluster = new KillableCluster(workers: 1, servers: 1, ProgramProcess.Fixture);

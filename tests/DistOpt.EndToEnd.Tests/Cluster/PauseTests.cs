@@ -15,6 +15,7 @@ public sealed class PauseTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task Whoever_stands_still_for_three_seconds_is_not_thrown_out()
     {
         await using var cluster = new KillableCluster(workers: 2, servers: 2);

@@ -66,6 +66,7 @@ public sealed class PackagingTests(LocalFeed feed) : IClassFixture<LocalFeed>
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_program_that_references_DistOpt_Cli_is_the_whole_command_line()
     {
         string folder = feed.CreateConsumer("commands", "DistOpt.Cli", CommandLineProgram);

@@ -12,6 +12,7 @@ public sealed class FunctionTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_parabola_in_two_processes_follows_the_closed_form()
     {
         await using var train = await ProgramProcess.RunAsync(ProgramProcess.Cli, _folder.Path, null, "train", "--processes", "2",

@@ -54,6 +54,7 @@ public sealed class InterruptTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_child_that_dies_more_often_than_allowed_ends_the_run_with_its_name()
     {
         await using var train = ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null,

@@ -44,6 +44,7 @@ public sealed class SameBitsTests : IDisposable
 
     /// <summary>Between processes the average is fetched from the servers, within one it is theirs: what is measured and kept has the same bits.</summary>
     [Fact]
+    [Trait("Category", "Long")]
     public async Task An_average_and_what_is_measured_on_it_are_the_same_in_one_process_and_in_several()
     {
         string[] spec = ["train", .. Short, "--set", "model=residual-mlp", "--set", "model.norm=batch", "--set", "averaging={kind: ema, decay: 0.9}"];

@@ -14,6 +14,7 @@ public sealed class UserFailureTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Fact]
+    [Trait("Category", "Long")]
     public async Task A_process_that_ends_itself_is_shown_with_its_last_lines_and_the_run_goes_on()
     {
         _folder.Write("taken", "");
