@@ -9,10 +9,12 @@ namespace DistOpt.Actors.Studies;
 
 /// <summary>
 /// Runs one study: asks its engine what each free slot is for, supervises an attempt at a trial for each answer, and stores what the engine decides. Nothing is
-/// shown or counted before it is stored; attempts begin before, since those whose beginning is lost with this process are known by their session.
+/// shown or counted before it is stored; attempts begin before, since those whose beginning is lost with this process are known by their session. Where
+/// trials share this process, one may take it along, and what was under way then has to be known: there an attempt begins once that is stored.
 /// </summary>
 public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
 {
+    private const string Interrupted = "the study was interrupted";
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
 
     private readonly StudyRun _run;
@@ -28,6 +30,9 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private readonly HashSet<TrialCheckpoint> _awaited = [];
     private readonly Queue<StudyEvent> _unstored = new();
     private readonly Queue<(long After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
+
+    // attempts that begin once it is stored that they do
+    private readonly Queue<(long After, TrialOrder Order)> _held = new();
 
     // that came before it was known what the journal holds
     private readonly Queue<(StudyCommand Command, IActorRef Asker)> _early = new();
@@ -62,8 +67,9 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<AttemptLost>(lost => End(lost.Id, () => _engine!.Lose(lost.Id, lost.Reason, lost.Seconds)));
         Receive<AttemptRefused>(refused => End(refused.Id, () => _engine!.GiveUp(refused.Id, refused.Reason)));
         Receive<AttemptTimedOut>(late => End(late.Id, () => _engine!.TimeOut(late.Id, late.Seconds)));
-        // one that a user has paused before it had begun has lost nothing
-        Receive<AttemptStopped>(stopped => End(stopped.Id, () => !_isInterrupted && _engine!.GiveUp(stopped.Id, "it was paused before it had begun")));
+        // neither one that a user has paused before it had begun has lost anything, nor one that has left off in good order with its study
+        Receive<AttemptStopped>(stopped => End(stopped.Id,
+            () => _engine!.GiveUp(stopped.Id, _isInterrupted ? Interrupted : "it was paused before it had begun")));
         Receive<ChildBroke>(OnBroke);
         Receive<Terminated>(OnTerminated);
         Receive<Ticked>(_ => Step(() => { }));
@@ -116,7 +122,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             var engine = _engine;
             if (events.Count > 0) _run.Trials.Sweep(engine.Checkpoints, (trial, repeat) => trial < engine.Started && engine.IsDoneWith(trial, repeat));
             // attempts of this session have names of their own only once it is stored that it has begun
-            if (events.Count > 0) _engine.Reopen(_ => false);
+            if (events.Count > 0) _engine.Reopen(_ => false, _run.Trials.Left);
             _engine.NoteCode();
             _engine.NoteTime(_run.Time.GetUtcNow().UtcDateTime);
             if (_run.NewCode == NewCode.Accept) _engine.AcceptCode(null);
@@ -174,7 +180,11 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void Pump()
     {
         if (_isReopening) return;
-        while (!_isInterrupted && _engine!.Decide().Order is { } order) Start(order);
+        while (!_isInterrupted && _engine!.Decide().Order is { } order)
+        {
+            if (_run.Setup.SharesProcess) _held.Enqueue((_decided, order));
+            else Start(order);
+        }
         foreach (var (id, (attempt, _)) in _attempts)
         {
             // trials that have ended, with the study or by a command, have nothing more to say, and give their slots back
@@ -190,6 +200,16 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         var attempt = Context.ActorOf(Akka.Actor.Props.Create(() => new TrialSupervisorActor(order, run, end)),
             FormattableString.Invariant($"trial-{order.Id.Trial}-attempt-{order.Id.Attempt}-{order.Id.Session}"));
         _attempts[order.Id] = (Context.Watch(attempt), order.Repeat);
+    }
+
+    private void StartHeld()
+    {
+        while (!_isOver && _held.TryPeek(out var next) && next.After <= _stored)
+        {
+            _held.Dequeue();
+            // its trial may have been ended meanwhile
+            if (_engine!.IsUnderWay(next.Order.Id)) Start(next.Order);
+        }
     }
 
     private void OnReported(AttemptReported reported)
@@ -271,6 +291,13 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         if (_isInterrupted || _isOver) return;
         _isInterrupted = true;
         foreach (var (attempt, _) in _attempts.Values) attempt.Tell(new StopAttempt(Leaves: true));
+        if (_held.Count > 0)
+        {
+            Step(() =>
+            {
+                while (_held.TryDequeue(out var held)) _engine!.GiveUp(held.Order.Id, Interrupted);
+            });
+        }
         Look();
     }
 
@@ -298,6 +325,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
                 if (e is StudyEvent.CheckpointDeleted gone) Delete(gone.Checkpoint);
             }
             DeleteUnneeded();
+            StartHeld();
         }
         catch (Exception e)
         {

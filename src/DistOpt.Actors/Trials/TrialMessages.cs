@@ -30,6 +30,11 @@ public interface ITrialRuns
     /// <param name="repeat">Which run of its configuration, from 0.</param>
     void Trim(int trial, int repeat);
 
+    /// <summary>Steps of the newest sound checkpoint in a run's own folder; 0 where there is none.</summary>
+    /// <param name="trial">The trial's number.</param>
+    /// <param name="repeat">Which run of its configuration, from 0.</param>
+    long Left(int trial, int repeat);
+
     /// <summary>Deletes what a killed process has left, before anything is under way.</summary>
     /// <param name="known">What is known to be kept.</param>
     /// <param name="isDoneWith">Whether nobody goes on with a run of a trial: by the trial's number and the run's.</param>

@@ -79,6 +79,7 @@ public static class StudyStatusJson
         StudyWait.Trials => "trials that run: what comes next depends on them",
         StudyWait.Turn when status.WaitsFor is { } trial => FormattableString.Invariant($"trial {trial}, whose turn it is in a deterministic study"),
         StudyWait.Turn => "the trial whose turn it is in a deterministic study",
+        StudyWait.Alone => FormattableString.Invariant($"trial {status.WaitsFor}, which runs alone: it was under way when the process died, time and again"),
         StudyWait.Checkpoint => "a checkpoint to go on from",
         StudyWait.Suspended => "a user, who has paused all trials that are left",
         StudyWait.Starts => "whoever runs it, to begin more trials",

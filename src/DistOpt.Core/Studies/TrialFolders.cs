@@ -103,6 +103,13 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         return File.Exists(file) ? File.ReadAllText(file) : null;
     }
 
+    /// <summary>Steps of the newest sound checkpoint that one of a trial's runs has left; 0 where there is none.</summary>
+    public long Left(int trial, int repeat)
+    {
+        using var newest = new CheckpointStore(new RunDirectory(study.RunFolder(trial, repeat)).CheckpointFolder).OpenNewest([]);
+        return newest?.Step ?? 0;
+    }
+
     /// <summary>Deletes a state that nobody needs.</summary>
     public void Delete(TrialCheckpoint checkpoint)
     {

@@ -81,7 +81,7 @@ public static class LocalStudyHost
             }
             await using var node = new LocalNode(parts, run.Time, journal);
             var ended = new TaskCompletionSource<StudyStatus>(TaskCreationOptions.RunContinuationsAsynchronously);
-            var here = run with { Jobs = node.Coordinator, IsDurable = journal is not null };
+            var here = run with { Jobs = node.Coordinator, IsDurable = journal is not null, Setup = run.Setup with { SharesProcess = true } };
             var host = node.System.ActorOf(Props.Create(() => new HostActor(here, ended, commands)), "study");
             await using var registration = interrupt.Register(() => host.Tell(new InterruptStudy())).ConfigureAwait(false);
             var status = await ended.Task.ConfigureAwait(false);

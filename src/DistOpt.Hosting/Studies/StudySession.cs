@@ -188,6 +188,8 @@ public sealed class StudySession : IStudySession
 
         public void Trim(int trial, int repeat) => folders.Trim(trial, repeat);
 
+        public long Left(int trial, int repeat) => folders.Left(trial, repeat);
+
         public void Sweep(IReadOnlyCollection<TrialCheckpoint> known, Func<int, int, bool> isDoneWith) => folders.Sweep(known, isDoneWith);
     }
 }

@@ -30,7 +30,8 @@ public static class StudyJournalCodec
         ["trial-taken.1"] = bytes => As<JournalTrialTaken>(bytes, r => new StudyEvent.Taken(r.Trial)),
         ["trial-promoted.1"] = bytes => As<JournalTrialPromoted>(bytes, r => new StudyEvent.Promoted(r.Trial, r.Until,
             r.Donor is { } donor ? new Exploit(donor, r.DonorResource, Of(r.Parameters!)) : null)),
-        ["attempt-lost.1"] = bytes => As<JournalAttemptLost>(bytes, r => new StudyEvent.AttemptLost(r.Trial, r.Reason, r.IsCounted, r.DelaySeconds, r.Seconds)),
+        ["attempt-lost.1"] = bytes => As<JournalAttemptLost>(bytes, r =>
+            new StudyEvent.AttemptLost(r.Trial, r.Reason, r.IsCounted, r.DelaySeconds, r.Seconds) { Left = r.Left }),
         ["trial-run-completed.1"] = bytes => As<JournalRunCompleted>(bytes, r => new StudyEvent.RunCompleted(r.Trial, Of(r.Values), Of(r.Constraints), r.Seconds)),
         ["trial-ended.1"] = bytes => As<JournalTrialEnded>(bytes, r =>
         {
@@ -74,7 +75,7 @@ public static class StudyJournalCodec
         StudyEvent.Taken t => Entry("trial-taken.1", new JournalTrialTaken(t.Trial)),
         StudyEvent.Promoted p => Entry("trial-promoted.1", new JournalTrialPromoted(p.Trial, p.Until, p.Exploit?.Donor, p.Exploit?.Resource ?? 0,
             p.Exploit is { } exploit ? Of(exploit.Parameters) : null)),
-        StudyEvent.AttemptLost l => Entry("attempt-lost.1", new JournalAttemptLost(l.Trial, l.Reason, l.IsCounted, l.DelaySeconds, l.Seconds)),
+        StudyEvent.AttemptLost l => Entry("attempt-lost.1", new JournalAttemptLost(l.Trial, l.Reason, l.IsCounted, l.DelaySeconds, l.Seconds, l.Left)),
         StudyEvent.RunCompleted r => Entry("trial-run-completed.1", new JournalRunCompleted(r.Trial, Of(r.Values), Of(r.Constraints), r.Seconds)),
         StudyEvent.Finished f => Entry("trial-ended.1", Of(f.Outcome, isTaken: false)),
         StudyEvent.Ended d => Entry("trial-ended.1", Of(d, isTaken: true)),

@@ -32,10 +32,12 @@ public sealed record JournalTrialPromoted(
     [property: Key(0)] int Trial, [property: Key(1)] long Until, [property: Key(2)] int? Donor, [property: Key(3)] long DonorResource,
     [property: Key(4)] double[]? Parameters);
 
+/// <param name="Left">Steps of the newest checkpoint that it has left, where it ended with the process of study and trials; null = it did not, or an earlier
+/// version wrote it.</param>
 [MessagePackObject]
 public sealed record JournalAttemptLost(
     [property: Key(0)] int Trial, [property: Key(1)] string Reason, [property: Key(2)] bool IsCounted, [property: Key(3)] double DelaySeconds,
-    [property: Key(4)] double Seconds);
+    [property: Key(4)] double Seconds, [property: Key(5)] long? Left);
 
 [MessagePackObject]
 public sealed record JournalRunCompleted(

@@ -406,6 +406,8 @@ public sealed class DurableStudiesTests
 
             public void Trim(int trial, int repeat) { }
 
+            public long Left(int trial, int repeat) => 0;
+
             public void Sweep(IReadOnlyCollection<TrialCheckpoint> known, Func<int, int, bool> isDoneWith) { }
 
             public void Dispose() => sessions._calls.Enqueue($"dispose {study}");

@@ -346,7 +346,7 @@ public sealed class StudySupervisorTests
         one.Epoch(1, 0.5).End(RunStatus.Interrupted, StopReason.Interrupted);
         two.End(RunStatus.Interrupted, StopReason.Interrupted);
         var left = await harness.EndAsync<StudyLeft>();
-        Assert.Equal((2, null), (left.Status.Counts.Running, left.Status.End));
+        Assert.Equal((2, null), (left.Status.Counts.Waiting, left.Status.End));
         Assert.Empty(harness.Happened.OfType<StudyEvent.Reported>());
 
         harness.Rows.AddRange([PlayedJob.Row(1, 0.5), PlayedJob.Row(2, 0.9)]);
@@ -362,6 +362,71 @@ public sealed class StudySupervisorTests
         Assert.Equal((0, 0.6), (over.Status.Best!.Number, over.Status.Best.Values[0]));
         // that the coordinator was gone costs no attempt
         Assert.All(harness.Happened.OfType<StudyEvent.AttemptLost>(), l => Assert.False(l.IsCounted));
+    }
+
+    [Fact]
+    public async Task Where_a_trial_may_take_the_process_along_an_attempt_begins_once_that_is_stored()
+    {
+        var journal = new JournalSwitch();
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 3, parallel: 2) with { SharesProcess = true }, journal);
+        var release = journal.Hold();
+        var supervisor = harness.Begin();
+        await Eventually.Until(() => journal.Writes.Count > 0);
+        Assert.Equal(2, (await supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token)).Counts.Running);
+        Assert.False(harness.HasJob);
+        // one that has ended before is none to begin
+        var cancelled = supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.Cancel(null, 0)), Eventually.Patience, Token);
+        await supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
+        release();
+        await cancelled;
+        string[] begun = [(await harness.JobAsync()).Id, (await harness.JobAsync()).Id];
+        Assert.Equal(["trial-1-1-0", "trial-2-1-0"], begun.Order());
+    }
+
+    [Fact]
+    public async Task An_attempt_that_was_to_begin_when_its_study_is_interrupted_is_given_up()
+    {
+        var journal = new JournalSwitch();
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 1) with { SharesProcess = true }, journal);
+        var release = journal.Hold();
+        var supervisor = harness.Begin();
+        await Eventually.Until(() => journal.Writes.Count > 0);
+        supervisor.Tell(new InterruptStudy());
+        release();
+        var left = await harness.EndAsync<StudyLeft>();
+
+        Assert.Equal((1, 0), (left.Status.Counts.Waiting, left.Status.Counts.Running));
+        Assert.False(harness.HasJob);
+        Assert.Null(Assert.Single(harness.Happened.OfType<StudyEvent.AttemptLost>()).Left);
+    }
+
+    /// <summary>Whoever interrupts it often is not to lose a trial that takes long until its first report.</summary>
+    [Fact]
+    public async Task What_is_left_in_good_order_is_not_taken_for_what_ends_its_process()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 1) with { SharesProcess = true }, new JournalSwitch());
+        for (int session = 0; session <= StudyEngine.DeathsMost; session++)
+        {
+            var supervisor = harness.Begin();
+            var job = (await harness.JobAsync()).Start();
+            supervisor.Tell(new InterruptStudy());
+            await job.Stopped;
+            job.End(RunStatus.Interrupted, StopReason.Interrupted);
+            await harness.EndAsync<StudyLeft>();
+        }
+        Assert.Empty(harness.Happened.OfType<StudyEvent.Ended>());
+        Assert.All(harness.Happened.OfType<StudyEvent.AttemptLost>(), l => Assert.Equal(("the study was interrupted", null), (l.Reason, l.Left)));
+        // its process dies, and each time it is stored that it does
+        for (int death = 1; death <= StudyEngine.DeathsMost; death++)
+        {
+            var supervisor = harness.Begin();
+            (await harness.JobAsync()).Start();
+            int attempts = StudyEngine.DeathsMost + 1 + death;
+            await Eventually.Until(() => harness.Happened.OfType<StudyEvent.AttemptBegun>().Any(b => b.Attempt == attempts));
+            await supervisor.GracefulStop(Eventually.Patience);
+        }
+        harness.Begin();
+        Assert.Equal(1, (await harness.EndAsync<StudyOver>()).Status.Counts.Failed);
     }
 
     [Fact]

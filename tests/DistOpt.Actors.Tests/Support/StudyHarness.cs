@@ -143,6 +143,8 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
 
     public void Trim(int trial, int repeat) => Trimmed.Enqueue(trial);
 
+    public long Left(int trial, int repeat) => 0;
+
     public void Sweep(IReadOnlyCollection<TrialCheckpoint> known, Func<int, int, bool> isDoneWith) =>
         Swept.Enqueue($"keeps {string.Join(", ", known.Select(c => c.Trial))}; done with {string.Join(", ", Enumerable.Range(0, 9).Where(t => isDoneWith(t, 0)))}");
 

@@ -58,6 +58,7 @@ public sealed class TrialFoldersTests : IDisposable
         Tell(start.Directory, 1, 2, 3);
         Write(start.Directory, 10, 20);
         Damage(Write(start.Directory, 30));
+        Assert.Equal((20, 0, 0), (_folders.Left(0, 0), _folders.Left(0, 1), _folders.Left(1, 0)));
 
         var again = _folders.Open(Order(0, attempt: 2));
 

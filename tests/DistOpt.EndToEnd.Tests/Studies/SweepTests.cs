@@ -91,7 +91,7 @@ public sealed class SweepTests : IDisposable
             Assert.Contains("distopt sweep --resume parts", sweep.Out);
         }
         Assert.Equal("interrupted", Summary("parts").GetProperty("status").GetString());
-        Assert.InRange(Summary("parts").GetProperty("trials").GetProperty("running").GetInt32(), 1, 2);
+        Assert.InRange(Summary("parts").GetProperty("trials").GetProperty("waiting").GetInt32(), 1, 2);
 
         await EndAsync(0, "sweep", "--resume", "parts");
 
@@ -127,6 +127,53 @@ public sealed class SweepTests : IDisposable
         Assert.Contains("the crasher has had enough", failed["error"]!.GetValue<string>());
         Assert.Equal("complete", complete["state"]!.GetValue<string>());
         Assert.Equal(1_000_000, result.Json.GetProperty("best").GetProperty("params").GetProperty("model.at_position").GetInt32());
+    }
+
+    [Fact]
+    public async Task A_study_without_end_whose_trials_all_fail_ends_with_the_reason()
+    {
+        _folder.Write("study.yaml", """
+            name: crash
+            data: { name: digits }
+            model: { kind: crasher, how: throw, at_position: 640 }
+            training: { epochs: 1, workers: 1, servers: 1 }
+            study: { metric: validation.loss, trials: null, stop: { patience: {}, max_failures: 3 } }
+            space: { optimizer.learning_rate: { float: [1e-4, 3e-2] } }
+            """);
+
+        var result = await _folder.RunAsync("sweep", _folder.In("study.yaml"), "--out", _folder.In("out"));
+
+        Assert.True(result.ExitCode == 1, result.ToString());
+        Assert.Contains("ended (failures): 3 trials (3 failed)", result.Out);
+        Assert.Matches(@"3 trials in a row have failed \(study\.stop\.max_failures\), trial 2 as the last one: .*the crasher has had enough", result.Out);
+        Assert.Equal("failed", Summary("out").GetProperty("status").GetString());
+    }
+
+    /// <summary>Beside it others run that have brought nothing yet either when it takes the process along.</summary>
+    [Fact]
+    public async Task A_trial_that_takes_the_process_along_time_and_again_has_failed_and_the_others_are_complete()
+    {
+        _folder.Write("study.yaml", """
+            name: doomed
+            data: { name: digits }
+            model: { kind: crasher, how: abort }
+            training: { epochs: 2, workers: 1, servers: 1 }
+            study: { metric: validation.loss, sampler: grid, trials: null, parallel: 3 }
+            space: { model.at_position: { choices: [640, 999999, 1000000] } }
+            """);
+
+        for (int death = 0; death < 3; death++)
+        {
+            await using var doomed = BeginFixture();
+            Assert.True(await doomed.WaitForExitAsync() == 134, doomed.Describe());
+        }
+        await using var last = BeginFixture();
+
+        Assert.True(await last.WaitForExitAsync() == 0, last.Describe());
+        var failed = Assert.Single(Lines("out"), t => t["state"]!.GetValue<string>() != "complete");
+        Assert.Equal((640, 3), (failed["params"]!["model.at_position"]!.GetValue<int>(), failed["attempts"]!.GetValue<int>()));
+        Assert.Contains("was under way when the study's process died, 3 times in a row", failed["error"]!.GetValue<string>());
+        Assert.Equal(3, Lines("out").Count);
     }
 
     [Fact]
@@ -201,6 +248,11 @@ public sealed class SweepTests : IDisposable
     private ProgramProcess Begin(string name) => File.Exists(_folder.In($"{name}/study.yaml"))
         ? ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null, "sweep", "--resume", name)
         : ProgramProcess.Start(ProgramProcess.Cli, _folder.Path, null, "sweep", "study.yaml", "--out", name);
+
+    /// <summary>With models of its own.</summary>
+    private ProgramProcess BeginFixture() => File.Exists(_folder.In("out/study.yaml"))
+        ? ProgramProcess.Start(ProgramProcess.Fixture, _folder.Path, null, "sweep", "--resume", "out")
+        : ProgramProcess.Start(ProgramProcess.Fixture, _folder.Path, null, "sweep", "study.yaml", "--out", "out");
 
     private async Task<ProgramProcess> EndAsync(int code, params string[] args)
     {

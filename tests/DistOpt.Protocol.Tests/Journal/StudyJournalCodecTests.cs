@@ -26,6 +26,7 @@ public sealed class StudyJournalCodecTests
         new StudyEvent.Promoted(3, 27, null),
         new StudyEvent.Promoted(3, long.MaxValue, new Exploit(1, 27, [0.1, double.NaN])),
         new StudyEvent.AttemptLost(3, "its node is gone", true, 4, 1),
+        new StudyEvent.AttemptLost(3, "the coordinator was gone", false, 0, 1) { Left = 120 },
         new StudyEvent.RunCompleted(3, [0.5], [], 7),
         new StudyEvent.Finished(Complete),
         Complete,
@@ -112,6 +113,17 @@ public sealed class StudyJournalCodecTests
         Assert.Equal(StudyJournalCodec.Manifests.Order(), Examples.Select(e => StudyJournalCodec.Write(e).Manifest).Distinct().Order());
         Assert.All(StudyJournalCodec.Manifests, name => Assert.Matches("^[a-z]+(-[a-z]+)*\\.[0-9]+$", name));
         Assert.Empty(StudyJournalCodec.Manifests.Intersect(JournalCodec.Manifests));
+    }
+
+    /// <summary>Arrays of so many fields as there were.</summary>
+    [Fact]
+    public void What_earlier_versions_wrote_with_fewer_fields_stays_readable()
+    {
+        Assert.Equal(new StudyEvent.ParallelSet("key", 8, 40), StudyJournalCodec.Read("study-parallel.1", Array("key", 8, 40)));
+        Assert.Equal(new StudyEvent.AttemptLost(3, "gone", false, 0.5, 1), StudyJournalCodec.Read("attempt-lost.1", Array(3, "gone", false, 0.5, 1.0)));
+
+        static byte[] Array(params object[] fields) =>
+            MessagePackSerializer.Serialize(fields, MessagePack.Resolvers.ContractlessStandardResolver.Options, TestContext.Current.CancellationToken);
     }
 
     [Fact]

@@ -58,6 +58,18 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
     /// <summary>Attempts that were lost and count.</summary>
     public int Losses { get; set; }
 
+    /// <summary>Attempts in a row that have brought nothing new and ended with the process in which study and trials run.</summary>
+    public int Deaths { get; private set; }
+
+    /// <summary>Whether it may be what ends that process: it runs alone until it has brought something new.</summary>
+    public bool IsSuspect => Deaths >= StudyEngine.DeathsMost - 1;
+
+    /// <summary>Whether the latest attempt has reported, or written a checkpoint.</summary>
+    private bool HasAdvanced { get; set; }
+
+    /// <summary>Steps of the newest checkpoint that its run has left behind when the process died before.</summary>
+    private long Left { get; set; }
+
     /// <summary>Before its next attempt.</summary>
     public double DelaySeconds { get; set; }
 
@@ -111,6 +123,22 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
 
     /// <summary>Of a deterministic study: what it ends as.</summary>
     public StudyEvent.Ended? Outcome { get; set; }
+
+    /// <summary><see cref="Deaths"/> if the process dies now.</summary>
+    /// <param name="left">Steps of the newest checkpoint that its run has left.</param>
+    public int DeathsWith(long left) => HasAdvanced || left > Left ? 0 : Deaths + 1;
+
+    /// <summary>The process has died.</summary>
+    public void Die(long left) => (Deaths, Left) = (DeathsWith(left), Math.Max(left, Left));
+
+    /// <summary>It has brought something new.</summary>
+    public void Advance() => (Deaths, HasAdvanced) = (0, true);
+
+    /// <summary>An attempt begins.</summary>
+    public void Retry() => HasAdvanced = false;
+
+    /// <summary>What its run leaves behind from now on is of another run, or of another state.</summary>
+    public void Renew() => Left = 0;
 
     /// <summary>Whether it has a value of a parameter.</summary>
     public bool Has(int place) => place < Parameters.Length && !double.IsNaN(Parameters[place]);

@@ -79,6 +79,9 @@ public enum StudyWait
     /// <summary>The user code is another one than before, and nobody has accepted it.</summary>
     Code,
 
+    /// <summary>A trial that was under way each time when the process died runs, or is to run, beside no other.</summary>
+    Alone,
+
     /// <summary>Nothing is under way, and no new trial was to begin.</summary>
     Starts,
 }

@@ -27,10 +27,13 @@ public sealed partial class StudyEngine
 
     /// <summary>
     /// After <see cref="Restore"/>, before anything else: those attempts go on that somebody still holds, the others are lost, which costs their trials none of
-    /// <c>max_attempts</c>. What it hands out is to be on disk before any attempt begins.
+    /// <c>max_attempts</c>. Where trials share the study's process, one that is under way <see cref="DeathsMost"/> times in a row when that dies, each time
+    /// without anything new, the last time beside no other trial, is taken for what ends it, and has failed. What it hands out is to be on disk before any
+    /// attempt begins.
     /// </summary>
     /// <param name="isHeld">Whether an attempt is still under way.</param>
-    public void Reopen(Func<AttemptId, bool> isHeld)
+    /// <param name="left">Steps of the newest checkpoint that a run of a trial has left, by the trial's number and the run's; null = none are known.</param>
+    public void Reopen(Func<AttemptId, bool> isHeld, Func<int, int, long>? left = null)
     {
         ArgumentNullException.ThrowIfNull(isHeld);
         if (_ledger.End is not null) return;
@@ -41,8 +44,18 @@ public sealed partial class StudyEngine
             if (trial.IsCancelled && trial.Phase != TrialPhase.Finished) CancelTrial(trial.Number);
             else if (trial.Phase != TrialPhase.Running) continue;
             else if (trial.Told == ReportAction.Prune) EndPruned(trial, trial.AttemptSeconds);
-            else if (!isHeld(trial.Attempt))
-                Commit(new StudyEvent.AttemptLost(trial.Number, "the coordinator was gone", false, 0, trial.AttemptSeconds));
+            else if (!isHeld(trial.Attempt)) LoseWithProcess(trial, left);
         }
+    }
+
+    private void LoseWithProcess(LiveTrial trial, Func<int, int, long>? left)
+    {
+        long? steps = !_setup.SharesProcess ? null : left?.Invoke(trial.Number, trial.Repeat) ?? 0;
+        if (steps is { } found && trial.DeathsWith(found) is >= DeathsMost and var deaths)
+        {
+            EndTrial(trial, TrialState.Failed, TrialEndCause.Lost, $"was under way when the study's process died, {deaths} times in a row without a report or "
+                + "checkpoint in between, the last time beside no other trial: it is taken for what ended the process, and is not tried again", trial.AttemptSeconds);
+        }
+        else Commit(new StudyEvent.AttemptLost(trial.Number, "the coordinator was gone", false, 0, trial.AttemptSeconds) { Left = steps });
     }
 }

@@ -18,7 +18,8 @@ namespace DistOpt.Core.Studies.Engine;
 /// Deterministic (<c>deterministic: true</c>, K = parallel): decisions are those of a study on K equal slots where a unit of resource takes a unit of time
 /// (<see cref="TrialTurns"/>); a suggestion for trial n uses exactly what has become by then of the trials 0..n-K. So neither timing nor lost attempts
 /// change anything but seconds, as long as no trial loses <c>max_attempts</c> attempts, which then has failed: what is lost with a node and what a trial has
-/// brought upon its own process are not told apart. The cost: a slot is idle while the trial whose turn it is runs on, K - 1 parts of trials after it having
+/// brought upon its own process are not told apart. Where trials share the study's process, one that ends it again and again has failed too
+/// (<see cref="DeathsMost"/>). The cost: a slot is idle while the trial whose turn it is runs on, K - 1 parts of trials after it having
 /// been decided.
 /// Simulated with 8 slots and 300 trials: 7 % of slot time is idle (2 % in no order) where all trials take the same time for a unit of resource but for a
 /// tenth, 21 % (fifo) and 26 % (asha, which has 7 % in no order) where some take three times as long as others. A limit in seconds and a command take
@@ -27,6 +28,12 @@ namespace DistOpt.Core.Studies.Engine;
 /// </summary>
 public sealed partial class StudyEngine
 {
+    /// <summary>
+    /// Attempts in a row that may end with the process in which study and trials run (<see cref="StudySetup.SharesProcess"/>) and have brought nothing new,
+    /// before their trial has failed; the last of them runs alone.
+    /// </summary>
+    public const int DeathsMost = 3;
+
     private StudySetup _setup;
     private readonly StudyLedger _ledger;
     private readonly StudyAdvisors _advisors;
@@ -80,6 +87,7 @@ public sealed partial class StudyEngine
             if (_ledger.End is { } end) return new(null, End: end);
             if (CodeChange is not null) return new(null, StudyWait.Code);
             if (_ledger.IsSuspended) return new(null, StudyWait.Suspended);
+            if (_ledger.Suspects.Count > 0 && Alone() is { } alone) return alone;
             if (_ledger.Running >= _ledger.Parallel) return new(null, StudyWait.Slots);
             if (FirstReady() is { } ready) return Begin(ready);
             bool mayAsk = (IsDeterministic ? _ledger.Turns.Count : _ledger.Held) < _ledger.Parallel;
@@ -94,6 +102,20 @@ public sealed partial class StudyEngine
             // nothing is under way, and nothing more is begun
             else EndStudy(_ledger.Next >= _ledger.Trials ? StudyStopReason.Trials : StudyStopReason.Exhausted);
         }
+    }
+
+    /// <summary>A trial that may be what ends the process runs beside no other, so that no other one is taken for it; null = there is none to run.</summary>
+    private StudyDecision? Alone()
+    {
+        foreach (int suspect in _ledger.Suspects)
+            if (_ledger.Find(suspect)!.Phase == TrialPhase.Running) return new(null, StudyWait.Alone, suspect);
+        foreach (int suspect in _ledger.Suspects)
+        {
+            var trial = _ledger.Find(suspect)!;
+            if (trial.Phase != TrialPhase.Ready || trial.IsSuspended || !HasSource(trial)) continue;
+            return _ledger.Running > 0 ? new(null, StudyWait.Alone, suspect) : Begin(trial);
+        }
+        return null;
     }
 
     /// <summary>The first trial that waits for a slot and has the checkpoint that it is to go on from.</summary>

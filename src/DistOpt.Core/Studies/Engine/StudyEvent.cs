@@ -119,7 +119,14 @@ public abstract record StudyEvent
     /// <param name="IsCounted">Whether it is one of the trial's <c>max_attempts</c>: those that end with the coordinator are not.</param>
     /// <param name="DelaySeconds">To wait before the next one.</param>
     /// <param name="Seconds">That the attempt has computed.</param>
-    public sealed record AttemptLost(int Trial, string Reason, bool IsCounted, double DelaySeconds, double Seconds) : StudyEvent;
+    public sealed record AttemptLost(int Trial, string Reason, bool IsCounted, double DelaySeconds, double Seconds) : StudyEvent
+    {
+        /// <summary>
+        /// Of one that was under way when the process died in which study and trials run: steps of the newest checkpoint that its run has left, 0 = none. Null
+        /// of any other.
+        /// </summary>
+        public long? Left { get; init; }
+    }
 
     /// <summary>One of several runs of a configuration is complete, and there are more to come.</summary>
     /// <param name="Trial">Its number.</param>

@@ -18,6 +18,7 @@ internal sealed class StudyLedger
     private readonly Queue<IReadOnlyDictionary<string, object?>> _namedPoints = new();
     private readonly List<(int FromTrial, int Parallel)> _parallel;
     private readonly SortedSet<TrialCheckpoint> _checkpoints = [];
+    private readonly SortedSet<int> _suspects = [];
 
     /// <param name="trialEnd">Resource at which the trial scheduler completes a trial.</param>
     public StudyLedger(StudySetup setup, long trialEnd)
@@ -36,6 +37,9 @@ internal sealed class StudyLedger
 
     /// <summary>Those that wait for a slot, the first to get one first.</summary>
     public IEnumerable<LiveTrial> Ready => _ready;
+
+    /// <summary>Trials that may be what ends the process in which they run.</summary>
+    public IReadOnlyCollection<int> Suspects => _suspects;
 
     /// <summary>The point to try next.</summary>
     public ImmutableArray<double>? NextPoint => _points.TryPeek(out var point) ? point : null;
@@ -231,12 +235,14 @@ internal sealed class StudyLedger
     {
         _ready.Remove(trial);
         (trial.Phase, trial.Attempt, trial.DelaySeconds) = (TrialPhase.Running, new AttemptId(trial.Number, attempt, Session), 0);
+        trial.Retry();
         trial.IsFromSource = trial.Source is not null;
         Running++;
     }
 
-    private static void Report(LiveTrial trial, StudyEvent.Reported reported)
+    private void Report(LiveTrial trial, StudyEvent.Reported reported)
     {
+        Advance(trial);
         (trial.Step, trial.Told, trial.AttemptSeconds) = (reported.Step, reported.Action, Math.Max(trial.AttemptSeconds, reported.Seconds));
         if (reported.Action == ReportAction.Checkpoint) (trial.Owed, trial.OwedBy) = (reported.Step, trial.Attempt);
         if (trial.Repeat == 0) trial.Last = new Report(reported.Step, reported.Values[0]);
@@ -244,6 +250,7 @@ internal sealed class StudyLedger
 
     private void Add(LiveTrial trial, TrialCheckpoint checkpoint)
     {
+        Advance(trial);
         _checkpoints.Add(checkpoint);
         trial.Checkpoint = checkpoint;
         if (checkpoint.Resource >= trial.Owed) trial.Owed = null;
@@ -270,6 +277,7 @@ internal sealed class StudyLedger
         {
             (trial.Parameters, trial.Step, from) = (exploit.Parameters, exploit.Resource, exploit.Resource);
             (trial.Source, trial.IsFromSource, trial.Owed) = (new TrialCheckpoint(exploit.Donor, exploit.Resource), false, null);
+            trial.Renew();
         }
         (trial.Until, trial.Goal, trial.Told) = (promoted.Until, promoted.Until, ReportAction.Continue);
         if (trial.Phase == TrialPhase.Paused) MakeReady(trial);
@@ -281,6 +289,8 @@ internal sealed class StudyLedger
         StopAttempt(trial, lost.Seconds);
         trial.DelaySeconds = lost.DelaySeconds;
         if (lost.IsCounted) trial.Losses++;
+        if (lost.Left is { } left) trial.Die(left);
+        if (trial.IsSuspect) _suspects.Add(trial.Number);
         MakeReady(trial);
     }
 
@@ -291,6 +301,8 @@ internal sealed class StudyLedger
         trial.RunConstraints = Sum(trial.RunConstraints, completed.Constraints);
         (trial.Step, trial.Told, trial.Until, trial.Checkpoint, trial.Source) = (-1, ReportAction.Continue, _trialEnd, null, null);
         trial.Owed = null;
+        Advance(trial);
+        trial.Renew();
         trial.Repeat++;
         trial.Phase = TrialPhase.Ready;
         // it has a slot already
@@ -299,6 +311,7 @@ internal sealed class StudyLedger
 
     private void Finish(LiveTrial trial, StudyEvent.Ended outcome)
     {
+        _suspects.Remove(trial.Number);
         StopAttempt(trial, outcome.Seconds);
         _ready.Remove(trial);
         (trial.Phase, trial.Outcome) = (TrialPhase.Finished, outcome);
@@ -306,6 +319,7 @@ internal sealed class StudyLedger
 
     private void EndTrial(LiveTrial trial, StudyEvent.Ended ended)
     {
+        _suspects.Remove(trial.Number);
         StopAttempt(trial, ended.Seconds);
         _ready.Remove(trial);
         Turns.Take(trial.Number);
@@ -353,6 +367,12 @@ internal sealed class StudyLedger
                 IsCancelled = true;
                 break;
         }
+    }
+
+    private void Advance(LiveTrial trial)
+    {
+        trial.Advance();
+        _suspects.Remove(trial.Number);
     }
 
     private void StopAttempt(LiveTrial trial, double seconds)

@@ -54,6 +54,12 @@ public sealed record StudySetup
     /// <summary>Attempts of a trial that may be lost before it has failed.</summary>
     public int MaxAttempts { get; init; } = 3;
 
+    /// <summary>
+    /// Whether trials run in the process that runs the study, so that one may take it along: one that does so time and again has failed
+    /// (<see cref="StudyEngine.DeathsMost"/>).
+    /// </summary>
+    public bool SharesProcess { get; init; }
+
     /// <summary>Seconds that a trial may compute, over all its attempts; null = no limit.</summary>
     public double? TrialTimeout { get; init; }
 

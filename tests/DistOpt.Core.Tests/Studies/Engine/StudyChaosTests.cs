@@ -182,12 +182,12 @@ public sealed class StudyChaosTests
     };
 
     /// <summary>Starts, promotions and ends in their order.</summary>
-    private static string[] Decisions(StudySimulation simulation) => [.. simulation.Journal
+    internal static string[] Decisions(StudySimulation simulation) => [.. simulation.Journal
         .Where(e => e is StudyEvent.Started or StudyEvent.Promoted or StudyEvent.Taken or StudyEvent.Ended or StudyEvent.StudyEnded)
         .Select(e => e is StudyEvent.Ended ended ? EventText.Of(ended with { Seconds = 0, Error = null }) : EventText.Of(e))];
 
     /// <summary>Each trial's reports.</summary>
-    private static string[] Reports(StudySimulation simulation) => [.. simulation.Of<StudyEvent.Reported>()
+    internal static string[] Reports(StudySimulation simulation) => [.. simulation.Of<StudyEvent.Reported>()
         .GroupBy(r => r.Trial).OrderBy(g => g.Key).Select(g => $"{g.Key}: {string.Join(", ", g.Select(r => $"{r.Step} {r.Values[0]:R} {r.Action}"))}")];
 
     private static string StatusText(StudySimulation simulation) => System.Text.Json.JsonSerializer.Serialize(simulation.Engine.Status(), EventText.Options);

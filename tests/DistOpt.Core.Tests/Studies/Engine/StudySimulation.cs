@@ -44,8 +44,17 @@ internal sealed class StudySimulation
     /// <summary>States that had to go.</summary>
     public int Evicted { get; private set; }
 
+    /// <summary>Whether a trial that has come so far takes the process of the study along.</summary>
+    public Func<int, long, bool>? Dooms { get; init; }
+
     /// <summary>Called before every event.</summary>
     public Action<StudyEngine, double>? Before { get; init; }
+
+    /// <summary>Called before each question what a free slot is for.</summary>
+    public Action<StudyEngine>? Deciding { get; init; }
+
+    /// <summary>Times at which something happens though nothing else does.</summary>
+    public IReadOnlyList<double> Ticks { get; init; } = [];
 
     public StudyEngine Engine => _engine;
 
@@ -67,6 +76,7 @@ internal sealed class StudySimulation
 
     public StudySimulation Run(int most = 200_000)
     {
+        foreach (double tick in Ticks) At(tick, () => { });
         Fill();
         for (int i = 0; _engine.End is null; i++)
         {
@@ -79,7 +89,8 @@ internal sealed class StudySimulation
             if (Draw() < Chaos.Kill) Kill();
             if (Draw() < Chaos.Rebuild) _engine = StudyEngine.Restore(_setup, [.. Journal], Journal.Add);
             Fill();
-            if (Draw() < 0.3) Acknowledge();
+            // of a process that one of its trials ends the disk has what was decided long before that trial has got so far
+            if (Draw() < 0.3 || _setup.SharesProcess) Acknowledge();
         }
         // what is still on its way changes nothing any more
         int ended = Journal.Count;
@@ -93,8 +104,10 @@ internal sealed class StudySimulation
     private void Fill()
     {
         _attempts.RemoveAll(a => !a.IsAlive);
-        while (_attempts.Count < _slots && _engine.Decide().Order is { } order)
+        while (_attempts.Count < _slots)
         {
+            Deciding?.Invoke(_engine);
+            if (_engine.Decide().Order is not { } order) break;
             if (order.From is { } from) Assert.Contains(from, _disk);
             var attempt = new SimulatedAttempt(order);
             _attempts.Add(attempt);
@@ -124,6 +137,11 @@ internal sealed class StudySimulation
 
     private void Arrive(SimulatedAttempt attempt)
     {
+        if (Dooms?.Invoke(attempt.Id.Trial, attempt.Step) == true)
+        {
+            Kill();
+            return;
+        }
         if (Draw() < Chaos.Loss)
         {
             Lose(attempt);
@@ -237,7 +255,7 @@ internal sealed class StudySimulation
         Kills++;
         int kept = _acknowledged + (int)(Draw() * (Journal.Count - _acknowledged + 1));
         Journal.RemoveRange(kept, Journal.Count - kept);
-        double survive = Draw();
+        double survive = _setup.SharesProcess ? -1 : Draw();
         foreach (var attempt in _attempts)
             if (Draw() > survive) attempt.IsAlive = false;
         _engine = StudyEngine.Restore(_setup, [.. Journal], Journal.Add);
