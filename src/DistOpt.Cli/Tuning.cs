@@ -84,13 +84,14 @@ public static class Tuning
         CancellationToken cancellationToken)
     {
         var commands = new StudyCommands();
+        var runtimes = Hosts.Runtimes(app, Hosts.Data());
         options.Starting?.Invoke(new TuningStudy(commands, directory.Path));
         return StudyRunner.RunAsync(new StudyPlan
         {
             Id = id,
             Spec = spec,
             App = app,
-            Runtimes = Hosts.Runtimes(app, Hosts.Data()),
+            Runtimes = runtimes,
             Directory = directory,
             Imported = options.Imported,
             Trials = options.Trials,

@@ -3,6 +3,7 @@ using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Hosting.Local;
+using DistOpt.Hosting.Studies;
 
 namespace DistOpt;
 
@@ -59,13 +60,15 @@ public sealed class TuningStudy
 
     /// <summary>Something that is to be known of the study, or of a trial, also of one that has ended: <c>show --trial</c> and exports have it.</summary>
     /// <param name="name">What it is; one that is there already is replaced.</param>
-    /// <param name="value">Becomes JSON.</param>
+    /// <param name="value">Becomes JSON; NaN and infinities as texts.</param>
     /// <param name="trial">Its number; null = the study.</param>
     /// <exception cref="NotSupportedException">The value cannot be JSON.</exception>
     public Task SetAttributeAsync<T>(string name, T value, int? trial = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        string json = JsonSerializer.Serialize(value);
+        if (name.Length > StudyRequest.AttributeNameMax)
+            throw new SpecException("attributes", $"a name has {name.Length} characters, but must have at most {StudyRequest.AttributeNameMax}");
+        string json = StudyEngine.AttributeText(value);
         return GiveAsync(engine => engine.SetAttributes(trial, [KeyValuePair.Create(name, json)]));
     }
 

@@ -135,7 +135,7 @@ internal sealed class StudyHostActor : ReceiveActor
         {
             // one that had come to its end, and failed after that, has nothing to be told: it is measured
             bool hasFailed = _former is { Status: RunStatus.Failed };
-            run = run with { Reopening = new StudyReopening(engine => hasFailed && engine.End is not null ? new() : carry(engine), Self) };
+            run = run with { Reopening = new StudyReopening(engine => hasFailed && engine.End is not (null or StudyStopReason.Failures) ? new() : carry(engine), Self) };
         }
         _supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
         Cancel();
@@ -193,7 +193,7 @@ internal sealed class StudyHostActor : ReceiveActor
     private void Finish(Measured measured)
     {
         // it ends with its process: whoever takes it up measures again
-        if (measured.Error is OperationCanceledException) return;
+        if (measured.Error is OperationCanceledException && _stopped.IsCancellationRequested) return;
         if (measured.SummaryJson is { } summary)
         {
             var status = measured.Status.End switch

@@ -179,8 +179,11 @@ public interface IStudySession : IDisposable
     /// <summary>The nodes on which the latest attempt at a trial runs; null where that is not known. From any thread.</summary>
     string? NodeOf(int trial);
 
-    /// <summary>The trials that have not ended, as far as they have come: lines as those of <c>trials.jsonl</c>. From any thread.</summary>
-    IReadOnlyList<string> OpenTrials();
+    /// <summary>
+    /// The trials that have not ended, as far as they have come: lines as those of <c>trials.jsonl</c>; null while it is not known what the study has done.
+    /// From any thread.
+    /// </summary>
+    IReadOnlyList<string>? OpenTrials();
 
     /// <summary>Measures what the study has chosen on the test part, and writes its summary. Blocks.</summary>
     /// <param name="status">The study's last.</param>

@@ -36,6 +36,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
 
     // that came before it was known what the journal holds
     private readonly Queue<(StudyCommand Command, IActorRef Asker)> _early = new();
+    private readonly Queue<IActorRef> _curious = new();
     private List<StudyEvent> _batch = [];
     private StudyEngine? _engine;
     private IActorRef? _journal;
@@ -75,7 +76,11 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<Ticked>(_ => Step(() => { }));
         Receive<InterruptStudy>(_ => Interrupt());
         Receive<StudyCommand>(command => OnCommand(command, Sender));
-        Receive<AskStudy>(_ => Sender.Tell(_engine?.Status() ?? (object)new Status.Failure(new InvalidOperationException("the study has not begun"))));
+        Receive<AskStudy>(_ =>
+        {
+            if (_engine is null) _curious.Enqueue(Sender);
+            else Sender.Tell(_engine.Status());
+        });
     }
 
     private sealed record Ticked : INoSerializationVerificationNeeded;
@@ -133,6 +138,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             Timers.StartPeriodicTimer("tick", new Ticked(), Tick);
         });
         while (!_isOver && _early.TryDequeue(out var early)) OnCommand(early.Command, early.Asker);
+        while (_engine is { } engine && _curious.TryDequeue(out var asker)) asker.Tell(engine.Status());
     }
 
     /// <summary>First of all: one that had ended may go on by it.</summary>

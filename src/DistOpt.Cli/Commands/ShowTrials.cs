@@ -73,7 +73,7 @@ internal static class ShowTrials
         var outline = study.Outline;
         bool hasOne = outline.Objectives.Length == 1;
         var front = hasOne ? [] : study.Status().Front.Select(f => f.Number).ToHashSet();
-        var best = study.Ended.Where(t => t.IsFeasible && (hasOne || front.Contains(t.Number)));
+        var best = study.Ended.Where(t => t.IsFeasible && !t.Values.Any(double.IsNaN) && (hasOne || front.Contains(t.Number)));
         if (hasOne) best = best.OrderBy(t => outline.Directions[0].Loss(t.Values[0])).ThenBy(t => t.Number);
         TrialRecord[] shown = [.. best.Take(most)];
         invocation.Write(

@@ -20,8 +20,8 @@ internal sealed class StudyLogs(
     /// <summary>Between two looks.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
-    /// <summary>What was seen of a log: its length, and its lines that are whole.</summary>
-    private readonly Dictionary<string, (long Bytes, int Lines)> _seen = [];
+    /// <summary>What was seen of a log: its length, its lines that are whole, and the first of them.</summary>
+    private readonly Dictionary<string, (long Bytes, int Lines, string? First)> _seen = [];
 
     /// <summary>Of a study on a cluster.</summary>
     public static StudyLogs Of(ClusterClient client, string id, TimeProvider time) => new(
@@ -43,9 +43,16 @@ internal sealed class StudyLogs(
         _ => Task.FromResult(RunFileList.OfStudy(study.Path)),
         async (path, ct) =>
         {
-            using var stream = new FileStream(Path.Combine(study.Path, path), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            using var reader = new StreamReader(stream);
-            return await reader.ReadToEndAsync(ct).ConfigureAwait(false);
+            try
+            {
+                using var stream = new FileStream(Path.Combine(study.Path, path), FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                using var reader = new StreamReader(stream);
+                return await reader.ReadToEndAsync(ct).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+            {
+                return ""; // the trial begins anew
+            }
         },
         async ct =>
         {
@@ -71,14 +78,14 @@ internal sealed class StudyLogs(
                 .Select(l => (l.File, Of: l.Of!.Value)).OrderBy(l => l.Of).ToList();
             foreach (var (file, of) in logs)
             {
-                var (bytes, lines) = _seen.GetValueOrDefault(file.Path);
+                var (bytes, lines, first) = _seen.GetValueOrDefault(file.Path);
                 if (file.Bytes == bytes) continue;
-                // one that has become shorter is of a run that began anew
-                if (file.Bytes < bytes) lines = 0;
                 string whole = await text(file.Path, stop).ConfigureAwait(false);
                 string[] parts = whole[..(whole.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+                // one that has become shorter, or begins with something else, is of a run that began anew
+                if (file.Bytes < bytes || parts.Length < lines || (first is not null && parts[0] != first)) lines = 0;
                 foreach (string line in parts.Skip(lines)) yield return (RunJson.ParseLogLine(line), of);
-                _seen[file.Path] = (file.Bytes, parts.Length);
+                _seen[file.Path] = (parts.Length == 0 ? 0 : file.Bytes, parts.Length, parts.Length == 0 ? null : parts[0]);
             }
             if (isLast && trial is { } number && logs.Count == 0) throw new SpecException("--trial", Missing(all, number));
             if (isLast) yield break;

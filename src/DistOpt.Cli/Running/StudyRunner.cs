@@ -67,13 +67,26 @@ internal static class StudyRunner
     /// <exception cref="SpecException">Bad input.</exception>
     public static async Task<StudySummary> RunAsync(StudyPlan plan, CancellationToken interrupt)
     {
+        try
+        {
+            return await RunOpenAsync(plan, interrupt).ConfigureAwait(false);
+        }
+        finally
+        {
+            // whatever it ends by: nobody waits for an answer
+            plan.Commands.End(null);
+        }
+    }
+
+    private static async Task<StudySummary> RunOpenAsync(StudyPlan plan, CancellationToken interrupt)
+    {
         var parts = Hosts.Parts(plan.App, plan.Runtimes);
         // before anything else, so that a study which dies at whatever moment can be gone on with
         plan.Directory.Create(plan.Spec, plan.Imported, hasJournal: true);
         var watch = plan.Display is { } display ? new Shown(plan, display) : null;
         using var session = new StudySession(plan.Id, plan.Spec, plan.Directory, parts.Studies!, plan.Time, watch);
         var run = session.Run with { Parallel = plan.Parallel };
-        if (plan.Trials is { } trials) run = run with { Reopening = new StudyReopening(engine => SetTrials(engine, trials)) };
+        run = run with { Reopening = new StudyReopening(engine => GoOn(engine, plan.Trials)) };
         if (plan.AcceptsNewCode) run = run with { NewCode = NewCode.Accept };
         var commands = plan.Commands;
         await using var control = StudyControlServer.Start(plan.Directory, plan.Spec, commands);
@@ -81,10 +94,12 @@ internal static class StudyRunner
         return session.Summarize(status, interrupt);
     }
 
-    private static CommandAnswer SetTrials(StudyEngine engine, int trials)
+    private static CommandAnswer GoOn(StudyEngine engine, int? trials)
     {
-        if (trials == engine.Status().Trials) return new();
-        var answer = engine.SetTrials(null, trials);
+        // whoever has mended what trials failed by
+        if (engine.End == StudyStopReason.Failures) engine.Resume(null);
+        if (trials is not { } most || most == engine.Status().Trials) return new();
+        var answer = engine.SetTrials(null, most);
         return answer.Refusal is { } why ? throw new SpecException("--trials", why) : answer;
     }
 

@@ -31,10 +31,10 @@ public static class CheckpointPart
         if (at >= 0) throw new InvalidDataException($"the weights are not finite, first at element {range.Begin + at}: the run diverges");
     }
 
-    /// <summary>Whether the vector is one of the layout's buffer section.</summary>
     /// <summary>Whether a part is of the selected weights.</summary>
     public static bool IsSelected(int part) => part is SelectedWeights or SelectedBuffers;
 
+    /// <summary>Whether the vector is one of the layout's buffer section.</summary>
     public static bool IsBuffers(int part) => part is Buffers or SelectedBuffers or AveragedBuffers;
 }
 

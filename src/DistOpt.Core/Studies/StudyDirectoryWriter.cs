@@ -66,8 +66,10 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
         return ended;
     }
 
-    /// <summary>Trials that have not ended, as far as they have come: lines as those of <see cref="StudyDirectory.TrialsFile"/>.</summary>
-    public IReadOnlyList<string> OpenLines() => [.. _records.Open.Select(t => Text(t))];
+    /// <summary>
+    /// Trials that have not ended, as far as they have come: lines as those of <see cref="StudyDirectory.TrialsFile"/>; null where the study has not begun.
+    /// </summary>
+    public IReadOnlyList<string>? OpenLines() => _trials is null ? null : [.. _records.Open.Select(t => Text(t))];
 
     /// <summary>
     /// Writes the specs of the trials that are the best ones by now, those of them that are not there, and removes those of others: they are there whenever the

@@ -55,7 +55,7 @@ public sealed partial record StudyReading
     {
         var front = new List<(TrialResult Result, double[] Losses)>();
         var directions = Outline.Directions;
-        foreach (var trial in Ended.Where(t => t.IsFeasible))
+        foreach (var trial in Ended.Where(t => t.IsFeasible && !t.Values.Any(double.IsNaN)))
         {
             double[] losses = [.. trial.Values.Select((v, i) => directions[i].Loss(v))];
             bool isEqual = losses.Length == 1 && front.Any(f => f.Losses[0] <= losses[0]);

@@ -14,6 +14,8 @@ public sealed class StudyCommands
 {
     private const string Ended = "the study has ended";
 
+    private static readonly TimeSpan OnItsWay = TimeSpan.FromMilliseconds(500);
+
     private readonly TaskCompletionSource<IActorRef> _supervisor = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // with its last status, where it has one
@@ -44,7 +46,8 @@ public sealed class StudyCommands
         var supervisor = await _supervisor.Task.ConfigureAwait(false);
         var answer = supervisor.Ask<T>(message, Timeout.InfiniteTimeSpan, stop.Token);
         await Task.WhenAny(answer, _ended.Task).ConfigureAwait(false);
-        // a supervisor answers before it ends
+        // a supervisor answers before it ends, and what it has sent is on its way
+        if (!answer.IsCompleted) await Task.WhenAny(answer, Task.Delay(OnItsWay, CancellationToken.None)).ConfigureAwait(false);
         if (answer.IsCompleted) return await answer.ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
         return default;
@@ -67,6 +70,7 @@ public static class LocalStudyHost
         ArgumentNullException.ThrowIfNull(run);
         if (run.Study.Isolation == TrialIsolation.Process)
         {
+            commands?.End(null);
             throw new SpecException("study.isolation",
                 "is process, but this study runs in one process: submit it to a cluster, or use auto, which means none here");
         }

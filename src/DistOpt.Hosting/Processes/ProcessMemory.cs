@@ -49,7 +49,7 @@ internal static class ProcessMemory
         {
             _ = MallocTrim(0);
         }
-        catch (EntryPointNotFoundException)
+        catch (Exception e) when (e is EntryPointNotFoundException or DllNotFoundException)
         {
             // another C library than glibc, which gives back by itself
         }

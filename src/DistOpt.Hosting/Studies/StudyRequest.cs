@@ -14,7 +14,7 @@ namespace DistOpt.Hosting.Studies;
 public sealed record StudyRequest(string Name, string? Key, string Body)
 {
     /// <summary>As Optuna's databases have room for.</summary>
-    private const int AttributeNameMax = 512;
+    internal const int AttributeNameMax = 512;
 
     /// <summary>Those that there are.</summary>
     public static IReadOnlyList<string> Names { get; } = ["pause", "resume", "cancel", "enqueue", "set"];

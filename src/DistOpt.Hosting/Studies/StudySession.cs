@@ -45,7 +45,7 @@ public sealed class StudySession : IStudySession
         directory.Create(spec);
         _only = directory.Lock();
         _folders = new TrialFolders(directory, specs);
-        _writer = new StudyDirectoryWriter(directory, spec, specs, _folders.NodesOf);
+        _writer = new StudyDirectoryWriter(directory, spec, specs, NodeOf);
         Run = new StudyRun
         {
             Id = study,
@@ -75,7 +75,7 @@ public sealed class StudySession : IStudySession
         }
     }
 
-    public IReadOnlyList<string> OpenTrials()
+    public IReadOnlyList<string>? OpenTrials()
     {
         lock (_writer) return _writer.OpenLines();
     }
@@ -123,7 +123,7 @@ public sealed class StudySession : IStudySession
         {
             return (Test(best, stop), null);
         }
-        catch (Exception e) when (e is not OperationCanceledException)
+        catch (Exception e) when (e is not OperationCanceledException || !stop.IsCancellationRequested)
         {
             return (null, e.GetBaseException().Message);
         }

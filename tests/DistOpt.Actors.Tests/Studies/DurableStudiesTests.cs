@@ -370,7 +370,7 @@ public sealed class DurableStudiesTests
 
             public string? NodeOf(int trial) => $"node of {trial}";
 
-            public IReadOnlyList<string> OpenTrials() => [$"open of {study}"];
+            public IReadOnlyList<string>? OpenTrials() => [$"open of {study}"];
 
             public string End(StudyStatus status, CancellationToken stop)
             {

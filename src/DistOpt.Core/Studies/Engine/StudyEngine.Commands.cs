@@ -19,9 +19,16 @@ public sealed partial class StudyEngine
     /// <param name="trial">Its number; null = the study.</param>
     public CommandAnswer Pause(string? key, int? trial = null) => Suspend(key, trial, true);
 
-    /// <summary>Goes on with what was paused.</summary>
+    /// <summary>Goes on with what was paused, or with a study that has failed since too many trials in a row had: with new ones.</summary>
     /// <inheritdoc cref="Pause"/>
-    public CommandAnswer Resume(string? key, int? trial = null) => Suspend(key, trial, false);
+    public CommandAnswer Resume(string? key, int? trial = null)
+    {
+        if (trial is not null || _ledger.End != StudyStopReason.Failures) return Suspend(key, trial, false);
+        var command = new StudyEvent.SuspensionSet(key, null, false);
+        if (Repeated(command) is { } repeat) return repeat;
+        Commit(command);
+        return new();
+    }
 
     /// <summary>Ends the study, or a trial. Attempts under way have nothing more to say.</summary>
     /// <inheritdoc cref="Pause"/>
@@ -85,10 +92,14 @@ public sealed partial class StudyEngine
         ArgumentException.ThrowIfNullOrEmpty(name);
         if (trial is { } number && (number < 0 || number >= _ledger.Next))
             throw new ArgumentException($"there is no trial {number}; there are {_ledger.Next}", nameof(trial));
-        Commit(new StudyEvent.AttributeSet(trial, name, JsonSerializer.Serialize(value, s_json)));
+        Commit(new StudyEvent.AttributeSet(trial, name, AttributeText(value)));
     }
 
-    /// <summary>The same as a command, of several at once. A repeat changes nothing, with or without a key.</summary>
+    /// <summary>A value as JSON, NaN and infinities as texts.</summary>
+    /// <exception cref="NotSupportedException">The value cannot be JSON.</exception>
+    public static string AttributeText<T>(T value) => JsonSerializer.Serialize(value, s_json);
+
+    /// <summary>The same as a command, of several at once. It has no key: a repeat sets them to the same once more.</summary>
     /// <param name="trial">Its number; null = the study.</param>
     /// <param name="attributes">JSON by name.</param>
     public CommandAnswer SetAttributes(int? trial, IReadOnlyCollection<KeyValuePair<string, string>> attributes)
@@ -143,9 +154,18 @@ public sealed partial class StudyEngine
         // a repeat is of a space that is in force already
         if (Repeated(command) is { } repeat) return repeat;
         if (CannotWiden is { } refusal) return new(Refusal: refusal);
-        _ = new SpaceWidening(_setup.Context.Space, space, defaults);
-        StudyContext.Demand(_advisors.CheckWidening(_setup.Widened(command)));
+        Check(command);
         return Carry(command, null);
+    }
+
+    /// <summary>What <see cref="Widen(string?, SearchSpace, IReadOnlyDictionary{string, double}, int?)"/> would find wrong with the space.</summary>
+    /// <exception cref="SpecException">As there.</exception>
+    internal void CheckWidening(SearchSpace space, IReadOnlyDictionary<string, double> defaults) => Check(Widened(null, space, defaults, null));
+
+    private void Check(StudyEvent.SpaceWidened command)
+    {
+        _ = new SpaceWidening(_setup.Context.Space, command.Space, command.Defaults);
+        StudyContext.Demand(_advisors.CheckWidening(_setup.Widened(command)));
     }
 
     /// <summary>The same for a study over training specs, by the text of a file with the new space.</summary>

@@ -356,6 +356,9 @@ internal sealed class StudyLedger
                 break;
             case StudyEvent.SuspensionSet set:
                 IsSuspended = set.IsSuspended;
+                if (End != StudyStopReason.Failures || set.IsSuspended) break;
+                End = null;
+                Results.Forgive();
                 break;
             case StudyEvent.CodeAccepted accepted:
                 Code = accepted.Code;

@@ -62,7 +62,14 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     }
 
     /// <summary>A trial counts that has come to a rung: not all of them fail.</summary>
-    public void Pause() => _failuresInRow = 0;
+    public void Pause() => Forgive();
+
+    /// <summary>What has failed in a row counts no more: something else has not, or whoever has mended it goes on.</summary>
+    public void Forgive()
+    {
+        _failuresInRow = 0;
+        if (Stop == StudyStopReason.Failures) Stop = null;
+    }
 
     public void Add(StudyEvent.Ended end, LiveTrial trial)
     {
@@ -72,7 +79,7 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
             LastFailure = new TrialFailure(end.Trial, end.Cause, end.Error);
             if (++_failuresInRow >= stop.MaxFailures) Stop ??= StudyStopReason.Failures;
         }
-        else if (end.State is TrialState.Complete or TrialState.Pruned) _failuresInRow = 0;
+        else if (end.State is TrialState.Complete or TrialState.Pruned) Forgive();
         bool isFeasible = end.State == TrialState.Complete && StudyTrial.ViolationOf(end.Constraints.AsSpan()) == 0;
         if (isFeasible) Offer(new TrialResult(end.Trial, trial.Parameters, end.Values) { SpaceVersion = trial.SpaceVersion, Own = trial.Own });
         // those that ended with the study did not end by what they were worth: it may go on with more trials
@@ -99,6 +106,8 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     /// <summary>A feasible trial is complete.</summary>
     internal void Offer(TrialResult result)
     {
+        // what a file does not tell of an infinite value
+        if (result.Values.Any(double.IsNaN)) return;
         if (directions.Length == 1 && _front.Count > 0)
         {
             double loss = Loss(result.Values[0], 0), best = _front[0].Losses[0];

@@ -46,12 +46,20 @@ public sealed partial class FunctionStudy
     /// <summary>A study that goes on with a setup over a space that it has not had is widened to that.</summary>
     private void WidenTo(StudySetup setup)
     {
-        var space = setup.Context.Space;
-        if (setup.Context.IsDefinedByRun || _spaces.Exists(s => IsSame(s, space))) return;
-        var defaults = setup.Defaults.Where(d => _spaces[^1].IndexOf(d.Key) < 0).ToImmutableSortedDictionary(StringComparer.Ordinal);
-        if (_engine.Widen(null, space, defaults).Refusal is { } refusal)
+        if (IsWider(setup) && _engine.Widen(null, setup.Context.Space, Defaults(setup)).Refusal is { } refusal)
             throw new SpecException("space", $"is none that the study has had, and it cannot be widened: {refusal}; open it with the space that it has had");
     }
+
+    /// <summary>Whether it may be widened so, if it has not ended: nothing happens yet.</summary>
+    private void CheckWidening(StudySetup setup)
+    {
+        if (IsWider(setup)) _engine.CheckWidening(setup.Context.Space, Defaults(setup));
+    }
+
+    private ImmutableSortedDictionary<string, double> Defaults(StudySetup setup) =>
+        setup.Defaults.Where(d => _spaces[^1].IndexOf(d.Key) < 0).ToImmutableSortedDictionary(StringComparer.Ordinal);
+
+    private bool IsWider(StudySetup setup) => !setup.Context.IsDefinedByRun && !_spaces.Exists(s => IsSame(s, setup.Context.Space));
 
     /// <summary>As it is read again: with the program's choices.</summary>
     private StudyEvent.SpaceWidened Own(StudyEvent.SpaceWidened stored, StudySetup setup)

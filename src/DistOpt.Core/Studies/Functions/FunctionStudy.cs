@@ -60,7 +60,8 @@ public sealed partial class FunctionStudy
             }
         }
         _engine = StudyEngine.Restore(_setup, Before(), Record);
-        // first of all: it may be refused, and then nothing has happened
+        // first of all: either may be refused, and then nothing has happened
+        CheckWidening(setup);
         if (!isNew) GoOnTo(setup.Context.Trials);
         WidenTo(setup);
         if (isNew) _engine.NoteParallel();
@@ -73,9 +74,11 @@ public sealed partial class FunctionStudy
     /// <summary>How many trials a study that was there is to have; null = as many as it was to have.</summary>
     private void GoOnTo(int? trials)
     {
-        if (trials is not { } most) return;
         int begun = _engine.Started;
-        if (most < begun) throw new Specs.SpecException("study.trials", $"is {most}, but {begun} trials have begun; give at least {begun}");
+        if (trials < begun) throw new Specs.SpecException("study.trials", $"is {trials}, but {begun} trials have begun; give at least {begun}");
+        // whoever has mended what trials failed by
+        if (_engine.End == StudyStopReason.Failures) _engine.Resume(null);
+        if (trials is not { } most) return;
         bool goesOn = _engine.End is null ? most != _engine.Status().Trials : _engine.End == StudyStopReason.Trials && most > begun;
         if (goesOn && _engine.SetTrials(null, most).Refusal is { } refusal) throw new Specs.SpecException("study.trials", refusal);
     }
