@@ -133,7 +133,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             if (_run.NewCode == NewCode.Accept) _engine.AcceptCode(null);
             _engine.Import(_run.Imported);
             if (_run.Parallel is { } parallel && _engine.End is null && parallel != _engine.Status().Parallel) _engine.SetParallel(null, parallel);
-            _isReopening = _decided > 0;
+            _isReopening = events.Count > 0 && _decided > 0;
             _tickedAt = _run.Time.GetTimestamp();
             Timers.StartPeriodicTimer("tick", new Ticked(), Tick);
         });
