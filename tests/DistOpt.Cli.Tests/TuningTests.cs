@@ -70,6 +70,34 @@ public sealed class TuningTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_asked_of_a_study_that_does_not_run_is_answered()
+    {
+        var given = new List<Task>();
+        TuningStudy? running = null;
+        var options = new TuningOptions
+        {
+            Out = Path.Combine(_folder, "study"),
+            Starting = s =>
+            {
+                running = s;
+                given.Add(s.SetAttributeAsync("owner", double.NaN));
+                given.Add(s.StatusAsync(Token));
+            },
+        };
+        var study = new StudySection { Metric = "validation.accuracy", Trials = 1, Isolation = TrialIsolation.Process };
+
+        await Assert.ThrowsAsync<SpecException>(() => Tuning.RunAsync(Small, study, Space, options: options, cancellationToken: Token));
+
+        foreach (var task in given) await Assert.ThrowsAsync<SpecException>(() => task.WaitAsync(TimeSpan.FromMinutes(1), Token));
+        var done = await Tuning.RunAsync(Small, study with { Isolation = null }, Space, options: options with { Out = Path.Combine(_folder, "done") },
+            cancellationToken: Token);
+        Assert.Equal(1, done.Status.Counts.Complete);
+        Assert.Contains("has ended", (await Assert.ThrowsAsync<SpecException>(() => running!.PauseAsync())).Message);
+        Assert.Equal(1, (await running!.StatusAsync(Token)).Counts.Complete);
+        Assert.Contains("at most 512", (await Assert.ThrowsAsync<SpecException>(() => running.SetAttributeAsync(new string('a', 513), 1))).Message);
+    }
+
+    [Fact]
     public async Task What_was_cancelled_is_gone_on_with()
     {
         using var stop = new CancellationTokenSource();

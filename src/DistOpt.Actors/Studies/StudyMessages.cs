@@ -92,7 +92,9 @@ public sealed record StudyPaused(bool IsPaused) : INoSerializationVerificationNe
 /// <summary>From a study's supervisor to its parent: it cannot go on.</summary>
 public sealed record StudyBroke(Exception Why) : INoSerializationVerificationNeeded;
 
-/// <summary>From a study's supervisor to its parent: the study refuses the command of its <see cref="StudyReopening"/>, or has had it. Nothing has happened.</summary>
+/// <summary>
+/// From a study's supervisor to its parent: the study refuses the command of its <see cref="StudyReopening"/>, or has had it. Nothing has happened.
+/// </summary>
 public sealed record StudyUnchanged(CommandAnswer Answer) : INoSerializationVerificationNeeded;
 
 /// <summary>What a study decides can no longer be stored, or what was stored cannot be read: it can be gone on with once that is possible.</summary>

@@ -119,9 +119,9 @@ public sealed partial class JobCoordinatorActor
 
     private List<TrialProcess> Processes()
     {
-        var busy = _jobs.Values.Where(j => j.Demand is not null).SelectMany(j => j.Workers?.Keys ?? []).ToHashSet();
+        var busy = _jobs.Values.Where(j => j.Demand is not null).SelectMany(j => j.Workers?.Keys ?? []).Concat(_returning.Keys).ToHashSet();
         return [.. _nodes.Values.Where(n => n.Parent is not null).Select(n =>
-            new TrialProcess(n.Peer.Node.Value, n.Parent!.Value.Value, busy.Contains(n.Peer.Node) || _returning.ContainsKey(n.Peer.Node), n.Leaving || _ending.Contains(n.Peer.Node))
+            new TrialProcess(n.Peer.Node.Value, n.Parent!.Value.Value, busy.Contains(n.Peer.Node), n.Leaving || _ending.Contains(n.Peer.Node))
             {
                 Gpus = n.Gpus ?? 0,
             })];

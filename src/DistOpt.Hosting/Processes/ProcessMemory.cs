@@ -25,7 +25,9 @@ internal static class ProcessMemory
         return Kept();
     }
 
-    /// <summary>Bytes of physical memory without files that are mapped (libraries, which all processes share); where the system does not tell them apart, with them.</summary>
+    /// <summary>
+    /// Bytes of physical memory without files that are mapped (libraries, which all processes share); where the system does not tell them apart, with them.
+    /// </summary>
     public static long Kept()
     {
         if (!OperatingSystem.IsLinux()) return Environment.WorkingSet;

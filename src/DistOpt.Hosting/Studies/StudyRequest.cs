@@ -19,7 +19,7 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
     /// <summary>Those that there are.</summary>
     public static IReadOnlyList<string> Names { get; } = ["pause", "resume", "cancel", "enqueue", "set"];
 
-    /// <summary>How a study has ended that may go on by it: with its trials done, if it is to have more, or failed, if it is resumed. Null = none may.</summary>
+    /// <summary>How a study has ended that may go on by it: its trials done, if it is to have more, or failed, if it is resumed. Null = none may.</summary>
     /// <exception cref="SpecException">The body is none.</exception>
     public RunStatus? Reopens => Name switch
     {

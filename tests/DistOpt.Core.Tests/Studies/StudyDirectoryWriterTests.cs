@@ -249,8 +249,9 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         var trials = StudyDirectoryReader.Open(study.Path, Binder).Trials;
         Assert.Equal([(null, null), (noon, noon.AddHours(1).AddSeconds(3))], trials.Select(t => (t.Started, t.Ended)));
         // as far as it has come
-        Assert.Contains("\"state\":\"running\"", Assert.Single(writer.OpenLines()));
-        Assert.Contains("\"started\":\"2026-03-01T13:00:00.000Z\"", Assert.Single(writer.OpenLines()));
+        string open = Assert.Single(writer.OpenLines()!);
+        Assert.Contains("\"state\":\"running\"", open);
+        Assert.Contains("\"started\":\"2026-03-01T13:00:00.000Z\"", open);
     }
 
     private static StudyEvent[] Ended(int trial, double[] parameters, double[] values, params double[] constraints) =>

@@ -65,6 +65,42 @@ public sealed class StudyStopTests
         }
     }
 
+    [Fact]
+    public void Whoever_has_mended_what_trials_failed_by_goes_on_and_that_counts_anew()
+    {
+        var study = new EngineFixture(EngineFixture.Random(trials: null, parallel: 1) with { Stop = new() { MaxFailures = 3 } });
+        Fail(3);
+        Assert.Equal(StudyStopReason.Failures, study.Engine.Decide().End);
+        Assert.Equal("the study has ended (Failures)", study.Engine.Pause("p").Refusal);
+
+        Assert.Equal(new CommandAnswer(), study.Engine.Resume("k"));
+        Assert.Equal(new CommandAnswer(IsRepeat: true), study.Engine.Resume("k"));
+        study.Rebuild();
+        Fail(2);
+        study.Complete(study.Order(), 1);
+        Fail(3);
+        Assert.Equal(StudyStopReason.Failures, study.Engine.Decide().End);
+        study.Rebuild();
+        Assert.Equal((StudyStopReason.Failures, 9), (study.Engine.End, study.Engine.Started));
+
+        void Fail(int count)
+        {
+            for (int i = 0; i < count; i++) study.Engine.Fail(study.Order().Id, false, "no data");
+        }
+    }
+
+    /// <summary>As of a journal of a build that knew no such bound.</summary>
+    [Fact]
+    public void What_failed_in_a_row_before_others_did_not_is_no_reason_to_end()
+    {
+        var setup = EngineFixture.Random(trials: null, parallel: 1);
+        var study = new EngineFixture(setup with { Stop = new() { MaxFailures = null } });
+        for (int i = 0; i < 3; i++) study.Engine.Fail(study.Order().Id, false, "no data");
+        study.Complete(study.Order(), 1);
+        var engine = StudyEngine.Restore(setup with { Stop = new() { MaxFailures = 3 } }, study.Journal, _ => { });
+        Assert.NotNull(engine.Decide().Order);
+    }
+
     /// <summary>Of many that come to a rung few ever end otherwise.</summary>
     [Theory]
     [InlineData(false)]

@@ -76,6 +76,22 @@ public sealed class ReopenedFunctionStudyTests
         Assert.Equal(8, (await Open(journal, 8).RunAsync(trial => trial.Float("x"), cancellationToken: Token)).Started);
     }
 
+    [Fact]
+    public async Task An_opening_that_is_refused_changes_nothing()
+    {
+        var journal = new ListJournal();
+        await Open(journal, 5).RunAsync(trial => trial.Float("x"), cancellationToken: Token);
+        int events = journal.Events.Count;
+        var setup = SomeStudy.Setup(parallel: 1);
+        var narrow = new SearchSpace([.. setup.Context.Space.Parameters.Select(p => p.Name == "x" ? new SearchParameter("x", new FloatDomain(0, 1e-3)) : p)]);
+
+        // with more trials than it had, and a space that is none of its
+        Assert.Throws<SpecException>(() => new FunctionStudy(setup with { Context = setup.Context with { Trials = 9, Space = narrow } }, journal));
+
+        Assert.Equal(events, journal.Events.Count);
+        Assert.Equal((StudyStopReason.Trials, 5), (Open(journal, 5).Status().End, Open(journal, 5).Status().Started));
+    }
+
     private static FunctionStudy Open(ListJournal journal, int? trials)
     {
         var setup = SomeStudy.Setup(parallel: 1);
