@@ -135,7 +135,8 @@ internal sealed class StudyHostActor : ReceiveActor
         {
             // one that had come to its end, and failed after that, has nothing to be told: it is measured
             bool hasFailed = _former is { Status: RunStatus.Failed };
-            run = run with { Reopening = new StudyReopening(engine => hasFailed && engine.End is not (null or StudyStopReason.Failures) ? new() : carry(engine), Self) };
+            bool IsToBeMeasured(StudyEngine engine) => hasFailed && engine.End is not (null or StudyStopReason.Failures);
+            run = run with { Reopening = new StudyReopening(engine => IsToBeMeasured(engine) ? new() : carry(engine), Self) };
         }
         _supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
         Cancel();
