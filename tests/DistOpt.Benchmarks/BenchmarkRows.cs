@@ -9,6 +9,7 @@ internal static class BenchmarkRows
     [
         new AdamRow(),
         new OptimizersRow(),
+        new NoiseRow(),
         new ScanRow(),
         new PushPullRow(),
         new TrainingRow(),

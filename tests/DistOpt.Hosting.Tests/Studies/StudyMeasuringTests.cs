@@ -68,13 +68,29 @@ public sealed class StudyMeasuringTests : IDisposable
     [Fact]
     public async Task A_process_that_is_to_end_leaves_it_to_the_next_one()
     {
-        using var session = Open(() => throw new OperationCanceledException());
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        using var session = Open(() =>
+        {
+            stop.Cancel();
+            throw new OperationCanceledException();
+        });
         var status = await LocalStudyHost.RunAsync(session.Run, StudyPlace.JournalFile, _parts, null, Token);
 
-        Assert.Throws<OperationCanceledException>(() => session.End(status, Token));
+        Assert.Throws<OperationCanceledException>(() => session.End(status, stop.Token));
 
         Assert.False(File.Exists(StudyPlace.MeasuringFile));
         Assert.False(File.Exists(StudyPlace.SummaryFile));
+    }
+
+    [Fact]
+    public async Task User_code_that_gives_up_by_itself_costs_the_test_alone()
+    {
+        using var session = Open(() => throw new TaskCanceledException("the data did not come in time"));
+        var status = await LocalStudyHost.RunAsync(session.Run, StudyPlace.JournalFile, _parts, null, Token);
+
+        var summary = Parse(session.End(status, Token));
+
+        Assert.Equal(("completed", "the data did not come in time"), (summary.GetProperty("status").GetString(), summary.GetProperty("test_error").GetString()));
     }
 
     private StudySession Open(Func<IReadOnlyDictionary<string, double>?> test)

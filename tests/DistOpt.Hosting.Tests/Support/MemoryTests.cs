@@ -27,8 +27,8 @@ public sealed class MemoryTests
 
         await Memory.StopsGrowingAsync(() => ++rounds is 1 or 3 ? Keep(4, 1 << 20) : Task.CompletedTask, Items, managed: 500, native: 800);
 
-        // one more where others gave something back meanwhile
-        Assert.InRange(rounds, 5, 8);
+        // one more where others gave something back meanwhile, one fewer where that was in the very round in which it grew
+        Assert.InRange(rounds, 4, 8);
     }
 
     [Fact]
