@@ -1,6 +1,6 @@
 using DistOpt.Core.Batching;
 using DistOpt.Core.Optimizers;
-using DistOpt.Core.Training;
+using DistOpt.Core.Specs;
 
 namespace DistOpt.Benchmarks.Rows;
 

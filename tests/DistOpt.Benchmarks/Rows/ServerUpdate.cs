@@ -29,8 +29,8 @@ internal sealed class ServerUpdate
         RandomKey.Of(2, RandomPurpose.Data).FillUniform(_gradient.Span);
         var range = new KeyRange(0, layout.ParameterCount);
         _shard = new ParameterShard<Lease>(weights.Memory, rule, layout, range, new ReductionTree(1), lease => lease.Memory);
-        _sums = new TensorNormSums(layout.Parameters.Length);
-        _reducer = new TensorNormReducer(layout, [range]);
+        _sums = new TensorNormSums(layout.Parameters.Length, rule.Noise);
+        _reducer = new TensorNormReducer(layout, [range], rule.Noise);
         _partials = [.. Enumerable.Range(0, _shard.NormRounds).Select(round => new double[_shard.NormCount(round)])];
     }
 
@@ -46,9 +46,9 @@ internal sealed class ServerUpdate
         }
         _shard.Apply(plan, _gradient.Span, 64, _sums);
     }
-}
 
-private sealed record Lease(Memory<float> Memory) : IDisposable
-{
-    public void Dispose() { }
+    private sealed record Lease(Memory<float> Memory) : IDisposable
+    {
+        public void Dispose() { }
+    }
 }
