@@ -102,7 +102,8 @@ internal static class ShowTrials
             });
     }
 
-    private static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+    /// <summary>For people: JSON has all digits.</summary>
+    private static string Text(double value) => value.ToString("G6", CultureInfo.InvariantCulture);
 
     private static string Text(DateTime utc) => utc.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture);
 }
