@@ -90,8 +90,7 @@ public sealed partial class StudyEngine
     public void SetAttribute<T>(int? trial, string name, T value)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        if (trial is { } number && (number < 0 || number >= _ledger.Next))
-            throw new ArgumentException($"there is no trial {number}; there are {_ledger.Next}", nameof(trial));
+        if (Unknown(trial) is { } unknown) throw new ArgumentException(unknown, nameof(trial));
         Commit(new StudyEvent.AttributeSet(trial, name, AttributeText(value)));
     }
 
@@ -105,7 +104,7 @@ public sealed partial class StudyEngine
     public CommandAnswer SetAttributes(int? trial, IReadOnlyCollection<KeyValuePair<string, string>> attributes)
     {
         ArgumentNullException.ThrowIfNull(attributes);
-        if (trial is { } number && (number < 0 || number >= _ledger.Next)) return new(Refusal: $"there is no trial {number}; there are {_ledger.Next}");
+        if (Unknown(trial) is { } unknown) return new(Refusal: unknown);
         foreach (var (name, json) in attributes) Commit(new StudyEvent.AttributeSet(trial, name, json));
         return new();
     }
@@ -266,8 +265,13 @@ public sealed partial class StudyEngine
         return use == name ? new(IsRepeat: true) : new(Refusal: $"key '{key}' was used for another command, '{use}'");
     }
 
+    /// <summary>Why nothing can become of a trial any more; null = something can, or the study is meant.</summary>
     private string? Missing(int? trial) => trial is not { } number || _ledger.Find(number) is { Phase: not TrialPhase.Finished } ? null
-        : number >= 0 && number < _ledger.Next ? $"trial {number} has ended" : $"there is no trial {number}; there are {_ledger.Next}";
+        : Unknown(number) ?? $"trial {number} has ended";
+
+    /// <summary>That there never was such a trial; null = there is, or the study is meant.</summary>
+    private string? Unknown(int? trial) =>
+        trial is { } number && (number < 0 || number >= _ledger.Next) ? $"there is no trial {number}; there are {_ledger.Next}" : null;
 
     private string? Wrong(ImmutableArray<double> point)
     {
