@@ -5,6 +5,7 @@ using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Journal;
+using DistOpt.Hosting.Local;
 
 namespace DistOpt;
 
@@ -42,6 +43,7 @@ internal sealed class SweepCommand
         var (spec, directory, id) = parse.GetValue(_resume) is { } study
             ? Resumed(study, parse, console, app, violations) : Begun(parse, console, app, violations);
         var imported = violations.Try(() => _import.Read(parse, parse.GetValue(_resume) is null ? spec : null, app, console.Error)) ?? [];
+        if (spec is not null) foreach (var violation in LocalStudyNode.Violations(spec)) violations.Add(violation.Path, violation.Message);
         violations.ThrowIfAny();
         var runtimes = Hosts.Runtimes(app, Hosts.Data(console.Environment));
         if (parse.GetValue(_dryRun))

@@ -81,6 +81,7 @@ internal static class StudyRunner
     private static async Task<StudySummary> RunOpenAsync(StudyPlan plan, CancellationToken interrupt)
     {
         var parts = Hosts.Parts(plan.App, plan.Runtimes);
+        if (LocalStudyNode.Violations(plan.Spec).ToList() is { Count: > 0 } violations) throw new SpecException(violations);
         // before anything else, so that a study which dies at whatever moment can be gone on with
         plan.Directory.Create(plan.Spec, plan.Imported, hasJournal: true);
         var watch = plan.Display is { } display ? new Shown(plan, display) : null;

@@ -99,7 +99,7 @@ public sealed record StudySection
     [MaxLength(100_000)]
     public ImmutableArray<ImmutableSortedDictionary<string, SpecNode>> Enqueue { get; init; } = [];
 
-    [Description("Where attempts run: process = each in a child process, none = in the node's own; auto = process on a cluster, none in one process")]
+    [Description("Where attempts run: process = each in a child process, none = in the node's or the sweep's own; auto = process on a cluster, none for sweep")]
     [NullName("auto")]
     public TrialIsolation? Isolation { get; init; }
 

@@ -128,8 +128,14 @@ public sealed class ClusterNode : IAsyncDisposable
     /// <exception cref="SpecException">Settings out of bounds, or a port in use.</exception>
     /// <exception cref="TimeoutException">The cluster could not be joined in <see cref="NodeOptions.JoinTimeout"/>.</exception>
     /// <exception cref="JoinRefusedException">The cluster runs a version that does not work with this one.</exception>
-    public static async Task<ClusterNode> StartAsync(NodeOptions options, JobParts parts, ILoggerFactory loggers, TimeProvider time,
-        CancellationToken cancellationToken, ProgramStart? program = null, Action<NodeId>? identified = null)
+    public static Task<ClusterNode> StartAsync(NodeOptions options, JobParts parts, ILoggerFactory loggers, TimeProvider time,
+        CancellationToken cancellationToken, ProgramStart? program = null, Action<NodeId>? identified = null) =>
+        StartHostedAsync(options, parts, loggers, time, new NodeHost { Program = program, Identified = identified }, cancellationToken);
+
+    /// <inheritdoc cref="StartAsync"/>
+    /// <param name="host">What it has of this program.</param>
+    internal static async Task<ClusterNode> StartHostedAsync(NodeOptions options, JobParts parts, ILoggerFactory loggers, TimeProvider time, NodeHost host,
+        CancellationToken cancellationToken)
     {
         var violations = options.Validate().Concat(PortsInUse(options)).ToList();
         var tls = NodeTls.Load(options, violations);
@@ -139,7 +145,7 @@ public sealed class ClusterNode : IAsyncDisposable
         var journal = SqlJournal.Of(options);
         string journalId = journal?.Prepare() ?? $"none-{Guid.NewGuid():n}";
         var versions = new VersionGate(options.Build);
-        var setup = NodeConfiguration.Setup(options, overlay, bind, tls, versions, loggers.CreateLogger<ControlTransport>(), (journalId, journal));
+        var setup = NodeConfiguration.Setup(options, overlay, bind, tls, versions, loggers.CreateLogger<ControlTransport>(), (journalId, journal), host.Events);
         var system = ActorSystem.Create(SystemName, setup);
         TcpTensorChannel? channel = null;
         NodeTelemetry? telemetry = null;
@@ -149,7 +155,7 @@ public sealed class ClusterNode : IAsyncDisposable
             var cluster = Akka.Cluster.Cluster.Get(system);
             versions.UseMembers(() => MemberVersions.Of(cluster.State));
             var id = MembershipActor.IdOf(cluster.SelfUniqueAddress);
-            identified?.Invoke(id);
+            host.Identified?.Invoke(id);
             string name = options.Parent is { } parent ? string.Create(CultureInfo.InvariantCulture, $"{parent.Address}/{Environment.ProcessId}")
                 : $"{cluster.SelfAddress.Host}:{cluster.SelfAddress.Port}";
             channel = OpenChannel(options, bind, tls, id, loggers, time);
@@ -161,7 +167,7 @@ public sealed class ClusterNode : IAsyncDisposable
                 Name = name,
                 Router = router,
                 Channel = channel,
-                Runtimes = new JobRuntimes(Guarded(options, parts, program, loggers)),
+                Runtimes = new JobRuntimes(Guarded(options, parts, host.Program, loggers)),
                 Specs = parts.Specs,
                 Optimizer = parts.Optimizer,
                 Schedule = parts.Schedule,
@@ -181,7 +187,7 @@ public sealed class ClusterNode : IAsyncDisposable
             var coordinator = coordinates ? system.ActorOf(relay, CoordinatorRelayActor.Name) : null;
             if (coordinator is not null) agent.Tell(new CoordinatorHere(coordinator));
             var self = channel.Self;
-            var trialSettings = TrialProcessSettings.Of(options, program);
+            var trialSettings = TrialProcessSettings.Of(options, host);
             var offer = new NodeOffer(new WirePeer(self.Node, self.Host, self.Port), name, [.. options.Roles],
                 options.WorkerSlots ?? Environment.ProcessorCount, options.Build.Version.ToString())
             {
@@ -376,7 +382,7 @@ public sealed class ClusterNode : IAsyncDisposable
     {
         // the end of a child is seen by its parent
         if (program is null || options.Parent is not null) return parts.Runtimes;
-        string folder = Path.Combine(Path.GetFullPath(options.DataRoot ?? "."), "node", "opening");
+        string folder = Path.Combine(Path.GetFullPath(options.StateRoot ?? options.DataRoot ?? "."), "node", "opening");
         var marks = new OpeningMarks(folder, loggers.CreateLogger<OpeningMarks>());
         var rehearsal = new OpeningRehearsal(program, parts.Specs, folder, options.DataRoot, loggers.CreateLogger<OpeningRehearsal>());
         return new GuardedRuntimes(parts.Runtimes, parts.Specs, marks, rehearsal);

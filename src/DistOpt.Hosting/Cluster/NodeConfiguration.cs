@@ -24,21 +24,23 @@ internal static class NodeConfiguration
     /// <param name="tls">The node's certificate, or null without TLS.</param>
     /// <param name="versions">Decides which builds may connect.</param>
     /// <param name="logger">Gets a line for each connection that is refused.</param>
-    /// <param name="journal">Id of the node's journal, and the journal where it keeps one.</param>
+    /// <param name="journal">Id of the journal of the node's jobs, and that journal where it keeps one.</param>
+    /// <param name="events">Where persistent actors store, if not there.</param>
     public static ActorSystemSetup Setup(NodeOptions options, Config? overlay, IPAddress bind, NodeTls? tls, VersionGate versions, ILogger logger,
-        (string Id, SqlJournal? Journal) journal)
+        (string Id, SqlJournal? Journal) journal, SqlJournal? events)
     {
         var own = ConfigurationFactory.ParseString($"akka.cluster.app-version = \"{versions.Own.Version}\"");
         var config = own.WithFallback(CoordinatorSingleton.Roles(options, journal.Id))
             .WithFallback(overlay is null ? Hocon(options) : overlay.WithFallback(Hocon(options)))
             .WithFallback(CoordinatorSingleton.Defaults());
-        if (journal.Journal is not null)
-            config = ConfigurationFactory.ParseString($"{CoordinatorDowning.Fenced} = on").WithFallback(config).WithFallback(SqlJournal.Hocon);
+        if (journal.Journal is not null) config = ConfigurationFactory.ParseString($"{CoordinatorDowning.Fenced} = on").WithFallback(config);
+        var kept = journal.Journal ?? events;
+        if (kept is not null) config = config.WithFallback(SqlJournal.Hocon);
         // small frames on purpose: a tensor in a message would be refused
         var transport = new ControlTransportSetup(bind, options.Port, options.AdvertisedHost, options.ControlFrameBytes, options.ControlConnections,
             options.ControlHandshakes, versions, tls, logger);
         var setup = ActorSystemSetup.Create(BootstrapSetup.Create().WithConfig(config), transport);
-        return journal.Journal is { } kept ? setup.WithSetup(kept.Connections()) : setup;
+        return kept is null ? setup : setup.WithSetup(kept.Connections());
     }
 
     /// <summary>

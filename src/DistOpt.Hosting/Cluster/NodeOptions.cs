@@ -49,6 +49,10 @@ public sealed record NodeOptions
     /// <summary>What <see cref="Journal"/> says where nothing is kept.</summary>
     public const string NoJournal = "none";
 
+    internal const int WorkerSlotsMax = 100_000;
+    internal const int TrialProcessesMax = 10_000;
+    internal const long LeastMemoryBytes = 64L << 20;
+
     /// <summary>Share of the machine's memory that is left to workers where nothing is said.</summary>
     private const double MemoryPart = 0.8;
 
@@ -57,6 +61,9 @@ public sealed record NodeOptions
 
     /// <summary>The node that this one is a child process of, to run attempts at trials; null for every other node.</summary>
     internal NodeId? Parent { get; init; }
+
+    /// <summary>Where the node keeps what it notes for itself, in <c>node</c>; null = in <see cref="DataRoot"/>.</summary>
+    internal string? StateRoot { get; init; }
 
     /// <summary>What the node does: any of coordinator, server, worker.</summary>
     public ImmutableArray<string> Roles { get; init; } = [Coordinator, Server, Worker];
@@ -107,28 +114,28 @@ public sealed record NodeOptions
     public LogFormat LogFormat { get; init; } = LogFormat.Text;
 
     /// <summary>Workers that may run here at once; null = number of cores.</summary>
-    [Range(1, 100_000)]
+    [Range(1, WorkerSlotsMax)]
     public int? WorkerSlots { get; init; }
 
     /// <summary>
     /// Child processes in which attempts at trials run (<c>study.isolation: process</c>), at most; their workers count as this node's. They are started
     /// when a study wants them. 0 = none; null = one for each worker slot.
     /// </summary>
-    [Range(0, 10_000)]
+    [Range(0, TrialProcessesMax)]
     public int? TrialProcesses { get; init; }
 
     /// <summary>
     /// Memory that workers may take here, in bytes, those of trials among them: a job that says what a worker takes (<c>training.worker_memory</c>) is placed
     /// only where so much is left. Null = 80 % of the memory of the machine, or of the container.
     /// </summary>
-    [Range(67_108_864.0, 1L << 50)]
+    [Range((double)LeastMemoryBytes, 1L << 50)]
     public long? MemoryBytes { get; init; }
 
     /// <summary>
     /// Physical memory of each of these processes, in bytes, where <c>training.worker_memory</c> does not say how much it may have: one that has more is
     /// killed, and its attempt alone is lost. Null = an equal share of <see cref="MemoryBytes"/>.
     /// </summary>
-    [Range(67_108_864.0, 1L << 50)]
+    [Range((double)LeastMemoryBytes, 1L << 50)]
     public long? TrialMemoryBytes { get; init; }
 
     /// <summary>

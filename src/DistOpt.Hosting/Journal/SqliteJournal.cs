@@ -15,6 +15,9 @@ internal sealed class SqliteJournal(string path) : SqlJournal
 
     public override string Place => path;
 
+    /// <summary>Of its file.</summary>
+    public string Folder => Path.GetDirectoryName(Path.GetFullPath(path))!;
+
     protected override string Provider => ProviderName.SQLiteMS;
 
     // 10 s: how long a statement waits for another connection's transaction

@@ -3,7 +3,9 @@ using DistOpt.Actors.Studies;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Hosting.Cluster;
 using DistOpt.Hosting.Journal;
+using DistOpt.Hosting.Processes;
 
 namespace DistOpt.Hosting.Local;
 
@@ -55,7 +57,8 @@ public sealed class StudyCommands
 }
 
 /// <summary>
-/// Runs one study in this process: its supervisors, and the jobs of its trials on one node that has every role. Leaves no thread behind.
+/// Runs one study in this process: its supervisors, and the jobs of its trials on one node that has every role. Leaves no thread behind, nor any of the child
+/// processes that attempts run in where <c>study.isolation</c> is <c>process</c>.
 /// </summary>
 public static class LocalStudyHost
 {
@@ -63,17 +66,15 @@ public static class LocalStudyHost
     /// <param name="run">What to run; its supervisors are given the job coordinator.</param>
     /// <param name="journalFile">SQLite file of its events, from which it goes on; null = they are not stored.</param>
     /// <param name="interrupt">Ends all attempts with a checkpoint; the study can be gone on with.</param>
+    /// <param name="program">
+    /// What child processes are started with: a program of the same build that knows the commands of <see cref="ClusterNode.StartAsync"/>; null = this one.
+    /// </param>
     /// <returns>Where the study stands; what has not ended has no <see cref="StudyStatus.End"/>.</returns>
-    /// <exception cref="SpecException">The journal cannot be opened, or bad input was found.</exception>
-    public static async Task<StudyStatus> RunAsync(StudyRun run, string? journalFile, JobParts parts, StudyCommands? commands, CancellationToken interrupt)
+    /// <exception cref="SpecException">The journal cannot be opened, bad input was found, or no child process starts.</exception>
+    public static async Task<StudyStatus> RunAsync(StudyRun run, string? journalFile, JobParts parts, StudyCommands? commands, CancellationToken interrupt,
+        ProgramStart? program = null)
     {
         ArgumentNullException.ThrowIfNull(run);
-        if (run.Study.Isolation == TrialIsolation.Process)
-        {
-            commands?.End(null);
-            throw new SpecException("study.isolation",
-                "is process, but this study runs in one process: submit it to a cluster, or use auto, which means none here");
-        }
         SqliteJournal? journal = null;
         try
         {
@@ -83,9 +84,9 @@ public static class LocalStudyHost
                 journal.Prepare();
                 await TakeAsync(journal).ConfigureAwait(false);
             }
-            await using var node = new LocalNode(parts, run.Time, journal);
             var ended = new TaskCompletionSource<StudyStatus>(TaskCreationOptions.RunContinuationsAsynchronously);
-            var here = run with { Jobs = node.Coordinator, IsDurable = journal is not null, Setup = run.Setup with { SharesProcess = true } };
+            await using var node = await LocalStudyNode.StartAsync(run, journal, parts, program, why => ended.TrySetException(why), interrupt).ConfigureAwait(false);
+            var here = run with { Jobs = node.Jobs, IsDurable = journal is not null, Setup = run.Setup with { SharesProcess = node.SharesProcess } };
             var host = node.System.ActorOf(Props.Create(() => new HostActor(here, ended, commands)), "study");
             await using var registration = interrupt.Register(() => host.Tell(new InterruptStudy())).ConfigureAwait(false);
             var status = await ended.Task.ConfigureAwait(false);

@@ -26,15 +26,19 @@ internal sealed record TrialProcessSettings(ProgramStart Program, NodeOptions Op
     /// <summary>Ids of the node's GPUs.</summary>
     public ImmutableArray<string> Devices { get; init; } = [];
 
+    /// <summary><see cref="NodeHost.ChildrenDoNotStart"/>.</summary>
+    public Action<string>? DoNotStart { get; init; }
+
     /// <summary>Null where the node runs none.</summary>
-    public static TrialProcessSettings? Of(NodeOptions options, ProgramStart? program)
+    public static TrialProcessSettings? Of(NodeOptions options, NodeHost host)
     {
-        if (program is null || options.Parent is not null || !options.Roles.Contains(NodeOptions.Worker)) return null;
+        if (host.Program is not { } program || options.Parent is not null || !options.Roles.Contains(NodeOptions.Worker)) return null;
         int count = options.TrialProcessesAtOnce;
         if (count == 0) return null;
         return new TrialProcessSettings(program, options, count, options.TrialMemoryBytes ?? options.WorkerMemoryBytes / count)
         {
             Devices = options.Devices,
+            DoNotStart = host.ChildrenDoNotStart,
         };
     }
 
@@ -81,6 +85,9 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
     // those that have joined are started anew after the first of these
     private static readonly RetryBackoff Backoff = new(0.5, 60);
 
+    /// <summary>After so many that end before any has joined, it is the program and no accident.</summary>
+    private const int FailuresMax = 3;
+
     private readonly Akka.Cluster.Cluster _cluster = Akka.Cluster.Cluster.Get(Context.System);
     private readonly ClusterNodeRouter _router;
     private readonly TrialProcessSettings _settings;
@@ -91,6 +98,7 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
     // GPUs of each child that there shall be
     private IReadOnlyList<int> _wanted = [];
     private int _failures;
+    private bool _hasJoined;
     private bool _isStopping;
 
     public TrialProcessesActor(ClusterNodeRouter router, TrialProcessSettings settings, ILogger log)
@@ -103,7 +111,7 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
         });
         Receive<Joined>(joined =>
         {
-            _failures = 0;
+            (_failures, _hasJoined) = (0, true);
             _log.LogInformation("Child process {Pid} for trials has joined as {Node}", joined.Child.Process.Pid, joined.Node);
         });
         Receive<Exited>(exited => OnExited(exited.Child));
@@ -278,6 +286,7 @@ internal sealed class TrialProcessesActor : ReceiveActor, IWithTimers
         foreach (var member in _cluster.State.Members.Where(m => m.Status == MemberStatus.Up && m.HasRole(NodeOptions.Coordinator)))
             _router.Send(MembershipActor.IdOf(member.UniqueAddress), default, NodeActors.Jobs, ended);
         Timers.StartSingleTimer(nameof(StartMissing), new StartMissing(), TimeSpan.FromSeconds(Backoff.Seconds(++_failures)));
+        if (!_hasJoined && _failures == FailuresMax) _settings.DoNotStart?.Invoke($"{why}; {stack ?? lines.LastOrDefault() ?? "it wrote nothing"}");
     }
 
     /// <summary>Its process has ended, that is certain: until the cluster knows, nobody can join.</summary>

@@ -37,11 +37,19 @@ public sealed class SweepTests : IDisposable
 
     /// <summary>With more kills by <c>DISTOPT_SWEEP_KILLS</c>.</summary>
     [Fact]
-    public async Task A_deterministic_study_that_is_killed_again_and_again_is_the_undisturbed_one()
+    public Task A_deterministic_study_that_is_killed_again_and_again_is_the_undisturbed_one() => KillAsync("none");
+
+    /// <summary>The same, with kills of the parent of the processes in which attempts run.</summary>
+    [Fact]
+    [Trait("Category", "Long")]
+    public Task A_deterministic_study_whose_attempts_have_processes_of_their_own_is_the_undisturbed_one_however_often_it_is_killed() => KillAsync("process");
+
+    private async Task KillAsync(string isolation)
     {
         int kills = int.Parse(Environment.GetEnvironmentVariable("DISTOPT_SWEEP_KILLS") ?? "2", CultureInfo.InvariantCulture);
         _folder.Write("study.yaml", Digits + Asha);
         await EndAsync(0, "sweep", "study.yaml", "--out", "calm");
+        _folder.Write("study.yaml", Digits + Asha.Replace("deterministic: true", $"deterministic: true\n  isolation: {isolation}", StringComparison.Ordinal));
         var random = new Random(1);
 
         for (int kill = 0; kill < kills; kill++)

@@ -161,7 +161,7 @@ public sealed class TrialProcessesTests : IDisposable
             TrialPorts = "4100-4107",
         };
         Assert.Empty(options.Validate());
-        var settings = TrialProcessSettings.Of(options, new ProgramStart("x", []))!;
+        var settings = TrialProcessSettings.Of(options, Host)!;
 
         string text = SpecWriter.Write(settings.Child("10.0.0.5:4073", index: 3, gpus: 2));
         var child = new SpecBinder(new SpecCatalogs()).Bind<NodeOptions>(text, "settings") with { Parent = new NodeId("10.0.0.5:4073#1") };
@@ -174,14 +174,14 @@ public sealed class TrialProcessesTests : IDisposable
         Assert.Equal((options.Bind, options.Advertise, options.Secret, options.DataRoot, options.TensorWindowBytes),
             (child.Bind, child.Advertise, child.Secret, child.DataRoot, child.TensorWindowBytes));
         Assert.Equal((options.Certificate, options.CertificatePassword, options.Ca), (child.Certificate, child.CertificatePassword, child.Ca));
-        Assert.Null(TrialProcessSettings.Of(child, new ProgramStart("x", [])));
+        Assert.Null(TrialProcessSettings.Of(child, Host));
     }
 
     [Fact]
     public void A_node_has_as_many_children_as_slots_or_ports_allow_and_each_its_share_of_the_memory()
     {
         var options = new NodeOptions { WorkerSlots = 8 };
-        TrialProcessSettings Of(NodeOptions o) => TrialProcessSettings.Of(o, new ProgramStart("x", []))!;
+        TrialProcessSettings Of(NodeOptions o) => TrialProcessSettings.Of(o, Host)!;
 
         Assert.Equal(8, Of(options).Count);
         Assert.Equal(8, Of(options with { TrialProcesses = 100 }).Count);
@@ -195,8 +195,8 @@ public sealed class TrialProcessesTests : IDisposable
         Assert.Equal((2L << 30, 1L << 30), (more.MemoryBytes, more.ShareBytes));
         Assert.Equal("trial-memory-bytes: is 9663676416, but all workers together may take 8589934592 (memory_bytes): lower it, or raise memory_bytes",
             Assert.Single((options with { MemoryBytes = 8L << 30, TrialMemoryBytes = 9L << 30 }).Validate()).ToString());
-        Assert.Null(TrialProcessSettings.Of(options with { Roles = [NodeOptions.Coordinator, NodeOptions.Server] }, new ProgramStart("x", [])));
-        Assert.Null(TrialProcessSettings.Of(options, null));
+        Assert.Null(TrialProcessSettings.Of(options with { Roles = [NodeOptions.Coordinator, NodeOptions.Server] }, Host));
+        Assert.Null(TrialProcessSettings.Of(options, new NodeHost()));
     }
 
     [Theory]
@@ -219,6 +219,8 @@ public sealed class TrialProcessesTests : IDisposable
         Assert.Equal("roles: 'trial' is no role: use any of coordinator, server, worker",
             Assert.Single(new NodeOptions { Roles = ["trial"], Join = ["10.0.0.1:4053"] }.Validate()).ToString());
     }
+
+    private static NodeHost Host => new() { Program = new ProgramStart("x", []) };
 
     private static NodeOptions Options => new()
     {
