@@ -21,6 +21,9 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly Dictionary<AttemptId, (IActorRef Actor, int Repeat)> _attempts = [];
 
+    // whom or what attempts wait for, of those that do
+    private readonly Dictionary<AttemptId, string> _waits = [];
+
     // attempts that are over, whose runs may have left checkpoints that nobody needs
     private readonly List<(int Trial, int Repeat)> _left = [];
     private readonly Dictionary<TrialCheckpoint, long> _sizes = [];
@@ -61,6 +64,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             Store();
         });
         Receive<AttemptReported>(OnReported);
+        Receive<AttemptWaits>(OnWaits);
         Receive<AttemptSaved>(saved => Step(() => _engine!.Checkpointed(saved.Id, saved.Resource)));
         Receive<AttemptReleased>(released => End(released.Id, () => _engine!.Release(released.Id, released.Resource, released.Seconds)));
         Receive<AttemptCompleted>(done => End(done.Id, () => _engine!.Complete(done.Id, done.Values, done.Constraints, done.Seconds)));
@@ -79,7 +83,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<AskStudy>(_ =>
         {
             if (_engine is null) _curious.Enqueue(Sender);
-            else Sender.Tell(_engine.Status());
+            else Sender.Tell(Status());
         });
     }
 
@@ -138,7 +142,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             Timers.StartPeriodicTimer("tick", new Ticked(), Tick);
         });
         while (!_isOver && _early.TryDequeue(out var early)) OnCommand(early.Command, early.Asker);
-        while (_engine is { } engine && _curious.TryDequeue(out var asker)) asker.Tell(engine.Status());
+        while (_engine is not null && _curious.TryDequeue(out var asker)) asker.Tell(Status());
     }
 
     /// <summary>First of all: one that had ended may go on by it.</summary>
@@ -228,10 +232,26 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         });
     }
 
+    private void OnWaits(AttemptWaits waits)
+    {
+        if (waits.Whom is null || !_attempts.ContainsKey(waits.Id)) _waits.Remove(waits.Id);
+        else _waits[waits.Id] = waits.Whom;
+        Look();
+    }
+
+    private StudyStatus Status()
+    {
+        var status = _engine!.Status();
+        if (_waits.Count == 0) return status;
+        var whom = _waits.ToDictionary(w => w.Key.Trial, w => w.Value);
+        return status with { Live = [.. status.Live.Select(t => t with { WaitsFor = whom.GetValueOrDefault(t.Number) })] };
+    }
+
     /// <summary>An attempt is over: its slot is free.</summary>
     private void End(AttemptId id, Func<bool> tell) => Step(() =>
     {
         // its actor stops by itself, which is no loss any more
+        _waits.Remove(id);
         if (_attempts.Remove(id, out var attempt))
         {
             Context.Unwatch(attempt.Actor);
@@ -417,7 +437,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         if (_isOver || _engine is null) return;
         if (_unstored.Count == 0)
         {
-            _run.Sink.Stands(_engine.Status);
+            _run.Sink.Stands(Status);
             if (_engine.IsPaused != _isPaused) Context.Parent.Tell(new StudyPaused(_isPaused = _engine.IsPaused));
         }
         if (_attempts.Count > 0 || _unstored.Count > 0 || _batch.Count > 0) return;

@@ -87,6 +87,9 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
 
         public JobStatus? Latest { get; set; }
 
+        /// <summary>Whom its submitter was told that it waits for.</summary>
+        public string? WaitTold { get; set; }
+
         /// <summary>Whether it is an attempt at a trial.</summary>
         public bool IsTrial { get; set; }
 
@@ -146,7 +149,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         {
             foreach (var job in _jobs.Values) job.Actor?.Tell(output);
         });
-        Receive<JobStatus>(status => Find(status.Job)?.Latest = status);
+        Receive<JobStatus>(OnStatus);
         Receive<StorePlacement>(OnStorePlacement);
         Receive<StoreCheckpoint>(OnStoreCheckpoint);
         Receive<FindJob>(OnFindJob);
@@ -200,6 +203,22 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         Timers.Cancel(id);
         job.Opened = true;
         OfferNodes();
+        if (job is { Workers: null, Latest.Waiting: null } && _answerOf != id) TellWait(job, "room, behind what was begun before it and has none yet");
+    }
+
+    private void OnStatus(JobStatus status)
+    {
+        if (Find(status.Job) is not { } job) return;
+        job.Latest = status;
+        // of one that is not placed yet nothing new is known by that
+        if (status.Waiting is not null || job.Workers is not null) TellWait(job, status.Waiting);
+    }
+
+    private static void TellWait(Job job, string? whom)
+    {
+        if (!job.IsTrial || job.WaitTold == whom) return;
+        job.WaitTold = whom;
+        job.Submitter?.Tell(new JobWaits(job.Id, whom));
     }
 
     /// <summary>
@@ -255,6 +274,7 @@ public sealed partial class JobCoordinatorActor : ReceiveActor, IWithTimers
         // another one may wait behind it, which was not its turn when what is to be offered was last listed
         if (!wasWaiting || answer.Workers is null) return;
         if (job.IsTrial) job.Submitter?.Tell(new JobPlaced(job.Id));
+        TellWait(job, null);
         OfferNodes();
     }
 

@@ -57,6 +57,9 @@ public sealed record JobAccepted(JobId Job, string Name) : INoSerializationVerif
 /// <summary>To the submitter of an attempt at a trial: it has got nodes, and waits for others no longer.</summary>
 internal sealed record JobPlaced(JobId Job) : INoSerializationVerificationNeeded;
 
+/// <summary>To the submitter of an attempt at a trial, when that changes: whom or what it waits for, in words; null = nobody any more.</summary>
+internal sealed record JobWaits(JobId Job, string? Whom) : INoSerializationVerificationNeeded;
+
 /// <param name="KeyReused">Whether the reason is that the idempotency key was used for something else.</param>
 /// <param name="IdIsTaken">Whether it is that there is, or was, a job of that id.</param>
 public sealed record JobRejected(JobId Job, string Reason, bool KeyReused = false, bool IdIsTaken = false) : INoSerializationVerificationNeeded;

@@ -55,6 +55,9 @@ public sealed record TrialRun(string Job, TrainingSpec Spec, Func<IJobRuntime, I
 /// <summary>Trial supervisor to study supervisor: the attempt has measured something. Answered by <see cref="AttemptTold"/>.</summary>
 internal sealed record AttemptReported(AttemptId Id, long Resource, double[] Values, double Seconds) : INoSerializationVerificationNeeded;
 
+/// <summary>Whom or what the attempt waits for, in words, when that changes; null = nobody any more.</summary>
+internal sealed record AttemptWaits(AttemptId Id, string? Whom) : INoSerializationVerificationNeeded;
+
 /// <summary>What an attempt does after a report.</summary>
 internal sealed record AttemptTold(long Resource, TrialDirective Directive) : INoSerializationVerificationNeeded;
 

@@ -67,6 +67,10 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         {
             if (placed.Job == _job && _isRunning) StartClock();
         });
+        Receive<JobWaits>(waits =>
+        {
+            if (waits.Job == _job && _isRunning) Context.Parent.Tell(new AttemptWaits(_order.Id, waits.Whom));
+        });
         Receive<TrialBegun>(OnBegun);
         Receive<TrialRow>(row => OnRow(row.Row));
         Receive<AttemptTold>(OnTold);
@@ -286,9 +290,9 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     {
         if (_metrics?.Values(selected) is not { } values || _metrics.Missing.Count > 0)
         {
-            var missing = _metrics?.Missing ?? [.. _study.Objectives.Select(o => o.Metric)];
+            var missing = _metrics?.Missing ?? [.. TrialMetrics.Wanted(_study)];
             string known = _metrics is { Measured.Count: > 0 } ? $" (it measures {string.Join(", ", _metrics.Measured)})" : "";
-            Fail(false, $"the run has not measured {string.Join(", ", missing)}{known}; name another objective, or add the metric to evaluate.metrics");
+            Fail(false, $"the run has not measured {string.Join(", ", missing)}{known}; name another metric under objectives or constraints, or add it to evaluate.metrics");
             return;
         }
         Leave(new AttemptCompleted(_order.Id, values, _metrics.Constraints(selected), Seconds), "is complete");

@@ -52,6 +52,7 @@ internal sealed class LiveStudyTable : IStudyWatchDisplay
         var live = StudyStatusText.LiveRows(study);
         if (live.Count > 0) parts.Add(Table(live.Take(RowsMax + 1)));
         if (live.Count > RowsMax + 1) parts.Add(new Text($"and {Format.Plural(live.Count - RowsMax - 1, "trial")} more"));
+        parts.AddRange(StudyStatusText.WaitLines(study).Select(line => new Text(line)));
         if (StudyStatusText.RungRows(study) is { Count: > 0 } rungs) parts.Add(Table(rungs));
         return new Rows(parts);
     }

@@ -86,6 +86,11 @@ internal static class StudyText
     /// <summary>Which space holds from where on.</summary>
     public static string Space(int version, int fromTrial) => string.Create(CultureInfo.InvariantCulture, $"space version {version} from trial {fromTrial}");
 
+    /// <summary>Why there is no best trial.</summary>
+    /// <param name="complete">Trials that are.</param>
+    public static string NoBest(int complete) => complete == 0 ? "no trial is complete"
+        : $"no trial is feasible: {(complete == 1 ? "the one that is complete misses" : $"each of the {Format.Count(complete)} that are complete misses")} a constraint";
+
     public static void Write(TextWriter writer, StudySummary summary)
     {
         var (spec, status) = (summary.Spec, summary.Status);
@@ -101,7 +106,7 @@ internal static class StudyText
         if (status.SpaceVersion > 0) writer.WriteLine(Space(status.SpaceVersion, status.SpaceFrom));
         if (spec.Study.Objectives.Length > 1) WriteFront(writer, summary);
         else if (status.Best is { } best) WriteBest(writer, summary, best);
-        else writer.WriteLine("no trial is complete");
+        else writer.WriteLine(NoBest(counts.Complete));
         writer.WriteLine($"results in {summary.Directory}");
         if (status.End is null) writer.WriteLine($"go on with it: distopt sweep --resume {summary.Directory}");
         else if (status.Front.Length > 0 && spec.Study.Objectives.Length > 1)
@@ -123,6 +128,11 @@ internal static class StudyText
     private static void WriteFront(TextWriter writer, StudySummary summary)
     {
         var objectives = summary.Spec.Study.Objectives;
+        if (summary.Status.Front.IsEmpty)
+        {
+            writer.WriteLine(NoBest(summary.Status.Counts.Complete));
+            return;
+        }
         writer.WriteLine($"front: {Format.Plural(summary.Status.Front.Length, "trial")} that no other one is better than in everything");
         var rows = new List<IReadOnlyList<string>> { (string[])["trial", .. objectives.Select(o => o.Metric), "parameters"] };
         foreach (var trial in summary.Status.Front)

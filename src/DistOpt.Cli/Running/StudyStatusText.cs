@@ -30,19 +30,24 @@ internal static class StudyStatusText
         if (!hasFailed || summary.TryGetProperty("trials", out _)) rows.Add(["trials", Counts(summary, study)]);
         if (Text(summary, "seconds") is { } seconds) rows.Add(["time", Format.Duration(double.Parse(seconds, CultureInfo.InvariantCulture))]);
         if (summary.TryGetProperty("best", out var best) && best.ValueKind == JsonValueKind.Object) rows.Add(["best", Trial(best)]);
+        if (Front(summary) is { } front) rows.Add(["front", front]);
+        if (Text(summary, "expected_improvement") is { } improvement) rows.Add(["expected improvement", Short(double.Parse(improvement, CultureInfo.InvariantCulture))]);
         if (summary.TryGetProperty("test", out var test)) rows.Add(["its test", Fields(test)]);
         if (Text(summary, "test_error") is { } untested) rows.Add(["its test", $"is not known: {CommandLine.FirstLine(untested)}"]);
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
         if (Text(summary, "error") is { } error) writer.WriteLine(error);
         if (hasFailed && Text(study, "id") is { } id) writer.WriteLine($"go on with it, once that is mended: distopt resume {id}");
-        WriteLive(writer, study);
-        WriteRungs(writer, study);
+        foreach (string line in Format.Table(FrontRows(summary))) writer.WriteLine(line);
+        foreach (string line in Format.Table(LiveRows(study))) writer.WriteLine(line);
+        foreach (string line in WaitLines(study)) writer.WriteLine(line);
+        foreach (string line in Format.Table(RungRows(study))) writer.WriteLine(line);
     }
 
     /// <summary>Where it stands, in a line.</summary>
     public static string Line(JsonElement study)
     {
-        string best = study.TryGetProperty("best", out var found) && found.ValueKind == JsonValueKind.Object ? $"; best: {Trial(found)}" : "";
+        string best = study.TryGetProperty("best", out var found) && found.ValueKind == JsonValueKind.Object ? $"; best: {Trial(found)}"
+            : Front(study) is { } front ? $"; front: {front}" : "";
         string waits = Text(study, "waiting_for") is { } wait ? $"; waits for {wait}" : "";
         return $"{Text(study, "status")}: {Counts(study, study)}{best}{waits}";
     }
@@ -58,14 +63,32 @@ internal static class StudyStatusText
             $"trial {trial.GetProperty("number").GetInt32(),4} {Text(trial, "state"),-9} {result}  {Fields(trial.GetProperty("params"))}{error}");
     }
 
-    private static void WriteLive(TextWriter writer, JsonElement study)
+    /// <summary>Of several objectives: how many trials no other one is better than in everything, and what they dominate; null where there is one objective.</summary>
+    private static string? Front(JsonElement study) => Array(study, "front") is not { } front ? null
+        : front.Count == 0 ? "no trial yet"
+        : Format.Plural(front.Count, "trial") + (study.TryGetProperty("hypervolume", out var volume) ? $", hypervolume {Number(volume)}" : "");
+
+    /// <summary>A row for each trial of the front, below a head; nothing with one objective, or while no trial is complete and feasible.</summary>
+    public static IReadOnlyList<IReadOnlyList<string>> FrontRows(JsonElement study)
     {
-        foreach (string line in Format.Table(LiveRows(study))) writer.WriteLine(line);
+        if (Array(study, "front") is not { Count: > 0 } front || Array(study, "objectives") is not { } objectives) return [];
+        var rows = new List<IReadOnlyList<string>> { (string[])["trial", .. objectives.Select(o => Text(o, "metric") ?? "-"), "parameters"] };
+        foreach (var trial in front.Take(Shown))
+        {
+            var values = Array(trial, "values") ?? [];
+            rows.Add([Text(trial, "number")!, .. values.Select(Number), Fields(trial.GetProperty("params"))]);
+        }
+        if (front.Count > Shown) rows.Add([$"and {front.Count - Shown} more"]);
+        return rows;
     }
 
-    private static void WriteRungs(TextWriter writer, JsonElement study)
+    /// <summary>A line for each trial whose attempt waits: for room, say.</summary>
+    public static IReadOnlyList<string> WaitLines(JsonElement study)
     {
-        foreach (string line in Format.Table(RungRows(study))) writer.WriteLine(line);
+        var waiting = (Array(study, "live") ?? []).Where(t => Text(t, "waiting_for") is not null).ToList();
+        var lines = waiting.Take(Shown).Select(t => $"trial {Text(t, "number")} waits for {Text(t, "waiting_for")}").ToList();
+        if (waiting.Count > Shown) lines.Add($"and {waiting.Count - Shown} trials more wait");
+        return lines;
     }
 
     /// <summary>A row for each trial that runs or waits for a slot, below a head; nothing where there is none.</summary>
@@ -80,7 +103,7 @@ internal static class StudyStatusText
         };
         foreach (var trial in live)
         {
-            rows.Add([Text(trial, "number")!, Text(trial, "state")!, Text(trial, "attempt")!, Reached(study, trial) ?? "-", Number(trial, "value"), Text(trial, "until") ?? "-",
+            rows.Add([Text(trial, "number")!, Text(trial, "waiting_for") is null ? Text(trial, "state")! : "waits", Text(trial, "attempt")!, Reached(study, trial) ?? "-", Number(trial, "value"), Text(trial, "until") ?? "-",
                 Format.Duration(trial.GetProperty("seconds").GetDouble()), .. hasNodes ? (string[])[Text(trial, "node") ?? "-"] : [], Fields(trial.GetProperty("params"))]);
         }
         return rows;
@@ -139,8 +162,10 @@ internal static class StudyStatusText
     /// <summary>Four significant digits say enough to a person.</summary>
     private static string Fields(JsonElement values) => string.Join(" ", values.EnumerateObject().Select(p => $"{p.Name}={Short(p.Value)}"));
 
+    private static string Short(double value) => value.ToString("G4", CultureInfo.InvariantCulture);
+
     private static string Short(JsonElement value) => value.ValueKind == JsonValueKind.Number && !value.TryGetInt64(out _)
-        ? value.GetDouble().ToString("G4", CultureInfo.InvariantCulture) : value.ValueKind == JsonValueKind.Null ? "null" : value.ToString();
+        ? Short(value.GetDouble()) : value.ValueKind == JsonValueKind.Null ? "null" : value.ToString();
 
     private static string? Text(JsonElement json, string name) =>
         json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value.ToString() : null;

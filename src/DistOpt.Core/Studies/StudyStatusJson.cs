@@ -76,6 +76,9 @@ public static class StudyStatusJson
     {
         _ when status.CodeChange is { } change => $"a user, to accept with resume --accept-new-code that the code is {change.Now} and no longer {change.Before}",
         _ when status.IsSuspended => "a user, who has paused the study",
+        // where none of them computes, that is what the study waits for
+        _ when status.Live.Where(t => t.State == TrialState.Running).ToList() is { Count: > 0 } running && running.All(t => t.WaitsFor is not null) =>
+            FormattableString.Invariant($"trial {running[0].Number}, which waits for {running[0].WaitsFor}"),
         StudyWait.Trials => "trials that run: what comes next depends on them",
         StudyWait.Turn when status.WaitsFor is { } trial => FormattableString.Invariant($"trial {trial}, whose turn it is in a deterministic study"),
         StudyWait.Turn => "the trial whose turn it is in a deterministic study",
@@ -113,6 +116,7 @@ public static class StudyStatusJson
         json.WriteString("state", trial.IsSuspended ? "suspended" : RunJson.Name(trial.State));
         json.WriteNumber("attempt", trial.Attempt);
         if (trial.Node is { } node) json.WriteString("node", node);
+        if (trial.WaitsFor is { } whom) json.WriteString("waiting_for", whom);
         if (trial.Losses > 0) json.WriteNumber("lost", trial.Losses);
         if (study.Repeats > 1) json.WriteNumber("repeat", trial.Repeat);
         json.WriteNumber("bracket", trial.Bracket);

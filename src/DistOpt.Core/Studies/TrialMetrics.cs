@@ -35,11 +35,18 @@ public sealed class TrialMetrics(StudySection study, TrainingSpec spec, long ste
     /// <summary>Metrics that were measured so far, as split.name.</summary>
     public IReadOnlyCollection<string> Measured => _measured;
 
-    /// <summary>Objectives that were not.</summary>
-    public IReadOnlyList<string> Missing => [.. study.Objectives.Select(o => o.Metric).Where(m => !_measured.Contains(m))];
+    /// <summary>Metrics of objectives and constraints that were not.</summary>
+    public IReadOnlyList<string> Missing => [.. Wanted(study).Where(m => !_measured.Contains(m))];
 
     /// <summary>Reports so far, in the order of their steps.</summary>
     public IReadOnlyList<TrialReport> Reports => _reports;
+
+    /// <summary>Metrics that a study asks for: of its objectives, and of its constraints.</summary>
+    public static IEnumerable<string> Wanted(StudySection study)
+    {
+        ArgumentNullException.ThrowIfNull(study);
+        return study.Objectives.Select(o => o.Metric).Concat(study.Constraints.Select(c => c.Metric).OfType<string>()).Distinct(StringComparer.Ordinal);
+    }
 
     /// <summary>
     /// Takes a row; gives the report that it completes, if it completes one. Rows may be told again, in their order, after the run has gone back.

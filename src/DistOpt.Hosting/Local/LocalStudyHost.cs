@@ -85,7 +85,8 @@ public static class LocalStudyHost
                 await TakeAsync(journal).ConfigureAwait(false);
             }
             var ended = new TaskCompletionSource<StudyStatus>(TaskCreationOptions.RunContinuationsAsynchronously);
-            await using var node = await LocalStudyNode.StartAsync(run, journal, parts, program, why => ended.TrySetException(why), interrupt).ConfigureAwait(false);
+            await using var node = await LocalStudyNode.StartAsync(run, journal, parts, program, why => ended.TrySetException(why), interrupt)
+                .ConfigureAwait(false);
             var here = run with { Jobs = node.Jobs, IsDurable = journal is not null, Setup = run.Setup with { SharesProcess = node.SharesProcess } };
             var host = node.System.ActorOf(Props.Create(() => new HostActor(here, ended, commands)), "study");
             await using var registration = interrupt.Register(() => host.Tell(new InterruptStudy())).ConfigureAwait(false);

@@ -93,6 +93,32 @@ public sealed class StudySupervisorTests
     }
 
     [Fact]
+    public async Task What_an_attempt_waits_for_is_told_with_where_the_study_stands_until_it_does_so_no_longer()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2, parallel: 2));
+        var study = harness.Begin();
+        // attempts begin in any order
+        PlayedJob[] jobs = [await harness.JobAsync(), await harness.JobAsync()];
+        var (first, second) = (jobs.MinBy(j => j.Id)!, jobs.MaxBy(j => j.Id)!);
+        async Task<string> WaitsAsync() =>
+            string.Join("; ", (await study.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token)).Live.Select(t => t.WaitsFor ?? "nobody"));
+
+        await first.Open().Wait("2 worker slots").SettledAsync();
+        await second.Open().SettledAsync();
+        Assert.Equal("2 worker slots; nobody", await WaitsAsync());
+        await first.Wait("3 worker slots").SettledAsync();
+        await second.Wait("room").SettledAsync();
+        Assert.Equal("3 worker slots; room", await WaitsAsync());
+        await first.Wait(null).SettledAsync();
+        Assert.Equal("nobody; room", await WaitsAsync());
+        second.End(RunStatus.Failed, StopReason.Failed, error: "it has waited for too long");
+        await second.SettledAsync();
+        first.Start().Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+
+        Assert.Equal((1, 1), ((await harness.EndAsync<StudyOver>()).Status.Counts is var counts ? counts.Complete : 0, counts.Failed));
+    }
+
+    [Fact]
     public async Task Where_a_study_breaks_its_jobs_are_stopped_those_that_wait_for_room_too()
     {
         var journal = new JournalSwitch();
@@ -392,6 +418,8 @@ public sealed class StudySupervisorTests
         var supervisor = harness.Begin();
         await Eventually.Until(() => journal.Writes.Count > 0);
         supervisor.Tell(new InterruptStudy());
+        // it has come there when this is answered
+        await supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
         release();
         var left = await harness.EndAsync<StudyLeft>();
 

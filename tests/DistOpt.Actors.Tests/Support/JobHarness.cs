@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 using Akka.Actor;
 using Akka.Configuration;
@@ -490,7 +491,7 @@ internal sealed class JobHarness : IAsyncDisposable
         sink ??= new RecordingSink();
         await PresentAsync(cancellationToken);
         var ended = new TaskCompletionSource<JobEnded>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var submitter = _system.ActorOf(Props.Create(() => new Submitter(Coordinator, ended)));
+        var submitter = _system.ActorOf(Props.Create(() => new Submitter(Coordinator, ended, Waits)));
         _submitted[new JobId(job)] = true;
         submitter.Tell(new SubmitJob(new JobId(job), spec, _ => sink, CheckpointDirectory, Resumes) { Trial = trial ?? Trial });
         return (await ended.Task.WaitAsync(2 * Patience, cancellationToken), sink);
@@ -537,10 +538,14 @@ internal sealed class JobHarness : IAsyncDisposable
         public string Write(TrainingSpec spec) => "the spec of the harness";
     }
 
+    /// <summary>What submitters of attempts at trials were told that those wait for.</summary>
+    public ConcurrentQueue<JobWaits> Waits { get; } = new();
+
     private sealed class Submitter : ReceiveActor
     {
-        public Submitter(IActorRef coordinator, TaskCompletionSource<JobEnded> ended)
+        public Submitter(IActorRef coordinator, TaskCompletionSource<JobEnded> ended, ConcurrentQueue<JobWaits> waits)
         {
+            Receive<JobWaits>(waits.Enqueue);
             Receive<SubmitJob>(submit => coordinator.Tell(submit));
             Receive<JobEnded>(end => ended.TrySetResult(end));
         }

@@ -237,6 +237,13 @@ internal sealed class PlayedJob(SubmitJob submit, IActorRef submitter)
         return this;
     }
 
+    /// <param name="whom">Whom or what it waits for; null = nobody any more.</param>
+    public PlayedJob Wait(string? whom)
+    {
+        submitter.Tell(new JobWaits(submit.Job, whom));
+        return this;
+    }
+
     public PlayedJob Epoch(int epoch, double accuracy)
     {
         _sink!.Row(Row(epoch, accuracy));

@@ -392,6 +392,9 @@ public sealed class IsolatedTrialTests : IDisposable
 
         Assert.Equal(RunStatus.Completed, job.Summary.Status);
         Assert.Equal((RunStatus.Failed, null), (end.Summary.Status, end.Lost));
+        // its supervisor has heard so long before
+        var told = harness.Waits.First(w => w.Job.Value == "trial-1");
+        Assert.StartsWith("a node with 3 worker slots: a trial is placed whole in one process", told.Whom);
         Assert.Equal("the job has not begun within 2 s (training.start_timeout): it waits for a node with 3 worker slots: a trial is placed whole "
             + "in one process, and the largest node has 2 (lower training.workers, or set study.isolation: none)", end.Summary.Error);
         Assert.DoesNotContain(harness.Wires, d => d.Body is KeepTrialProcesses { Count: > 0 });

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using DistOpt.Cli.Tests.Support;
 
@@ -64,6 +65,38 @@ public sealed partial class StudyWatchTests
         // asked more often than where nobody looks on
         Assert.Contains(cluster.Requests, r => r.EndsWith("&wait=1", StringComparison.Ordinal));
     }
+
+    [Fact]
+    public void What_attempts_wait_for_is_told_and_with_several_objectives_the_front()
+    {
+        using var study = JsonDocument.Parse(Live.Replace("\"number\":5,\"state\":\"running\",", "\"number\":5,\"state\":\"running\",\"waiting_for\":\"3 worker slots\",", StringComparison.Ordinal)
+            .Replace("AT", "4", StringComparison.Ordinal)
+            .Replace("\"best\":{\"number\":3,\"value\":0.75,\"params\":{\"optimizer.learning_rate\":0.01234567}}", """
+                "waiting_for":"trial 5, which waits for 3 worker slots","expected_improvement":0.00123456,
+                "objectives":[{"metric":"validation.accuracy","direction":"maximize"},{"metric":"train.loss","direction":"minimize"}],"hypervolume":1.25,
+                "front":[{"number":3,"values":[0.75,0.5],"params":{"optimizer.learning_rate":0.01234567}},{"number":2,"values":[0.5,0.25],"params":{}}]
+                """, StringComparison.Ordinal));
+        using var writer = new StringWriter { NewLine = "\n" };
+
+        StudyStatusText.Write(writer, study.RootElement);
+
+        string[] lines = [.. writer.ToString().Split('\n').Select(l => string.Join(' ', l.Split(' ', StringSplitOptions.RemoveEmptyEntries)))];
+        Assert.Contains("waits for trial 5, which waits for 3 worker slots", lines);
+        Assert.Contains("front 2 trials, hypervolume 1.2500", lines);
+        Assert.Contains("expected improvement 0.001235", lines);
+        int head = System.Array.IndexOf(lines, "trial validation.accuracy train.loss parameters");
+        Assert.Equal(["3 0.7500 0.5000 optimizer.learning_rate=0.01235", "2 0.5000 0.2500"], lines[(head + 1)..(head + 3)]);
+        Assert.Contains("5 waits 1 - - - 0.0 s - model.activation=tanh", lines);
+        Assert.Contains("trial 5 waits for 3 worker slots", lines);
+        Assert.Equal("running: 1 complete, 2 running, 2 paused of 9; front: 2 trials, hypervolume 1.2500; waits for trial 5, which waits for 3 worker slots",
+            StudyStatusText.Line(study.RootElement));
+    }
+
+    [Theory]
+    [InlineData(0, "no trial is complete")]
+    [InlineData(1, "no trial is feasible: the one that is complete misses a constraint")]
+    [InlineData(1200, "no trial is feasible: each of the 1,200 that are complete misses a constraint")]
+    public void Why_there_is_no_best_trial_is_said(int complete, string why) => Assert.Equal(why, StudyText.NoBest(complete));
 
     [Fact]
     public async Task More_trials_than_a_screen_holds_are_counted()

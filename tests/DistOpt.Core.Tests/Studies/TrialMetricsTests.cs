@@ -196,6 +196,8 @@ public sealed class TrialMetricsTests
         double[] missed = metrics.Constraints(selected);
         Assert.Equal([step - 5.0, double.PositiveInfinity], [missed[0], missed[2]]);
         Assert.Equal(0.005 - step / 1000.0, missed[1], 1e-12);
+        // a trial of which that was never measured has not missed it by ever so much: it cannot be told
+        Assert.Equal(["validation.f1"], metrics.Missing);
     }
 
     [Fact]

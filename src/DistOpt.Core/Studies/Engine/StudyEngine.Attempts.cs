@@ -168,6 +168,9 @@ public sealed partial class StudyEngine
     /// <summary>Whether an attempt is its trial's latest and the trial goes on: what is no more so is to be stopped.</summary>
     public bool IsUnderWay(AttemptId id) => Current(id) is not null;
 
+    /// <summary>Whether an attempt's trial was told that it is complete: the trial scheduler gives it no more.</summary>
+    public bool HasHadAll(AttemptId id) => Current(id) is { Told: ReportAction.Complete };
+
     /// <summary>Whether an attempt that has not begun to compute is to wait until a user lets its trial go on.</summary>
     public bool IsSuspended(AttemptId id) => Current(id) is { } trial && (_ledger.IsSuspended || trial.IsSuspended);
 

@@ -30,6 +30,9 @@ public sealed record LiveTrialStatus(int Number, TrialState State, int Attempt, 
 {
     /// <summary>The nodes on which its latest attempt runs; null = nobody knows, or all of the study is in one process.</summary>
     public string? Node { get; init; }
+
+    /// <summary>Whom or what its latest attempt waits for, in words: room on the cluster, say; null = nobody, as far as is known.</summary>
+    public string? WaitsFor { get; init; }
 }
 
 /// <summary>A trial that has failed.</summary>

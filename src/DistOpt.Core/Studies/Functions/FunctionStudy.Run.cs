@@ -144,11 +144,16 @@ public sealed partial class FunctionStudy
         }
         catch (TrialPrunedException)
         {
-            return trial.IsAbandoned ? null : () => _engine.Prune(trial.Order.Id, Seconds(trial));
+            return trial.IsAbandoned ? null : () => LeaveOff(trial);
         }
         catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested || trial.Late.IsCancellationRequested)
         {
             // the study is interrupted and the trial not done, or it has had its time and has ended
+            return null;
+        }
+        catch (Exception) when (trial.IsAbandoned)
+        {
+            // its own way of leaving off when it is told to
             return null;
         }
         catch (Exception e)
@@ -156,6 +161,10 @@ public sealed partial class FunctionStudy
             return () => _engine.Fail(trial.Order.Id, hasDiverged: false, e.ToString(), Seconds(trial));
         }
     }
+
+    /// <summary>Under the lock: a function has left off where it was told to, as one does that is pruned; so may one whose trial has had all it gets.</summary>
+    private bool LeaveOff(FunctionTrial trial) => _engine.HasHadAll(trial.Order.Id) && trial.Reported is { } values
+        ? Complete(trial, values) : _engine.Prune(trial.Order.Id, Seconds(trial));
 
     /// <summary>A trial is over; the next one for its slot, if there is one at once.</summary>
     private FunctionTrial? GoOn(FunctionTrial done, Action? end, CancellationToken cancellationToken)

@@ -165,13 +165,13 @@ public sealed partial class FunctionStudy
         return Settled(() => _engine.Fail(trial.Order.Id, hasDiverged: false, error, Seconds(trial)));
     }
 
-    /// <summary>A trial does not go on, since others are better.</summary>
+    /// <summary>A trial does not go on, since others are better; one to which the trial scheduler gives no more is complete with its last report.</summary>
     /// <param name="trial">That <see cref="Ask"/> has given.</param>
     /// <returns>Whether it counts.</returns>
     public bool Prune(FunctionTrial trial)
     {
         ArgumentNullException.ThrowIfNull(trial);
-        return Settled(() => _engine.Prune(trial.Order.Id, Seconds(trial)));
+        return Settled(() => LeaveOff(trial));
     }
 
     /// <summary>A point to try before others are suggested: NaN where a parameter is left to the sampler.</summary>

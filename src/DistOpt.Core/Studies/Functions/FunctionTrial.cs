@@ -43,6 +43,9 @@ public sealed class FunctionTrial
     /// <summary>Whether it was told to return since its study was interrupted: what it returns does not count.</summary>
     internal bool IsAbandoned { get; set; }
 
+    /// <summary>Of its last report; null = there was none.</summary>
+    internal double[]? Reported { get; private set; }
+
     /// <summary>Completed when the trial goes on: false = it is to end.</summary>
     internal TaskCompletionSource<bool>? Waiting { get; set; }
 
@@ -105,6 +108,7 @@ public sealed class FunctionTrial
     public async Task<bool> ReportAsync(double[] values, long step)
     {
         ArgumentNullException.ThrowIfNull(values);
+        Reported = [.. values];
         bool goesOn = await _study.ReportAsync(this, values, step).ConfigureAwait(false);
         _isToEnd = !goesOn;
         return goesOn;
@@ -124,12 +128,13 @@ public sealed class FunctionTrial
     public void Report(double[] values, long step)
     {
         ArgumentNullException.ThrowIfNull(values);
+        Reported = [.. values];
         _isToEnd = !_study.Report(this, values, step);
     }
 
     /// <summary>
     /// Whether the function is to return, or to throw a <see cref="TrialPrunedException"/>: the trial was pruned by its last report, or has had all that the
-    /// trial scheduler gives it, or its study ends.
+    /// trial scheduler gives it, or its study ends. Of a trial that has had all, what the function returns counts, or where it throws, its last report.
     /// </summary>
     public bool ShouldPrune() => _isToEnd;
 

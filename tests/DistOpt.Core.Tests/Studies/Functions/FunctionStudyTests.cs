@@ -173,6 +173,63 @@ public sealed class FunctionStudyTests
         Assert.Equal((StudyStopReason.Trials, 30), (last.End, last.Counts.Complete));
     }
 
+    /// <summary>The idiom of Optuna's users: whoever is told not to go on throws.</summary>
+    [Theory]
+    [InlineData(AshaVariant.Stopping)]
+    [InlineData(AshaVariant.Promotion)]
+    public async Task A_function_that_throws_when_its_trial_has_had_all_that_it_gets_is_complete_with_its_last_report(AshaVariant variant)
+    {
+        var study = new FunctionStudy(new FunctionStudyOptions
+        {
+            Space = SomeStudy.Space,
+            Trials = 30,
+            Seed = 3,
+            Sampler = new("random"),
+            TrialScheduler = new("asha", new AshaOptions { MinResource = 1, MaxResource = 9, ReductionFactor = 3, Variant = variant }),
+        });
+        var status = await study.RunAsync(async (trial, _) =>
+        {
+            for (int step = 1; step <= 9; step++)
+            {
+                if (!await trial.ReportAsync(trial.Float("x") + (1.0 / step), step)) throw new TrialPrunedException();
+            }
+            return double.NaN;
+        }, cancellationToken: Token);
+
+        Assert.Equal(0, status.Counts.Failed);
+        Assert.InRange(status.Counts.Complete, 1, 20);
+        Assert.All(study.Trials.Where(t => t.State == TrialState.Complete), t => Assert.Equal((double)t.Parameters["x"]! + (1.0 / 9), t.Value));
+        Assert.Equal(study.Trials.Where(t => t.State == TrialState.Complete).Min(t => t.Value), study.BestTrial!.Value);
+        // whoever asks and tells as well
+        var asked = new FunctionStudy(new FunctionStudyOptions
+        {
+            Space = SomeStudy.Space,
+            Trials = 1,
+            TrialScheduler = new("asha", new AshaOptions { MinResource = 1, MaxResource = 1, Variant = AshaVariant.Stopping }),
+        });
+        var only = asked.Ask()!;
+        only.Report(0.25, 1);
+        Assert.True(only.ShouldPrune());
+        Assert.True(asked.Prune(only));
+        Assert.Equal(0.25, asked.BestTrial!.Value);
+    }
+
+    [Fact]
+    public async Task A_function_that_leaves_off_by_an_exception_of_its_own_when_its_study_is_interrupted_has_not_failed()
+    {
+        using var stop = new CancellationTokenSource();
+        var study = new FunctionStudy(new FunctionStudyOptions { Space = SomeStudy.Space, Trials = 1, Sampler = new("random") });
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => study.RunAsync(async (trial, _) =>
+        {
+            await stop.CancelAsync();
+            return await trial.ReportAsync(1, 1) ? 1 : throw new InvalidOperationException("it was told to leave off");
+        }, cancellationToken: stop.Token));
+        Assert.Equal(0, study.Status().Counts.Failed);
+
+        var status = await study.RunAsync(trial => trial.Float("x"), cancellationToken: Token);
+        Assert.Equal((0, 1), (status.Counts.Failed, status.Counts.Complete));
+    }
+
     [Fact]
     public async Task A_pruner_ends_functions_that_report_and_ask()
     {
