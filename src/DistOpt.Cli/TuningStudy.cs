@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
@@ -38,12 +39,24 @@ public sealed class TuningStudy
 
     /// <summary>Has a point tried before others that are suggested.</summary>
     /// <param name="point">Values by the names of parameters, as a study spec has them; the sampler chooses those that are left out.</param>
-    public Task EnqueueAsync(IReadOnlyDictionary<string, object?> point)
+    /// <param name="fromTrial">
+    /// The number of the first trial that may be that one, by which a deterministic study comes to the same whenever it is told; null = the next one.
+    /// </param>
+    public Task EnqueueAsync(IReadOnlyDictionary<string, object?> point, int? fromTrial = null)
     {
         ArgumentNullException.ThrowIfNull(point);
-        // as the space reads its own file
-        var node = (MappingNode)SpecYaml.Parse(JsonSerializer.Serialize(point), "point", lines: false);
-        return GiveAsync(engine => engine.Enqueue(null, [.. engine.Spec!.Space.Configuration(node, "", partly: true)]));
+        var values = Values(point);
+        return GiveAsync(engine => engine.Enqueue(null, values(engine), fromTrial));
+    }
+
+    /// <summary>Has the parameters of a trial tried once more, or some of them.</summary>
+    /// <param name="trial">Its number.</param>
+    /// <param name="instead">Values in place of the trial's; null = none.</param>
+    /// <param name="fromTrial">As above.</param>
+    public Task EnqueueTrialAsync(int trial, IReadOnlyDictionary<string, object?>? instead = null, int? fromTrial = null)
+    {
+        var values = Values(instead ?? new Dictionary<string, object?>());
+        return GiveAsync(engine => engine.EnqueueTrial(null, trial, values(engine), fromTrial));
     }
 
     /// <summary>How many trials run at a time from now on; those that run are not ended for it.</summary>
@@ -70,6 +83,13 @@ public sealed class TuningStudy
             throw new SpecException("attributes", $"a name has {name.Length} characters, but must have at most {StudyRequest.AttributeNameMax}");
         string json = StudyEngine.AttributeText(value);
         return GiveAsync(engine => engine.SetAttributes(trial, [KeyValuePair.Create(name, json)]));
+    }
+
+    /// <summary>As the space in force reads its own file.</summary>
+    private static Func<StudyEngine, ImmutableArray<double>> Values(IReadOnlyDictionary<string, object?> point)
+    {
+        var node = (MappingNode)SpecYaml.Parse(JsonSerializer.Serialize(point), "point", lines: false);
+        return engine => [.. engine.Spec!.Space.Configuration(node, "", partly: true)];
     }
 
     private async Task GiveAsync(Func<StudyEngine, CommandAnswer> command)

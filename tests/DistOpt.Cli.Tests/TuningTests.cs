@@ -49,7 +49,7 @@ public sealed class TuningTests : IDisposable
             Starting = s =>
             {
                 running = s;
-                given.Enqueue(s.EnqueueAsync(new Dictionary<string, object?> { ["optimizer.learning_rate"] = 0.0125 }));
+                given.Enqueue(s.EnqueueAsync(new Dictionary<string, object?> { ["optimizer.learning_rate"] = 0.0125 }, fromTrial: 1));
                 given.Enqueue(s.SetAttributeAsync("owner", "me"));
                 given.Enqueue(s.SetTrialsAsync(4));
             },
@@ -63,7 +63,7 @@ public sealed class TuningTests : IDisposable
         Assert.Equal(options.Out, running!.Directory);
         Assert.Equal(4, summary.Status.Counts.Complete);
         var read = StudyDirectoryReader.Open(options.Out, SpecFiles.Binder(DistOptApp.Define()));
-        Assert.Contains(read.Trials, t => t.Parameters[0] == 0.0125);
+        Assert.Equal(0.0125, read.Trials[1].Parameters[0]);
         Assert.Equal([KeyValuePair.Create("owner", (object?)"me")], read.Attributes.OfStudy);
         Assert.All(read.Trials.Take(3), t => Assert.Equal([KeyValuePair.Create("rate", (object?)t.Parameters[0])], read.Attributes.OfTrial(t.Number)));
         Assert.All(read.Trials, t => Assert.True(t.Started <= t.Ended && DateTime.UtcNow - t.Started < TimeSpan.FromHours(1), $"{t.Started} {t.Ended}"));

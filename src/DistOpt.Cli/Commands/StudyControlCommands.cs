@@ -85,15 +85,31 @@ internal static class StudyControlCommands
         var point = new Argument<string[]>("parameters")
         {
             Description = "Values by the names of parameters, such as optimizer.learning_rate=0.01; the sampler chooses those that are left out",
-            Arity = ArgumentArity.OneOrMore,
+            Arity = ArgumentArity.ZeroOrMore,
         };
-        return Create(bind, "enqueue", "Has a study try a point before others that it suggests", "enqueued", [point], parse =>
+        var like = new Option<int?>("--of-trial") { Description = "The parameters of this trial, but for those that are given", HelpName = "n" };
+        var from = new Option<int?>("--from-trial")
+        {
+            Description = "Number of the first trial that may be this one, by which a deterministic study comes to the same whenever it is told; default: the next one",
+            HelpName = "n",
+        };
+        return Create(bind, "enqueue", "Has a study try a point before others that it suggests", "enqueued", [point, like, from], parse =>
         {
             var violations = new ViolationCollector();
+            foreach (var option in (Option<int?>[])[like, from])
+                if (parse.GetValue(option) is < 0 and var number) violations.Add(option.Name, $"is {number}, but must be at least 0");
+            if (parse.GetValue(point) is null or [] && parse.GetValue(like) is null)
+                violations.Add("parameters", "are missing: give values such as optimizer.learning_rate=0.01, or --of-trial");
             var entries = Entries(parse.GetValue(point)!, "is no value of a parameter; write name=value, such as optimizer.learning_rate=0.01", violations);
             violations.ThrowIfAny();
-            // YAML of one line, which a study reads as its file
-            return $"point: {SpecYamlText.Inline(new MappingNode([.. entries]))}";
+            // YAML, which a study reads as its file
+            string[] lines =
+            [
+                .. parse.GetValue(like) is { } trial ? [string.Create(CultureInfo.InvariantCulture, $"of_trial: {trial}")] : Array.Empty<string>(),
+                .. parse.GetValue(from) is { } first ? [string.Create(CultureInfo.InvariantCulture, $"from_trial: {first}")] : Array.Empty<string>(),
+                $"point: {SpecYamlText.Inline(new MappingNode([.. entries]))}",
+            ];
+            return string.Join('\n', lines);
         });
     }
 

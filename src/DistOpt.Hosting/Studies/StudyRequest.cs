@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
@@ -38,8 +39,14 @@ public sealed record StudyRequest(string Name, string? Key, string Body)
         switch (Name)
         {
             case "enqueue":
-                var point = fields.Get("point") as MappingNode ?? throw new SpecException("point", "is missing: give values by the names of parameters");
-                return engine => engine.Enqueue(key, [.. SpecOf(engine).Space.Configuration(point, "", partly: true)]);
+                int? like = (int?)Number(fields, "of_trial", 0, int.MaxValue), from = (int?)Number(fields, "from_trial", 0, int.MaxValue);
+                var point = fields.Get("point") as MappingNode ?? (like is not null && fields.Get("point") is null ? MappingNode.Empty
+                    : throw new SpecException("point", "is missing: give values by the names of parameters"));
+                return engine =>
+                {
+                    ImmutableArray<double> values = [.. SpecOf(engine).Space.Configuration(point, "", partly: true)];
+                    return like is { } trial ? engine.EnqueueTrial(key, trial, values, from) : engine.Enqueue(key, values, from);
+                };
             case "set":
                 return Set(fields);
             default:

@@ -39,7 +39,8 @@ public static class StudyJournalCodec
                 Of(r.Constraints), r.Error, r.Seconds);
             return r.IsTaken ? ended : new StudyEvent.Finished(ended);
         }),
-        ["study-enqueued.1"] = bytes => As<JournalEnqueued>(bytes, r => new StudyEvent.Enqueued(r.IdempotencyKey, Of(r.Point))),
+        ["study-enqueued.1"] = bytes => As<JournalEnqueued>(bytes, r =>
+            new StudyEvent.Enqueued(r.IdempotencyKey, Of(r.Point)) { FromTrial = r.FromTrial, Asked = r.Asked }),
         ["study-parallel.1"] = bytes => As<JournalParallelSet>(bytes, r => new StudyEvent.ParallelSet(r.IdempotencyKey, r.Parallel, r.FromTrial) { Asked = r.Asked }),
         ["study-trials.1"] = bytes => As<JournalTrialsSet>(bytes, r => new StudyEvent.TrialsSet(r.IdempotencyKey, r.Trials)),
         ["study-space.1"] = bytes => As<JournalSpaceWidened>(bytes, JournalSpaces.Of),
@@ -79,7 +80,7 @@ public static class StudyJournalCodec
         StudyEvent.RunCompleted r => Entry("trial-run-completed.1", new JournalRunCompleted(r.Trial, Of(r.Values), Of(r.Constraints), r.Seconds)),
         StudyEvent.Finished f => Entry("trial-ended.1", Of(f.Outcome, isTaken: false)),
         StudyEvent.Ended d => Entry("trial-ended.1", Of(d, isTaken: true)),
-        StudyEvent.Enqueued q => Entry("study-enqueued.1", new JournalEnqueued(q.Key, Of(q.Point))),
+        StudyEvent.Enqueued q => Entry("study-enqueued.1", new JournalEnqueued(q.Key, Of(q.Point), q.FromTrial, q.Asked)),
         StudyEvent.ParallelSet p => Entry("study-parallel.1", new JournalParallelSet(p.Key, p.Parallel, p.FromTrial, p.Asked)),
         StudyEvent.TrialsSet t => Entry("study-trials.1", new JournalTrialsSet(t.Key, t.Trials)),
         StudyEvent.SpaceWidened w => Entry("study-space.1", JournalSpaces.Of(w)),

@@ -52,7 +52,8 @@ public sealed record JournalTrialEnded(
     [property: Key(4)] double[] Constraints, [property: Key(5)] string? Error, [property: Key(6)] double Seconds, [property: Key(7)] bool IsTaken);
 
 [MessagePackObject]
-public sealed record JournalEnqueued([property: Key(0)] string? IdempotencyKey, [property: Key(1)] double[] Point);
+public sealed record JournalEnqueued(
+    [property: Key(0)] string? IdempotencyKey, [property: Key(1)] double[] Point, [property: Key(2)] int? FromTrial, [property: Key(3)] string? Asked);
 
 /// <param name="State">Name of the state.</param>
 /// <param name="Step">Of what it has last reported; null = it has reported nothing.</param>

@@ -136,6 +136,8 @@ public sealed class StudyCommandTests
     [InlineData("{\"parallel\":4,\"from_trial\":9}", "POST /api/v1/jobs/s/set ", "set s --parallel 4 --from-trial 9")]
     [InlineData("point: {optimizer.learning_rate: 0.01, model.hidden: [64, 32]}", "POST /api/v1/jobs/s/enqueue ",
         "enqueue s optimizer.learning_rate=0.01 model.hidden=[64,32]")]
+    [InlineData("from_trial: 9\npoint: {optimizer.learning_rate: 0.01}", "POST /api/v1/jobs/s/enqueue ", "enqueue s optimizer.learning_rate=0.01 --from-trial 9")]
+    [InlineData("of_trial: 3\nfrom_trial: 9\npoint: {}", "POST /api/v1/jobs/s/enqueue ", "enqueue s --of-trial 3 --from-trial 9")]
     public async Task A_command_is_sent_with_its_key(string body, string request, string line)
     {
         string? sent = null, key = null;
@@ -164,6 +166,8 @@ public sealed class StudyCommandTests
     [InlineData("set s", "--parallel: is missing: give it, or --trials, or --space")]
     [InlineData("set s --parallel 1 --trials 3", "--parallel: is one of --parallel, --trials; set one after the other")]
     [InlineData("enqueue s learning_rate", "learning_rate: is no value of a parameter")]
+    [InlineData("enqueue s", "parameters: are missing: give values such as optimizer.learning_rate=0.01, or --of-trial")]
+    [InlineData("enqueue s a=1 --from-trial -1", "--from-trial: is -1, but must be at least 0")]
     public async Task A_wrong_command_is_not_sent(string line, string text)
     {
         using var cluster = new FakeCluster((_, _) => (500, Json, "{}"));

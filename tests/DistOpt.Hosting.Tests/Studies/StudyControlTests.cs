@@ -111,7 +111,14 @@ public sealed class StudyControlTests : IDisposable
             await StudyControlClient.CommandAsync(directory, "set", "k", wide, Token);
             await StudyControlClient.CommandAsync(directory, "set", "k", wide, Token);
             await StudyControlClient.CommandAsync(directory, "enqueue", "e", """{"point": {"batch.size": 5}}""", Token);
+            await StudyControlClient.CommandAsync(directory, "enqueue", "l", """{"point": {"batch.size": 5}, "from_trial": 99999}""", Token);
+            await StudyControlClient.CommandAsync(directory, "enqueue", "t", """{"of_trial": 0, "from_trial": 99999}""", Token);
+            refused = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "enqueue", "", """{"of_trial": 99999}""", Token));
+            Assert.Contains("there is no trial 99999", refused.Message);
+            refused = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "enqueue", "", """{"from_trial": 3}""", Token));
+            Assert.Contains("point: is missing", refused.Message);
             using var shown = await StudyControlClient.ShowAsync(directory, Token);
+            Assert.InRange(shown.RootElement.GetProperty("enqueued").GetInt32(), 2, 3);
             Assert.Equal(1, shown.RootElement.GetProperty("space_version").GetInt32());
             Assert.All(shown.RootElement.GetProperty("live").EnumerateArray(), t => Assert.True(t.GetProperty("params").TryGetProperty("batch.size", out _)));
             Assert.True(File.Exists(directory.SpaceFile(1)));

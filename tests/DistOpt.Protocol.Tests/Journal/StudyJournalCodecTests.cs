@@ -32,6 +32,7 @@ public sealed class StudyJournalCodecTests
         Complete,
         new StudyEvent.Ended(4, TrialState.Failed, TrialEndCause.TimedOut, [], [], "late", 60),
         new StudyEvent.Enqueued("key", [1, double.NaN]),
+        new StudyEvent.Enqueued("key", [1, double.NaN]) { FromTrial = 40, Asked = "trial 3 with 0.5" },
         new StudyEvent.ParallelSet(null, 8, 40),
         new StudyEvent.ParallelSet("key", 8, 40) { Asked = 30 },
         new StudyEvent.TrialsSet("key", 200),

@@ -20,7 +20,8 @@ internal sealed class CommandKeys(int most)
     /// <summary>Commands that mean the same have the same name.</summary>
     public static string NameOf(StudyEvent.Command command) => command switch
     {
-        StudyEvent.Enqueued e => $"enqueue {string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}",
+        StudyEvent.Enqueued e => $"enqueue {e.Asked ?? string.Join(' ', e.Point.Select(v => BitConverter.DoubleToInt64Bits(v)))}"
+            + (e.FromTrial is { } from ? $" from trial {from}" : ""),
         StudyEvent.PointEnqueued e => $"enqueue {string.Join(' ', e.Point.Select(p => FormattableString.Invariant($"{p.Key}={p.Value}")))}",
         StudyEvent.ParallelSet { Asked: { } from } e => $"set parallel {e.Parallel} from trial {from}",
         StudyEvent.ParallelSet e => $"set parallel {e.Parallel}",

@@ -44,7 +44,36 @@ public sealed partial class StudyEngine
     /// <summary>A point to try before others are suggested, after those that were there.</summary>
     /// <param name="key">Idempotency key; null = none.</param>
     /// <param name="point">One for each parameter; NaN where it has no value or is left to the sampler.</param>
-    public CommandAnswer Enqueue(string? key, ImmutableArray<double> point) => Carry(new StudyEvent.Enqueued(key, point), Wrong(point));
+    /// <param name="fromTrial">
+    /// The number of the first trial that may be that one: so a deterministic study comes to the same whenever it is told before that. Null = the next one.
+    /// Where the sampler has no more, it does not wait.
+    /// </param>
+    public CommandAnswer Enqueue(string? key, ImmutableArray<double> point, int? fromTrial = null) =>
+        Carry(new StudyEvent.Enqueued(key, point) { FromTrial = fromTrial }, Wrong(point) ?? TooLate(fromTrial));
+
+    /// <summary>The parameters that a trial was begun with as a point to try, but for some of them.</summary>
+    /// <param name="key">Idempotency key; null = none.</param>
+    /// <param name="trial">Its number.</param>
+    /// <param name="instead">
+    /// One for each parameter: its value in place of the trial's; NaN = that of the trial, which it has where the others let it have one.
+    /// </param>
+    /// <param name="fromTrial">As for <see cref="Enqueue(string?, ImmutableArray{double}, int?)"/>.</param>
+    public CommandAnswer EnqueueTrial(string? key, int trial, ImmutableArray<double> instead, int? fromTrial = null)
+    {
+        var space = _setup.Context.Space;
+        string asked = $"trial {trial} with {string.Join(' ', instead.Select(v => BitConverter.DoubleToInt64Bits(v)))}";
+        var command = new StudyEvent.Enqueued(key, instead) { FromTrial = fromTrial, Asked = asked };
+        if (Repeated(command) is { } repeat) return repeat;
+        if (_setup.Context.IsDefinedByRun) return new(Refusal: "trials define their parameters while they run: give the point by names");
+        if (Unknown(trial) is { } unknown) return new(Refusal: unknown);
+        if (instead.Length != space.Count) return new(Refusal: $"the point has {instead.Length} values for {space.Count} parameters");
+        double[] point = [.. instead];
+        var own = Trial(trial).Parameters;
+        // conditions are on parameters before them
+        for (int i = 0; i < point.Length; i++)
+            if (double.IsNaN(point[i]) && space.IsActive(i, point)) point[i] = own[i];
+        return Carry(command with { Point = [.. point] }, Wrong([.. point]) ?? TooLate(fromTrial));
+    }
 
     /// <summary>How many trials run at a time; those that run are not ended for it.</summary>
     /// <param name="key">Idempotency key; null = none.</param>
@@ -272,6 +301,10 @@ public sealed partial class StudyEngine
     /// <summary>That there never was such a trial; null = there is, or the study is meant.</summary>
     private string? Unknown(int? trial) =>
         trial is { } number && (number < 0 || number >= _ledger.Next) ? $"there is no trial {number}; there are {_ledger.Next}" : null;
+
+    private string? TooLate(int? fromTrial) => fromTrial < 0 ? $"from_trial is {fromTrial}, but must be at least 0"
+        : fromTrial >= _ledger.Trials ? $"from_trial is {fromTrial}, but the study is to have {_ledger.Trials} trials, from 0: give a lower one, or set its trials first"
+        : null;
 
     private string? Wrong(ImmutableArray<double> point)
     {

@@ -145,7 +145,7 @@ public sealed partial class StudyEngine
     {
         _advisors.Admit(_ledger);
         ImmutableArray<double>? parameters = null;
-        while (parameters is null && _ledger.NextPoint is { } point)
+        while (parameters is null && _ledger.NextPoint(isLast: !_advisors.HasMore) is { } point)
         {
             parameters = _advisors.Complete(next, point.AsSpan());
             if (parameters is null) Commit(new StudyEvent.PointRefused("with nothing that was drawn for what it leaves out it keeps to the constraints"));

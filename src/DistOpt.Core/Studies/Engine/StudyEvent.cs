@@ -157,7 +157,14 @@ public abstract record StudyEvent
     /// <summary>A point to try before others are suggested.</summary>
     /// <param name="Key">Idempotency key.</param>
     /// <param name="Point">One for each parameter; NaN where it has no value or is left to the sampler.</param>
-    public sealed record Enqueued(string? Key, ImmutableArray<double> Point) : Command(Key);
+    public sealed record Enqueued(string? Key, ImmutableArray<double> Point) : Command(Key)
+    {
+        /// <summary>The number of the first trial that may take it; null = the next one may.</summary>
+        public int? FromTrial { get; init; }
+
+        /// <summary>Of one that names a trial whose parameters it takes: what it said; null = it gave the point itself.</summary>
+        public string? Asked { get; init; }
+    }
 
     /// <summary>How many trials run at a time.</summary>
     /// <param name="Key">Idempotency key.</param>

@@ -14,7 +14,7 @@ internal sealed class StudyLedger
     private readonly long _trialEnd;
     private readonly SortedDictionary<int, LiveTrial> _live = [];
     private readonly LinkedList<LiveTrial> _ready = new();
-    private readonly Queue<ImmutableArray<double>> _points;
+    private readonly List<(int FromTrial, ImmutableArray<double> Point)> _points;
     private readonly Queue<IReadOnlyDictionary<string, object?>> _namedPoints = new();
     private readonly List<(int FromTrial, int Parallel)> _parallel;
     private readonly SortedSet<TrialCheckpoint> _checkpoints = [];
@@ -24,7 +24,7 @@ internal sealed class StudyLedger
     public StudyLedger(StudySetup setup, long trialEnd)
     {
         (_setup, _trialEnd) = (setup, trialEnd);
-        _points = new(setup.Enqueued);
+        _points = [.. setup.Enqueued.Select(p => (0, p))];
         _parallel = [(0, setup.Parallel)];
         Trials = setup.Context.Trials;
         Results = new StudyResults(setup.Context.Directions, setup.Stop);
@@ -41,8 +41,13 @@ internal sealed class StudyLedger
     /// <summary>Trials that may be what ends the process in which they run.</summary>
     public IReadOnlyCollection<int> Suspects => _suspects;
 
-    /// <summary>The point to try next.</summary>
-    public ImmutableArray<double>? NextPoint => _points.TryPeek(out var point) ? point : null;
+    /// <summary>The point to try next; null = there is none, or none before a later trial.</summary>
+    /// <param name="isLast">Whether points are all that is left to try: one for a later trial is taken then.</param>
+    public ImmutableArray<double>? NextPoint(bool isLast)
+    {
+        int place = _points.FindIndex(p => p.FromTrial <= Next);
+        return place >= 0 ? _points[place].Point : isLast && _points.Count > 0 ? _points[0].Point : null;
+    }
 
     /// <summary>Whether there is a point to try, where trials define their parameters.</summary>
     public bool HasNamedPoint => _namedPoints.Count > 0;
@@ -178,7 +183,7 @@ internal sealed class StudyLedger
                 Attributes.Set(set.Trial, set.Name, set.Json);
                 break;
             case StudyEvent.PointRefused refused:
-                _points.Dequeue();
+                TakePoint();
                 Refused = (Refused.Count + 1, refused.Error);
                 break;
             case StudyEvent.ImprovementForeseen foreseen:
@@ -204,7 +209,7 @@ internal sealed class StudyLedger
         (SpaceVersion, SpaceFrom) = (ComingSpace!.Version, ComingSpace.FromTrial);
         ComingSpace = null;
         foreach (var trial in _live.Values) (trial.Own, trial.Parameters) = (trial.Own, widening.Map(trial.Parameters.AsSpan()));
-        for (int i = _points.Count; i > 0; i--) _points.Enqueue(widening.MapPoint(_points.Dequeue().AsSpan()));
+        for (int i = 0; i < _points.Count; i++) _points[i] = _points[i] with { Point = widening.MapPoint(_points[i].Point.AsSpan()) };
         Results.Widen(widening);
     }
 
@@ -223,13 +228,15 @@ internal sealed class StudyLedger
             Fixed = isNamed ? _namedPoints.Dequeue() : null,
         };
         _live.Add(trial.Number, trial);
+        if (started.IsEnqueued && !isNamed) TakePoint();
         Next++;
-        if (started.IsEnqueued && !isNamed) _points.Dequeue();
         trial.Attempt = new AttemptId(trial.Number, 1, Session);
         Running++;
         if (_setup.Context.IsDeterministic) Turns.Begin(trial.Number, Length(0, started.Until));
         FollowParallel();
     }
+
+    private void TakePoint() => _points.RemoveAt(Math.Max(0, _points.FindIndex(p => p.FromTrial <= Next)));
 
     private void Begin(LiveTrial trial, int attempt)
     {
@@ -334,7 +341,7 @@ internal sealed class StudyLedger
         switch (command)
         {
             case StudyEvent.Enqueued enqueued:
-                _points.Enqueue(enqueued.Point);
+                _points.Add((enqueued.FromTrial ?? 0, enqueued.Point));
                 break;
             case StudyEvent.PointEnqueued enqueued:
                 _namedPoints.Enqueue(new Dictionary<string, object?>(enqueued.Point, StringComparer.Ordinal));

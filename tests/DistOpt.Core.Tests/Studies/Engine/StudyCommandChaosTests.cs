@@ -8,8 +8,8 @@ namespace DistOpt.Core.Tests.Studies.Engine;
 public sealed class StudyCommandChaosTests
 {
     /// <summary>
-    /// Parallelism and space hold from a trial number on, whenever they are asked for; a point to try is the next trial's, whose number it is. Study and trials
-    /// are paused at any time. What was lost with the journal's end is asked for again, by the same key.
+    /// Parallelism and space hold from a trial number on, and a point to try is not taken before one, whenever they are asked for. Study and trials are paused
+    /// at any time. What was lost with the journal's end is asked for again, by the same key.
     /// </summary>
     [Theory]
     [InlineData("random", "fifo")]
@@ -58,8 +58,8 @@ public sealed class StudyCommandChaosTests
         engine.SetParallel("last", 4, fromTrial: 28);
         var wide = space.Parameters.Select(p => p.Name == "rate" ? p with { Domain = new FloatDomain(0, 2, step: 0.125) } : p);
         engine.Widen("wide", new SearchSpace(wide), new Dictionary<string, double>(), fromTrial: 20);
-        if (engine.Started == 10) engine.Enqueue("first", [0.5, 8, 0, double.NaN]);
-        if (engine.Started == 24) engine.Enqueue("second", [1.5, double.NaN, 1, 0.25]);
+        engine.Enqueue("first", [0.5, 8, 0, double.NaN], fromTrial: 10);
+        if (engine.Started >= 20) engine.Enqueue("second", [1.5, double.NaN, 1, 0.25], fromTrial: 28);
     }
 
     /// <summary>The study for a while, and then one trial after the other.</summary>

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using DistOpt.Core.Samplers;
+using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 
@@ -110,6 +112,78 @@ public sealed class StudyCommandTests
         Assert.True(study.Engine.SetParallel("p", 6, from).IsRepeat);
         string use = from is null ? "set parallel 6" : $"set parallel 6 from trial {from}";
         Assert.Equal($"key 'p' was used for another command, '{use}'", study.Engine.SetParallel("p", 6, other).Refusal);
+    }
+
+    /// <summary>And in the order in which they were asked for, also once the study was rebuilt.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_point_from_a_trial_on_is_taken_by_the_first_that_may_have_it(bool deterministic)
+    {
+        var study = new EngineFixture(EngineFixture.Random(parallel: 8, deterministic: deterministic));
+        Assert.Equal(default, study.Engine.Enqueue("late", [0.5, 0.5], fromTrial: 3));
+        Assert.Equal(default, study.Engine.Enqueue("later", [0.25, 0.25], fromTrial: 4));
+        study.Order();
+        study.Rebuild();
+        Assert.Equal(default, study.Engine.Enqueue("at once", [0.75, 0.75]));
+        Assert.Equal(default, study.Engine.Enqueue("after", [0.125, 0.125], fromTrial: 3));
+        Assert.True(study.Engine.Enqueue("late", [0.5, 0.5], fromTrial: 3).IsRepeat);
+        Assert.Contains("was used for another command, 'enqueue", study.Engine.Enqueue("late", [0.5, 0.5]).Refusal);
+        double[] first = [.. Enumerable.Range(1, 5).Select(_ => study.Order().Parameters[0])];
+        Assert.Equal([0.75, 0.5, 0.25, 0.125], [first[0], .. first[2..]]);
+        Assert.DoesNotContain(first[1], new[] { 0.75, 0.5, 0.25, 0.125 });
+        Assert.Equal("from_trial is 10, but the study is to have 10 trials, from 0: give a lower one, or set its trials first",
+            study.Engine.Enqueue(null, [0.5, 0.5], fromTrial: 10).Refusal);
+        Assert.Equal("from_trial is -1, but must be at least 0", study.Engine.Enqueue(null, [0.5, 0.5], fromTrial: -1).Refusal);
+    }
+
+    [Fact]
+    public void A_point_for_a_later_trial_is_taken_at_once_where_the_sampler_has_no_more()
+    {
+        var space = new SearchSpace([new("x", new FloatDomain(0, 1, step: 0.5)), new("y", new FloatDomain(0, 0))]);
+        var setup = EngineFixture.Random(trials: null, parallel: 1);
+        var study = new EngineFixture(setup with { Context = setup.Context with { Space = space }, Sampler = () => new GridSampler() });
+        study.Engine.Enqueue(null, [0.5, 0], fromTrial: 100);
+        for (int i = 0; i < 4; i++) study.Complete(study.Order(), 1);
+        Assert.Equal(StudyStopReason.Exhausted, study.Engine.Decide().End);
+        Assert.Equal([false, false, false, true], study.Journal.OfType<StudyEvent.Started>().Select(s => s.IsEnqueued));
+        Assert.Equal([0.5, 0.0], study.Journal.OfType<StudyEvent.Started>().Last().Parameters);
+        study.Rebuild();
+        Assert.Equal(0, study.Engine.Status().Enqueued);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_parameters_of_a_trial_are_tried_again_but_for_those_that_are_given(bool deterministic)
+    {
+        var study = new EngineFixture(EngineFixture.Random(parallel: 2, deterministic: deterministic));
+        var first = study.Order();
+        Assert.Equal("there is no trial 1; there are 1", study.Engine.EnqueueTrial("no", 1, [double.NaN, double.NaN]).Refusal);
+        Assert.Equal(default, study.Engine.EnqueueTrial("same", 0, [double.NaN, double.NaN]));
+        Assert.Equal(default, study.Engine.EnqueueTrial("other", 0, [double.NaN, 0.5], fromTrial: 2));
+        study.Rebuild();
+        Assert.True(study.Engine.EnqueueTrial("same", 0, [double.NaN, double.NaN]).IsRepeat);
+        Assert.NotNull(study.Engine.EnqueueTrial("same", 0, [double.NaN, 0.25]).Refusal);
+        Assert.Equal("the point has 2 as y, which is not in its domain", study.Engine.EnqueueTrial(null, 0, [double.NaN, 2]).Refusal);
+        Assert.Equal(first.Parameters, study.Order().Parameters);
+        study.Complete(first, 1);
+        Assert.Equal([first.Parameters[0], 0.5], study.Order().Parameters);
+    }
+
+    [Fact]
+    public void A_condition_that_another_value_ends_or_fulfils_goes_with_it()
+    {
+        var space = new SearchSpace([new("kind", new ChoiceDomain(["a", "b"])), new("x", new FloatDomain(0, 1), new Condition("kind", Among: [0])),
+            new("y", new FloatDomain(0, 1), new Condition("kind", Among: [1]))]);
+        var setup = EngineFixture.Random(parallel: 4);
+        var study = new EngineFixture(setup with { Context = setup.Context with { Space = space } });
+        study.Engine.Enqueue(null, [0, 0.5, double.NaN]);
+        study.Order();
+        study.Engine.EnqueueTrial(null, 0, [1, double.NaN, double.NaN]);
+        var (values, y) = (study.Order().Parameters, 2);
+        Assert.Equal([1, double.NaN], values[..2]);
+        Assert.InRange(values[y], 0, 1);
     }
 
     [Fact]
