@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies;
 using DistOpt.Core.Training;
 
 namespace DistOpt;
@@ -57,7 +58,7 @@ internal sealed partial record Requirement(string Text, string Split, string Met
 
         void Add(string name, JsonElement value)
         {
-            if (value.ValueKind == JsonValueKind.Number) metrics[name] = value.GetDouble();
+            if (value.ValueKind != JsonValueKind.Null) metrics[name] = StudyJson.Number(value);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using DistOpt.Core.Studies;
 
 namespace DistOpt;
 
@@ -152,12 +153,12 @@ internal static class StudyStatusText
 
     private static string Trial(JsonElement trial) => $"trial {Text(trial, "number")}, {Values(trial)}  {Fields(trial.GetProperty("params"))}";
 
-    private static string Values(JsonElement trial) => trial.TryGetProperty("value", out var value) && value.ValueKind == JsonValueKind.Number ? Number(value)
+    private static string Values(JsonElement trial) => trial.TryGetProperty("value", out var value) && value.ValueKind != JsonValueKind.Null ? Number(value)
         : trial.TryGetProperty("values", out var values) ? string.Join("  ", values.EnumerateArray().Select(Number)) : "";
 
     private static string Number(JsonElement trial, string name) => trial.TryGetProperty(name, out var value) ? Number(value) : "-";
 
-    private static string Number(JsonElement value) => value.ValueKind == JsonValueKind.Number ? Format.Metric(value.GetDouble()) : "-";
+    private static string Number(JsonElement value) => value.ValueKind == JsonValueKind.Null ? "-" : Format.Metric(StudyJson.Number(value));
 
     /// <summary>Four significant digits say enough to a person.</summary>
     private static string Fields(JsonElement values) => string.Join(" ", values.EnumerateObject().Select(p => $"{p.Name}={Short(p.Value)}"));

@@ -9,12 +9,13 @@ using DistOpt.Core.Studies.Engine;
 namespace DistOpt.Core.Studies;
 
 /// <summary>
-/// The JSON of a study's files. NaN and infinities, which JSON does not have, are written as null; infinite constraints as the texts "Infinity" and
-/// "-Infinity", since a trial that misses one by no finite number is not feasible.
+/// The JSON of a study's files. NaN and infinities, which JSON has no numbers for, are written as the texts "NaN", "Infinity" and "-Infinity", as
+/// <see cref="System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals"/> has them. Null is a value that there is not; earlier
+/// versions wrote it for those three.
 /// </summary>
 public static class StudyJson
 {
-    private const string Infinite = "Infinity", NegativeInfinite = "-Infinity";
+    private const string NotANumber = "NaN", Infinite = "Infinity", NegativeInfinite = "-Infinity";
 
     /// <summary>One line of <c>trials.jsonl</c>, without the line end.</summary>
     /// <param name="trial">The trial.</param>
@@ -45,11 +46,7 @@ public static class StudyJson
         if (!trial.Constraints.IsEmpty)
         {
             json.WriteStartArray("constraints");
-            foreach (double value in trial.Constraints)
-            {
-                if (double.IsInfinity(value)) json.WriteStringValue(value > 0 ? Infinite : NegativeInfinite);
-                else Number(json, value);
-            }
+            foreach (double value in trial.Constraints) Number(json, value);
             json.WriteEndArray();
         }
         json.WriteStartArray("intermediate");
@@ -104,7 +101,9 @@ public static class StudyJson
         json.WriteEndObject();
     }
 
-    /// <summary>Reads a line of <c>trials.jsonl</c>; null stands for NaN, as a constraint for one that is missed infinitely.</summary>
+    /// <summary>
+    /// Reads a line of <c>trials.jsonl</c>. Null, of an earlier version, stands for NaN, and as a constraint for one that is missed infinitely.
+    /// </summary>
     /// <param name="line">The line.</param>
     /// <param name="study">Its study, over each of its spaces: the trial's parameters are in the widest one.</param>
     /// <exception cref="JsonException">It is no such line.</exception>
@@ -176,20 +175,24 @@ public static class StudyJson
 
     private static ImmutableArray<double> Numbers(JsonElement json) => [.. json.EnumerateArray().Select(Number)];
 
-    private static double Number(JsonElement json) => json.ValueKind == JsonValueKind.Null ? double.NaN : json.GetDouble();
-
-    private static double Constraint(JsonElement json) => json.ValueKind switch
+    /// <summary>A number as <see cref="StudyJson"/> writes it; null is NaN.</summary>
+    /// <exception cref="JsonException">It is none.</exception>
+    public static double Number(JsonElement json) => json.ValueKind switch
     {
-        // as infinities were written before, and NaN is as good
-        JsonValueKind.Null => double.PositiveInfinity,
+        JsonValueKind.Number => json.GetDouble(),
+        JsonValueKind.Null => double.NaN,
         JsonValueKind.String => json.GetString() switch
         {
+            NotANumber => double.NaN,
             Infinite => double.PositiveInfinity,
             NegativeInfinite => double.NegativeInfinity,
-            var text => throw new JsonException($"a constraint cannot be '{text}'"),
+            var text => throw new JsonException($"a number cannot be '{text}'"),
         },
-        _ => json.GetDouble(),
+        _ => throw new JsonException($"a number cannot be {json.GetRawText()}"),
     };
+
+    /// <summary>One that is not known is as far as one can miss it.</summary>
+    private static double Constraint(JsonElement json) => Number(json) is var value && double.IsNaN(value) ? double.PositiveInfinity : value;
 
     private static object? Value(JsonElement json) => json.ValueKind switch
     {
@@ -305,7 +308,9 @@ public static class StudyJson
                 case bool value: json.WriteBooleanValue(value); break;
                 case long value: json.WriteNumberValue(value); break;
                 case int value: json.WriteNumberValue(value); break;
-                case double value: Number(json, value); break;
+                case double value when double.IsFinite(value): json.WriteNumberValue(value); break;
+                // a text would be another choice
+                case double: json.WriteNullValue(); break;
                 case string value: json.WriteStringValue(value); break;
                 default: json.WriteStringValue(study.Show(i, parameters[i])); break;
             }
@@ -316,7 +321,7 @@ public static class StudyJson
     internal static void Number(Utf8JsonWriter json, double value)
     {
         if (double.IsFinite(value)) json.WriteNumberValue(value);
-        else json.WriteNullValue();
+        else json.WriteStringValue(double.IsNaN(value) ? NotANumber : value > 0 ? Infinite : NegativeInfinite);
     }
 }
 

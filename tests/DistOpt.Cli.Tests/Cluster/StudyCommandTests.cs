@@ -45,6 +45,24 @@ public sealed class StudyCommandTests
     }
 
     [Fact]
+    public async Task Infinite_values_are_shown_as_such_and_keep_a_requirement_from_being_met()
+    {
+        string live = Live.Replace("\"value\":0.75", "\"value\":\"-Infinity\"").Replace("\"value\":0.5", "\"value\":\"Infinity\"");
+        using var cluster = new FakeCluster((_, _) => (200, Json, live));
+        using var cli = Of(cluster);
+
+        Assert.Equal(0, await cli.RunAsync("show", "s"));
+
+        Assert.Contains("trial 3, -inf", cli.Out);
+        Assert.Contains("  inf ", cli.Out);
+        var error = new StringWriter();
+        var required = new Requirement("validation.accuracy>=0.5", "validation", "accuracy", ">=", 0.5);
+        using var summary = System.Text.Json.JsonDocument.Parse(live);
+        Assert.False(Requirement.MetByStudy([required], summary.RootElement, error));
+        Assert.Contains("validation.accuracy is -", error.ToString());
+    }
+
+    [Fact]
     public async Task Why_a_study_is_not_measured_is_shown_in_place_of_its_test()
     {
         using var cluster = new FakeCluster((_, _) => (200, Json, Ended.Replace("\"test\":{\"accuracy\":0.8}", "\"test_error\":\"no memory\"")));

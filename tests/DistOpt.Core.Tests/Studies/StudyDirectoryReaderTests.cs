@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
+using DistOpt.Core.Studies.Exchange;
 using static DistOpt.Core.Tests.Studies.StudyFixture;
 
 namespace DistOpt.Core.Tests.Studies;
@@ -65,11 +66,11 @@ public sealed class StudyDirectoryReaderTests : IDisposable
         Assert.Equal((2, good, 6, 5.0), (status.Best!.Number, status.Best.Values[0], status.Started, status.Seconds));
     }
 
-    /// <summary>As a metric that is NaN gives; files of before have null there.</summary>
+    /// <summary>As a metric that is NaN gives.</summary>
     [Theory]
     [InlineData(double.PositiveInfinity, "\"Infinity\"", double.PositiveInfinity, 0)]
     [InlineData(double.NegativeInfinity, "\"-Infinity\"", double.NegativeInfinity, 1)]
-    [InlineData(double.NaN, "null", double.PositiveInfinity, 0)]
+    [InlineData(double.NaN, "\"NaN\"", double.PositiveInfinity, 0)]
     public void A_constraint_that_is_missed_infinitely_is_missed_when_it_is_read_again(double constraint, string text, double read, int front)
     {
         string line = Line(Record(0, 0) with { Values = [1], Constraints = [-1, constraint] });
@@ -77,9 +78,51 @@ public sealed class StudyDirectoryReaderTests : IDisposable
         Write(Record(0, 0) with { Values = [1], Constraints = [-1, constraint] });
         var reader = StudyDirectoryReader.Open(_folder, Binder);
         Assert.Equal([-1, read], reader.Trials[0].Constraints);
-        Assert.Equal(line.Replace("null", "\"Infinity\""), Line(reader.Trials[0]));
+        Assert.Equal(line.Replace("NaN", "Infinity"), Line(reader.Trials[0]));
         Assert.Equal(front, reader.Status().Front.Length);
         Assert.Equal(double.IsNegativeInfinity(read) ? 0 : double.PositiveInfinity, StudyTrial.ViolationOf([-1, constraint]));
+    }
+
+    [Fact]
+    public void Values_and_reports_that_are_infinite_or_no_number_are_read_ranked_and_exported_as_they_are()
+    {
+        bool isMaximized = s_spec.Directions[0] == Direction.Maximize;
+        double best = isMaximized ? double.PositiveInfinity : double.NegativeInfinity;
+        TrialRecord[] trials =
+        [
+            Record(0, 0) with { Values = [1] },
+            Record(1, 0) with { Values = [best], Reports = [new(1, -best), new(2, double.NaN), new(3, best)] },
+            Record(2, 0) with { Values = [-best] },
+            Record(3, 0) with { Values = [double.NaN] },
+        ];
+        Write(trials);
+
+        var read = StudyDirectoryReader.Open(_folder, Binder);
+
+        Assert.Equal(trials.Select(t => t.Values[0]), read.Trials.Select(t => t.Values[0]));
+        Assert.Equal(trials[1].Reports, read.Trials[1].Reports);
+        Assert.Equal(1, read.Status().Best!.Number);
+        var text = new StringWriter();
+        StudyCsv.Write(text, StudyExport.Of(read));
+        var again = StudyCsv.Read(new StringReader(text.ToString()), "csv");
+        Assert.Equal(trials.Select(t => t.Values[0]), again.Trials.Select(t => t.Values[0]));
+        Assert.Equal(trials[1].Reports, again.Trials[1].Intermediate);
+        Assert.Equal([best, -best], StudyImport.Of(s_spec, again with { Directions = [s_spec.Directions[0]] }, "csv", new Dictionary<string, string>())
+            .Trials.Skip(1).Select(t => t.Values[0]));
+    }
+
+    /// <summary>Which wrote null for an infinity, too.</summary>
+    [Fact]
+    public void Null_in_files_of_earlier_versions_is_no_number_and_as_a_constraint_infinite()
+    {
+        Write(Record(0, 0) with { Values = [double.NaN], Constraints = [double.PositiveInfinity], Reports = [new(1, double.NaN)] });
+        string file = new StudyDirectory(_folder).TrialsFile, text = File.ReadAllText(file);
+        File.WriteAllText(file, text.Replace("\"NaN\"", "null", StringComparison.Ordinal).Replace("\"Infinity\"", "null", StringComparison.Ordinal));
+        Assert.NotEqual(text, File.ReadAllText(file));
+
+        var read = StudyDirectoryReader.Open(_folder, Binder).Trials[0];
+
+        Assert.Equal([double.NaN, double.PositiveInfinity, double.NaN], [read.Values[0], read.Constraints[0], read.Reports[0].Value]);
     }
 
     [Theory]

@@ -45,7 +45,7 @@ public sealed class StudyJsonTests
         Assert.Equal(
             """
             {"number":7,"state":"failed","cause":"timed_out","params":{"optimizer.learning_rate":0.25},"value":null,
-            "intermediate":[[1,null],[2,null]],"attempts":3,"lost":["its \"node\"\nis gone","b"],"seconds":1.235,
+            "intermediate":[[1,"NaN"],[2,"Infinity"]],"attempts":3,"lost":["its \"node\"\nis gone","b"],"seconds":1.235,
             "node":"n1","error":"computed für too long"}
             """.ReplaceLineEndings(""), StudyJson.TrialLine(failed, s_one, "n1"));
     }
@@ -55,7 +55,7 @@ public sealed class StudyJsonTests
     {
         var line = Read(StudyJson.TrialLine(s_trial with { Values = [0.5, double.NaN], Constraints = [-1, double.PositiveInfinity, 2] }, s_two, "local"));
         Assert.False(line.TryGetProperty("value", out _));
-        Assert.Equal("[0.5,null]", line.GetProperty("values").GetRawText());
+        Assert.Equal("[0.5,\"NaN\"]", line.GetProperty("values").GetRawText());
         Assert.Equal("[-1,\"Infinity\",2]", line.GetProperty("constraints").GetRawText());
         Assert.Equal("[]", Read(StudyJson.TrialLine(s_trial with { Values = [] }, s_two, "local")).GetProperty("values").GetRawText());
     }
@@ -138,7 +138,7 @@ public sealed class StudyJsonTests
               },
               "test": {
                 "loss": 0.5,
-                "f1": null
+                "f1": "NaN"
               },
               "seconds": 12.346,
               "interruptions": 2

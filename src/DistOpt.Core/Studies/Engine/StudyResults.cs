@@ -106,7 +106,7 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     /// <summary>A feasible trial is complete.</summary>
     internal void Offer(TrialResult result)
     {
-        // what a file does not tell of an infinite value
+        // as files of earlier versions had infinite ones
         if (result.Values.Any(double.IsNaN)) return;
         if (directions.Length == 1 && _front.Count > 0)
         {
