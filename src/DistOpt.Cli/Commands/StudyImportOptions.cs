@@ -19,7 +19,7 @@ internal sealed class StudyImportOptions
 
     private readonly Option<string[]> _as = new("--import-as")
     {
-        Description = "What a parameter or an objective of --import is called here, such as lr=optimizer.learning_rate; repeatable",
+        Description = "What a parameter, objective or constraint of --import is called here, such as lr=optimizer.learning_rate; repeatable",
         HelpName = "theirs=ours",
         AllowMultipleArgumentsPerToken = false,
         Arity = ArgumentArity.OneOrMore,

@@ -66,10 +66,11 @@ internal static class OptunaDatabase
         }
         foreach (var (key, value) in study.Attributes)
             Execute(connection, "INSERT INTO study_user_attributes (study_id, \"key\", value_json) VALUES (1, $0, $1)", key, OptunaJson.Text(value));
-        if (!study.Metrics.IsEmpty)
+        foreach (var (key, names) in (ReadOnlySpan<(string, ImmutableArray<string>)>)
+            [(OptunaJournal.MetricNames, study.Metrics), (OptunaJournal.ConstraintNames, study.Constraints)])
         {
-            Execute(connection, "INSERT INTO study_system_attributes (study_id, \"key\", value_json) VALUES (1, $0, $1)",
-                OptunaJournal.MetricNames, OptunaJson.Text(study.Metrics));
+            if (names.IsEmpty) continue;
+            Execute(connection, "INSERT INTO study_system_attributes (study_id, \"key\", value_json) VALUES (1, $0, $1)", key, OptunaJson.Text(names));
         }
         WriteTrials(connection, study);
         transaction.Commit();
@@ -99,11 +100,11 @@ internal static class OptunaDatabase
         var directions = Query(connection, "SELECT direction FROM study_directions WHERE study_id = $0 ORDER BY objective", r => r.GetString(0), id)
             .Select(d => d switch { "MINIMIZE" => Direction.Minimize, "MAXIMIZE" => Direction.Maximize, _ => (Direction?)null });
         var study = new OptunaStudy(name, [.. directions]);
-        foreach (string json in Query(connection, "SELECT value_json FROM study_system_attributes WHERE study_id = $0 AND \"key\" = $1", r => r.GetString(0),
-            id, OptunaJournal.MetricNames))
+        foreach (var (key, json) in Query(connection, "SELECT \"key\", value_json FROM study_system_attributes WHERE study_id = $0 AND \"key\" IN ($1, $2)",
+            r => (r.GetString(0), r.GetString(1)), id, OptunaJournal.MetricNames, OptunaJournal.ConstraintNames))
         {
             using var names = OptunaJson.Parse(json);
-            study.Metrics = OptunaStudy.Texts(names.RootElement);
+            study.SetSystemAttribute(key, names.RootElement);
         }
         foreach (var (key, json) in Query(connection, "SELECT \"key\", value_json FROM study_user_attributes WHERE study_id = $0",
             r => (r.GetString(0), r.GetString(1)), id))

@@ -30,6 +30,7 @@ public sealed class StudyFilesTests : IDisposable
             Assert.Equal(ExchangeFixture.Text(study, hasDomains), ExchangeFixture.Text(read, hasDomains));
             if (hasDomains) Assert.Equal(study.Directions, read.Directions);
             if (hasDomains || study.Directions.Length > 1) Assert.Equal(study.Metrics, read.Metrics);
+            Assert.Equal(study.Constraints, read.Constraints);
         }
         Assert.Equal([_cli.In("file")], Directory.GetFiles(_cli.Folder));
     }
@@ -67,7 +68,9 @@ public sealed class StudyFilesTests : IDisposable
         Change("o.db", "UPDATE trial_system_attributes SET \"key\" = 'constraints:size', value_json = '0.25'");
         Change("o.db", "INSERT INTO trial_system_attributes (trial_id, \"key\", value_json) SELECT trial_id, 'constraints:latency', '-2' FROM trial_system_attributes");
         Change("o.db", "INSERT INTO trial_system_attributes (trial_id, \"key\", value_json) VALUES (1, 'constraints_', '7')");
-        Assert.Equal([-2, 0.25], (await StudyFiles.ReadAsync(_cli.In("o.db"))).Trials[0].Constraints);
+        var read = await StudyFiles.ReadAsync(_cli.In("o.db"));
+        Assert.Equal([-2, 0.25], read.Trials[0].Constraints);
+        Assert.Equal(["latency", "size"], read.Constraints);
     }
 
     [Fact]

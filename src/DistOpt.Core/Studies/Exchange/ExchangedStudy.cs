@@ -88,6 +88,9 @@ public sealed record ExchangedStudy
     /// <summary>What the objectives are called; empty where a format does not say.</summary>
     public ImmutableArray<string> Metrics { get; init; } = [];
 
+    /// <summary>What the constraints of its trials are called, in their order; empty where a format does not say.</summary>
+    public ImmutableArray<string> Constraints { get; init; } = [];
+
     /// <summary>What else is known of it: values that JSON has.</summary>
     public ImmutableArray<KeyValuePair<string, object?>> Attributes { get; init; } = [];
 

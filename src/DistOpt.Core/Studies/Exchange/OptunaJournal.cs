@@ -22,6 +22,9 @@ public static class OptunaJournal
     /// <summary>Begins the key of one constraint among them, its name after it: a number, as Optuna 5 has them.</summary>
     public const string NamedConstraint = Constraints + ":";
 
+    /// <summary>Key of their names in the order of that list, among a study's system attributes. Only DistOpt knows it.</summary>
+    public const string ConstraintNames = "distopt:constraint_names";
+
     private enum Operation
     {
         CreateStudy,
@@ -51,6 +54,7 @@ public static class OptunaJournal
         });
         foreach (var (key, value) in study.Attributes) StudyAttribute(Operation.SetStudyUserAttribute, "user_attr", key, value);
         if (!study.Metrics.IsEmpty) StudyAttribute(Operation.SetStudySystemAttribute, "system_attr", MetricNames, study.Metrics);
+        if (!study.Constraints.IsEmpty) StudyAttribute(Operation.SetStudySystemAttribute, "system_attr", ConstraintNames, study.Constraints);
         foreach (var trial in study.Trials) Line(Operation.CreateTrial, json => WriteTrial(json, trial));
 
         void StudyAttribute(Operation operation, string field, string key, object? value) => Line(operation, json =>
@@ -183,8 +187,8 @@ public static class OptunaJournal
                     Studies.Remove(json.GetProperty("study_id").GetInt32());
                     break;
                 case Operation.SetStudySystemAttribute:
-                    if (Study(json) is { } study && json.GetProperty("system_attr").TryGetProperty(MetricNames, out var names))
-                        study.Metrics = OptunaStudy.Texts(names);
+                    if (Study(json) is { } study)
+                        foreach (var attribute in json.GetProperty("system_attr").EnumerateObject()) study.SetSystemAttribute(attribute.Name, attribute.Value);
                     break;
                 case Operation.CreateTrial:
                     if (Study(json) is { } owner) Create(owner, json);
@@ -260,28 +264,42 @@ public static class OptunaJournal
 /// <param name="directions">One for each objective; null = not set.</param>
 public sealed class OptunaStudy(string name, ImmutableArray<Direction?> directions)
 {
-    public string Name => name;
+    private readonly SortedDictionary<string, object?> _attributes = new(StringComparer.Ordinal);
+    private ImmutableArray<string> _metrics = [], _constraints = [];
 
-    public ImmutableArray<string> Metrics { get; set; } = [];
+    public string Name => name;
 
     public List<OptunaTrial> Trials { get; } = [];
 
-    private readonly SortedDictionary<string, object?> _attributes = new(StringComparer.Ordinal);
-
     /// <summary>One of its user attributes, from its JSON.</summary>
     public void SetAttribute(string key, JsonElement json) => _attributes[key] = OptunaJson.Value(json.Clone());
+
+    /// <summary>One of its system attributes, from its JSON: those that are names are read.</summary>
+    public void SetSystemAttribute(string key, JsonElement json)
+    {
+        if (key == OptunaJournal.MetricNames) _metrics = Texts(json);
+        else if (key == OptunaJournal.ConstraintNames) _constraints = Texts(json);
+    }
 
     public ExchangedStudy Study() => new()
     {
         Name = name,
         Directions = directions,
-        Metrics = Metrics,
+        Metrics = _metrics,
+        Constraints = Trials.Exists(t => t.ConstraintNames.Count > 0) ? NamesOfTrials() : _constraints,
         Attributes = [.. _attributes],
         Trials = [.. Trials.Select(t => t.Trial())],
     };
 
+    /// <summary>The names that trials have for their constraints; empty where some have none or others.</summary>
+    private ImmutableArray<string> NamesOfTrials()
+    {
+        var constrained = Trials.Where(t => t.HasConstraints).Select(t => t.ConstraintNames).ToList();
+        return constrained.Count > 0 && constrained.TrueForAll(n => n.SequenceEqual(constrained[0])) ? [.. constrained[0]] : [];
+    }
+
     /// <summary>A list of texts; empty where it is something else.</summary>
-    public static ImmutableArray<string> Texts(JsonElement json) => json.ValueKind != JsonValueKind.Array ? []
+    private static ImmutableArray<string> Texts(JsonElement json) => json.ValueKind != JsonValueKind.Array ? []
         : [.. json.EnumerateArray().Where(t => t.ValueKind == JsonValueKind.String).Select(t => t.GetString()!)];
 }
 
@@ -297,6 +315,12 @@ public sealed class OptunaTrial(int number)
     public ExchangedState State { get; set; }
 
     public ImmutableArray<double> Values { get; set; } = [];
+
+    /// <summary>Whether it has any.</summary>
+    public bool HasConstraints => _namedConstraints.Count > 0 || !_constraints.IsEmpty;
+
+    /// <summary>What it calls them itself; empty where they are a list.</summary>
+    public IReadOnlyCollection<string> ConstraintNames => _namedConstraints.Keys;
 
     public void Set(string name, Domain domain, double value) => _parameters[name] = ExchangedParameter.Of(name, domain, value);
 

@@ -42,6 +42,7 @@ public static class StudyExport
         return Of(name, spec.Space.Space, spec.Directions, happened, told.OfTrial) with
         {
             Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
+            Constraints = ConstraintNames.Of(spec.Study),
             Attributes = Together(attributes, told.OfStudy),
         };
     }
@@ -59,6 +60,7 @@ public static class StudyExport
             Directions = [.. spec.Directions.Select(d => (Direction?)d)],
             Trials = WithoutGaps(study.All.Select(t => Of(spec, t, study.Attributes))),
             Metrics = [.. spec.Study.Objectives.Select(o => o.Metric)],
+            Constraints = ConstraintNames.Of(spec.Study),
             Attributes = Together(AttributesOf(spec), study.Attributes.OfStudy),
         };
     }

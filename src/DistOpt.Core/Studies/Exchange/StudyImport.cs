@@ -37,7 +37,10 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
     /// <param name="spec">This study.</param>
     /// <param name="other">The one to take from.</param>
     /// <param name="source">Its file, for errors and as where trials are from.</param>
-    /// <param name="names">What parameters and objectives of the other are called in this one; those that it does not name are called the same.</param>
+    /// <param name="names">
+    /// What parameters, objectives and constraints of the other are called in this one; those that it does not name are called the same. Constraints without
+    /// names go by their places.
+    /// </param>
     /// <exception cref="SpecException">It has other objectives, a name means nothing, or no trial fits: everything that is wrong.</exception>
     public static StudyImport Of(StudySpec spec, ExchangedStudy other, string source, IReadOnlyDictionary<string, string> names)
     {
@@ -45,19 +48,21 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
         ArgumentNullException.ThrowIfNull(other);
         ArgumentNullException.ThrowIfNull(names);
         var violations = ObjectiveViolations(spec, other, names).ToList();
-        var known = other.Trials.SelectMany(t => t.Parameters).Select(p => p.Name).Concat(other.Metrics).ToHashSet(StringComparer.Ordinal);
+        var known = other.Trials.SelectMany(t => t.Parameters).Select(p => p.Name).Concat(other.Metrics).Concat(other.Constraints)
+            .ToHashSet(StringComparer.Ordinal);
         foreach (string name in names.Keys.Where(n => !known.Contains(n)))
         {
-            violations.Add(new("--import-as", $"names '{name}', which is neither a parameter nor an objective of {source}; there are "
+            violations.Add(new("--import-as", $"names '{name}', which is neither a parameter nor an objective nor a constraint of {source}; there are "
                 + string.Join(", ", known.Order(StringComparer.Ordinal).Take(20))));
         }
         // what follows from another number of objectives is not said of every trial
         if (other.Directions.Length != spec.Study.Objectives.Length) throw new SpecException(violations);
         var (trials, problems) = (new List<ImportedTrial>(), new Dictionary<string, List<int>>());
         string? otherSteps = OtherSteps(spec, other);
+        var bounds = Bounds.Of(spec, other, names);
         foreach (var trial in other.Trials)
         {
-            var (imported, wrong) = Fit(spec, trial, $"{source}, trial {trial.Number}", names);
+            var (imported, wrong) = Fit(spec, bounds, trial, $"{source}, trial {trial.Number}", names);
             if (imported is { State: TrialState.Pruned } && otherSteps is not null) (imported, wrong) = (null, [otherSteps]);
             if (imported is not null) trials.Add(imported);
             foreach (string problem in wrong)
@@ -105,7 +110,7 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
         }
     }
 
-    private static (ImportedTrial? Trial, List<string> Wrong) Fit(StudySpec spec, ExchangedTrial trial, string source,
+    private static (ImportedTrial? Trial, List<string> Wrong) Fit(StudySpec spec, Bounds bounds, ExchangedTrial trial, string source,
         IReadOnlyDictionary<string, string> names)
     {
         var wrong = new List<string>();
@@ -115,11 +120,8 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
         int objectives = spec.Study.Objectives.Length;
         if (isComplete && trial.Values.Length != objectives) wrong.Add($"has {trial.Values.Length} values for {objectives} objectives");
         else if (isComplete && trial.Values.Any(double.IsNaN)) wrong.Add("has a value that is NaN");
-        int bounds = spec.Study.Constraints.Count(c => c.Metric is not null);
-        if (isComplete && bounds > 0 && trial.Constraints.Length != bounds)
-            wrong.Add($"has {trial.Constraints.Length} constraints, but the study has {bounds} on metrics: whether it is feasible is not known");
-        else if (isComplete && bounds > 0 && trial.Constraints.Any(double.IsNaN))
-            wrong.Add("has a constraint that is NaN: whether it is feasible is not known");
+        var (constraints, missing) = isComplete ? bounds.Read(trial) : ([], null);
+        if (missing is not null) wrong.Add($"{missing}: whether it is feasible is not known");
         double[] parameters = [];
         try
         {
@@ -131,9 +133,36 @@ public sealed record StudyImport(ImmutableArray<ImportedTrial> Trials, Immutable
             wrong.AddRange(e.Violations.Select(v => $"{v.Path} {v.Message}"));
         }
         if (wrong.Count > 0) return (null, wrong);
-        var constraints = isComplete && bounds > 0 ? trial.Constraints : [];
         Report? last = trial.Intermediate is [.., var reported] ? reported : null;
         var state = isComplete ? TrialState.Complete : TrialState.Pruned;
         return (new ImportedTrial(state, [.. parameters], isComplete ? trial.Values : [], constraints, last, source), wrong);
+    }
+
+    /// <summary>Where a trial of the other study has what this one's constraints on metrics need: by their names where it has some.</summary>
+    /// <param name="Own">This study's.</param>
+    /// <param name="Places">Their places in the other's; null = it has no names, so that they are the same ones in the same order.</param>
+    /// <param name="Lacking">One that the other does not have; null = it has all of them.</param>
+    private sealed record Bounds(ImmutableArray<string> Own, ImmutableArray<int>? Places, string? Lacking)
+    {
+        public static Bounds Of(StudySpec spec, ExchangedStudy other, IReadOnlyDictionary<string, string> names)
+        {
+            var own = ConstraintNames.Of(spec.Study);
+            if (own.IsEmpty || other.Constraints.IsEmpty) return new(own, null, null);
+            string[] theirs = [.. other.Constraints.Select(n => names.GetValueOrDefault(n, n))];
+            ImmutableArray<int> places = [.. own.Select(n => Array.IndexOf(theirs, n))];
+            return new(own, places, places.IndexOf(-1) is >= 0 and var lacking ? own[lacking] + $", but {string.Join(", ", other.Constraints)}; if one of them "
+                + "means the same, add --import-as THEIRS=OURS" : null);
+        }
+
+        /// <summary>What a complete trial misses this study's constraints by, or why that is not known.</summary>
+        public (ImmutableArray<double> Constraints, string? Missing) Read(ExchangedTrial trial)
+        {
+            if (Own.IsEmpty) return ([], null);
+            if (Lacking is not null) return ([], $"has no constraint {Lacking}");
+            int count = trial.Constraints.Length;
+            if (Places is { } needed ? count <= needed.Max() : count != Own.Length) return ([], $"has {count} constraints, but the study has {Own.Length} on metrics");
+            ImmutableArray<double> read = Places is { } places ? [.. places.Select(p => trial.Constraints[p])] : trial.Constraints;
+            return read.Any(double.IsNaN) ? ([], "has a constraint that is NaN") : (read, null);
+        }
     }
 }

@@ -34,7 +34,8 @@ public sealed record StudyColumn(string Name, StudyColumnKind Kind, ImmutableArr
 /// <summary>
 /// A study as a table with a row for each trial, for CSV and Parquet. Columns and states are named as Optuna's <c>trials_dataframe()</c> names them, which can
 /// be read too: <c>number</c>, <c>state</c>, <c>value</c> (several objectives: <c>values_METRIC</c>), <c>params_NAME</c>,
-/// <c>intermediate_values_STEP</c>, <c>constraints_I</c>, <c>seconds</c>, <c>datetime_start</c> and <c>datetime_complete</c> (UTC), <c>user_attrs_NAME</c>.
+/// <c>intermediate_values_STEP</c>, <c>constraints_NAME</c> (<c>constraints_I</c> where they have no names), <c>seconds</c>, <c>datetime_start</c> and
+/// <c>datetime_complete</c> (UTC), <c>user_attrs_NAME</c>.
 /// Choices that are not all numbers or all truth values stand in their column as in YAML: <c>relu</c>, <c>null</c>, <c>"1"</c>.
 /// </summary>
 public static class StudyTable
@@ -61,7 +62,8 @@ public static class StudyTable
         for (int i = 0; i < trials.Select(t => t.Constraints.Length).DefaultIfEmpty().Max(); i++)
         {
             int constraint = i;
-            columns.Add(Column(FormattableString.Invariant($"{Constraints}{i}"), StudyColumnKind.Real,
+            string name = i < study.Constraints.Length ? study.Constraints[i] : i.ToString(CultureInfo.InvariantCulture);
+            columns.Add(Column(Constraints + name, StudyColumnKind.Real,
                 t => constraint < t.Constraints.Length ? t.Constraints[constraint] : null));
         }
         columns.Add(Column("seconds", StudyColumnKind.Real, t => t.Seconds));
@@ -113,19 +115,22 @@ public static class StudyTable
                 Values = [.. values.Select(v => Number(row, v, place)).OfType<double>()],
                 Parameters = [.. parameters.Where(p => !IsNone(row[p])).Select(p => new ExchangedParameter(columns[p][Parameters.Length..], Scalar(row[p])))],
                 Intermediate = [.. reports.Where(r => !IsNone(row[r.Column])).Select(r => new Report(r.Step, Number(row, r.Column, place) ?? double.NaN))],
-                Constraints = [.. constraints.Select(c => Number(row, c, place)).OfType<double>()],
+                // one that is missing beside others is not known
+                Constraints = constraints.All(c => IsNone(row[c])) ? [] : [.. constraints.Select(c => Number(row, c, place) ?? double.NaN)],
             });
         }
         if (violations.Count > 0) throw new SpecException(violations);
-        string[] metrics = values.Length == 1 ? [] : [.. values.Select(v => columns[v][Values.Length..])];
         return new ExchangedStudy
         {
             Name = name,
             Directions = [.. new Direction?[values.Length]],
-            // numbers are no names
-            Metrics = metrics.All(m => int.TryParse(m, CultureInfo.InvariantCulture, out _)) ? [] : [.. metrics],
+            Metrics = values.Length == 1 ? [] : [.. Named(values.Select(v => columns[v][Values.Length..]))],
+            Constraints = [.. Named(constraints.Select(c => columns[c][Constraints.Length..]))],
             Trials = [.. trials],
         };
+
+        // numbers are no names
+        static IEnumerable<string> Named(IEnumerable<string> names) => names.All(n => int.TryParse(n, CultureInfo.InvariantCulture, out _)) ? [] : names;
 
         int Find(string column)
         {

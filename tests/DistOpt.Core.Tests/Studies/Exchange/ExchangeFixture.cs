@@ -22,6 +22,7 @@ internal static class ExchangeFixture
         Name = "small-20260101",
         Directions = [Direction.Maximize],
         Metrics = ["validation.accuracy"],
+        Constraints = ["validation.loss at most 0.5", "validation.recall at least 0.25"],
         Attributes = [new("sampler", "tpe"), new("seed", 7L)],
         Trials =
         [

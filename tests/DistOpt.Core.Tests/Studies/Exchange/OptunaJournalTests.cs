@@ -16,6 +16,7 @@ public sealed class OptunaJournalTests
             Assert.Equal(study.Name, read.Name);
             Assert.Equal(study.Directions, read.Directions);
             Assert.Equal(study.Metrics, read.Metrics);
+            Assert.Equal(study.Constraints, read.Constraints);
             Assert.Equal(study.Attributes.Select(a => a.Key).Order(StringComparer.Ordinal), read.Attributes.Select(a => a.Key));
             Assert.Equal(ExchangeFixture.Text(study), ExchangeFixture.Text(read));
         }
@@ -28,16 +29,19 @@ public sealed class OptunaJournalTests
         Assert.Equal("""{"op_code":0,"worker_id":"distopt","study_name":"small-20260101","directions":[2]}""", lines[0]);
         Assert.Equal("""{"op_code":2,"worker_id":"distopt","study_id":0,"user_attr":{"sampler":"tpe"}}""", lines[1]);
         Assert.Equal("""{"op_code":3,"worker_id":"distopt","study_id":0,"system_attr":{"study:metric_names":["validation.accuracy"]}}""", lines[3]);
+        Assert.Equal("""
+            {"op_code":3,"worker_id":"distopt","study_id":0,"system_attr":{"distopt:constraint_names":["validation.loss at most 0.5","validation.recall at least 0.25"]}}
+            """, lines[4]);
         Assert.Equal("", lines[^1]);
         Assert.Contains("""
             "datetime_start":"2026-01-02T03:04:05.678901+00:00","datetime_complete":"2026-01-02T03:05:00.000000+00:00","value":0.75,"values":null
-            """, lines[4]);
-        Assert.Contains("\"intermediate_values\":{\"1\":NaN,\"3\":Infinity,\"9\":0.75}", lines[4]);
-        Assert.Contains("\"system_attrs\":{\"constraints\":[-0.5,0]}", lines[4]);
-        Assert.Contains("\"user_attrs\":{\"seconds\":54.5,\"cause\":\"done\",\"attempts\":2,\"enqueued\":true,\"lost\":[", lines[4]);
-        Assert.Contains("\"value\":-Infinity", lines[7]);
+            """, lines[5]);
+        Assert.Contains("\"intermediate_values\":{\"1\":NaN,\"3\":Infinity,\"9\":0.75}", lines[5]);
+        Assert.Contains("\"system_attrs\":{\"constraints\":[-0.5,0]}", lines[5]);
+        Assert.Contains("\"user_attrs\":{\"seconds\":54.5,\"cause\":\"done\",\"attempts\":2,\"enqueued\":true,\"lost\":[", lines[5]);
+        Assert.Contains("\"value\":-Infinity", lines[8]);
         // steps do not lead to 8: Optuna would cut the range itself, with a warning
-        using var pruned = JsonDocument.Parse(lines[5]);
+        using var pruned = JsonDocument.Parse(lines[6]);
         Assert.Equal("""{"name":"IntDistribution","attributes":{"step":2,"low":1,"high":7,"log":false}}""",
             pruned.RootElement.GetProperty("distributions").GetProperty("depth").GetString());
     }
@@ -88,6 +92,9 @@ public sealed class OptunaJournalTests
         var trials = Assert.Single(Read(begin)).Trials;
         Assert.Equal([-2, double.NaN], trials[0].Constraints);
         Assert.Equal([1, 2.5], trials[1].Constraints);
+        // of the study they are only where all trials have the same
+        Assert.Empty(Assert.Single(Read(begin)).Constraints);
+        Assert.Equal(["latency", "size"], Assert.Single(Read(begin.Replace("constraints:b", "constraints:size").Replace("constraints:a", "constraints:latency"))).Constraints);
     }
 
     [Theory]

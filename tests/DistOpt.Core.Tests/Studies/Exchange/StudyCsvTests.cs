@@ -14,6 +14,7 @@ public sealed class StudyCsvTests
             Assert.Equal(ExchangeFixture.Text(study, domains: false), ExchangeFixture.Text(read, domains: false));
             Assert.Equal(study.Directions.Length, read.Directions.Length);
             Assert.Equal(study.Directions.Length > 1 ? study.Metrics : [], read.Metrics);
+            Assert.Equal(study.Constraints, read.Constraints);
         }
     }
 
@@ -22,13 +23,32 @@ public sealed class StudyCsvTests
     {
         string[] lines = Write(ExchangeFixture.Study).Split('\n');
         Assert.Equal("number,state,value,params_rate,params_momentum,params_width,params_kind,params_size,params_depth,params_bias,intermediate_values_1,"
-            + "intermediate_values_3,intermediate_values_9,constraints_0,constraints_1,seconds,datetime_start,datetime_complete,user_attrs_cause,"
+            + "intermediate_values_3,intermediate_values_9,constraints_validation.loss at most 0.5,constraints_validation.recall at least 0.25,seconds,datetime_start,datetime_complete,user_attrs_cause,"
             + "user_attrs_attempts,user_attrs_enqueued,user_attrs_lost,user_attrs_error", lines[0]);
         Assert.Equal("0,COMPLETE,0.75,0.012345678901234568,0.3,65,relu,32,,,NaN,Infinity,0.75,-0.5,0,54.5,2026-01-02 03:04:05.678901,2026-01-02 03:05:00.000000,"
             + "done,2,true,\"[\"\"its node, \\\"\"n1\\\"\", is gone\"\"]\",", lines[1]);
         Assert.StartsWith("1,PRUNED,-0.25,1E-05,,,null,,7,false,-0.25,", lines[2]);
         Assert.StartsWith("2,FAIL,,0.1,,,\"\"\"1\"\"\",", lines[3]);
         Assert.StartsWith("number,state,values_validation.loss,values_validation.accuracy,params_rate", Write(ExchangeFixture.Pareto));
+    }
+
+    /// <summary>As those of a function are, or of Optuna's lists.</summary>
+    [Fact]
+    public void Constraints_without_names_have_their_places()
+    {
+        string text = Write(ExchangeFixture.Study with { Constraints = [] });
+        Assert.Contains(",constraints_0,constraints_1,", text);
+        Assert.Empty(Read(text).Constraints);
+        Assert.Equal([-0.5, 0], Read(text).Trials[0].Constraints);
+    }
+
+    [Fact]
+    public void A_constraint_that_a_trial_lacks_beside_others_is_not_another_one()
+    {
+        var study = Read("state,value,params_x,constraints_a,constraints_b\nCOMPLETE,1,1,,5\nCOMPLETE,1,1,,\n");
+        Assert.Equal(["a", "b"], study.Constraints);
+        Assert.Equal([double.NaN, 5], study.Trials[0].Constraints);
+        Assert.Empty(study.Trials[1].Constraints);
     }
 
     /// <summary>As pandas writes a frame of <c>trials_dataframe()</c>.</summary>

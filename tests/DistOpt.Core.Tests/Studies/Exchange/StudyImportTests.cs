@@ -84,7 +84,7 @@ public sealed class StudyImportTests : IDisposable
         Assert.Equal([0.01, 1, 0], Assert.Single(StudyImport.Of(s_spec, other, "old.db", names).Trials).Parameters);
 
         names["momentum"] = "optimizer.momentum";
-        Assert.Contains("names 'momentum', which is neither a parameter nor an objective of old.db; there are acc, bs, lr, model.hidden",
+        Assert.Contains("names 'momentum', which is neither a parameter nor an objective nor a constraint of old.db; there are acc, bs, lr, model.hidden",
             Assert.Single(Errors(other, names)));
     }
 
@@ -116,6 +116,48 @@ public sealed class StudyImportTests : IDisposable
             Trial(1, ("optimizer.learning_rate", 0.01)) with { Constraints = [double.NaN] }), "f", s_same);
         Assert.Equal([double.PositiveInfinity], Assert.Single(import.Trials).Constraints);
         Assert.Equal("has a constraint that is NaN: whether it is feasible is not known (trial 1)", Assert.Single(import.Misfits).ToString());
+    }
+
+    /// <summary>In whatever order the other study has them, and among others; without names by their places.</summary>
+    [Fact]
+    public void Constraints_that_have_names_are_taken_by_them()
+    {
+        var spec = StudyFixture.Parse("""
+            study:
+              metric: validation.accuracy
+              constraints:
+                - { metric: validation.loss, at_most: 1 }
+                - { parameters: optimizer.learning_rate, at_most: 1 }
+                - { metric: validation.loss, at_least: 1e-3, at_most: 1 }
+                - { metric: validation.loss, at_most: 1 }
+            space: { optimizer.learning_rate: { float: [1e-4, 1e-1] } }
+            """);
+        string[] own = ["validation.loss at most 1", "validation.loss at least 0.001 at most 1", "validation.loss at most 1 #2"];
+        var trial = Trial(0, ("optimizer.learning_rate", 0.01)) with { Constraints = [1, 2, 3, 4] };
+        var other = Study(trial) with { Constraints = [own[2], "more", own[0], own[1]] };
+
+        Assert.Equal([3, 4, 1], Assert.Single(StudyImport.Of(spec, other, "f", s_same).Trials).Constraints);
+        Assert.Equal([1, 2, 3], Assert.Single(StudyImport.Of(spec, Study(trial with { Constraints = [1, 2, 3] }), "f", s_same).Trials).Constraints);
+        var error = Assert.Throws<SpecException>(() => StudyImport.Of(spec, other with { Constraints = ["a", "more", own[0], own[1]] }, "f", s_same));
+        Assert.Contains("has no constraint validation.loss at most 1 #2, but a, more, ", error.Message);
+        Assert.Equal([3, 4, 1], Assert.Single(StudyImport.Of(spec, other with { Constraints = ["a", "more", own[0], own[1]] }, "f",
+            new Dictionary<string, string> { ["a"] = own[2] }).Trials).Constraints);
+        var lacking = Study(trial with { Constraints = [1, 2, 3] }) with { Constraints = other.Constraints };
+        error = Assert.Throws<SpecException>(() => StudyImport.Of(spec, lacking, "f", s_same));
+        Assert.Contains("has 3 constraints, but the study has 3 on metrics", error.Message);
+    }
+
+    [Fact]
+    public void A_study_tells_the_names_of_its_constraints_on_metrics()
+    {
+        var spec = StudyFixture.Parse("""
+            study: { metric: validation.accuracy, constraints: [{ metric: validation.loss, at_most: 0.5 }] }
+            space: { optimizer.learning_rate: { float: [1e-4, 1e-1] } }
+            """);
+        Assert.Equal(["validation.loss at most 0.5"], StudyExport.Of("s", spec, []).Constraints);
+        var directory = new StudyDirectory(_folder);
+        directory.Create(spec);
+        Assert.Equal(["validation.loss at most 0.5"], StudyExport.Of(StudyDirectoryReader.Open(_folder, StudyFixture.Binder)).Constraints);
     }
 
     [Fact]
