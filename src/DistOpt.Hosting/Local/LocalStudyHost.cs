@@ -10,53 +10,6 @@ using DistOpt.Hosting.Processes;
 namespace DistOpt.Hosting.Local;
 
 /// <summary>
-/// Gives commands to a study that runs. What is given before it runs waits for it, what is given after its end is answered at once. Thread-safe.
-/// </summary>
-public sealed class StudyCommands
-{
-    private const string Ended = "the study has ended";
-
-    private static readonly TimeSpan OnItsWay = TimeSpan.FromMilliseconds(500);
-
-    private readonly TaskCompletionSource<IActorRef> _supervisor = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    // with its last status, where it has one
-    private readonly TaskCompletionSource<StudyStatus?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    /// <summary>Carries out a command; the answer comes once it is stored.</summary>
-    public async Task<CommandAnswer> GiveAsync(Func<StudyEngine, CommandAnswer> carry, CancellationToken cancellationToken = default) =>
-        await AskAsync<CommandAnswer?>(new StudyCommand(carry), cancellationToken).ConfigureAwait(false) ?? new(Refusal: Ended);
-
-    /// <summary>Where the study stands, or stood when it ended.</summary>
-    /// <exception cref="SpecException">It has ended, and did not tell.</exception>
-    public async Task<StudyStatus> StatusAsync(CancellationToken cancellationToken = default) =>
-        await AskAsync<StudyStatus?>(new AskStudy(), cancellationToken).ConfigureAwait(false)
-            ?? await _ended.Task.ConfigureAwait(false) ?? throw new SpecException("", Ended);
-
-    internal void Reach(IActorRef supervisor) => _supervisor.TrySetResult(supervisor);
-
-    /// <summary>There is no supervisor any more.</summary>
-    /// <param name="last">Where the study stands for good; null where it broke.</param>
-    internal void End(StudyStatus? last) => _ended.TrySetResult(last);
-
-    /// <returns>The answer; null where the study has ended without one.</returns>
-    private async Task<T?> AskAsync<T>(object message, CancellationToken cancellationToken)
-    {
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        await Task.WhenAny(_supervisor.Task, _ended.Task).WaitAsync(cancellationToken).ConfigureAwait(false);
-        if (_ended.Task.IsCompleted) return default;
-        var supervisor = await _supervisor.Task.ConfigureAwait(false);
-        var answer = supervisor.Ask<T>(message, Timeout.InfiniteTimeSpan, stop.Token);
-        await Task.WhenAny(answer, _ended.Task).ConfigureAwait(false);
-        // a supervisor answers before it ends, and what it has sent is on its way
-        if (!answer.IsCompleted) await Task.WhenAny(answer, Task.Delay(OnItsWay, CancellationToken.None)).ConfigureAwait(false);
-        if (answer.IsCompleted) return await answer.ConfigureAwait(false);
-        await stop.CancelAsync().ConfigureAwait(false);
-        return default;
-    }
-}
-
-/// <summary>
 /// Runs one study in this process: its supervisors, and the jobs of its trials on one node that has every role. Leaves no thread behind, nor any of the child
 /// processes that attempts run in where <c>study.isolation</c> is <c>process</c>.
 /// </summary>

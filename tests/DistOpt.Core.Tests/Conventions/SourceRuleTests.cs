@@ -31,6 +31,12 @@ public class SourceRuleTests
         AssertNone(CallersBusiness, libraries);
     }
 
+    /// <summary>Whoever asks a study on this machine hears from it, or that it has ended.</summary>
+    [Theory]
+    [InlineData("src/DistOpt.Hosting/Local")]
+    [InlineData("src/DistOpt.Hosting/Studies")]
+    public void Hosts_of_studies_wait_for_something_and_not_for_a_while(string folder) => AssertNone(@"\bTask\.Delay\(", Repository.SourceFiles(folder));
+
     [Fact]
     public void No_sum_depends_on_where_its_elements_lie_in_memory() => AssertNone(Reductions, Repository.SourceFiles("src"));
 
