@@ -34,6 +34,7 @@ internal sealed class StudyHostActor : ReceiveActor
     private IStudySession? _session;
     private IActorRef? _supervisor;
     private StudyStatus? _last;
+    private FindRepeat? _repeat;
     private bool _isCancelled;
     private bool _isOver;
     private bool _isReopened;
@@ -66,7 +67,11 @@ internal sealed class StudyHostActor : ReceiveActor
         Receive<FindStudy>(_ => Find());
         Receive<FindOpenTrials>(_ => Sender.Tell(new OpenTrials(_isOver ? null : _session?.OpenTrials())));
         Receive<StudyPaused>(paused => Context.Parent.Tell(new Stands(_study, paused.IsPaused)));
-        Receive<StudyOver>(over => OnOver(over.Status));
+        Receive<StudyOver>(over =>
+        {
+            _repeat = over.Repeat;
+            OnOver(over.Status);
+        });
         Receive<StudyLeft>(left => Finish(RunStatus.Failed, left.Status, "the study was interrupted, and nobody asked for it"));
         Receive<StudyBroke>(broke =>
         {
@@ -157,7 +162,8 @@ internal sealed class StudyHostActor : ReceiveActor
     {
         if (_supervisor is null || _isOver)
         {
-            Sender.Tell(new StudyAnswer(true, new(Refusal: _isOver ? "the study is ending" : "the study has not been opened yet; try again")));
+            Sender.Tell(new StudyAnswer(true, _repeat?.Invoke(command.Carry)
+                ?? new(Refusal: _isOver ? "the study is ending" : "the study has not been opened yet; try again")));
             return;
         }
         _supervisor.Ask<CommandAnswer>(new StudyCommand(command.Carry), Timeout.InfiniteTimeSpan, _stopped.Token)

@@ -80,11 +80,18 @@ public interface IStudySink
 /// <summary>To the study's supervisor, from its host: end all attempts with a checkpoint, and then stop. Answered by <see cref="StudyLeft"/>.</summary>
 public sealed record InterruptStudy : INoSerializationVerificationNeeded;
 
+/// <summary>Says what a command is answered that was carried out before (<see cref="StudyEngine.FindRepeat"/>); null = it was not. One thread at a time.</summary>
+public delegate CommandAnswer? FindRepeat(Func<StudyEngine, CommandAnswer> command);
+
 /// <summary>From a study's supervisor to its parent: nothing of the study is under way any more, and it can be resumed.</summary>
-public sealed record StudyLeft(StudyStatus Status) : INoSerializationVerificationNeeded;
+/// <param name="Status">Where it stands.</param>
+/// <param name="Repeat">Answers commands that it has had.</param>
+public sealed record StudyLeft(StudyStatus Status, FindRepeat Repeat) : INoSerializationVerificationNeeded;
 
 /// <summary>From a study's supervisor to its parent: the study has ended, and that is stored.</summary>
-public sealed record StudyOver(StudyStatus Status) : INoSerializationVerificationNeeded;
+/// <param name="Status">Where it stands.</param>
+/// <param name="Repeat">Answers commands that it has had.</param>
+public sealed record StudyOver(StudyStatus Status, FindRepeat Repeat) : INoSerializationVerificationNeeded;
 
 /// <summary>From a study's supervisor to its parent, when that changes: whether it waits for a user. At first it does not.</summary>
 public sealed record StudyPaused(bool IsPaused) : INoSerializationVerificationNeeded;
@@ -137,6 +144,9 @@ public sealed record CommandStudy(JobId Study, Func<StudyEngine, CommandAnswer> 
 {
     /// <summary>How a study has ended that may go on by it; null = none may.</summary>
     public RunStatus? Reopens { get; init; }
+
+    /// <summary>Whether it has an idempotency key: where the study has ended, its journal is asked whether it has had the command.</summary>
+    public bool HasKey { get; init; }
 }
 
 /// <param name="Known">Whether there is such a study.</param>
@@ -168,6 +178,10 @@ public interface IStudySessions
     /// <summary>The resolved spec of a study, from its directory, for one that has ended: nobody else keeps it. Blocks.</summary>
     /// <exception cref="SpecException">It cannot be had.</exception>
     string SpecOf(string directory);
+
+    /// <summary>What the engine of a study is made of, without opening its files.</summary>
+    /// <exception cref="SpecException">The spec is none for this build.</exception>
+    StudySetup SetupOf(string specYaml);
 }
 
 /// <summary>A study's files while it is run, and what it is run from.</summary>

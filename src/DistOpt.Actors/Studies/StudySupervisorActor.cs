@@ -441,8 +441,8 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             if (_engine.IsPaused != _isPaused) Context.Parent.Tell(new StudyPaused(_isPaused = _engine.IsPaused));
         }
         if (_attempts.Count > 0 || _unstored.Count > 0 || _batch.Count > 0) return;
-        if (_engine.End is not null) Leave(new StudyOver(_engine.Status()));
-        else if (_isInterrupted) Leave(new StudyLeft(_engine.Status()));
+        if (_engine.End is not null) Leave(new StudyOver(_engine.Status(), _engine.FindRepeat));
+        else if (_isInterrupted) Leave(new StudyLeft(_engine.Status(), _engine.FindRepeat));
     }
 
     private void Break(Exception why)

@@ -37,7 +37,19 @@ public sealed partial class JobCoordinatorActor
         if (_ledger.Find(command.Study.Value) is not { Kind: JobKind.Study, End: { } end } ended) ToStudy(command.Study, command);
         else if (_jobs.ContainsKey(command.Study)) Refuse("the study has ended, and is just being gone on with; try again");
         else if (command.Reopens == end.Status) Reopen(ended, end, command.Carry);
-        else Refuse($"the study has ended ({RunJson.Name(end.Status)}){(end.Status == RunStatus.Failed ? "; 'resume' goes on with it" : "")}");
+        else if (command.HasKey && _setup.Journal is not null) AskJournal(ended, command.Carry, EndOf(end.Status));
+        else Refuse(EndOf(end.Status));
+    }
+
+    private static string EndOf(RunStatus status) => $"the study has ended ({RunJson.Name(status)}){(status == RunStatus.Failed ? "; 'resume' goes on with it" : "")}";
+
+    /// <summary>A study that had a command before it ended says so to whoever repeats it.</summary>
+    private void AskJournal(JobEntry ended, Func<StudyEngine, CommandAnswer> command, string refusal)
+    {
+        var (sessions, directory, asker, study) = (_setup.Studies!, ended.Directory!, Sender, new JobId(ended.Job));
+        Func<StudySetup> setup = () => sessions.SetupOf(sessions.SpecOf(directory));
+        var props = Akka.Actor.Props.Create(() => new EndedStudyActor(study, setup, command, asker, refusal));
+        Context.ActorOf(props.WithDispatcher(_services.ComputeDispatcher), $"ended-{++_started}-{Uri.EscapeDataString(ended.Job)}");
     }
 
     private void Refuse(string why) => Sender.Tell(new StudyAnswer(true, new(Refusal: why)));

@@ -4,6 +4,8 @@ using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Specs.Yaml;
 using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
+using DistOpt.Hosting.Journal;
 using DistOpt.Hosting.Studies;
 
 namespace DistOpt;
@@ -162,7 +164,10 @@ internal static class StudyControlCommands
             var (parse, console) = (invocation.Parse, invocation.Console);
             string target = parse.GetRequiredValue(id), text = body(parse), once = parse.GetValue(key) ?? Guid.NewGuid().ToString("n");
             if (StudyPlace.RunHere(target, parse.GetValue(cluster), console, "id") is { } study)
-                await StudyControlClient.CommandAsync(study, name, once, text, invocation.Interrupt).ConfigureAwait(false);
+            {
+                Func<bool>? hadBefore = parse.GetValue(key) is null ? null : () => HadBefore(study, new StudyRequest(name, once, text), invocation.App);
+                await StudyControlClient.CommandAsync(study, name, once, text, invocation.Interrupt, hadBefore).ConfigureAwait(false);
+            }
             else
             {
                 using var client = ClusterClient.Open(parse.GetValue(cluster), console);
@@ -180,6 +185,21 @@ internal static class StudyControlCommands
             return ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>Whether a study that no process runs has had a command by its key: whoever did not hear the answer repeats it.</summary>
+    private static bool HadBefore(StudyDirectory study, StudyRequest request, DistOptAppDefinition app)
+    {
+        try
+        {
+            var events = StudyJournalFile.Read(study.JournalFile, study.Name, "id").Select(e => e.Event);
+            var setup = StudySetup.Of(SpecFiles.Binder(app).ReadStudy(study.SpecFile), SpecFiles.Catalogs(app)) with { Code = app.UserCode };
+            return StudyEngine.Restore(setup, events, _ => { }).FindRepeat(request.ToCommand()) is not null;
+        }
+        catch (Exception e) when (e is SpecException or InvalidOperationException)
+        {
+            return false; // of another build, or damaged: then nobody can say so, and that nobody runs it is true
+        }
     }
 
     private static string Body(Action<System.Text.Json.Utf8JsonWriter> fields) => RunJson.Text(false, json =>

@@ -11,6 +11,7 @@ using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Training;
 using DistOpt.Hosting.Cluster;
+using DistOpt.Hosting.Studies;
 using DistOpt.Protocol;
 
 namespace DistOpt.Hosting.Api;
@@ -99,9 +100,9 @@ public sealed class ClusterJobs(ClusterNode node, ISpecReader specs, TimeProvide
     }
 
     /// <summary>Gives a command to a study; answered when it is stored.</summary>
-    /// <param name="reopens">How one has ended that may go on by it; null = none may.</param>
-    public Task<StudyAnswer> CommandAsync(string id, Func<StudyEngine, CommandAnswer> carry, RunStatus? reopens = null) =>
-        AskAsync<StudyAnswer>(new CommandStudy(new JobId(id), carry) { Reopens = reopens });
+    /// <exception cref="SpecException">What is wrong with it.</exception>
+    public Task<StudyAnswer> CommandAsync(string id, StudyRequest request) =>
+        AskAsync<StudyAnswer>(new CommandStudy(new JobId(id), request.ToCommand()) { Reopens = request.Reopens, HasKey = request.Key is not null });
 
     public Task<JobFound> FindAsync(string id) => AskAsync<JobFound>(new FindJob(new JobId(id)));
 

@@ -38,7 +38,7 @@ internal static class StudyRoutes
             var request = new StudyRequest(name, key, body);
             var found = await jobs.StudyAsync(id).ConfigureAwait(false);
             if (found.Spec is null && await NoStudyAsync(jobs, id, name).ConfigureAwait(false) is { } wrongOne) return wrongOne;
-            var answer = await jobs.CommandAsync(id, request.ToCommand(), request.Reopens).ConfigureAwait(false);
+            var answer = await jobs.CommandAsync(id, request).ConfigureAwait(false);
             return Answer(answer, id);
         }
         catch (SpecException e)

@@ -76,11 +76,17 @@ public static class LocalStudyHost
             var supervisor = Context.Watch(Context.ActorOf(StudySupervisorActor.Props(run), "supervisor"));
             commands?.Reach(supervisor);
             Receive<InterruptStudy>(interrupt => supervisor.Tell(interrupt));
-            Receive<StudyOver>(over => ended.TrySetResult(over.Status));
-            Receive<StudyLeft>(left => ended.TrySetResult(left.Status));
+            Receive<StudyOver>(over => End(over.Status, over.Repeat));
+            Receive<StudyLeft>(left => End(left.Status, left.Repeat));
             Receive<StudyUnchanged>(unchanged => ended.TrySetException(new SpecException("", unchanged.Answer.Refusal ?? "the study has had the command before")));
             Receive<StudyBroke>(broke => ended.TrySetException(broke.Why));
             Receive<Terminated>(_ => ended.TrySetException(new InvalidOperationException("the study's supervisor has stopped")));
+
+            void End(StudyStatus status, FindRepeat repeat)
+            {
+                commands?.Keep(repeat);
+                ended.TrySetResult(status);
+            }
         }
 
         protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(error =>

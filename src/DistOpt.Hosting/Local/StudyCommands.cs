@@ -17,9 +17,15 @@ public sealed class StudyCommands
     // with its last status, where it has one
     private readonly TaskCompletionSource<StudyStatus?> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    /// <summary>Carries out a command; the answer comes once it is stored.</summary>
-    public async Task<CommandAnswer> GiveAsync(Func<StudyEngine, CommandAnswer> carry, CancellationToken cancellationToken = default) =>
-        await AskAsync<CommandAnswer?>(new StudyCommand(carry), cancellationToken).ConfigureAwait(false) ?? new(Refusal: Ended);
+    private readonly Lock _looking = new();
+    private FindRepeat? _repeat;
+
+    /// <summary>Carries out a command; the answer comes once it is stored. After the study's end those that it has had are answered as its repeats are.</summary>
+    public async Task<CommandAnswer> GiveAsync(Func<StudyEngine, CommandAnswer> carry, CancellationToken cancellationToken = default)
+    {
+        if (await AskAsync<CommandAnswer?>(new StudyCommand(carry), cancellationToken).ConfigureAwait(false) is { } answer) return answer;
+        lock (_looking) return _repeat?.Invoke(carry) ?? new(Refusal: Ended);
+    }
 
     /// <summary>Where the study stands, or stood when it ended.</summary>
     /// <exception cref="SpecException">It has ended, and did not tell.</exception>
@@ -28,6 +34,12 @@ public sealed class StudyCommands
             ?? await _ended.Task.ConfigureAwait(false) ?? throw new SpecException("", Ended);
 
     internal void Reach(IActorRef supervisor) => _supervisor.TrySetResult(supervisor);
+
+    /// <summary>What the study has had is known from now on; before <see cref="End"/>.</summary>
+    internal void Keep(FindRepeat repeat)
+    {
+        lock (_looking) _repeat = repeat;
+    }
 
     /// <summary>There is no supervisor any more: it has answered whatever it was going to.</summary>
     /// <param name="last">Where the study stands for good; null where it broke.</param>

@@ -13,6 +13,8 @@ internal sealed class ClusterStudySessions(StudyParts parts, RunDirectorySinks s
     public IStudySession Open(string study, string specYaml, string directory) =>
         new StudySession(study, parts.Read(specYaml), new StudyDirectory(directory), parts, time, new Watch(sinks, new JobId(study)));
 
+    public StudySetup SetupOf(string specYaml) => parts.Setup(parts.Read(specYaml));
+
     public string SpecOf(string directory)
     {
         string file = new StudyDirectory(directory).SpecFile;

@@ -12,10 +12,13 @@ public static class StudyControlClient
 {
     /// <summary>Gives a command to a study; returns once it is stored.</summary>
     /// <param name="body">What goes with it, as JSON; may be empty.</param>
+    /// <param name="hadBefore">Asked where no process runs the study: whether it had the command before that ended. Null = it had not.</param>
     /// <exception cref="SpecException">No process runs the study, or it refuses the command.</exception>
-    public static async Task CommandAsync(StudyDirectory study, string command, string key, string body, CancellationToken cancellationToken)
+    public static async Task CommandAsync(StudyDirectory study, string command, string key, string body, CancellationToken cancellationToken,
+        Func<bool>? hadBefore = null)
     {
-        using var answer = await AskAsync(study, command, key, body, cancellationToken).ConfigureAwait(false) ?? throw Nobody(study);
+        using var answer = await AskAsync(study, command, key, body, cancellationToken).ConfigureAwait(false);
+        if (answer is null && hadBefore?.Invoke() is not true) throw Nobody(study);
     }
 
     /// <summary>Where the study stands, as the HTTP API of a cluster tells it.</summary>

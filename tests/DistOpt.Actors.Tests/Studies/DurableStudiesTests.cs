@@ -41,6 +41,37 @@ public sealed class DurableStudiesTests
         Assert.Equal("the study has ended (completed)", (await CommandAsync(coordinator, "s", e => e.Pause(null))).Answer.Refusal);
     }
 
+    /// <summary>Whoever did not hear the answer repeats it: to a study that is measured, that has ended, and to another coordinator.</summary>
+    [Fact]
+    public async Task A_command_that_a_study_has_had_is_answered_as_done_after_its_end()
+    {
+        var sessions = new Sessions();
+        var journal = new JournalSwitch();
+        await using var harness = new JournalHarness(journal, studies: sessions);
+        var first = await harness.ReadyAsync();
+        await SubmitAsync(first, "s");
+        Assert.Equal(new StudyAnswer(true, new()), await CommandAsync(first, "s", e => e.SetParallel("p", 1), hasKey: true));
+        await JournalHarness.EndedAsync(first, "s");
+
+        await AnswersAsync(first);
+        journal.FailNext(new IOException("the disk is gone"));
+        await Assert.ThrowsAsync<CoordinatorGoneException>(() => SetTrialsAsync(first, "s", 9));
+        var second = await harness.ReadyAsync();
+        await AnswersAsync(second);
+        // its files are not opened for it
+        Assert.Single(sessions.Calls, "open s");
+        sessions.Gone = new SpecException("", "its spec is gone");
+        Assert.Equal("the study has ended (completed)", (await CommandAsync(second, "s", e => e.SetParallel("p", 1), hasKey: true)).Answer.Refusal);
+
+        static async Task AnswersAsync(IActorRef coordinator)
+        {
+            Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await CommandAsync(coordinator, "s", e => e.SetParallel("p", 1), hasKey: true));
+            Assert.Equal("the study has ended (completed)", (await CommandAsync(coordinator, "s", e => e.SetParallel("q", 1), hasKey: true)).Answer.Refusal);
+            Assert.Equal("the study has ended (completed)", (await CommandAsync(coordinator, "s", e => e.Cancel("p"), hasKey: true)).Answer.Refusal);
+            Assert.Equal("completed", (await JournalHarness.EndedAsync(coordinator, "s")).State);
+        }
+    }
+
     [Fact]
     public async Task A_study_that_has_had_its_trials_goes_on_when_it_is_to_have_more()
     {
@@ -283,8 +314,8 @@ public sealed class DurableStudiesTests
     private static Task<object> SubmitAsync(IActorRef coordinator, string study, string? key = null) =>
         coordinator.Ask<object>(new SubmitDurableStudy(new JobId(study), $"study {study}", $"spec of {study}", study, key), Eventually.Patience, Token);
 
-    private static Task<StudyAnswer> CommandAsync(IActorRef coordinator, string study, Func<StudyEngine, CommandAnswer> carry) =>
-        coordinator.Ask<StudyAnswer>(new CommandStudy(new JobId(study), carry), Eventually.Patience, Token);
+    private static Task<StudyAnswer> CommandAsync(IActorRef coordinator, string study, Func<StudyEngine, CommandAnswer> carry, bool hasKey = false) =>
+        coordinator.Ask<StudyAnswer>(new CommandStudy(new JobId(study), carry) { HasKey = hasKey }, Eventually.Patience, Token);
 
     private static Task<StudyAnswer> SetTrialsAsync(IActorRef coordinator, string study, int trials, string? key = null) => coordinator.Ask<StudyAnswer>(
         new CommandStudy(new JobId(study), e => e.SetTrials(key, trials)) { Reopens = RunStatus.Completed }, Eventually.Patience, Token);
@@ -313,6 +344,12 @@ public sealed class DurableStudiesTests
 
         public Exception? Breaks { get; set; }
 
+        public StudySetup SetupOf(string specYaml)
+        {
+            Assert.StartsWith("spec of ", specYaml);
+            return SetupOf(Trials);
+        }
+
         public string SpecOf(string directory) => Gone is null ? $"spec of {directory}" : throw Gone;
 
         public int Trials { get; init; } = 4;
@@ -332,6 +369,18 @@ public sealed class DurableStudiesTests
             _calls.Enqueue($"open {study}");
             return Fails(study) is { } failure ? throw failure : new Session(this, study);
         }
+
+        private static StudySetup SetupOf(int trials) => StudyHarness.Setup(trials, parallel: 2) with
+        {
+            Context = new StudyContext
+            {
+                Space = new SearchSpace([new("x", new FloatDomain(0, 1))]),
+                Directions = [Direction.Minimize],
+                Seed = 3,
+                Trials = trials,
+                TrialLength = 2,
+            },
+        };
 
         private sealed class Session(Sessions sessions, string study) : IStudySession, IStudySink, ITrialRuns
         {
@@ -353,17 +402,7 @@ public sealed class DurableStudiesTests
             {
                 Id = study,
                 Study = Section,
-                Setup = StudyHarness.Setup(sessions.Trials, parallel: 2) with
-                {
-                    Context = new StudyContext
-                    {
-                        Space = new SearchSpace([new("x", new FloatDomain(0, 1))]),
-                        Directions = [Direction.Minimize],
-                        Seed = 3,
-                        Trials = sessions.Trials,
-                        TrialLength = 2,
-                    },
-                },
+                Setup = SetupOf(sessions.Trials),
                 Trials = this,
                 Sink = this,
             };

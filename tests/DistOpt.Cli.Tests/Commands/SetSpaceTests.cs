@@ -57,6 +57,12 @@ public sealed class SetSpaceTests : IDisposable
         // as if it had been killed before it wrote the file
         File.Delete(Path.Combine(study, "space-1.yaml"));
 
+        // nobody runs it any more, and what it has had it has had
+        Assert.True(await _cli.RunAsync("set", study, "--space", file, "--from-trial", "6", "--key", "once") == 0, _cli.Error);
+        Assert.Equal(2, await _cli.RunAsync("set", study, "--space", file, "--from-trial", "6", "--key", "twice"));
+        Assert.Contains("no process of yours on this machine runs the study", Assert.Single(_cli.ErrorLines()));
+        Assert.Equal(2, await _cli.RunAsync("set", study, "--space", file, "--from-trial", "6"));
+
         Assert.True(await _cli.RunAsync("sweep", "--resume", study) == 0, _cli.Error);
 
         Assert.Equal(space, File.ReadAllText(Path.Combine(study, "space-1.yaml")));

@@ -61,7 +61,9 @@ public sealed class StudyControlTests : IDisposable
         using var session = new StudySession("s", spec, directory, parts.Studies, TimeProvider.System);
         var commands = new StudyCommands();
         await using var control = StudyControlServer.Start(directory, spec, commands);
-        await LocalStudyHost.RunAsync(session.Run, directory.JournalFile, parts, commands, Token);
+        var study = LocalStudyHost.RunAsync(session.Run, directory.JournalFile, parts, commands, Token);
+        await StudyControlClient.CommandAsync(directory, "set", "p", """{"parallel": 1}""", Token);
+        await study;
 
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(Token);
         limit.CancelAfter(Eventually.Patience);
@@ -69,6 +71,11 @@ public sealed class StudyControlTests : IDisposable
         Assert.Equal(("ending", 3), (shown.RootElement.GetProperty("status").GetString(), shown.RootElement.GetProperty("trials").GetProperty("complete").GetInt32()));
         var refused = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "cancel", "k", "", limit.Token));
         Assert.Equal("the study has ended", Assert.Single(refused.Violations).Message);
+        // one that it has had is answered as it was, and nothing that it has not had becomes one that it has
+        await StudyControlClient.CommandAsync(directory, "set", "p", """{"parallel": 1}""", limit.Token);
+        await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "cancel", "k", "", limit.Token));
+        await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "set", "t", """{"trials": 9}""", limit.Token));
+        await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "set", "t", """{"trials": 9}""", limit.Token));
     }
 
     [Fact]

@@ -273,6 +273,28 @@ public sealed partial class StudyEngine
         _passed = 0;
     }
 
+    /// <summary>
+    /// What a command is answered by a study that takes none any more, if it was carried out before by its key; null = it was not. Nothing happens by it.
+    /// </summary>
+    /// <param name="command">Gives it to the study.</param>
+    public CommandAnswer? FindRepeat(Func<StudyEngine, CommandAnswer> command)
+    {
+        ArgumentNullException.ThrowIfNull(command);
+        _onlyLooks = true;
+        try
+        {
+            return command(this) is { IsRepeat: true } repeat ? repeat : null;
+        }
+        catch (SpecException)
+        {
+            return null; // bad input, which was never carried out
+        }
+        finally
+        {
+            _onlyLooks = false;
+        }
+    }
+
     private CommandAnswer Suspend(string? key, int? trial, bool isSuspended) =>
         Carry(new StudyEvent.SuspensionSet(key, trial, isSuspended), Missing(trial));
 

@@ -45,6 +45,7 @@ public sealed partial class StudyEngine
     private double _passed;
     private DateTime? _passedAt;
     private bool _standsStill;
+    private bool _onlyLooks;
 
     /// <param name="setup">What to search and how.</param>
     /// <param name="record">Takes every event, in order, after it has taken effect.</param>
@@ -210,6 +211,7 @@ public sealed partial class StudyEngine
 
     private void Commit(StudyEvent e)
     {
+        if (_onlyLooks) return;
         Apply(e);
         _record(e);
     }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using DistOpt.Core.Samplers;
 using DistOpt.Core.SearchSpaces;
+using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 
@@ -184,6 +185,26 @@ public sealed class StudyCommandTests
         var (values, y) = (study.Order().Parameters, 2);
         Assert.Equal([1, double.NaN], values[..2]);
         Assert.InRange(values[y], 0, 1);
+    }
+
+    [Fact]
+    public void Whether_a_study_has_had_a_command_is_found_without_anything_happening_by_it()
+    {
+        var study = new EngineFixture(EngineFixture.Random(trials: 2));
+        study.Engine.Enqueue("k", [0.5, 0.5]);
+        study.Complete(study.Order(), 1);
+        study.Complete(study.Order(), 1);
+        Assert.Equal(StudyStopReason.Trials, study.Engine.Decide().End);
+        study.Rebuild();
+        int events = study.Journal.Count;
+
+        Assert.Equal(new CommandAnswer(IsRepeat: true), study.Engine.FindRepeat(e => e.Enqueue("k", [0.5, 0.5])));
+        foreach (var other in (Func<StudyEngine, CommandAnswer>[])
+            [e => e.Enqueue("k", [0.5, 0.25]), e => e.Cancel("c"), e => e.Cancel(null), e => e.SetTrials("t", 5), e => throw new SpecException("", "bad")])
+            Assert.Null(study.Engine.FindRepeat(other));
+        Assert.Null(study.Engine.FindRepeat(e => e.SetTrials("t", 5)));
+        Assert.Equal((events, StudyStopReason.Trials), (study.Journal.Count, study.Engine.End));
+        Assert.Equal(default, study.Engine.SetTrials("t", 5));
     }
 
     [Fact]
