@@ -76,6 +76,9 @@ public sealed class StudyDirectory(string path)
     /// <summary>Held open by the process that runs the study, so that no two do.</summary>
     public string LockFile => In(".lock");
 
+    /// <summary>There while a process runs the study: whoever finds it, and may run the study, knows that the one before died over it.</summary>
+    public string RunningFile => In(".running");
+
     /// <summary>Says where the process that runs the study takes commands, while it does.</summary>
     public string ControlFile => In(".control");
 

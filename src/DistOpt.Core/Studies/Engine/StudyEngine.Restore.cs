@@ -33,7 +33,8 @@ public sealed partial class StudyEngine
     /// </summary>
     /// <param name="isHeld">Whether an attempt is still under way.</param>
     /// <param name="left">Steps of the newest checkpoint that a run of a trial has left, by the trial's number and the run's; null = none are known.</param>
-    public void Reopen(Func<AttemptId, bool> isHeld, Func<int, int, long>? left = null)
+    /// <param name="hasDied">Whether the process that had the study died over it; one that left off otherwise has no trial to blame.</param>
+    public void Reopen(Func<AttemptId, bool> isHeld, Func<int, int, long>? left = null, bool hasDied = true)
     {
         ArgumentNullException.ThrowIfNull(isHeld);
         if (_ledger.End is not null) return;
@@ -44,18 +45,18 @@ public sealed partial class StudyEngine
             if (trial.IsCancelled && trial.Phase != TrialPhase.Finished) CancelTrial(trial.Number);
             else if (trial.Phase != TrialPhase.Running) continue;
             else if (trial.Told == ReportAction.Prune) EndPruned(trial, trial.AttemptSeconds);
-            else if (!isHeld(trial.Attempt)) LoseWithProcess(trial, left);
+            else if (!isHeld(trial.Attempt)) LoseWithProcess(trial, left, hasDied);
         }
     }
 
-    private void LoseWithProcess(LiveTrial trial, Func<int, int, long>? left)
+    private void LoseWithProcess(LiveTrial trial, Func<int, int, long>? left, bool hasDied)
     {
-        long? steps = !_setup.SharesProcess ? null : left?.Invoke(trial.Number, trial.Repeat) ?? 0;
+        long? steps = !_setup.SharesProcess || !hasDied ? null : left?.Invoke(trial.Number, trial.Repeat) ?? 0;
         if (steps is { } found && trial.DeathsWith(found) is >= DeathsMost and var deaths)
         {
             EndTrial(trial, TrialState.Failed, TrialEndCause.Lost, $"was under way when the study's process died, {deaths} times in a row without a report or "
                 + "checkpoint in between, the last time beside no other trial: it is taken for what ended the process, and is not tried again", trial.AttemptSeconds);
         }
-        else Commit(new StudyEvent.AttemptLost(trial.Number, "the coordinator was gone", false, 0, trial.AttemptSeconds) { Left = steps });
+        else Commit(new StudyEvent.AttemptLost(trial.Number, hasDied ? "the coordinator was gone" : "the study had left off", false, 0, trial.AttemptSeconds) { Left = steps });
     }
 }

@@ -58,6 +58,29 @@ public sealed class StudyDeathTests
         Assert.Equal(StudyWait.Slots, study.Wait());
     }
 
+    /// <summary>As by an exception of its sampler, time and again: no trial has brought that about.</summary>
+    [Fact]
+    public void A_study_that_left_off_with_its_process_alive_says_nothing_of_the_trials_that_were_under_way()
+    {
+        var study = new EngineFixture(Setup());
+        Die(study);
+        for (int i = 0; i < 10; i++)
+        {
+            for (int trial = 0; trial < 3; trial++) Assert.Equal(trial, study.Order().Id.Trial);
+            study.Rebuild();
+            study.Engine.Reopen(_ => false, (_, _) => 0, hasDied: false);
+        }
+        Assert.All(study.Journal.OfType<StudyEvent.AttemptLost>().Skip(3), l => Assert.Equal(("the study had left off", null, false), (l.Reason, l.Left, l.IsCounted)));
+        Assert.Empty(study.Journal.OfType<StudyEvent.Ended>());
+        // what died before and dies again is counted as before
+        for (int trial = 0; trial < 3; trial++) study.Order();
+        Die(study);
+        for (int trial = 0; trial < 3; trial++) study.Order();
+        Die(study);
+        Assert.Equal(0, study.Order().Id.Trial);
+        Assert.Equal(StudyWait.Alone, study.Wait());
+    }
+
     [Theory]
     [InlineData("report")]
     [InlineData("checkpoint")]
