@@ -76,7 +76,8 @@ internal sealed class StudyHostActor : ReceiveActor
         Receive<StudyBroke>(broke =>
         {
             // which is that of the jobs too: all begins anew
-            if (broke.Why is StudyJournalException) Context.Parent.Tell(new JournalGone(_study));
+            bool isJournal = broke.Why is StudyJournalException or StudyDiskFullException { InnerException: StudyJournalException };
+            if (isJournal) Context.Parent.Tell(new JournalGone(_study));
             else Fail(broke.Why);
         });
         Receive<Measured>(measured => Finish(measured));

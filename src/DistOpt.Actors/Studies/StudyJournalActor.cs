@@ -11,6 +11,9 @@ internal sealed record StoreStudyEvents(IReadOnlyList<StudyEvent> Events) : INoS
 /// <param name="Count">How many of those that were to be stored, the first ones first.</param>
 internal sealed record StudyEventsStored(int Count) : INoSerializationVerificationNeeded;
 
+/// <summary>Journal to study supervisor: it stops, since what it was to store it could not.</summary>
+internal sealed record StudyJournalFailed(Exception Why) : INoSerializationVerificationNeeded;
+
 /// <summary>Journal to study supervisor, once: what had been stored.</summary>
 internal sealed record StudyRecovered(IReadOnlyList<StudyEvent> Events) : INoSerializationVerificationNeeded;
 
@@ -38,6 +41,12 @@ internal sealed class StudyJournalActor : JournalActor
                 if (--left == 0) Context.Parent.Tell(new StudyEventsStored(store.Events.Count));
             });
         });
+    }
+
+    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
+    {
+        base.OnPersistFailure(cause, @event, sequenceNr);
+        Context.Parent.Tell(new StudyJournalFailed(cause));
     }
 
     public override string PersistenceId => $"study-{_study}";

@@ -39,6 +39,9 @@ public sealed record StudyRun
     /// <summary>Files and specs of its trials.</summary>
     public required ITrialRuns Trials { get; init; }
 
+    /// <summary>Its folder, for people; null = it has none.</summary>
+    public string? Directory { get; init; }
+
     /// <summary>Receives what has happened once it is stored.</summary>
     public required IStudySink Sink { get; init; }
 
@@ -56,6 +59,12 @@ public sealed record StudyRun
 
     /// <summary>Trials that run at a time from now on; null = as before.</summary>
     public int? Parallel { get; init; }
+
+    /// <summary>
+    /// Of a study that is gone on with: whether the process that ran it before died over it, which a trial that ran there may have brought about. One that left
+    /// off for another reason, such as an exception of its sampler, says nothing of its trials.
+    /// </summary>
+    public bool HasDied { get; init; } = true;
 
     /// <summary>Whether its events are stored by Akka.Persistence's default journal.</summary>
     public bool IsDurable { get; init; }
@@ -80,7 +89,9 @@ public interface IStudySink
 /// <summary>To the study's supervisor, from its host: end all attempts with a checkpoint, and then stop. Answered by <see cref="StudyLeft"/>.</summary>
 public sealed record InterruptStudy : INoSerializationVerificationNeeded;
 
-/// <summary>Says what a command is answered that was carried out before (<see cref="StudyEngine.FindRepeat"/>); null = it was not. One thread at a time.</summary>
+/// <summary>
+/// Says what a command is answered that was carried out before (<see cref="StudyEngine.FindRepeat"/>); null = it was not. One thread at a time.
+/// </summary>
 public delegate CommandAnswer? FindRepeat(Func<StudyEngine, CommandAnswer> command);
 
 /// <summary>From a study's supervisor to its parent: nothing of the study is under way any more, and it can be resumed.</summary>
@@ -106,6 +117,12 @@ public sealed record StudyUnchanged(CommandAnswer Answer) : INoSerializationVeri
 
 /// <summary>What a study decides can no longer be stored, or what was stored cannot be read: it can be gone on with once that is possible.</summary>
 public sealed class StudyJournalException(string message, Exception? inner = null) : InvalidOperationException(message, inner);
+
+/// <summary>
+/// A study cannot go on since a disk is full. Its trials have not failed by that, and nothing that was stored is lost: it goes on as after any interruption
+/// once there is room.
+/// </summary>
+public sealed class StudyDiskFullException(string message, Exception inner) : IOException(message, inner);
 
 /// <summary>
 /// To the study's supervisor: a command of a user. Answered by <see cref="CommandAnswer"/> once it is stored, or by the failure with what is wrong with it.

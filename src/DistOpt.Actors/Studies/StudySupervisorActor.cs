@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Actors.Trials;
+using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies.Engine;
 
@@ -70,6 +71,8 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<AttemptCompleted>(done => End(done.Id, () => _engine!.Complete(done.Id, done.Values, done.Constraints, done.Seconds)));
         Receive<AttemptFailed>(failed => End(failed.Id, () => _engine!.Fail(failed.Id, failed.HasDiverged, failed.Error, failed.Seconds)));
         Receive<AttemptLost>(lost => End(lost.Id, () => _engine!.Lose(lost.Id, lost.Reason, lost.Seconds)));
+        Receive<AttemptStarved>(starved => Break(starved.Why));
+        Receive<StudyJournalFailed>(failed => Break(new StudyJournalException($"the study's journal cannot be written: {failed.Why.GetBaseException().Message}", failed.Why)));
         Receive<AttemptRefused>(refused => End(refused.Id, () => _engine!.GiveUp(refused.Id, refused.Reason)));
         Receive<AttemptTimedOut>(late => End(late.Id, () => _engine!.TimeOut(late.Id, late.Seconds)));
         // neither one that a user has paused before it had begun has lost anything, nor one that has left off in good order with its study
@@ -131,7 +134,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             var engine = _engine;
             if (events.Count > 0) _run.Trials.Sweep(engine.Checkpoints, (trial, repeat) => trial < engine.Started && engine.IsDoneWith(trial, repeat));
             // attempts of this session have names of their own only once it is stored that it has begun
-            if (events.Count > 0) _engine.Reopen(_ => false, _run.Trials.Left);
+            if (events.Count > 0) _engine.Reopen(_ => false, _run.Trials.Left, _run.HasDied);
             _engine.NoteCode();
             _engine.NoteTime(_run.Time.GetUtcNow().UtcDateTime);
             if (_run.NewCode == NewCode.Accept) _engine.AcceptCode(null);
@@ -269,6 +272,12 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             return;
         }
         if (_attempts.FirstOrDefault(a => a.Value.Actor.Equals(broke.Child)) is not { Value.Actor: not null } attempt) return;
+        // which is no fault of the trial
+        if (DiskFull.Find(broke.Why) is not null)
+        {
+            Break(broke.Why);
+            return;
+        }
         _log.OfTrial(attempt.Key.Trial).Error(broke.Why, "attempt {Attempt} at the trial broke", attempt.Key.Attempt);
         End(attempt.Key, () => _engine!.Lose(attempt.Key, $"{broke.Why.GetType().FullName}: {broke.Why.Message}"));
     }
@@ -449,7 +458,14 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     {
         if (_isOver) return;
         if (why is not SpecException) _log.Error(why, "The study broke");
-        Leave(new StudyBroke(why));
+        Leave(new StudyBroke(DiskFull.Find(why) is { } full ? Full(why, full) : why));
+    }
+
+    private StudyDiskFullException Full(Exception why, Exception full)
+    {
+        string disk = _run.Directory is { } folder ? $"the disk of '{folder}' is full" : "the disk is full";
+        return new($"{disk} ({full.Message}): the study has left off and nothing of it is lost; make room there, and go on with it "
+            + "('distopt sweep --resume', or on a cluster 'distopt resume')", why);
     }
 
     private void Leave(object how)

@@ -70,6 +70,9 @@ public sealed record JobEnded(JobId Job, RunSummary Summary, SpecException? BadI
     /// <summary>Set where the job has failed since the child process that it ran in is lost: how that ended, and what it wrote last.</summary>
     public string? Lost { get; init; }
 
+    /// <summary>What could not be written since the coordinator's disk is full: the job has failed by nothing of its own. Null = there was room.</summary>
+    public Exception? NoRoom { get; init; }
+
     /// <summary>Of an attempt at a trial that never began since nodes were not fit for it: why each of them is not. It may begin on others.</summary>
     public IReadOnlyDictionary<NodeId, string> Unfit { get; init; } = ImmutableDictionary<NodeId, string>.Empty;
 }

@@ -3,6 +3,7 @@ using Akka.Event;
 using DistOpt.Actors.Nodes;
 using DistOpt.Core.Averaging;
 using DistOpt.Core.Checkpoints;
+using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -175,6 +176,8 @@ internal sealed partial class TrainingCoordinatorActor
         if (_ended) return;
         _log.Error(failed.Error, "Job [{0}]: the checkpoint of step {1} could not be written", _submission.Job, failed.Step);
         Note("error", $"the checkpoint of step {failed.Step} could not be written: {failed.Error.Message}");
+        // a trial is to be gone on with from it, once there is room
+        if (_submission.Trial is not null && DiskFull.Find(failed.Error) is not null) throw failed.Error;
         // nor is one that was asked for tried again at every step
         (_awaitCheckpoint, _askedSince) = (null, null);
         CheckpointIsOver(failed.Step);

@@ -402,11 +402,12 @@ internal sealed partial class TrainingCoordinatorActor
             {
                 // the sink is how failures are told; when it fails itself, the answer to the submitter still tells
                 _log.Error(e, "Job [{0}]: its results could not be written", _submission.Job);
+                _noRoom ??= DiskFull.Find(e);
                 summary = summary with { Status = RunStatus.Failed, Error = summary.Error ?? $"{e.GetType().FullName}: {e.Message}" };
             }
         }
         _state = summary.Status.ToString().ToLowerInvariant();
-        var ended = new JobEnded(_submission.Job, summary, badInput) { Lost = lost };
+        var ended = new JobEnded(_submission.Job, summary, badInput) { Lost = lost, NoRoom = _noRoom };
         Context.Parent.Tell(unfit is null ? ended : ended with { Unfit = unfit });
     }
 

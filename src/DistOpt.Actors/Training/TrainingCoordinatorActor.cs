@@ -5,6 +5,7 @@ using DistOpt.Actors.Tensors;
 using DistOpt.Core.Batching;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
+using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
 using DistOpt.Protocol;
@@ -51,6 +52,9 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
     private JobRuntimes.Handle? _handle;
     private IRunSink? _sink;
     private bool _sinkStarted;
+
+    // what the coordinator could not write for want of room
+    private Exception? _noRoom;
     private readonly List<string> _warnings = [];
     private DateTimeOffset _begunAt;
     private WeightCollector? _collector;
@@ -465,6 +469,7 @@ internal sealed partial class TrainingCoordinatorActor : ReceiveActor, IWithTime
         catch (Exception e)
         {
             _log.Error(e, "Job [{0}] failed at its coordinator", _submission.Job);
+            _noRoom ??= DiskFull.Find(e);
             Fail($"{e.GetType().FullName}: {e.Message} (at the coordinator){Environment.NewLine}{e.StackTrace}");
         }
     }

@@ -73,6 +73,10 @@ internal sealed record AttemptFailed(AttemptId Id, bool HasDiverged, string Erro
 
 internal sealed record AttemptTimedOut(AttemptId Id, double Seconds) : INoSerializationVerificationNeeded;
 
+/// <summary>What the attempt was to write found no room on the disk: nothing is wrong with the trial, and others would fare no better.</summary>
+/// <param name="Why">What could not be written.</param>
+internal sealed record AttemptStarved(AttemptId Id, Exception Why) : INoSerializationVerificationNeeded;
+
 /// <summary>The child process of the attempt is lost: nothing is wrong with the trial as far as is known, which may go on in another attempt.</summary>
 /// <param name="Reason">How the process ended, and what it wrote last.</param>
 internal sealed record AttemptLost(AttemptId Id, string Reason, double Seconds) : INoSerializationVerificationNeeded;

@@ -234,6 +234,10 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
             string reason = string.Join("; ", ended.Unfit.Values);
             Leave(new AttemptRefused(_order.Id, reason), $"was refused: {reason}");
         }
+        else if (ended.NoRoom is { } noRoom)
+        {
+            Leave(new AttemptStarved(_order.Id, noRoom), $"found no room on the disk: {noRoom.Message}");
+        }
         else if (ended.Lost is { } why)
         {
             // what it has reported the study has heard, or is about to

@@ -20,7 +20,9 @@ public sealed class StudyCommands
     private readonly Lock _looking = new();
     private FindRepeat? _repeat;
 
-    /// <summary>Carries out a command; the answer comes once it is stored. After the study's end those that it has had are answered as its repeats are.</summary>
+    /// <summary>
+    /// Carries out a command; the answer comes once it is stored. After the study's end those that it has had are answered as repeats are before it.
+    /// </summary>
     public async Task<CommandAnswer> GiveAsync(Func<StudyEngine, CommandAnswer> carry, CancellationToken cancellationToken = default)
     {
         if (await AskAsync<CommandAnswer?>(new StudyCommand(carry), cancellationToken).ConfigureAwait(false) is { } answer) return answer;

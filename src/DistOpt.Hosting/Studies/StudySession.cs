@@ -44,18 +44,29 @@ public sealed class StudySession : IStudySession
         var specs = parts.Trials(spec);
         directory.Create(spec);
         _only = directory.Lock();
-        _folders = new TrialFolders(directory, specs);
-        _writer = new StudyDirectoryWriter(directory, spec, specs, NodeOf);
-        Run = new StudyRun
+        try
         {
-            Id = study,
-            Study = spec.Study,
-            Setup = parts.Setup(spec),
-            Imported = ImportedTrials.Read(spec, directory),
-            Trials = new Runs(this, _folders, time),
-            Sink = new Sink(_writer, watch),
-            Time = time,
-        };
+            _folders = new TrialFolders(directory, specs);
+            _writer = new StudyDirectoryWriter(directory, spec, specs, NodeOf);
+            Run = new StudyRun
+            {
+                Id = study,
+                Study = spec.Study,
+                Setup = parts.Setup(spec),
+                Imported = ImportedTrials.Read(spec, directory),
+                Trials = new Runs(this, _folders, time),
+                Sink = new Sink(_writer, watch),
+                Time = time,
+                HasDied = File.Exists(directory.RunningFile),
+                Directory = Path.GetFullPath(directory.Path),
+            };
+            File.WriteAllBytes(directory.RunningFile, []);
+        }
+        catch
+        {
+            _only.Dispose();
+            throw;
+        }
     }
 
     /// <summary>As it began.</summary>
@@ -142,6 +153,8 @@ public sealed class StudySession : IStudySession
 
     public void Dispose()
     {
+        // whatever it ends by, it does not end with its process
+        File.Delete(_directory.RunningFile);
         _writer.Dispose();
         _only.Dispose();
     }

@@ -50,7 +50,10 @@ public sealed class DurableStudiesTests
         await using var harness = new JournalHarness(journal, studies: sessions);
         var first = await harness.ReadyAsync();
         await SubmitAsync(first, "s");
-        Assert.Equal(new StudyAnswer(true, new()), await CommandAsync(first, "s", e => e.SetParallel("p", 1), hasKey: true));
+        StudyAnswer answer;
+        do answer = await CommandAsync(first, "s", e => e.SetParallel("p", 1), hasKey: true);
+        while (answer.Answer.Refusal?.EndsWith("try again", StringComparison.Ordinal) is true);
+        Assert.Equal(new StudyAnswer(true, new()), answer);
         await JournalHarness.EndedAsync(first, "s");
 
         await AnswersAsync(first);
@@ -225,6 +228,36 @@ public sealed class DurableStudiesTests
         Assert.Equal(new StudyAnswer(true, new(IsRepeat: true)), await SetTrialsAsync(coordinator, "s", 5, "key"));
         Assert.Equal("Trials 5", (await JournalHarness.EndedAsync(coordinator, "s")).SummaryJson);
         Assert.Equal(ends, sessions.Calls.Count(c => c == "end s"));
+    }
+
+    /// <summary>Which is no fault of a trial, and would be found by the next one too.</summary>
+    [Fact]
+    public async Task A_study_whose_jobs_find_no_room_on_the_disk_fails_by_that_but_no_trial_does_and_it_goes_on_when_it_is_resumed()
+    {
+        bool isFull = true;
+        var sessions = new Sessions
+        {
+            Sink = () => new RecordingSink
+            {
+                OnProgress = _ =>
+                {
+                    if (Volatile.Read(ref isFull)) throw new IOException("No space left on device", 28);
+                },
+            },
+        };
+        await using var harness = new JournalHarness(new JournalSwitch(), studies: sessions);
+        var coordinator = await harness.ReadyAsync();
+        await SubmitAsync(coordinator, "s");
+        var failed = await JournalHarness.EndedAsync(coordinator, "s");
+        Assert.Equal("failed", failed.State);
+        Assert.Contains("the disk is full (No space left on device): the study has left off and nothing of it is lost", failed.SummaryJson);
+        Assert.Empty(sessions.Ended());
+
+        Volatile.Write(ref isFull, false);
+        Assert.Equal(new StudyAnswer(true, new()), await ResumeUnlessEndingAsync(coordinator));
+        while ((await JournalHarness.EndedAsync(coordinator, "s")).State == "failed") { }
+        Assert.Equal("Trials 4", (await JournalHarness.EndedAsync(coordinator, "s")).SummaryJson);
+        Assert.Equal((4, 0), (sessions.Status!.Counts.Complete, sessions.Status.Counts.Failed));
     }
 
     [Fact]

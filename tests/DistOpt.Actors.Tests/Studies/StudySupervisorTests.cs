@@ -610,6 +610,45 @@ public sealed class StudySupervisorTests
         harness.Begin();
         var broke = await harness.EndAsync<StudyBroke>();
 
-        Assert.Contains("journal has stopped", broke.Why.Message);
+        Assert.Equal("the study's journal cannot be written: the disk is full", Assert.IsType<StudyJournalException>(broke.Why).Message);
     }
+
+    /// <summary>
+    /// Whatever it is that finds no room: the files of an attempt, its job, what is told of the study, or its journal. As often as that happens, and where its
+    /// trials have one attempt only.
+    /// </summary>
+    [Theory]
+    [InlineData("files")]
+    [InlineData("job")]
+    [InlineData("sink")]
+    [InlineData("journal")]
+    public async Task Where_the_disk_is_full_the_study_leaves_off_with_no_trial_failed_and_goes_on_once_there_is_room(string what)
+    {
+        Exception full = what == "journal" ? new InvalidOperationException("no write", new Database()) : new IOException("No space left on device", 28);
+        var journal = new JournalSwitch();
+        bool isFull = true;
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2) with { SharesProcess = true, MaxAttempts = 1 }, journal)
+        {
+            HasDied = false,
+            Fails = _ => isFull && what == "files" ? full : null,
+            Breaks = e => isFull && what == "sink" && e is StudyEvent.Started or StudyEvent.AttemptBegun ? full : null,
+        };
+        for (int i = 0; i <= StudyEngine.DeathsMost; i++)
+        {
+            if (what == "journal") journal.FailNext(full);
+            harness.Begin();
+            if (what == "job") (await harness.JobAsync()).Start().Starve(full);
+            var broke = Assert.IsType<StudyDiskFullException>((await harness.EndAsync<StudyBroke>()).Why);
+            Assert.StartsWith($"the disk of '/data/s' is full ({full.GetBaseException().Message}): the study has left off and nothing of it is lost", broke.Message);
+            Assert.Equal(what == "journal", broke.InnerException is StudyJournalException);
+        }
+        isFull = false;
+        harness.Breaks = _ => null;
+        harness.Begin();
+        for (int i = 0; i < 2; i++) (await harness.JobAsync()).Start().Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        var over = await harness.EndAsync<StudyOver>();
+        Assert.Equal((2, 0), (over.Status.Counts.Complete, over.Status.Counts.Failed));
+    }
+
+    private sealed class Database() : System.Data.Common.DbException("SQLite Error 13: 'database or disk is full'.");
 }

@@ -43,6 +43,7 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
         _run = new StudyRun
         {
             Id = "s",
+            Directory = "/data/s",
             Study = new StudySection { Objectives = [new ObjectiveSection { Metric = "validation.accuracy", Direction = Direction.Maximize }], DiskLimit = diskLimit },
             Setup = setup,
             Trials = this,
@@ -95,6 +96,12 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     /// <summary>Thrown when the files of an attempt are made ready.</summary>
     public Func<TrialOrder, Exception?> Fails { get; set; } = _ => null;
 
+    /// <summary>Thrown by whoever is told of an event.</summary>
+    public Func<StudyEvent, Exception?> Breaks { get; set; } = _ => null;
+
+    /// <summary>Whether the process that ran the study before died over it.</summary>
+    public bool HasDied { get; init; } = true;
+
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     /// <summary>Begins the study, or goes on with it.</summary>
@@ -103,7 +110,7 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     /// <returns>Passes messages on to its supervisor.</returns>
     public IActorRef Begin(string? code = null, NewCode newCode = NewCode.Refuse)
     {
-        var (run, ends) = (_run with { Setup = _run.Setup with { Code = code }, NewCode = newCode }, _ends.Writer);
+        var (run, ends) = (_run with { Setup = _run.Setup with { Code = code }, NewCode = newCode, HasDied = HasDied }, _ends.Writer);
         return _system.ActorOf(Props.Create(() => new Host(run, ends)));
     }
 
@@ -150,7 +157,11 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
 
     public void Began(IReadOnlyList<StudyEvent> before) { }
 
-    void IStudySink.Happened(StudyEvent e) => Happened.Enqueue(e);
+    void IStudySink.Happened(StudyEvent e)
+    {
+        if (Breaks(e) is { } failure) throw failure;
+        Happened.Enqueue(e);
+    }
 
     public void Stands(Func<StudyStatus> status) { }
 
@@ -251,6 +262,16 @@ internal sealed class PlayedJob(SubmitJob submit, IActorRef submitter)
     }
 
     public static MetricRow Row(int epoch, double accuracy) => new(epoch, epoch - 1, DataSplit.Validation, [new("accuracy", accuracy)], null, null, null, epoch);
+
+    /// <summary>Its coordinator's disk is full.</summary>
+    public void Starve(Exception why) => submitter.Tell(new JobEnded(submit.Job, new RunSummary
+    {
+        Job = Id,
+        Status = RunStatus.Failed,
+        StopReason = StopReason.Failed,
+        Error = why.Message,
+    }, null)
+    { NoRoom = why });
 
     /// <summary>The process that it ran in has ended.</summary>
     public void Lose(string why) => submitter.Tell(new JobEnded(submit.Job, new RunSummary
