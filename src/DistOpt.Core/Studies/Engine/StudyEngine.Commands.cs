@@ -110,30 +110,20 @@ public sealed partial class StudyEngine
         return new();
     }
 
-    /// <summary>Something that a user wants to be known of a trial, or of the study. Also of one that has ended.</summary>
-    /// <param name="trial">Its number; null = the study.</param>
-    /// <param name="name">What it is; one that is there already is replaced.</param>
-    /// <param name="value">Becomes JSON; NaN and infinities as texts.</param>
-    /// <exception cref="ArgumentException">There is no such trial, or no name.</exception>
-    /// <exception cref="NotSupportedException">The value cannot be JSON.</exception>
-    public void SetAttribute<T>(int? trial, string name, T value)
-    {
-        ArgumentException.ThrowIfNullOrEmpty(name);
-        if (Unknown(trial) is { } unknown) throw new ArgumentException(unknown, nameof(trial));
-        Commit(new StudyEvent.AttributeSet(trial, name, AttributeText(value)));
-    }
-
     /// <summary>A value as JSON, NaN and infinities as texts.</summary>
     /// <exception cref="NotSupportedException">The value cannot be JSON.</exception>
     public static string AttributeText<T>(T value) => JsonSerializer.Serialize(value, s_json);
 
-    /// <summary>The same as a command, of several at once. It has no key: a repeat sets them to the same once more.</summary>
+    /// <summary>
+    /// What a user wants to be known of a trial, or of the study; also of one that has ended. It has no key: a repeat sets the same once more.
+    /// </summary>
     /// <param name="trial">Its number; null = the study.</param>
-    /// <param name="attributes">JSON by name.</param>
+    /// <param name="attributes">JSON (<see cref="AttributeText"/>) by name; one that is there already is replaced. All of them are set, or none.</param>
     public CommandAnswer SetAttributes(int? trial, IReadOnlyCollection<KeyValuePair<string, string>> attributes)
     {
         ArgumentNullException.ThrowIfNull(attributes);
         if (Unknown(trial) is { } unknown) return new(Refusal: unknown);
+        if (attributes.Any(a => string.IsNullOrEmpty(a.Key))) return new(Refusal: "an attribute has no name");
         foreach (var (name, json) in attributes) Commit(new StudyEvent.AttributeSet(trial, name, json));
         return new();
     }

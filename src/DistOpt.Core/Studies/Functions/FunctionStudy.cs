@@ -191,7 +191,7 @@ public sealed partial class FunctionStudy
     /// <param name="value">Becomes JSON.</param>
     public void SetUserAttribute<T>(string name, T value) => Settled(() =>
     {
-        _engine.SetAttribute(null, name, value);
+        SetAttribute(null, name, value);
         return true;
     });
 
@@ -208,9 +208,13 @@ public sealed partial class FunctionStudy
         lock (_lock) return _engine.Suggest(trial.Order.Id, name, domain);
     }
 
-    internal void SetAttribute<T>(int trial, string name, T value)
+    /// <exception cref="ArgumentException">There is no such trial, or no name.</exception>
+    internal void SetAttribute<T>(int? trial, string name, T value)
     {
-        lock (_lock) _engine.SetAttribute(trial, name, value);
+        var attribute = KeyValuePair.Create(name, StudyEngine.AttributeText(value));
+        CommandAnswer answer;
+        lock (_lock) answer = _engine.SetAttributes(trial, [attribute]);
+        if (answer.Refusal is { } why) throw new ArgumentException(why, trial is null ? nameof(name) : nameof(trial));
     }
 
     internal IReadOnlyDictionary<string, JsonElement> UserAttributesOf(int? trial)

@@ -208,6 +208,17 @@ public sealed class StudyCommandTests
     }
 
     [Fact]
+    public void Attributes_are_set_together_or_refused_together()
+    {
+        var study = new EngineFixture(EngineFixture.Random());
+        study.Order();
+        Assert.Equal(default, study.Engine.SetAttributes(0, [KeyValuePair.Create("a", "1"), KeyValuePair.Create("b", StudyEngine.AttributeText(double.NaN))]));
+        Assert.Equal("there is no trial 1; there are 1", study.Engine.SetAttributes(1, [KeyValuePair.Create("a", "2")]).Refusal);
+        Assert.Equal("an attribute has no name", study.Engine.SetAttributes(0, [KeyValuePair.Create("a", "2"), KeyValuePair.Create("", "2")]).Refusal);
+        Assert.Equal(["a 1", "b \"NaN\""], study.Engine.Attributes(0).Select(a => $"{a.Key} {a.Value.GetRawText()}").Order());
+    }
+
+    [Fact]
     public void Only_the_latest_keys_are_kept()
     {
         var study = new EngineFixture(EngineFixture.Random() with { CommandKeysKept = 2 });
