@@ -135,6 +135,12 @@ public sealed partial class StudyEngine
     public CodeChange? CodeChange =>
         _ledger is { End: null, Code: { } before } && _setup.Code is { } now && now != before ? new CodeChange(before, now) : null;
 
+    /// <summary>Identity of the user code that the study was last gone on with; null = none was noted.</summary>
+    public string? Code => _ledger.Code;
+
+    /// <summary>What begins from now on runs this code, which was not known when the study was made; nothing is decided by it yet.</summary>
+    public void UseCode(string code) => _setup = _setup with { Code = code };
+
     /// <summary>
     /// Notes the user code with which the study begins, before its first trial, or after <see cref="Restore"/> where its events do not say it.
     /// </summary>

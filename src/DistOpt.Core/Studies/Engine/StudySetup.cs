@@ -72,6 +72,9 @@ public sealed record StudySetup
     /// </summary>
     public string? Code { get; init; }
 
+    /// <summary>Of a study over a function: whether it goes on where its code has changed. Its trials say from then on which one they ran.</summary>
+    public bool AcceptsNewCode { get; init; }
+
     /// <summary>Idempotency keys of commands that are remembered, the latest ones.</summary>
     public int CommandKeysKept { get; init; } = 10_000;
 

@@ -35,13 +35,22 @@ public sealed partial class FunctionStudy
     /// <param name="cancellationToken">Ends it without ending the study, which can go on by another call or, with a journal, in another process. Functions that
     /// run are waited for; their next report says that they are to return, and what they return does not count then.</param>
     /// <returns>Where the study stands; all of it is stored.</returns>
-    public async Task<StudyStatus> RunAsync(TrialFunction objective, int? trials = null, CancellationToken cancellationToken = default)
+    /// <exception cref="Specs.SpecException">
+    /// Trials that are in the journal ran a function of other code (<see cref="CodeOf"/>), and the setup does not accept that.
+    /// </exception>
+    public Task<StudyStatus> RunAsync(TrialFunction objective, int? trials = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(objective);
+        return RunAsync(objective, objective, trials, cancellationToken);
+    }
+
+    private async Task<StudyStatus> RunAsync(TrialFunction objective, Delegate own, int? trials, CancellationToken cancellationToken)
+    {
         if (trials < 0) throw new ArgumentOutOfRangeException(nameof(trials), trials, "is below 0");
         lock (_lock)
         {
             if (_isRunning) throw new InvalidOperationException("the study is being run already: wait for the end of that call");
+            Use(own);
             (_isRunning, _isInterrupted, _interruption, _left, _broken) = (true, false, cancellationToken, trials, null);
         }
         try
@@ -63,7 +72,7 @@ public sealed partial class FunctionStudy
         Func<FunctionTrial, CancellationToken, Task<double>> objective, int? trials = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(objective);
-        return RunAsync(async (trial, token) => [await objective(trial, token).ConfigureAwait(false)], trials, cancellationToken);
+        return RunAsync(async (trial, token) => [await objective(trial, token).ConfigureAwait(false)], objective, trials, cancellationToken);
     }
 
     /// <summary>Runs a function of one objective that computes and never waits; see the overload for several.</summary>
@@ -71,7 +80,7 @@ public sealed partial class FunctionStudy
     public Task<StudyStatus> RunAsync(Func<FunctionTrial, double> objective, int? trials = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(objective);
-        return RunAsync((trial, _) => Task.FromResult<double[]>([objective(trial)]), trials, cancellationToken);
+        return RunAsync((trial, _) => Task.FromResult<double[]>([objective(trial)]), objective, trials, cancellationToken);
     }
 
     /// <summary>Begins what there is to begin. Gives what is to be waited for then; null = nothing more.</summary>
@@ -285,7 +294,8 @@ public sealed partial class FunctionStudy
     {
         if (_engine.Pauses)
             throw new NotSupportedException($"the trial scheduler pauses trials, for which {nameof(FunctionTrial.ReportAsync)} waits: use that");
-        lock (_lock) return Judge(trial, values, step) ?? false;
+        // what a user has paused it does not wait for
+        lock (_lock) return Judge(trial, values, step) ?? true;
     }
 
     /// <summary>Whether a trial goes on that has got so far; null = it is to wait.</summary>

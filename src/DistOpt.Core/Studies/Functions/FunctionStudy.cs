@@ -38,7 +38,7 @@ public sealed partial class FunctionStudy
     /// process.</param>
     /// <exception cref="Specs.SpecException">
     /// The setup does not go together, or the journal is of another study: of another space than it has had that is no wider one, too; or more trials have
-    /// begun than it is to have.
+    /// begun than it is to have; or its code has changed (<see cref="StudySetup.Code"/>), and the setup does not accept that.
     /// </exception>
     /// <exception cref="InvalidOperationException">The trial scheduler or pruner decides otherwise than the journal says.</exception>
     public FunctionStudy(StudySetup setup, IStudyJournal? journal = null)
@@ -60,16 +60,22 @@ public sealed partial class FunctionStudy
             }
         }
         _engine = StudyEngine.Restore(_setup, Before(), Record);
-        // first of all: either may be refused, and then nothing has happened
+        // first of all: each may be refused, and then nothing has happened
+        if (GoesOnWith(setup.Context.Trials)) Demand(setup.Code);
         CheckWidening(setup);
         if (!isNew) GoOnTo(setup.Context.Trials);
         WidenTo(setup);
         if (isNew) _engine.NoteParallel();
         else Reopen(setup.Parallel);
+        if (setup.Code is not null) NoteCode();
         _isOpen = true;
         // attempts have names of their own only once it is stored that it goes on
         Wait(_journal.StoredAsync());
     }
+
+    /// <summary>Whether trials may begin: not in one that has ended and stays so.</summary>
+    private bool GoesOnWith(int? trials) =>
+        _engine.End is null or StudyStopReason.Failures || (_engine.End == StudyStopReason.Trials && trials > _engine.Started);
 
     /// <summary>How many trials a study that was there is to have; null = as many as it was to have.</summary>
     private void GoOnTo(int? trials)
@@ -174,9 +180,6 @@ public sealed partial class FunctionStudy
         return Settled(() => LeaveOff(trial));
     }
 
-    /// <summary>A point to try before others are suggested: NaN where a parameter is left to the sampler.</summary>
-    public CommandAnswer Enqueue(params double[] point) => Settled(() => _engine.Enqueue(null, [.. point]));
-
     /// <summary>Lets the sampler know trials of another study, before this one's own begin.</summary>
     /// <param name="trials">All of them; a study that goes on from its events takes those that it does not have.</param>
     /// <exception cref="ArgumentException">One is no trial of this space and these objectives; none of them is taken then.</exception>
@@ -185,23 +188,6 @@ public sealed partial class FunctionStudy
         _engine.Import(trials);
         return true;
     });
-
-    /// <summary>Something that is to be known of the study.</summary>
-    /// <param name="name">What it is; one that is there already is replaced.</param>
-    /// <param name="value">Becomes JSON.</param>
-    public void SetUserAttribute<T>(string name, T value) => Settled(() =>
-    {
-        SetAttribute(null, name, value);
-        return true;
-    });
-
-    /// <summary>Ends the study, and with it the trials that run: their next report says so.</summary>
-    public CommandAnswer Stop() => Settled(() => _engine.Cancel(null));
-
-    /// <summary>A point to try before others are suggested, of a study whose trials define their parameters.</summary>
-    /// <param name="point">Values by name: numbers and choices as they are. What it does not name is left to the sampler; where a value turns out not to be in
-    /// its parameter's domain, the trial fails with that.</param>
-    public CommandAnswer Enqueue(IReadOnlyDictionary<string, object?> point) => Settled(() => _engine.Enqueue(null, point));
 
     internal double Suggest(FunctionTrial trial, string name, Domain domain)
     {

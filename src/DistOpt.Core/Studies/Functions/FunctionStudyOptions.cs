@@ -61,6 +61,17 @@ public sealed record FunctionStudyOptions
     public double? TrialTimeout { get; init; }
 
     /// <summary>
+    /// Identity of the code that trials run, kept with a study that has a journal; null = that of the function's assembly (<see cref="FunctionStudy.CodeOf"/>)
+    /// where <c>RunAsync</c> is given one, and none where trials are asked for.
+    /// </summary>
+    public string? Code { get; init; }
+
+    /// <summary>
+    /// Whether a study that is opened again goes on where that is another one: trials say in exports which code they ran. Else it is refused.
+    /// </summary>
+    public bool AcceptNewCode { get; init; }
+
+    /// <summary>
     /// Bounds on expressions over parameters (<see cref="ConstraintSection.Parameters"/>): what breaks one is not tried. For bounds on what a trial brings
     /// there is <see cref="FunctionTrial.SetConstraints"/>.
     /// </summary>
@@ -131,6 +142,8 @@ public sealed record FunctionStudyOptions
             Stop = Stop,
             Repeats = Repeats,
             TrialTimeout = TrialTimeout,
+            Code = Code,
+            AcceptsNewCode = AcceptNewCode,
             Over = over,
         };
     }
