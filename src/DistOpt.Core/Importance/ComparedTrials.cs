@@ -67,7 +67,7 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
     public static ComparedTrials AtEnd(StudyOutline study, IReadOnlyList<TrialRecord> trials, int objective = 0) =>
         Of(study, trials, objective, null, t => t.State == TrialState.Complete ? t.Values[objective] : double.NaN);
 
-    /// <summary>All trials that reported at a step, by the first objective's value there.</summary>
+    /// <summary>All trials that reported at a step, by the first objective's value there, each with the parameters that it then had.</summary>
     public static ComparedTrials At(StudyOutline study, IReadOnlyList<TrialRecord> trials, long step) => Of(study, trials, 0, step, t =>
         IsInformative(t) && t.Reports.FirstOrDefault(r => r.Step == step, new Report(step, double.NaN)) is var report ? report.Value : double.NaN);
 
@@ -77,7 +77,8 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
         ArgumentNullException.ThrowIfNull(trials);
         var space = study.Space;
         return new ComparedTrials(space, study.Objectives[objective].Metric, study.Objectives[objective].Direction, step,
-            [.. trials.Select(t => new ComparedTrial(t.Number, t.Parameters, value(t), t.KeepsConstraints)).Where(t => double.IsFinite(t.Value))])
+            [.. trials.Select(t => new ComparedTrial(t.Number, step is { } at ? t.ParametersAt(at) : t.Parameters, value(t), t.KeepsConstraints))
+                .Where(t => double.IsFinite(t.Value))])
         {
             Complete = trials.Count(t => t.State == TrialState.Complete),
             Enough = Math.Max(EnoughMin, EnoughEach * space.Parameters.Count(p => !p.Domain.IsSingle)),

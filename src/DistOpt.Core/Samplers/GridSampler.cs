@@ -72,6 +72,6 @@ public sealed class GridSampler(Func<ReadOnlySpan<double>, bool>? holds = null) 
             (_history, _all, _counted, _done) = (history, new SpaceEnumeration(history.Space), 0, 0);
             _seen.Clear();
         }
-        for (; _counted < history.Trials.Count; _counted++) _seen.Add(_all!.RankOf(history.Trials[_counted].Parameters.AsSpan()));
+        for (; _counted < history.Trials.Count; _counted++) _seen.Add(_all!.RankOf(history.Trials[_counted].Drawn.AsSpan()));
     }
 }

@@ -99,8 +99,10 @@ public sealed class StudyHistory
     /// <summary>An objective's value with its sign such that less is better.</summary>
     public double Loss(StudyTrial trial, int objective = 0) => Directions[objective].Loss(trial.Values[objective]);
 
-    /// <summary>Adds the trial with the next number, or what has become of one: its parameters stay.</summary>
-    /// <exception cref="ArgumentException">Its number leaves a gap, its parameters have changed, or it has ended before.</exception>
+    /// <summary>
+    /// Adds the trial with the next number, or what has become of one: what it began with (<see cref="StudyTrial.Drawn"/>) stays.
+    /// </summary>
+    /// <exception cref="ArgumentException">Its number leaves a gap, it is said to have begun with other parameters, or it has ended before.</exception>
     public void Set(StudyTrial trial)
     {
         if (trial.Number > _trials.Count || trial.Number < 0) throw new ArgumentException($"trial {trial.Number} is not the next one, {_trials.Count}", nameof(trial));
@@ -120,10 +122,10 @@ public sealed class StudyHistory
             var before = _trials[trial.Number];
             if (before.HasEnded)
                 throw new ArgumentException($"trial {trial.Number} has ended before ({before.State})", nameof(trial));
-            if (!before.Parameters.SequenceEqual(trial.Parameters)) throw new ArgumentException($"trial {trial.Number} has got other parameters", nameof(trial));
+            if (!before.Drawn.SequenceEqual(trial.Drawn)) throw new ArgumentException($"trial {trial.Number} has got other parameters", nameof(trial));
             // a paused trial that has gone on has another rank
             if (before.IsRanked) _ranking.Remove(trial.Number);
-            _trials[trial.Number] = trial;
+            Replace(before, trial);
         }
         if (trial.HasEnded) _ended.Add(trial.Number);
         if (trial.IsRanked) _ranking.Add(trial.Number);
@@ -141,6 +143,26 @@ public sealed class StudyHistory
         wide._seen.AddRange(_seen);
         wide._ended.AddRange(_ended);
         return wide;
+    }
+
+    /// <summary>Puts a trial in the place of what it was, also among the values of the parameters that have changed.</summary>
+    private void Replace(StudyTrial before, StudyTrial trial)
+    {
+        int number = trial.Number;
+        if (before.Parameters == trial.Parameters)
+        {
+            _trials[number] = trial;
+            return;
+        }
+        int[] changed = [.. Enumerable.Range(0, trial.Parameters.Length).Where(i => !before.Parameters[i].Equals(trial.Parameters[i]))];
+        foreach (int i in changed)
+            if (!double.IsNaN(before.Parameters[i])) _ordered[i].Remove(number);
+        _trials[number] = trial;
+        foreach (int i in changed)
+        {
+            _scaled[i][number] = Scale(i, trial.Parameters[i]);
+            if (!double.IsNaN(trial.Parameters[i])) _ordered[i].Add(number);
+        }
     }
 
     private void Append(StudyTrial trial)

@@ -40,8 +40,18 @@ public sealed record StudyTrial
 
     public required TrialState State { get; init; }
 
-    /// <summary>One value for each parameter of the space; NaN where it has none.</summary>
+    /// <summary>
+    /// One value for each parameter of the space; NaN where it has none. Of a trial that has gone on from others' states: those with which it came to its
+    /// values, or where it has none to its last report.
+    /// </summary>
     public required ImmutableArray<double> Parameters { get; init; }
+
+    /// <summary>What it began with: other than <see cref="Parameters"/> where it has gone on from another one's state.</summary>
+    public ImmutableArray<double> Drawn
+    {
+        get => field.IsDefault ? Parameters : field;
+        init;
+    }
 
     /// <summary>The trial scheduler's bracket that it is in, from 0; of those that were imported it means nothing.</summary>
     public int Bracket { get; init; }

@@ -45,7 +45,28 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
 
     /// <summary>When its attempts ran, in the order in which they began.</summary>
     public ImmutableArray<TrialSpan> Spans { get; init; } = [];
+
+    /// <summary>What it has copied of other trials, in that order (pbt, pb2).</summary>
+    public ImmutableArray<TrialExploit> Exploits { get; init; } = [];
+
+    /// <summary>
+    /// With which it came to a report of <see cref="Reports"/>: those after the last copy of a state from before it. Of what it reported before that copy
+    /// nothing is left from beyond the state.
+    /// </summary>
+    public ImmutableArray<double> ParametersAt(long step)
+    {
+        for (int i = Exploits.Length - 1; i >= 0; i--)
+            if (Exploits[i].Step < step) return Exploits[i].To;
+        return Exploits is [var first, ..] ? first.From : Parameters;
+    }
 }
+
+/// <summary>A trial went on from another one's state with other parameters: a step of the schedule of a population (pbt, pb2).</summary>
+/// <param name="Step">What the state had had, in the unit of reports; what follows it is by the new parameters.</param>
+/// <param name="Donor">Number of the trial whose state it was.</param>
+/// <param name="From">Its parameters before; NaN where one has no value.</param>
+/// <param name="To">Those that it goes on with.</param>
+public sealed record TrialExploit(long Step, int Donor, ImmutableArray<double> From, ImmutableArray<double> To);
 
 /// <summary>When an attempt ran, in seconds on the study's clock, which stands still while the study is interrupted. The beginning is known to about a second,
 /// the length is what the attempt told.</summary>
@@ -81,6 +102,8 @@ public sealed class TrialRecords
         public DateTime? Started { get; init; }
 
         public List<Report> Reports { get; } = [];
+
+        public List<TrialExploit> Exploits { get; } = [];
 
         /// <summary>Runs of its configuration that are complete.</summary>
         public int Repeat { get; set; }
@@ -128,6 +151,7 @@ public sealed class TrialRecords
             new(number, end.State, end.Cause, Parameters, end.Values, end.Constraints, [.. Reports], Attempts, [.. Losses], seconds, end.Error)
             {
                 Spans = [.. Spans],
+                Exploits = [.. Exploits],
                 Started = Started,
                 SpaceVersion = SpaceVersion,
                 Code = Code is [0] ? [] : [.. Code],
@@ -215,6 +239,7 @@ public sealed class TrialRecords
                 // one that has not given up its slot yet goes on as soon as it has
                 (live.IsPaused, live.Told) = (false, ReportAction.Continue);
                 if (promoted.Exploit is not { } exploit) break;
+                live.Exploits.Add(new TrialExploit(exploit.Resource, exploit.Donor, live.Parameters, exploit.Parameters));
                 live.Parameters = exploit.Parameters;
                 live.Reports.RemoveAll(r => r.Step > exploit.Resource);
                 break;

@@ -126,6 +126,26 @@ public sealed class StudyExplanationTests
     }
 
     [Fact]
+    public void What_a_trial_reported_before_it_copied_another_one_is_compared_with_what_it_had_then()
+    {
+        var begun = Trial(0, 1e-3, 0.1, 0, 0.5);
+        var copied = Trial(0, 1e-2, 0.4, 0, 0.5).Parameters;
+        TrialRecord[] trials =
+        [
+            begun with
+            {
+                State = TrialState.Running,
+                Parameters = copied,
+                Reports = [new(2, 0.25), new(4, 0.75)],
+                Exploits = [new TrialExploit(2, 1, begun.Parameters, copied)],
+            },
+            Trial(1, 1e-3, 0.2, 1, 0.9) with { Reports = [new(2, 0.5), new(4, 0.9)] },
+        ];
+        Assert.Equal(begun.Parameters, ComparedTrials.At(s_spec.Outline, trials, 2).Trials[0].Parameters);
+        Assert.Equal(copied, ComparedTrials.At(s_spec.Outline, trials, 4).Trials[0].Parameters);
+    }
+
+    [Fact]
     public void Infeasible_trials_are_behind_all_others()
     {
         TrialRecord[] trials = [Trial(0, 1e-3, 0.1, 0, 0.5), Trial(1, 1e-3, 0.2, 1, 0.9) with { Constraints = [0.5] }, Trial(2, 1e-3, 0.3, 1, 0.6)];

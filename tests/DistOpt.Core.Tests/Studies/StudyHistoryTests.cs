@@ -104,6 +104,22 @@ public sealed class StudyHistoryTests
         Assert.Contains("has ended before", Assert.Throws<ArgumentException>(() => Add(0, TrialState.Failed)).Message);
     }
 
+    /// <summary>Of one that has copied another one's state.</summary>
+    [Fact]
+    public void A_trial_that_came_to_its_value_by_other_parameters_is_known_by_those()
+    {
+        Add(0, TrialState.Running, x: 6);
+        Add(1, TrialState.Complete, 2, x: 7);
+        Assert.Equal([0, 1], _history.Ordered(0).ToArray());
+        var before = _history.Trials[0];
+        _history.Set(before with { State = TrialState.Complete, Values = [1], Parameters = [8, double.NaN], Drawn = before.Drawn });
+        Assert.Equal([1, 0], _history.Ordered(0).ToArray());
+        Assert.Equal([1], _history.Ordered(1).ToArray());
+        Assert.Equal([8, 7], _history.Scaled(0).ToArray());
+        Assert.Equal(double.NaN, _history.Scaled(1)[0]);
+        Assert.Equal((8, 6), (_history.Trials[0].Parameters[0], _history.Trials[0].Drawn[0]));
+    }
+
     private void Add(int number, TrialState state, double? value = null, Report[]? reports = null, double? constraint = null, double x = 6) =>
         _history.Set(new StudyTrial
         {

@@ -100,6 +100,28 @@ public sealed class TrialRecordsTests
 
         Assert.Equal([0.75, double.NaN], trial.Parameters);
         Assert.Equal([new Report(4, 40), new Report(8, 8)], trial.Reports);
+        var exploit = Assert.Single(trial.Exploits);
+        Assert.Equal((4, 0), (exploit.Step, exploit.Donor));
+        Assert.Equal([0.5, 0.5], exploit.From);
+        Assert.Equal([0.75, double.NaN], exploit.To);
+        Assert.Equal((0.5, 0.75), (trial.ParametersAt(4)[0], trial.ParametersAt(5)[0]));
+    }
+
+    /// <summary>What it reported at 6 went with the state that it had then: it goes back to 4, and what is left is of before 8.</summary>
+    [Fact]
+    public void What_a_trial_has_reported_is_by_the_parameters_that_it_had_then_also_where_it_goes_back_twice()
+    {
+        _records.Add(Start(1, 0.5));
+        _records.Add(Report(1, 4, 40));
+        _records.Add(Report(1, 8, 80));
+        _records.Add(new StudyEvent.Promoted(1, 12, new Exploit(0, 8, [0.75])));
+        _records.Add(Report(1, 12, 12));
+        _records.Add(new StudyEvent.Promoted(1, 8, new Exploit(2, 4, [0.25])));
+        _records.Add(Report(1, 8, 8));
+        var trial = Assert.Single(_records.Open);
+        Assert.Equal([0.5, 0.25], trial.Reports.Select(r => trial.ParametersAt(r.Step)[0]));
+        Assert.Equal([0.5, 0.75, 0.25], [trial.Exploits[0].From[0], trial.Exploits[0].To[0], trial.Exploits[1].To[0]]);
+        Assert.Equal(0.75, trial.Exploits[1].From[0]);
     }
 
     /// <summary>Of further runs of a configuration, which begin again, the seconds count alone.</summary>

@@ -22,6 +22,9 @@ internal enum TrialPhase
 /// <summary>A trial that has not ended. Changed by <see cref="StudyLedger.Apply"/> alone.</summary>
 internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
 {
+    // default = it has reported since, or copied none
+    private ImmutableArray<double> _beforeExploit;
+
     public int Number => number;
 
     /// <summary>In force: those that it was started with, or those of its last exploit.</summary>
@@ -85,7 +88,10 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
     public long Step { get; set; } = -1;
 
     /// <summary>The first objective's, with the last report of the first run.</summary>
-    public Report? Last { get; set; }
+    public Report? Last { get; private set; }
+
+    /// <summary>With which it came to <see cref="Last"/>: others than those in force from an exploit to the next report.</summary>
+    public ImmutableArray<double> Reported => _beforeExploit.IsDefault ? Parameters : _beforeExploit;
 
     /// <summary>What was said to the last report.</summary>
     public ReportAction Told { get; set; }
@@ -142,6 +148,12 @@ internal sealed class LiveTrial(int number, ImmutableArray<double> parameters)
 
     /// <summary>Whether it has a value of a parameter.</summary>
     public bool Has(int place) => place < Parameters.Length && !double.IsNaN(Parameters[place]);
+
+    /// <summary>It goes on with other parameters, from another one's state.</summary>
+    public void Exploit(ImmutableArray<double> parameters) => (_beforeExploit, Parameters) = (Reported, parameters);
+
+    /// <summary>A report of its first run.</summary>
+    public void Tell(Report report) => (Last, _beforeExploit) = (report, default);
 
     /// <summary>It has a value of one more.</summary>
     public void Give(int place, double value) => Parameters = StudyTrial.With(Parameters, place, value);

@@ -283,12 +283,18 @@ internal sealed class StudyAdvisors
         Learn(trial, ended.State, ended.Values, ended.Constraints);
     }
 
-    /// <summary>The sampler gets to know what has become of a trial, with the parameters that it had chosen; in a deterministic study later.</summary>
+    /// <summary>
+    /// The sampler gets to know what has become of a trial, with the parameters by which it came to that: its own, or those of its last copy of another one.
+    /// In a deterministic study later.
+    /// </summary>
     private void Learn(LiveTrial trial, TrialState state, ImmutableArray<double> values, ImmutableArray<double> constraints)
     {
-        var learned = _history.Trials[Place(trial.Number)] with
+        var before = _history.Trials[Place(trial.Number)];
+        var learned = before with
         {
             State = state,
+            Parameters = state is TrialState.Paused or TrialState.Pruned ? trial.Reported : trial.Parameters,
+            Drawn = before.Drawn,
             Values = values,
             Constraints = constraints,
             // of the others nothing is asked of their way

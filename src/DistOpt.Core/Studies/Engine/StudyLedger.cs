@@ -252,7 +252,7 @@ internal sealed class StudyLedger
         Advance(trial);
         (trial.Step, trial.Told, trial.AttemptSeconds) = (reported.Step, reported.Action, Math.Max(trial.AttemptSeconds, reported.Seconds));
         if (reported.Action == ReportAction.Checkpoint) (trial.Owed, trial.OwedBy) = (reported.Step, trial.Attempt);
-        if (trial.Repeat == 0) trial.Last = new Report(reported.Step, reported.Values[0]);
+        if (trial.Repeat == 0) trial.Tell(new Report(reported.Step, reported.Values[0]));
     }
 
     private void Add(LiveTrial trial, TrialCheckpoint checkpoint)
@@ -282,7 +282,8 @@ internal sealed class StudyLedger
         long from = trial.Step;
         if (promoted.Exploit is { } exploit)
         {
-            (trial.Parameters, trial.Step, from) = (exploit.Parameters, exploit.Resource, exploit.Resource);
+            trial.Exploit(exploit.Parameters);
+            (trial.Step, from) = (exploit.Resource, exploit.Resource);
             (trial.Source, trial.IsFromSource, trial.Owed) = (new TrialCheckpoint(exploit.Donor, exploit.Resource), false, null);
             trial.Renew();
         }

@@ -74,6 +74,63 @@ public sealed class StudyPopulationTests
         Assert.Equal([8, 8, 8, 12, 12, 12, 16, 16, 16], study.Journal.OfType<StudyEvent.Promoted>().Select(p => p.Until));
     }
 
+    /// <summary>
+    /// Trial 0 is the worst of two at 4 and copies trial 1; what it is worth at 8 and at its end is by the copy, what it was worth at 4 by what it began with.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void What_the_sampler_learns_of_a_trial_is_by_the_parameters_that_it_then_had(bool deterministic)
+    {
+        var study = new EngineFixture(Setup(trials: 2) with
+        {
+            Context = EngineFixture.Random(2, 2, deterministic).Context,
+            Parallel = 2,
+            TrialScheduler = c => new Pbt(new PbtOptions { Population = 2, PerturbationInterval = 4, QuantileFraction = 0.5, Synchronous = true }, c),
+        });
+        TrialOrder[] orders = [study.Order(), study.Order()];
+        var drawn = orders[0].Parameters;
+        foreach (var order in orders)
+        {
+            study.Report(order, 4, 9 - order.Id.Trial);
+            study.Engine.Release(order.Id, 4);
+        }
+        orders = [study.Order(), study.Order()];
+        if (orders[0].Id.Trial != 0) Array.Reverse(orders);
+        var copied = Assert.Single(study.Journal.OfType<StudyEvent.Promoted>().Select(p => p.Exploit).OfType<Exploit>()).Parameters;
+        Assert.NotEqual(drawn, copied);
+        if (!deterministic) Assert.Equal((4.0, drawn), (study.Engine.Trial(0).Reports[^1].Step, study.Engine.Trial(0).Parameters));
+        if (!deterministic) study.Engine.Prune(orders[0].Id);
+        else study.Complete(orders[0], 1.5);
+        study.Complete(orders[1], 2);
+        while (study.Engine.End is null) study.Engine.Decide();
+        var trial = study.Engine.Trial(0);
+        Assert.Equal(deterministic ? copied : drawn, trial.Parameters);
+        Assert.Equal(drawn, trial.Drawn);
+        study.Rebuild();
+        Assert.Equal(trial.Parameters, study.Engine.Trial(0).Parameters);
+    }
+
+    [Theory]
+    [InlineData("pbt")]
+    [InlineData("pbt, synchronous")]
+    [InlineData("pb2")]
+    public void Every_value_that_a_sampler_knows_is_of_the_parameters_that_it_knows_with_it(string scheduler)
+    {
+        var setup = StudySetups.Of(scheduler: scheduler);
+        var study = new StudySimulation(setup, slots: 4, timing: 8) { Chaos = Chaos.Wild }.Run();
+        int copies = 0;
+        for (int i = 0; i < study.Engine.Started; i++)
+        {
+            var trial = study.Engine.Trial(i);
+            if (!trial.Drawn.SequenceEqual(trial.Parameters)) copies++;
+            if (trial.State != TrialState.Complete) continue;
+            var order = new TrialOrder(new AttemptId(i, 1, 0), trial.Parameters, 0, null, 16, TimeSpan.Zero, null);
+            Assert.Contains(trial.Values[0], Enumerable.Range(16, 4).Select(step => SimulatedObjective.Values(setup, order, step)[0]));
+        }
+        Assert.InRange(copies, 5, int.MaxValue);
+    }
+
     private static StudySetup Setup(int trials) => EngineFixture.Random(trials, parallel: 1) with
     {
         TrialScheduler = c => new Pbt(new PbtOptions { Population = 4, PerturbationInterval = 4, Synchronous = true }, c),
