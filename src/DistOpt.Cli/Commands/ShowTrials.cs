@@ -59,6 +59,8 @@ internal static class ShowTrials
         yield return ["attempts", trial.Attempts.ToString(CultureInfo.InvariantCulture)];
         foreach (string lost in trial.Losses) yield return ["lost", CommandLine.FirstLine(lost)];
         if (!trial.Code.IsEmpty) yield return ["code", $"version {string.Join(", ", trial.Code)}"];
+        foreach (var exploit in trial.Exploits)
+            yield return ["copied", $"trial {exploit.Donor} at {study.Unit} {exploit.Step}, with {exploit.Show(study)}"];
         if (!trial.Reports.IsEmpty)
         {
             string reports = string.Join(", ", trial.Reports.TakeLast(ReportsShown).Select(r => $"{Text(r.Value)} at {r.Step}"));

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
@@ -21,6 +22,9 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
 
     /// <summary>The trials of which there are specs in <see cref="StudyDirectory.FrontFolder"/>.</summary>
     private readonly HashSet<int> _front = [];
+
+    /// <summary>What trials have copied of others whose specs may still have to be written, by number.</summary>
+    private readonly Dictionary<int, ImmutableArray<TrialExploit>> _exploits = [];
 
     /// <summary>The trial of <see cref="StudyDirectory.BestSpecFile"/>.</summary>
     private int? _best;
@@ -82,7 +86,12 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
             WriteSpec(directory.BestSpecFile, best);
             _best = best.Number;
         }
-        if (spec.Directions.Length == 1) return;
+        if (spec.Directions.Length > 1) KeepFront();
+        _exploits.Clear();
+    }
+
+    private void KeepFront()
+    {
         var front = _results.Front;
         foreach (int gone in _front.Except(front.Select(f => f.Number)).ToList())
         {
@@ -95,7 +104,8 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
     }
 
     private void WriteSpec(string file, TrialResult trial) => AtomicFile.Write(file,
-        Encoding.UTF8.GetBytes(_versions.Specs(trial.SpaceVersion).BestYaml(trial.Number, trial.Own.AsSpan(), trial.Values.AsSpan())));
+        Encoding.UTF8.GetBytes(_versions.Specs(trial.SpaceVersion).BestYaml(trial.Number, trial.Own.AsSpan(), trial.Values.AsSpan(),
+            exploits: _exploits.GetValueOrDefault(trial.Number))));
 
     /// <summary>The study has ended, or was interrupted.</summary>
     public void End(StudySummary summary)
@@ -130,8 +140,9 @@ public sealed class StudyDirectoryWriter(StudyDirectory directory, StudySpec spe
                 $"# Space {widened.Version} of the study, made from its journal\n{wider.Write(widened.FromTrial)}"));
         }
         var ended = _records.Add(e);
-        if (ended is { IsFeasible: true })
-            _results.Offer(new TrialResult(ended.Number, ended.Parameters, ended.Values) { SpaceVersion = ended.SpaceVersion });
+        if (ended is not { IsFeasible: true }) return ended;
+        if (!ended.Exploits.IsEmpty) _exploits[ended.Number] = ended.Exploits;
+        _results.Offer(new TrialResult(ended.Number, ended.Parameters, ended.Values) { SpaceVersion = ended.SpaceVersion });
         return ended;
     }
 

@@ -58,6 +58,7 @@ public static class StudyJson
             json.WriteEndArray();
         }
         json.WriteEndArray();
+        TrialExploit.Write(json, outline, trial.Exploits);
         json.WriteNumber("attempts", trial.Attempts);
         if (!trial.Losses.IsEmpty)
         {
@@ -116,23 +117,26 @@ public static class StudyJson
         if (json.ValueKind != JsonValueKind.Object) throw new JsonException("a JSON object is expected");
         int space = json.TryGetProperty("space_version", out var version) ? version.GetInt32() : 0;
         if (space < 0 || space >= study.Count) throw new JsonException($"it is of space {space} of the study, of which there is no file");
-        var parameters = Field("params").EnumerateObject().Select(p => KeyValuePair.Create(p.Name, Value(p.Value)));
         ImmutableArray<double> values = json.TryGetProperty("values", out var several) ? Numbers(several)
             : Field("value").ValueKind == JsonValueKind.Null && Field("state").GetString() != RunJson.Name(TrialState.Complete) ? [] : [Number(Field("value"))];
         return new TrialRecord(Field("number").GetInt32(), Named<TrialState>("state"), Named<TrialEndCause>("cause"),
-            study.ToNewest([.. study[space].Space.Configuration(parameters, "params")], space), values,
+            Parameters(Field("params")), values,
             json.TryGetProperty("constraints", out var constraints) ? [.. constraints.EnumerateArray().Select(Constraint)] : [],
             [.. Field("intermediate").EnumerateArray().Select(r => new Report(r[0].GetInt64(), Number(r[1])))], Field("attempts").GetInt32(),
             json.TryGetProperty("lost", out var lost) ? [.. lost.EnumerateArray().Select(l => l.GetString() ?? "")] : [], Number(Field("seconds")),
             json.TryGetProperty("error", out var error) ? error.GetString() : null)
         {
             SpaceVersion = space,
+            Exploits = TrialExploit.Parse(json, Parameters),
             Started = Time("started"),
             Ended = Time("ended"),
             Code = json.TryGetProperty("code", out var code) ? [.. code.EnumerateArray().Select(c => c.GetInt32())] : [],
             Spans = json.TryGetProperty("spans", out var spans)
                 ? [.. spans.EnumerateArray().Select(s => new TrialSpan(s[0].GetDouble(), s[1].GetDouble()))] : [],
         };
+
+        ImmutableArray<double> Parameters(JsonElement of) => study.ToNewest(
+            [.. study[space].Space.Configuration(of.EnumerateObject().Select(p => KeyValuePair.Create(p.Name, Value(p.Value))), "params")], space);
 
         JsonElement Field(string name) => json.TryGetProperty(name, out var value) ? value : throw new JsonException($"'{name}' is missing");
 
@@ -295,9 +299,9 @@ public static class StudyJson
         json.WriteEndArray();
     }
 
-    internal static void WriteParameters(Utf8JsonWriter json, StudyOutline study, ImmutableArray<double> parameters)
+    internal static void WriteParameters(Utf8JsonWriter json, StudyOutline study, ImmutableArray<double> parameters, string name = "params")
     {
-        json.WriteStartObject("params");
+        json.WriteStartObject(name);
         for (int i = 0; i < parameters.Length; i++)
         {
             if (double.IsNaN(parameters[i])) continue;

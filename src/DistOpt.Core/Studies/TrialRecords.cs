@@ -61,13 +61,6 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
     }
 }
 
-/// <summary>A trial went on from another one's state with other parameters: a step of the schedule of a population (pbt, pb2).</summary>
-/// <param name="Step">What the state had had, in the unit of reports; what follows it is by the new parameters.</param>
-/// <param name="Donor">Number of the trial whose state it was.</param>
-/// <param name="From">Its parameters before; NaN where one has no value.</param>
-/// <param name="To">Those that it goes on with.</param>
-public sealed record TrialExploit(long Step, int Donor, ImmutableArray<double> From, ImmutableArray<double> To);
-
 /// <summary>When an attempt ran, in seconds on the study's clock, which stands still while the study is interrupted. The beginning is known to about a second,
 /// the length is what the attempt told.</summary>
 /// <param name="From">When it was begun, or gone on with.</param>

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Text;
 using DistOpt.Core.Randomness;
@@ -52,22 +53,36 @@ public sealed class TrialSpecs(SpecBinder binder, StudySpec study)
     }
 
     /// <summary>
-    /// The text of <c>best.yaml</c>: the trial's training spec with every field, which <c>train</c> takes as it is, and as comments what was chosen.
+    /// The text of <c>best.yaml</c>: the trial's training spec with every field, which <c>train</c> takes as it is, and as comments what was chosen. Of a
+    /// trial that has copied others (pbt, pb2) it is the last part of what the trial did, and the comments say so.
     /// </summary>
     /// <param name="number">The trial's.</param>
     /// <param name="values">Its configuration.</param>
     /// <param name="results">Its value for each objective; empty = none known.</param>
     /// <param name="repeat">The run whose seed it has.</param>
-    public string BestYaml(int number, ReadOnlySpan<double> values, ReadOnlySpan<double> results = default, int repeat = 0)
+    /// <param name="exploits">What it has copied of other trials, in that order.</param>
+    public string BestYaml(int number, ReadOnlySpan<double> values, ReadOnlySpan<double> results = default, int repeat = 0,
+        ImmutableArray<TrialExploit> exploits = default)
     {
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $"# Trial {number} of study {study.Name}");
         for (int i = 0; i < results.Length; i++)
             text.Append(i == 0 ? ": " : ", ").Append(CultureInfo.InvariantCulture, $"{study.Study.Objectives[i].Metric} {FieldRules.Display(results[i])}");
-        text.Append("\n# 'distopt train FILE' trains it. Chosen:\n");
+        if (exploits.IsDefaultOrEmpty) text.Append("\n# 'distopt train FILE' trains it. Chosen:\n");
+        else AppendSchedule(text, exploits);
         for (int i = 0; i < values.Length; i++)
             if (!double.IsNaN(values[i])) text.Append(CultureInfo.InvariantCulture, $"#   {study.Space.Space.Parameters[i].Name}: {study.Space.Show(i, values[i])}\n");
         return text.Append(SpecWriter.Write(Of(number, values, repeat))).ToString();
+    }
+
+    private void AppendSchedule(StringBuilder text, ImmutableArray<TrialExploit> exploits)
+    {
+        string unit = study.Outline.Unit;
+        text.Append("\n# It came to that on the weights of other trials, and its parameters changed on the way. 'distopt train FILE' trains those of its end from\n"
+            + "# new weights, which is another run and comes to another value; the trained weights are in the study's folder, in best/. Its schedule:\n");
+        foreach (var exploit in exploits)
+            text.Append(CultureInfo.InvariantCulture, $"#   from trial {exploit.Donor} as it was at {unit} {exploit.Step}, with {exploit.Show(study.Outline)}\n");
+        text.Append("# What those trials had done until then is in their own lines of trials.jsonl (exploits). At its end:\n");
     }
 
     internal TrainingSpec Bind(double[] values, long? seed)

@@ -5,6 +5,7 @@ using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Tests.Runs;
 using DistOpt.Core.Tests.Studies.Engine;
+using DistOpt.Core.TrialSchedulers;
 using static DistOpt.Core.Tests.Studies.StudyFixture;
 
 namespace DistOpt.Core.Tests.Studies;
@@ -184,6 +185,27 @@ public sealed class StudyDirectoryWriterTests : IDisposable
         Assert.False(File.Exists(study.BestSpecFile));
         Add(Ended(9, [1, 0.01, double.NaN], [0.125]));
         Assert.Equal("adam", Binder.ParseTraining(File.ReadAllText(study.BestSpecFile), "best.yaml").Optimizer.Kind);
+    }
+
+    /// <summary>Also of a study that goes on from its events.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void The_spec_of_a_best_trial_that_has_copied_another_one_says_so(bool resumed)
+    {
+        var study = new StudyDirectory(_folder.In("s"));
+        using var writer = new StudyDirectoryWriter(study, s_spec, s_specs);
+        List<StudyEvent> events =
+        [
+            new StudyEvent.Started(0, [1, 0.01, double.NaN], 4, 0, false),
+            new StudyEvent.Started(1, [1, 0.5, double.NaN], 4, 0, false),
+            new StudyEvent.Promoted(1, 8, new Exploit(0, 4, [1, 0.0125, double.NaN])),
+            new StudyEvent.Ended(1, TrialState.Complete, TrialEndCause.Done, [0.25], [], null, 1),
+        ];
+        writer.Begin(resumed ? events : []);
+        if (!resumed) events.ForEach(e => writer.Add(e));
+        Assert.Contains("from trial 0 as it was at epoch 4, with optimizer.learning_rate 0.5 -> 0.0125\n", File.ReadAllText(study.BestSpecFile));
+        Assert.Contains("\"exploits\":[{\"step\":4,\"donor\":0,", Text(study.TrialsFile));
     }
 
     [Fact]

@@ -28,6 +28,24 @@ public sealed class StudyJsonTests
         "intermediate":[[1,0.5],[2,0.75]],"attempts":1,"seconds":1.235,"node":"local"}
         """.ReplaceLineEndings(""), StudyJson.TrialLine(s_trial, s_one, "local"));
 
+    [Fact]
+    public void What_a_trial_has_copied_of_others_is_its_schedule_and_reads_back()
+    {
+        var copied = s_trial with { Exploits = [new(1, 3, [0.5], [0.125]), new(2, 0, [0.125], [0.25])] };
+        string line = StudyJson.TrialLine(copied, s_one, "local");
+        Assert.Equal(
+            """
+            [{"step":1,"donor":3,"from":{"optimizer.learning_rate":0.5},"to":{"optimizer.learning_rate":0.125}},
+            {"step":2,"donor":0,"from":{"optimizer.learning_rate":0.125},"to":{"optimizer.learning_rate":0.25}}]
+            """.ReplaceLineEndings(""), Read(line).GetProperty("exploits").GetRawText());
+        var read = StudyJson.ParseTrial(line, new StudyVersions(new TrialSpecs(Binder, s_one))).Exploits;
+        Assert.Equal([(1, 3), (2, 0)], read.Select(e => ((int)e.Step, e.Donor)));
+        Assert.Equal([0.5, 0.125, 0.125, 0.25], read.SelectMany(e => (double[])[e.From[0], e.To[0]]));
+        string torn = line.Replace("\"donor\":3,", "", StringComparison.Ordinal);
+        Assert.Contains("'exploits.donor' is missing",
+            Assert.Throws<JsonException>(() => StudyJson.ParseTrial(torn, new StudyVersions(new TrialSpecs(Binder, s_one)))).Message);
+    }
+
     /// <summary>A reader can tell a trial without a value from one whose value is 0.</summary>
     [Fact]
     public void A_trial_that_has_failed_has_no_value_its_error_and_what_was_lost_of_it()

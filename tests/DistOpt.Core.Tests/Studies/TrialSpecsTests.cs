@@ -129,6 +129,18 @@ public sealed class TrialSpecsTests
     }
 
     [Fact]
+    public void Best_yaml_of_a_trial_that_has_copied_others_says_that_it_does_not_come_to_the_value_and_what_would()
+    {
+        double[] before = [.. s_sgd];
+        before[0] = 0.125;
+        string text = s_trials.BestYaml(3, s_sgd, [0.984375], exploits: [new TrialExploit(4, 2, [.. before], [.. s_sgd])]);
+        Assert.StartsWith("# Trial 3 of study digits-sweep: validation.accuracy 0.984375\n# It came to that on the weights of other trials", text, StringComparison.Ordinal);
+        Assert.Contains("\n#   from trial 2 as it was at epoch 4, with optimizer.learning_rate 0.125 -> 0.02\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("trains it.", text, StringComparison.Ordinal);
+        Assert.Equal(SpecWriter.Write(s_trials.Of(3, s_sgd)), SpecWriter.Write(Binder.ParseTraining(text, "best.yaml").Resolve()));
+    }
+
+    [Fact]
     public void What_is_no_configuration_is_refused_before_anything_is_bound()
     {
         Assert.Contains("optimizer.momentum: has a value", Assert.Throws<ArgumentException>(() => s_trials.Of(0, [.. s_adam[..2], 0.5, .. s_adam[3..]])).Message, StringComparison.Ordinal);

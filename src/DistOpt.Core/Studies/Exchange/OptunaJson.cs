@@ -18,7 +18,7 @@ public static class OptunaJson
 
     private static readonly string[] Words = ["-Infinity", "Infinity", "NaN"];
 
-    /// <summary>A value that JSON has, or a list of such; anything else by its text.</summary>
+    /// <summary>A value that JSON has, a list of such, or such by names; anything else by its text.</summary>
     public static void Write(Utf8JsonWriter json, object? value)
     {
         ArgumentNullException.ThrowIfNull(json);
@@ -29,6 +29,15 @@ public static class OptunaJson
             case string text: json.WriteStringValue(text); break;
             case int or long or short or byte or uint: json.WriteNumberValue(Convert.ToInt64(value, CultureInfo.InvariantCulture)); break;
             case double or float: Write(json, Convert.ToDouble(value, CultureInfo.InvariantCulture)); break;
+            case IReadOnlyDictionary<string, object?> names:
+                json.WriteStartObject();
+                foreach (var (name, item) in names)
+                {
+                    json.WritePropertyName(name);
+                    Write(json, item);
+                }
+                json.WriteEndObject();
+                break;
             case IEnumerable list:
                 json.WriteStartArray();
                 foreach (object? item in list) Write(json, item);

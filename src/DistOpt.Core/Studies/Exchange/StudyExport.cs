@@ -17,7 +17,7 @@ public readonly record struct TimedEvent(StudyEvent Event, DateTime? At);
 /// A study for other programs, from its events. A list of variable length is a parameter for its length and one for each element, and a parameter
 /// that a condition leaves without a value is not among the trial's, as in a study of Optuna that is defined by running it. Choices that are whole lists
 /// or sections are texts, as YAML of one line; that choices are ordered is not told. A trial that was sent on with others' parameters (pbt) has those that
-/// it ended with. Trials that the study has imported are not its own and are left out.
+/// it ended with, and how it came to them as the attribute <c>exploits</c>. Trials that the study has imported are not its own and are left out.
 /// </summary>
 public static class StudyExport
 {
@@ -69,7 +69,8 @@ public static class StudyExport
     {
         var known = attributes.OfTrial(trial.Number);
         var told = trial.HasEnded ? Ended(spec.Space.Space, trial, trial.Parameters, spec.Directions.Length, known)
-            : Of(spec.Space.Space, trial.Number, ExchangedState.Running, trial.Parameters, trial.Reports, trial.Attempts, trial.Seconds, [], known);
+            : Of(spec.Space.Space, trial.Number, ExchangedState.Running, trial.Parameters, trial.Reports, trial.Attempts, trial.Seconds,
+                CopiesOf(spec.Space.Space, trial), known);
         return told with { Started = trial.Started, Ended = trial.Ended };
     }
 
@@ -138,7 +139,8 @@ public static class StudyExport
         foreach (var open in records.Open)
         {
             var parameters = spaces.ToNewest(open.Parameters, open.SpaceVersion);
-            trials.Add(Of(space, open.Number, ExchangedState.Running, parameters, open.Reports, open.Attempts, open.Seconds, [], Known(open.Number)) with
+            trials.Add(Of(space, open.Number, ExchangedState.Running, parameters, open.Reports, open.Attempts, open.Seconds, CopiesOf(space, open),
+                Known(open.Number)) with
             {
                 Started = begun[open.Number].At,
             });
@@ -205,11 +207,27 @@ public static class StudyExport
         if (!record.Code.IsEmpty) own.Add(new("code", record.Code));
         if (record.SpaceVersion > 0) own.Add(new("space_version", record.SpaceVersion));
         if (record.Error is { } error) own.Add(new("error", error));
+        own.AddRange(CopiesOf(space, record));
         return Of(space, record.Number, StateOf(record.State), parameters, record.Reports, record.Attempts, record.Seconds, own, known) with
         {
             Values = ValuesOf(record.State, record.Values, record.Reports, objectives),
             Constraints = record.Constraints,
         };
+    }
+
+    /// <summary>The schedule of a trial that has copied others (pbt): attribute <c>exploits</c>, as <c>trials.jsonl</c> has it.</summary>
+    private static IEnumerable<KeyValuePair<string, object?>> CopiesOf(SearchSpace space, TrialRecord record)
+    {
+        if (record.Exploits.IsEmpty) yield break;
+        yield return new("exploits", record.Exploits.Select(e => new Dictionary<string, object?>
+        {
+            ["step"] = e.Step,
+            ["donor"] = e.Donor,
+            ["from"] = Named(e.From),
+            ["to"] = Named(e.To),
+        }).ToList());
+
+        Dictionary<string, object?> Named(ImmutableArray<double> values) => ParametersOf(space, values).ToDictionary(p => p.Name, p => p.Value);
     }
 
     private static ExchangedTrial Of(SearchSpace space, int number, ExchangedState state, ImmutableArray<double> parameters, ImmutableArray<Report> reports,

@@ -3,6 +3,7 @@ using DistOpt.Core.Studies;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Tests.Studies.Engine;
+using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Tests.Studies.Exchange;
 
@@ -92,6 +93,29 @@ public sealed class StudyExportTests
         var import = StudyImport.Of(spec, study, "other", new Dictionary<string, string>());
         Assert.Equal(values, Assert.Single(import.Trials).Parameters);
         Assert.Empty(import.Misfits);
+    }
+
+    /// <summary>One that has ended and one that goes on.</summary>
+    [Fact]
+    public void A_trial_that_has_copied_others_has_its_schedule_as_an_attribute()
+    {
+        var exploit = new Exploit(0, 4, [0.75, 0.25]);
+        StudyEvent[] events =
+        [
+            new StudyEvent.Started(0, [0.5, 0.25], 4, 0, false),
+            new StudyEvent.Started(1, [0.125, 0.25], 4, 0, false),
+            new StudyEvent.Started(2, [0.125, 0.25], 4, 0, false),
+            new StudyEvent.Promoted(1, 8, exploit),
+            new StudyEvent.Promoted(2, 8, exploit),
+            new StudyEvent.Ended(1, TrialState.Complete, TrialEndCause.Done, [0.5], [], null, 1),
+        ];
+        var trials = StudyExport.Of("s", EngineFixture.Space, [Direction.Minimize], events.Select(e => new TimedEvent(e, null))).Trials;
+        Assert.DoesNotContain(trials[0].Attributes, a => a.Key == "exploits");
+        foreach (var trial in trials[1..])
+        {
+            Assert.Equal("""[{"step":4,"donor":0,"from":{"x":0.125,"y":0.25},"to":{"x":0.75,"y":0.25}}]""",
+                OptunaJson.Text(trial.Attributes.Single(a => a.Key == "exploits").Value));
+        }
     }
 
     private static ExchangedStudy Export(EngineFixture study) => StudyExport.Of("s", EngineFixture.Space, study.Setup.Context.Directions,
