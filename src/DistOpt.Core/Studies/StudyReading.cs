@@ -55,7 +55,7 @@ public sealed partial record StudyReading(StudyOutline Outline, ImmutableArray<T
         {
             Rungs = study.Rungs,
             Attributes = new ToldAttributes(events.Select(e => e.Event).OfType<StudyEvent.AttributeSet>()),
-            End = events is [.., { Event: StudyEvent.StudyEnded { Reason: var reason } }] ? reason : null,
+            End = StudyEnd.Of(events.Select(e => e.Event)),
             Sessions = events.Count(e => e.Event is StudyEvent.Reopened),
         };
 

@@ -196,7 +196,7 @@ internal sealed class StudyLedger
                 Session = reopened.Session;
                 break;
             case StudyEvent.StudyEnded ended:
-                End = ended.Reason;
+                End = StudyEnd.After(End, ended, Next);
                 break;
             default:
                 throw new ArgumentException($"{e.GetType()} is no event of a study", nameof(e));
@@ -354,7 +354,7 @@ internal sealed class StudyLedger
                 break;
             case StudyEvent.TrialsSet set:
                 Trials = set.Trials;
-                if (End == StudyStopReason.Trials && Next < Trials) End = null;
+                End = StudyEnd.After(End, set, Next);
                 break;
             case StudyEvent.SpaceWidened widened:
                 ComingSpace = widened;
@@ -364,7 +364,7 @@ internal sealed class StudyLedger
                 break;
             case StudyEvent.SuspensionSet set:
                 IsSuspended = set.IsSuspended;
-                if (End != StudyStopReason.Failures || set.IsSuspended) break;
+                if (End is null || StudyEnd.After(End, set, Next) is not null) break;
                 End = null;
                 Results.Forgive();
                 break;

@@ -36,8 +36,7 @@ public static class StudyExport
         var attributes = AttributesOf(spec);
         foreach (var widened in happened.Select(e => e.Event).OfType<StudyEvent.SpaceWidened>())
             attributes.Add(new(FormattableString.Invariant($"space {widened.Version} from trial {widened.FromTrial}"), widened.Text));
-        if (happened.Select(e => e.Event).OfType<StudyEvent.StudyEnded>().LastOrDefault() is { } end)
-            attributes.Add(new("stop_reason", RunJson.Name(end.Reason)));
+        if (StudyEnd.Of(happened.Select(e => e.Event)) is { } end) attributes.Add(new("stop_reason", RunJson.Name(end)));
         var told = new ToldAttributes(happened.Select(e => e.Event).OfType<StudyEvent.AttributeSet>());
         return Of(name, spec.Space.Space, spec.Directions, happened, told.OfTrial) with
         {
@@ -97,7 +96,7 @@ public static class StudyExport
         var told = new FunctionTelling(study, events);
         var exported = Of(name, told.Space, study.Directions, events, told.OfTrial);
         List<KeyValuePair<string, object?>> own = [new("seed", study.Seed)];
-        if (events.Select(e => e.Event).OfType<StudyEvent.StudyEnded>().LastOrDefault() is { } end) own.Add(new("stop_reason", RunJson.Name(end.Reason)));
+        if (StudyEnd.Of(events.Select(e => e.Event)) is { } end) own.Add(new("stop_reason", RunJson.Name(end)));
         return exported with
         {
             Attributes = Together(own, told.OfStudy),
