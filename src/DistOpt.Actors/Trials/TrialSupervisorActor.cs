@@ -116,7 +116,8 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         {
             _run = _runs.Open(_order);
         }
-        catch (SpecException e)
+        // also where its parameters are none of the space: no other attempt would find them so
+        catch (Exception e) when (e is SpecException or ArgumentException)
         {
             Fail(false, e.Message);
             return;

@@ -84,8 +84,9 @@ public abstract record NumericDomain : Domain
 
     /// <summary>The value some steps above <see cref="Low"/>, as its decimal digits say: 19 steps of 0.05 are 0.95, not 0.9500000000000001.</summary>
     internal double At(long steps) => Step is not { } step ? Low
-        : step >= 1e-12 && Math.Max(Math.Abs(Low), Math.Abs(High)) <= 1e12 ? Math.Min(High, (double)((decimal)Low + steps * (decimal)step))
-        : Math.Min(High, Low + steps * step);
+        // a decimal has 15 digits of a float64: the lowest value must not lie below the domain for those that it leaves out
+        : Math.Max(Low, Math.Min(High, step >= 1e-12 && Math.Max(Math.Abs(Low), Math.Abs(High)) <= 1e12 ? (double)((decimal)Low + steps * (decimal)step)
+            : Low + steps * step));
 
     /// <summary>How many steps a value of the domain lies above <see cref="Low"/>; 0 where there are no steps.</summary>
     internal long StepsTo(double value) => Step is { } step ? (long)Math.Round((value - Low) / step) : 0;

@@ -361,6 +361,22 @@ public sealed class StudySupervisorTests
     }
 
     [Fact]
+    public async Task A_trial_whose_parameters_are_none_of_its_space_has_failed_at_once_with_that_reason()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2))
+        {
+            Fails = order => order.Id.Trial == 0 ? new ArgumentException("x: is 0.3, which is not in its domain") : null,
+        };
+        harness.Begin();
+        (await harness.JobAsync()).Start().Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        await harness.EndAsync<StudyOver>();
+
+        Assert.Empty(harness.Happened.OfType<StudyEvent.AttemptLost>());
+        var end = harness.Happened.OfType<StudyEvent.Ended>().Single(e => e.Trial == 0);
+        Assert.Equal((TrialState.Failed, TrialEndCause.Threw, "x: is 0.3, which is not in its domain"), (end.State, end.Cause, end.Error));
+    }
+
+    [Fact]
     public async Task An_interrupted_study_leaves_when_all_jobs_have_left_off_and_goes_on_with_the_rows_that_they_told()
     {
         await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2, parallel: 2), new JournalSwitch());

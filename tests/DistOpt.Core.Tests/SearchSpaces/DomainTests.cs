@@ -1,3 +1,4 @@
+using DistOpt.Core.Randomness;
 using DistOpt.Core.SearchSpaces;
 
 namespace DistOpt.Core.Tests.SearchSpaces;
@@ -27,6 +28,30 @@ public sealed class DomainTests
         }
         Assert.False(domain.Contains(double.NaN));
         Assert.Empty(domain.Problems());
+    }
+
+    /// <summary>Bounds with as many digits as a float64 has, as computed ones have.</summary>
+    [Fact]
+    public void Every_step_is_a_value_of_the_domain_whatever_its_bounds_are()
+    {
+        var third = new FloatDomain(0.1 * 3, 1, step: 0.1);
+        Assert.Equal((0.1 * 3, true), (third.At(0), third.Contains(third.FromUnit(0))));
+        Assert.Equal(0.4, third.At(1));
+        var random = new CounterRandom(1, RandomPurpose.Simulation);
+        for (int i = 0; i < 2000; i++)
+        {
+            double low = (random.NextDouble() - 0.5) * Math.Pow(10, random.NextInt(14) - 2);
+            double step = Math.Pow(10, random.NextInt(6) - 3) * (0.1 + random.NextDouble());
+            var domain = new FloatDomain(low, low + step * (1 + 20 * random.NextDouble()), step);
+            for (long at = 0; at < domain.Count; at++)
+            {
+                double value = domain.At(at);
+                Assert.True(domain.Contains(value), $"{value:R} is step {at} of {domain}");
+                Assert.Equal(at, domain.StepsTo(value));
+                Assert.Equal(value, domain.Round(value));
+            }
+            Assert.True(domain.Contains(domain.FromUnit(0)) && domain.Contains(domain.FromUnit(1)) && domain.Contains(domain.Last), $"{domain}");
+        }
     }
 
     /// <summary>The ends have an interval of the same length as all others.</summary>
