@@ -49,7 +49,7 @@ public sealed partial class StudyEngine
     /// Where the sampler has no more, it does not wait.
     /// </param>
     public CommandAnswer Enqueue(string? key, ImmutableArray<double> point, int? fromTrial = null) =>
-        Carry(new StudyEvent.Enqueued(key, point) { FromTrial = fromTrial }, Wrong(point) ?? TooLate(fromTrial));
+        Carry(new StudyEvent.Enqueued(key, point) { FromTrial = fromTrial }, Wrong(point) ?? TooLate(fromTrial) ?? NoTrialLeft);
 
     /// <summary>The parameters that a trial was begun with as a point to try, but for some of them.</summary>
     /// <param name="key">Idempotency key; null = none.</param>
@@ -72,7 +72,7 @@ public sealed partial class StudyEngine
         // conditions are on parameters before them
         for (int i = 0; i < point.Length; i++)
             if (double.IsNaN(point[i]) && space.IsActive(i, point)) point[i] = own[i];
-        return Carry(command with { Point = [.. point] }, Wrong([.. point]) ?? TooLate(fromTrial));
+        return Carry(command with { Point = [.. point] }, Wrong([.. point]) ?? TooLate(fromTrial) ?? NoTrialLeft);
     }
 
     /// <summary>How many trials run at a time; those that run are not ended for it.</summary>
@@ -288,6 +288,18 @@ public sealed partial class StudyEngine
         finally
         {
             _onlyLooks = false;
+        }
+    }
+
+    /// <summary>Why no trial would begin with a point that is enqueued now; null = one would.</summary>
+    private string? NoTrialLeft
+    {
+        get
+        {
+            if (_ledger.Trials is not { } trials || _ledger.Next + _ledger.Points < trials || _ledger.End is not (null or StudyStopReason.Trials)) return null;
+            string waiting = _ledger.Points > 0 ? FormattableString.Invariant($", and {_ledger.Points} points wait") : "";
+            return FormattableString.Invariant($"no trial is left for the point: of {trials} trials {_ledger.Next} have begun{waiting}; ")
+                + "give the study more trials first ('distopt set STUDY --trials N', SetTrialsAsync, or Trials of a function's options)";
         }
     }
 

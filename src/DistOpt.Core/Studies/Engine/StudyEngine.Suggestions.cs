@@ -54,7 +54,7 @@ public sealed partial class StudyEngine
         ArgumentNullException.ThrowIfNull(point);
         var canonical = point.Select(p => new KeyValuePair<string, object?>(p.Key, ChoiceValues.Canonical(p.Value, p.Key)));
         return Carry(new StudyEvent.PointEnqueued(key, [.. canonical]),
-            _setup.Context.IsDefinedByRun ? null : "the space of the study was declared before: give a value for each of its parameters");
+            _setup.Context.IsDefinedByRun ? NoTrialLeft : "the space of the study was declared before: give a value for each of its parameters");
     }
 
     /// <summary>What was drawn together with another parameter, or what is drawn now.</summary>

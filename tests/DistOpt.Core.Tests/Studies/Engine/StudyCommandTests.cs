@@ -236,6 +236,30 @@ public sealed class StudyCommandTests
         Assert.Empty(study.Journal);
     }
 
+    /// <summary>Also after the end, as long as more trials may undo that.</summary>
+    [Fact]
+    public void A_point_for_which_no_trial_is_left_is_refused_with_what_to_do()
+    {
+        var study = new EngineFixture(EngineFixture.Random(trials: 2));
+        study.Order();
+        Assert.Equal(default, study.Engine.Enqueue("a", [0.5, 0.5]));
+        Assert.StartsWith("no trial is left for the point: of 2 trials 1 have begun, and 1 points wait; give the study more trials first ('distopt set STUDY --trials N'",
+            study.Engine.Enqueue("b", [0.25, 0.5]).Refusal);
+        Assert.True(study.Engine.Enqueue("a", [0.5, 0.5]).IsRepeat);
+        study.Complete(study.Order(), 1);
+        string none = "no trial is left for the point: of 2 trials 2 have begun; give";
+        Assert.StartsWith(none, study.Engine.Enqueue("b", [0.25, 0.5]).Refusal);
+        study.Engine.Cancel(null, 0);
+        study.Engine.Decide();
+        Assert.Equal(StudyStopReason.Trials, study.Engine.End);
+        Assert.StartsWith(none, study.Engine.Enqueue("b", [0.25, 0.5]).Refusal);
+        study.Engine.SetTrials(null, 3);
+        Assert.Equal(default, study.Engine.Enqueue("b", [0.25, 0.5]));
+        Assert.Equal([0.25, 0.5], study.Order().Parameters);
+        study.Engine.Cancel(null);
+        Assert.Equal("the study has ended (Cancelled)", study.Engine.Enqueue("c", [0.25, 0.5]).Refusal);
+    }
+
     [Fact]
     public void More_slots_are_used_at_once_and_fewer_as_trials_end()
     {

@@ -229,6 +229,8 @@ public sealed class DefineByRunTests
         var study = new FunctionStudy(Options("random", trials: 3));
         study.Enqueue(new Dictionary<string, object?> { ["x"] = 0.5, ["branch"] = "right", ["right.n"] = 3 });
         study.Enqueue(new Dictionary<string, object?> { ["x"] = 7 });
+        Assert.Equal(default, study.Enqueue(new Dictionary<string, object?> { ["x"] = 0.25 }));
+        Assert.Contains("of 3 trials 0 have begun, and 3 points wait", study.Enqueue(new Dictionary<string, object?> { ["x"] = 0.75 }).Refusal);
         var status = await study.RunAsync(Branches, cancellationToken: Token);
         var first = study.Trials[0].Parameters;
         Assert.Equal((0.5, "right", 3L), (first["x"], first["branch"], first["right.n"]));
