@@ -75,7 +75,7 @@ internal sealed class StudySource : IDisposable
         var study = StudyDirectoryReader.Open(Path, SpecFiles.Binder(invocation.App), invocation.Console.StudiesRoot,
             d => d.IsOfHere ? StudyJournalFile.Read(d.JournalFile, d.Name, "study").Select(e => e.Event) : []);
         (_directory, Path) = (study.Directory, study.Directory.Path);
-        return study.Reading with { Rungs = StudySetup.Of(study.Spec, SpecFiles.Catalogs(invocation.App)).Rungs };
+        return study.Reading with { Brackets = StudySetup.Of(study.Spec, SpecFiles.Catalogs(invocation.App)).Brackets };
     }
 
     /// <summary>Where pictures of it go, if nobody says where: in the study's folder, beside a journal or to where the study would be downloaded.</summary>

@@ -39,13 +39,15 @@ internal static class ShowTrials
         var attributes = study.Attributes.OfTrial(number);
         invocation.Write(json => StudyJson.WriteTrial(json, trial, study.Outline, null, attributes), writer =>
         {
-            foreach (string line in Format.Table([.. Rows(study.Outline, trial, attributes)])) writer.WriteLine(line);
+            foreach (string line in Format.Table([.. Rows(study, trial, attributes)])) writer.WriteLine(line);
             if (trial.Error is { } error) writer.WriteLine(error);
         });
     }
 
-    private static IEnumerable<IReadOnlyList<string>> Rows(StudyOutline study, TrialRecord trial, IReadOnlyCollection<KeyValuePair<string, object?>> attributes)
+    private static IEnumerable<IReadOnlyList<string>> Rows(
+        StudyReading reading, TrialRecord trial, IReadOnlyCollection<KeyValuePair<string, object?>> attributes)
     {
+        var study = reading.Outline;
         yield return ["trial", $"{trial.Number} of {study.Name}"];
         yield return ["state", trial.HasEnded ? $"{RunJson.Name(trial.State)} ({RunJson.Name(trial.Cause)})" : RunJson.Name(trial.State)];
         for (int i = 0; i < trial.Values.Length; i++) yield return [study.Objectives[i].Metric, Text(trial.Values[i])];
@@ -53,6 +55,7 @@ internal static class ShowTrials
         for (int i = 0; i < trial.Parameters.Length; i++)
             if (!double.IsNaN(trial.Parameters[i])) yield return [study.Space.Parameters[i].Name, study.Show(i, trial.Parameters[i])];
         if (trial.SpaceVersion > 0) yield return ["space", $"version {trial.SpaceVersion}"];
+        if (reading.Brackets.Length > 1) yield return ["bracket", trial.Bracket.ToString(CultureInfo.InvariantCulture)];
         if (trial.Started is { } started) yield return ["started", Text(started)];
         if (trial.Ended is { } ended) yield return ["ended", Text(ended)];
         yield return ["computed", Format.Duration(trial.Seconds)];

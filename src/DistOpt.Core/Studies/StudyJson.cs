@@ -41,6 +41,7 @@ public static class StudyJson
         json.WriteString("state", RunJson.Name(trial.State));
         json.WriteString("cause", RunJson.Name(trial.Cause));
         if (trial.SpaceVersion > 0) json.WriteNumber("space_version", trial.SpaceVersion);
+        if (trial.Bracket > 0) json.WriteNumber("bracket", trial.Bracket);
         WriteParameters(json, outline, trial.Parameters);
         WriteValues(json, outline, trial.Values);
         if (!trial.Constraints.IsEmpty)
@@ -127,6 +128,7 @@ public static class StudyJson
             json.TryGetProperty("error", out var error) ? error.GetString() : null)
         {
             SpaceVersion = space,
+            Bracket = json.TryGetProperty("bracket", out var bracket) ? bracket.GetInt32() : 0,
             Exploits = TrialExploit.Parse(json, Parameters),
             Started = Time("started"),
             Ended = Time("ended"),

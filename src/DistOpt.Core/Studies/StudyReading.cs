@@ -12,9 +12,6 @@ namespace DistOpt.Core.Studies;
 /// <param name="NotEnded">Those that have not, as far as they have come; null = nothing is known of them.</param>
 public sealed partial record StudyReading(StudyOutline Outline, ImmutableArray<TrialRecord> Ended, ImmutableArray<TrialRecord>? NotEnded)
 {
-    /// <summary>Resources at which its trial scheduler has rungs, of all brackets, ascending; none where it has none.</summary>
-    public ImmutableArray<long> Rungs { get; init; } = [];
-
     /// <summary>Why it has ended; null = it has not, or that is not known.</summary>
     public StudyStopReason? End { get; init; }
 
@@ -53,7 +50,7 @@ public sealed partial record StudyReading(StudyOutline Outline, ImmutableArray<T
         var space = study.IsDefinedByRun ? defined.Space : widened.Newest;
         return new StudyReading(StudyOutline.Of(name, study, space), [.. ended.OrderBy(t => t.Number).Select(Told)], [.. records.Open.Select(Told)])
         {
-            Rungs = study.Rungs,
+            Brackets = study.Brackets,
             Attributes = new ToldAttributes(events.Select(e => e.Event).OfType<StudyEvent.AttributeSet>()),
             End = StudyEnd.Of(events.Select(e => e.Event)),
             Sessions = events.Count(e => e.Event is StudyEvent.Reopened),

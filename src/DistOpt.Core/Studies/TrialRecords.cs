@@ -28,6 +28,9 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
     /// <summary>Of the space that it was drawn from.</summary>
     public int SpaceVersion { get; init; }
 
+    /// <summary>The trial scheduler's bracket that it is in, from 0.</summary>
+    public int Bracket { get; init; }
+
     /// <summary>Whether nothing more will become of it.</summary>
     public bool HasEnded => State is TrialState.Complete or TrialState.Pruned or TrialState.Failed or TrialState.Cancelled;
 
@@ -92,6 +95,8 @@ public sealed class TrialRecords
 
         public required int SpaceVersion { get; init; }
 
+        public required int Bracket { get; init; }
+
         public DateTime? Started { get; init; }
 
         public List<Report> Reports { get; } = [];
@@ -147,6 +152,7 @@ public sealed class TrialRecords
                 Exploits = [.. Exploits],
                 Started = Started,
                 SpaceVersion = SpaceVersion,
+                Bracket = Bracket,
                 Code = Code is [0] ? [] : [.. Code],
             };
 
@@ -175,7 +181,14 @@ public sealed class TrialRecords
         {
             case StudyEvent.Started started:
                 if (_coming is { } space && space.FromTrial <= started.Trial) (_space, _coming) = (space.Version, null);
-                var first = _live[started.Trial] = new Live { Parameters = started.Parameters, SpaceVersion = _space, Since = _now, Started = At(_now) };
+                var first = _live[started.Trial] = new Live
+                {
+                    Parameters = started.Parameters,
+                    SpaceVersion = _space,
+                    Bracket = started.Bracket,
+                    Since = _now,
+                    Started = At(_now),
+                };
                 first.Runs(_code);
                 break;
             case StudyEvent.SpaceWidened widened:

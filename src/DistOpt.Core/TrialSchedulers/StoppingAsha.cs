@@ -16,6 +16,9 @@ public sealed class StoppingAsha : ITrialScheduler
     private readonly ImmutableArray<long>[] _milestones;
     private readonly RunningPercentile[][] _recorded;
     private readonly int[][] _passed;
+
+    /// <summary>Trials that have come to the end, where none is judged, by bracket.</summary>
+    private readonly int[] _complete;
     private readonly int[] _counts;
     private readonly StudyContext _context;
     private readonly long _end;
@@ -26,6 +29,7 @@ public sealed class StoppingAsha : ITrialScheduler
         _milestones = [.. Enumerable.Range(0, options.Brackets).Select(s => Milestones.Of(options.MinResource, _end, options.ReductionFactor, s))];
         _recorded = [.. _milestones.Select(m => m.Select(_ => new RunningPercentile(100 * (1 - 1 / options.ReductionFactor))).ToArray())];
         _passed = [.. _milestones.Select(m => new int[m.Length])];
+        _complete = new int[_milestones.Length];
         _counts = [.. _milestones.Select(m => m.Length)];
     }
 
@@ -36,7 +40,7 @@ public sealed class StoppingAsha : ITrialScheduler
     public long TrialEnd => _end;
 
     public ImmutableArray<RungStatus> Rungs => [.. _milestones.SelectMany((milestones, b) =>
-        milestones.Select((resource, k) => new RungStatus(b, k, resource, _recorded[b][k].Count, _passed[b][k])))];
+        milestones.Select((resource, k) => new RungStatus(b, k, resource, resource < _end ? _recorded[b][k].Count : _complete[b], _passed[b][k])))];
 
     public SlotDecision Next(int? newTrial)
     {
@@ -54,6 +58,7 @@ public sealed class StoppingAsha : ITrialScheduler
         if (resource >= _end)
         {
             place.HasEnded = true;
+            _complete[place.Bracket]++;
             return ReportAction.Complete;
         }
         var milestones = _milestones[place.Bracket];

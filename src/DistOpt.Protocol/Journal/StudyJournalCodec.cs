@@ -112,7 +112,11 @@ public static class StudyJournalCodec
     {
         ArgumentNullException.ThrowIfNull(study);
         return Entry(DeclarationManifest, new JournalDeclaration(JournalSpaces.Of(study.Space), study.IsDefinedByRun,
-            [.. study.Directions.Select(RunJson.Name)], study.Seed, study.Repeats, [.. study.Lines], [.. study.Rungs]));
+            [.. study.Directions.Select(RunJson.Name)], study.Seed, study.Repeats, [.. study.Lines],
+            [.. study.Brackets.SelectMany(b => b).Distinct().Order()])
+        {
+            Brackets = [.. study.Brackets.Select(b => b.ToArray())],
+        });
     }
 
     /// <exception cref="JournalException">The manifest is not known, or the bytes are no declaration.</exception>
@@ -121,7 +125,8 @@ public static class StudyJournalCodec
             new(JournalSpaces.Of(r.Space), r.IsDefinedByRun, [.. r.Directions.Select(JournalCodec.Named<Direction>)], r.Seed, r.Repeats)
             {
                 Lines = [.. r.Lines],
-                Rungs = [.. r.Rungs ?? []],
+                // those of all brackets as one: of an earlier version it is not known which trial is in which
+                Brackets = r.Brackets is { } brackets ? [.. brackets.Select(b => b.ToImmutableArray())] : r.Rungs is { Length: > 0 } rungs ? [[.. rungs]] : [],
             }));
 
     private static JournalTrialEnded Of(StudyEvent.Ended d, bool isTaken) => new(d.Trial, RunJson.Name(d.State), RunJson.Name(d.Cause), Of(d.Values),

@@ -91,11 +91,16 @@ public sealed record JournalSpaceWidened(
 /// <summary>What a study over a function searches, beside its events.</summary>
 /// <param name="Directions">Names of the directions, one for each objective.</param>
 /// <param name="Lines">The same for people.</param>
-/// <param name="Rungs">Resources of the trial scheduler's rungs; null = an earlier version wrote it.</param>
+/// <param name="Rungs">Resources of the trial scheduler's rungs, of all brackets together; null = an earlier version wrote it.</param>
 [MessagePackObject]
 public sealed record JournalDeclaration(
     [property: Key(0)] JournalParameter[] Space, [property: Key(1)] bool IsDefinedByRun, [property: Key(2)] string[] Directions, [property: Key(3)] long Seed,
-    [property: Key(4)] int Repeats, [property: Key(5)] string[] Lines, [property: Key(6)] long[]? Rungs);
+    [property: Key(4)] int Repeats, [property: Key(5)] string[] Lines, [property: Key(6)] long[]? Rungs)
+{
+    /// <summary>The same bracket by bracket; null in journals of before.</summary>
+    [Key(7)]
+    public long[][]? Brackets { get; init; }
+}
 
 [MessagePackObject]
 public sealed record JournalParameter(

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using DistOpt.Cli.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
@@ -193,6 +194,15 @@ public sealed class StudyPlotTests
         Assert.Equal("the study's trial scheduler has no rungs", RungsPlot.Missing(Source(s_two, [.. ExampleStudy.Complete(s_two, (1, 1), (2, 2))], [])));
     }
 
+    /// <summary>Of 54 trials 27 are in a bracket that begins at 3, to which 9 of them come.</summary>
+    [Fact]
+    public void A_trial_is_drawn_at_the_rungs_of_its_own_bracket_alone()
+    {
+        TrialRecord[] trials = [.. ExampleStudy.Trials(s_one, 54).Select(t => t with { Bracket = t.Number % 2 })];
+        var panel = Assert.Single(RungsPlot.Panels(Source(s_one, trials, [1, 3, 9], [3, 9])));
+        Assert.Equal(["1 (27)", "3 (18)", "9 (6)"], panel.XTicks.Select(t => t.Label));
+    }
+
     [Fact]
     public void Values_that_spread_over_more_than_a_decade_are_shown_on_a_logarithmic_axis()
     {
@@ -249,6 +259,9 @@ public sealed class StudyPlotTests
         Assert.Equal(cells[0].Height * 4, height);
     }
 
-    private static StudyPlotSource Source(StudySpec spec, TrialRecord[] trials, long[]? rungs = null) =>
-        new(new StudyReading(spec.Outline, [.. trials], null) { Rungs = [.. rungs ?? (spec == s_one ? [1, 3, 9] : [])] }, [], null);
+    private static StudyPlotSource Source(StudySpec spec, TrialRecord[] trials, params long[][] brackets)
+    {
+        if (brackets.Length == 0 && spec == s_one) brackets = [[1, 3, 9]];
+        return new(new StudyReading(spec.Outline, [.. trials], null) { Brackets = [.. brackets.Select(b => b.ToImmutableArray())] }, [], null);
+    }
 }

@@ -144,12 +144,12 @@ public sealed class StudyReadingTests
     public void Rungs_are_those_of_the_trial_scheduler_with_which_it_was_begun()
     {
         var (_, plain) = Study(new() { Pruner = new("threshold", new ThresholdOptions { Upper = 1 }) });
-        Assert.Empty(plain.Study!.Rungs);
+        Assert.Empty(plain.Study!.Brackets);
         foreach (bool stops in (bool[])[false, true])
         {
             var options = new AshaOptions { MaxResource = 9, ReductionFactor = 3, Variant = stops ? AshaVariant.Stopping : AshaVariant.Promotion };
             var (_, journal) = Study(new() { TrialScheduler = new("asha", options) });
-            Assert.Equal([1, 3], journal.Study!.Rungs.Where(r => r < 9));
+            Assert.Equal([1, 3], Assert.Single(journal.Study!.Brackets).Where(r => r < 9));
         }
     }
 

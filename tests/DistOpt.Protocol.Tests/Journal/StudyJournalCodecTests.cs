@@ -84,21 +84,25 @@ public sealed class StudyJournalCodecTests
     public void What_a_study_over_a_function_searches_survives_the_journal()
     {
         var space = Examples.OfType<StudyEvent.SpaceWidened>().First().Space;
-        var study = new StudyDeclaration(space, false, [Direction.Maximize, Direction.Minimize], 1L << 40, 3) { Lines = ["seed is 1", "and so on"], Rungs = [1, 3] };
+        var study = new StudyDeclaration(space, false, [Direction.Maximize, Direction.Minimize], 1L << 40, 3) { Lines = ["seed is 1", "and so on"], Brackets = [[1, 3], [3]] };
         var stored = StudyJournalCodec.Write(study);
         var read = StudyJournalCodec.ReadDeclaration(stored.Manifest, stored.Body);
         Assert.Equal((false, 1L << 40, 3), (read.IsDefinedByRun, read.Seed, read.Repeats));
         Assert.Equal(study.Directions, read.Directions);
         Assert.Equal(study.Lines, read.Lines);
-        Assert.Equal([1, 3], read.Rungs);
+        Assert.Equal(["1 3", "3"], read.Brackets.Select(b => string.Join(' ', b)));
         Assert.Equal(space.Parameters.Select(Text), read.Space.Parameters.Select(Text));
 
         // earlier versions did not tell of rungs
         var earlier = new JournalDeclaration([], true, ["minimize"], 1, 1, ["seed is 1"], null);
         var without = StudyJournalCodec.ReadDeclaration(stored.Manifest, MessagePackSerializer.Serialize(earlier, MessagePackSerializerOptions.Standard,
             TestContext.Current.CancellationToken));
-        Assert.Empty(without.Rungs);
+        Assert.Empty(without.Brackets);
         Assert.Equal(["seed is 1"], without.Lines);
+        // and later ones not of brackets
+        var flat = StudyJournalCodec.ReadDeclaration(stored.Manifest, MessagePackSerializer.Serialize(earlier with { Rungs = [1, 3] },
+            MessagePackSerializerOptions.Standard, TestContext.Current.CancellationToken));
+        Assert.Equal([1, 3], Assert.Single(flat.Brackets));
 
         Assert.Contains("newer version", Assert.Throws<JournalException>(() => StudyJournalCodec.ReadDeclaration("function-study.2", stored.Body)).Message);
         var cut = stored.Body.AsMemory(0, 2);

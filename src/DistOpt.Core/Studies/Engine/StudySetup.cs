@@ -90,8 +90,9 @@ public sealed record StudySetup
     /// </summary>
     public Func<StudyEvent.SpaceWidened, StudySetup>? Over { get; init; }
 
-    /// <summary>Resources at which the trial scheduler has rungs, of all brackets, ascending; none where it has none.</summary>
-    public ImmutableArray<long> Rungs => [.. TrialScheduler(Context).Rungs.Select(r => r.Resource).Distinct().Order()];
+    /// <summary>Resources of the rungs of each bracket of the trial scheduler, ascending; none where it has none.</summary>
+    public ImmutableArray<ImmutableArray<long>> Brackets =>
+        [.. TrialScheduler(Context).Rungs.GroupBy(r => r.Bracket).OrderBy(b => b.Key).Select(b => b.Select(r => r.Resource).Order().ToImmutableArray())];
 
     /// <summary>The setup over a wider space: only what hangs on the space is another one.</summary>
     internal StudySetup Widened(StudyEvent.SpaceWidened widened)

@@ -18,8 +18,10 @@ public sealed record StudyDeclaration(SearchSpace Space, bool IsDefinedByRun, Im
     /// <summary>The same for people, a line for each thing: by these a study is the same one when it goes on.</summary>
     public required IReadOnlyList<string> Lines { get; init; }
 
-    /// <summary>Resources at which the trial scheduler has rungs, of all brackets, ascending; none where it has none, or an earlier version wrote it.</summary>
-    public ImmutableArray<long> Rungs { get; init; } = [];
+    /// <summary>
+    /// Resources of the rungs of each bracket of the trial scheduler, ascending; none where it has none, or where a version wrote it that did not tell of them.
+    /// </summary>
+    public ImmutableArray<ImmutableArray<long>> Brackets { get; init; } = [];
 
     internal static StudyDeclaration Of(StudySetup setup)
     {
@@ -27,7 +29,7 @@ public sealed record StudyDeclaration(SearchSpace Space, bool IsDefinedByRun, Im
         return new StudyDeclaration(Kept(context.Space), context.IsDefinedByRun, context.Directions, context.Seed, setup.Repeats)
         {
             Lines = StudyIdentity.Of(setup),
-            Rungs = setup.Rungs,
+            Brackets = setup.Brackets,
         };
     }
 
