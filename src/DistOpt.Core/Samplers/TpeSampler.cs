@@ -118,6 +118,15 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
 
     private bool IsStartup(StudyHistory history) => history.Peers.Length < Math.Max(1, options.StartupTrials);
 
+    /// <summary>Numbers of the trials that make the densities of a suggestion, good ones and bad ones.</summary>
+    internal (int[] Good, int[] Bad) Sides(StudyHistory history, int number)
+    {
+        Split(history, number);
+        return (Of(_isGood), Of(_isBad));
+
+        int[] Of(bool[] side) => [.. Enumerable.Range(0, history.Trials.Count).Where(i => side[i])];
+    }
+
     /// <summary>The best tenth on one side; all others that have ended, and those that run, on the other.</summary>
     private void Split(StudyHistory history, int number)
     {
