@@ -13,8 +13,9 @@ internal static class BenchmarkTable
         foreach (var line in lines)
         {
             string bound = line.LessIsBetter ? "<=" : ">=";
-            cells.Add([line.What, $"{Number(line.Ours)} {line.Unit}", $"{Number(line.Baseline)} {line.Unit}",
-                line.Ratio.ToString("0.00", Invariant),
+            bool isAlone = double.IsNaN(line.Baseline);
+            cells.Add([line.What, $"{Number(line.Ours)} {line.Unit}", isAlone ? "-" : $"{Number(line.Baseline)} {line.Unit}",
+                isAlone ? "-" : line.Ratio.ToString("0.00", Invariant),
                 line.Budget is { } budget ? $"{bound} {budget.ToString("0.00", Invariant)}" : "-",
                 line.Holds switch { true => "yes", false => "NO", null => "-" }]);
         }

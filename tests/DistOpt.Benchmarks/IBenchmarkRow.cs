@@ -16,7 +16,7 @@ public interface IBenchmarkRow
 /// <summary>A line of the table.</summary>
 /// <param name="What">What is compared, with its size.</param>
 /// <param name="Ours">Our figure, in <paramref name="Unit"/>.</param>
-/// <param name="Baseline">The baseline's figure in the same unit.</param>
+/// <param name="Baseline">The baseline's figure in the same unit; NaN = there is none, the line tells a figure of ours alone.</param>
 /// <param name="Unit">Such as "GB/s"; more is better, unless <paramref name="LessIsBetter"/>.</param>
 /// <param name="Budget">The least ratio ours / baseline (the most, where less is better); null: the line only informs.</param>
 public sealed record BenchmarkLine(string What, double Ours, double Baseline, string Unit, double? Budget, bool LessIsBetter = false)
