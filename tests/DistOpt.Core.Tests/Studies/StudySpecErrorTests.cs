@@ -33,6 +33,33 @@ public sealed class StudySpecErrorTests
             space: { model.activation: { choices: [relu, gelu] } }
             """).Study.Trials);
 
+    /// <summary>One that is evaluated between any two rungs is not refused.</summary>
+    [Theory]
+    [InlineData("{ kind: asha, max_resource: 9, reduction_factor: 3 }", "every_epochs: 3", "evaluate.every_epochs (line 3): is 3, but asha has rungs at 1 and 3 epochs, "
+        + "which one report passes both, so that nobody is judged at the first; evaluate every 2 epochs or more often, or raise study.trial_scheduler.min_resource to 3")]
+    [InlineData("{ kind: asha, max_resource: 9, reduction_factor: 3, variant: stopping }", "every_epochs: 20",
+        "evaluate.every_epochs (line 3): is 20, but asha has rungs at 1 and 3 epochs, *evaluate every 2 epochs *")]
+    [InlineData("{ kind: hyperband, max_resource: 9 }", "every_epochs: 4", "evaluate.every_epochs (line 3): is 4, but hyperband has rungs at 1 and 3 epochs, *every 2 epochs *")]
+    [InlineData("{ kind: hyperband, max_resource: 9 }", "every_epochs: null", "evaluate.every_epochs (line 3): is null like every_steps, so that a trial reports once, at its "
+        + "end, and passes all rungs of hyperband with that; set one of the two, or use fifo")]
+    [InlineData("{ kind: asha, max_resource: 9, reduction_factor: 3 }", "every_epochs: 2")]
+    [InlineData("{ kind: asha, min_resource: 3, max_resource: 9, reduction_factor: 3 }", "every_epochs: 3")]
+    [InlineData("{ kind: asha, max_resource: 9, reduction_factor: 3 }", "{ every_epochs: null, every_steps: 50 }")]
+    [InlineData("{ kind: asha, max_resource: 1 }", "every_epochs: 1")]
+    [InlineData("{ kind: asha, max_resource: 9, reduction_factor: 3 }", "every_epochs: 9", null, true)]
+    [InlineData("fifo", "every_epochs: 3")]
+    public void Rungs_that_one_report_passes_judge_nobody(string scheduler, string evaluate, string? error = null, bool isSearched = false)
+    {
+        string spec = $$"""
+            training: { epochs: 9 }
+            study: { metric: validation.loss, sampler: random, trial_scheduler: {{scheduler}} }
+            evaluate: {{(evaluate[0] == '{' ? evaluate : $"{{ {evaluate} }}")}}
+            space: { model.dropout: { float: [0, 0.5] }{{(isSearched ? ", evaluate.every_epochs: { int: [1, 2] }" : "")}} }
+            """;
+        if (error is null) Assert.NotNull(StudyFixture.Binder.ParseStudy(spec));
+        else Assert.Matches("^" + Regex.Escape(error).Replace("\\*", ".*", StringComparison.Ordinal) + "$", Assert.Single(Errors(spec)));
+    }
+
     [Fact]
     public void All_parts_of_a_spec_report_at_once() => Assert.Equal(
         [

@@ -216,8 +216,13 @@ internal sealed class StudyBinder(SpecBinder binder)
     private void CheckRungs(StudySpec spec, StudyContext context)
     {
         var sampler = binder.Catalogs.Samplers.Get(spec.Study.Sampler.Kind)(spec.Study.Sampler.Options!);
-        var scheduler = spec.Study.TrialScheduler;
-        if (sampler.NeedsRungs) Add(ISampler.Check(sampler, binder.Catalogs.TrialSchedulers.Get(scheduler.Kind)(scheduler.Options!, context)));
+        var (kind, options) = (spec.Study.TrialScheduler.Kind, spec.Study.TrialScheduler.Options!);
+        if (!sampler.NeedsRungs && _violations.Touches("evaluate")) return;
+        ITrialScheduler? scheduler = null;
+        Try(() => scheduler = binder.Catalogs.TrialSchedulers.Get(kind)(options, context));
+        if (scheduler is null) return;
+        Add(ISampler.Check(sampler, scheduler));
+        if (!_violations.Touches("evaluate")) Add(RungReports.Check(spec, scheduler.Rungs));
     }
 
     private void CheckCopies(StudySpec spec, StudyContext context)
