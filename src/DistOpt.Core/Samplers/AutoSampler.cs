@@ -14,7 +14,7 @@ public sealed record AutoOptions
     [Range(1, 100_000)]
     public int GpTrials { get; init; } = 250;
 
-    [Description("Complete trials up to which several objectives are searched by tpe; then nsga2 goes on from their best")]
+    [Description("Complete trials up to which several objectives are searched by tpe; then nsga2, of four and more nsga3, goes on from their best")]
     [Range(0, 100_000)]
     public int TpeTrials { get; init; } = 250;
 }
@@ -24,7 +24,7 @@ public sealed record AutoOptions
 /// <see cref="TpeSampler"/>; where all are numbers, or choices in an order, <see cref="GpSampler"/> makes the most of the first 250 complete trials, and
 /// <see cref="CmaEsSampler"/> goes on from the best tenth of them. A study that has no trials for five generations of it beyond those stays with gp: that
 /// is fewer than an evolution strategy needs to learn anything. Several objectives are for <see cref="TpeSampler"/> up to 250 complete trials, and then for
-/// <see cref="Nsga2Sampler"/>, whose parents those are.
+/// <see cref="Nsga2Sampler"/>, of four objectives and more for <see cref="Nsga3Sampler"/>, whose parents those are.
 /// <para>Under a trial scheduler that pauses or ends trials at rungs it is <see cref="TpeSampler"/> in any case, which learns from those that never become
 /// complete.</para>
 /// <para>Where trials define their parameters while they run, it is <see cref="TpeSampler"/> as well: what a trial will have is not known before, as under
@@ -35,8 +35,12 @@ public sealed class AutoSampler(AutoOptions options) : IPartialSampler
     /// <summary>Of cma-es, which a study must have trials for.</summary>
     private const int Generations = 5;
 
+    /// <summary>From so many on reference points spread better than crowding does.</summary>
+    private const int ManyObjectives = 4;
+
     private readonly TpeSampler _tpe = new(new TpeOptions());
     private readonly Nsga2Sampler _nsga2 = new(new Nsga2Options());
+    private readonly Nsga3Sampler _nsga3 = new(new Nsga3Options());
     private readonly GpSampler _gp = new(new GpOptions());
     private readonly CmaEsSampler _cmaEs = new(new CmaEsOptions { WarmStartTrials = options.GpTrials, StartupTrials = 0 });
 
@@ -61,7 +65,8 @@ public sealed class AutoSampler(AutoOptions options) : IPartialSampler
     {
         if (IsByNumbers(history)) return EndsWithCmaEs(history) && _cmaEs.IsReady(history, seed) ? _cmaEs : _gp;
         if (history.HasRungs || history.Directions.Length == 1) return _tpe;
-        return history.Trials.Count(t => t.State == TrialState.Complete) < options.TpeTrials ? _tpe : _nsga2;
+        if (history.Trials.Count(t => t.State == TrialState.Complete) < options.TpeTrials) return _tpe;
+        return history.Directions.Length < ManyObjectives ? _nsga2 : _nsga3;
     }
 
     private bool EndsWithCmaEs(StudyHistory history) => history.Budget is not { } trials

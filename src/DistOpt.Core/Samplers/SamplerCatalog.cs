@@ -28,6 +28,8 @@ public static class SamplerCatalog
             "optuna.samplers.GPSampler; Ament et al. 2023; Daulton et al. 2020"))
         .Add(new("nsga2", typeof(Nsga2Options), o => new Nsga2Sampler((Nsga2Options)o),
             "a genetic algorithm for several objectives", "Deb et al. 2002; optuna.samplers.NSGAIISampler"))
+        .Add(new("nsga3", typeof(Nsga3Options), o => new Nsga3Sampler((Nsga3Options)o),
+            "the same for four objectives and more, spread by reference points", "Deb and Jain 2014; optuna.samplers.NSGAIIISampler"))
         .Add(new("auto", typeof(AutoOptions), o => new AutoSampler((AutoOptions)o),
-            "gp, then cma-es for numbers; tpe with conditions, choices or rungs; tpe, then nsga2 for several objectives", "optunahub AutoSampler"));
+            "gp, then cma-es for numbers; tpe with conditions, choices or rungs; tpe, then nsga2 or (from four on) nsga3 for several objectives", "optunahub AutoSampler"));
 }

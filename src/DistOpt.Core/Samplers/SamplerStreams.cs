@@ -13,4 +13,7 @@ internal static class SamplerStreams
 
     /// <summary>Second coordinate: how many trials were complete.</summary>
     public const int Improvement = -4;
+
+    /// <summary>Second coordinate: the last trial of the front that is chosen from.</summary>
+    public const long Niches = -5;
 }

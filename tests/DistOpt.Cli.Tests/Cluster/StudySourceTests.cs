@@ -85,6 +85,24 @@ public sealed class StudySourceTests : IDisposable
     }
 
     [Fact]
+    public async Task What_a_trial_has_copied_of_others_and_its_bracket_are_told_where_there_are_such()
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.Spec);
+        int rate = spec.Space.Space.IndexOf("optimizer.learning_rate");
+        TrialRecord[] trials = [.. ExampleStudy.Trials(spec, 2)];
+        trials[1] = trials[1] with { Exploits = [new TrialExploit(4, 0, trials[1].Parameters.SetItem(rate, 0.03125), trials[1].Parameters.SetItem(rate, 0.015625))] };
+        string folder = ExampleStudy.Write(_cli.In("copies"), spec, trials);
+        Assert.True(await _cli.RunAsync("show", folder, "--trial", "1") == 0, _cli.Error);
+        Assert.Contains("trial 0 at epoch 4, with optimizer.learning_rate 0.03125 -> 0.015625", _cli.Out);
+        Assert.True(await _cli.RunAsync("show", folder, "--trial", "1", "--format", "json") == 0, _cli.Error);
+        Assert.Equal(4, _cli.Json().GetProperty("exploits")[0].GetProperty("step").GetInt32());
+        Assert.True(await _cli.RunAsync("show", folder, "--trial", "0") == 0, _cli.Error);
+        Assert.DoesNotContain("copied", _cli.Out);
+        // a scheduler of one bracket
+        Assert.DoesNotContain("bracket", _cli.Out);
+    }
+
+    [Fact]
     public async Task The_best_trials_are_listed_the_best_first()
     {
         string folder = Made(60);

@@ -67,6 +67,17 @@ public sealed class AutoSamplerTests
         Assert.False(sampler.KeepsCourse(new StudyHistory(s_numbers, Direction.Minimize, Direction.Minimize)));
     }
 
+    [Theory]
+    [InlineData(3, false)]
+    [InlineData(4, true)]
+    [InlineData(8, true)]
+    public void Many_objectives_are_for_nsga3_in_place_of_nsga2(int objectives, bool isMany)
+    {
+        var sampler = new AutoSampler(new AutoOptions { TpeTrials = 0 });
+        var history = new StudyHistory(s_numbers, [.. Enumerable.Repeat(Direction.Minimize, objectives)]);
+        Assert.Equal((isMany, !isMany), (sampler.For(history, 2) is Nsga3Sampler, sampler.For(history, 2) is Nsga2Sampler));
+    }
+
     [Fact]
     public void Several_objectives_are_for_tpe_first_and_then_for_nsga2_from_the_best_of_them()
     {

@@ -80,6 +80,7 @@ internal static class StudySetups
         "tpe" => new TpeOptions { StartupTrials = 5 },
         "gp" => new GpOptions { StartupTrials = 4 },
         "nsga2" => new Nsga2Options { Population = 6 },
+        "nsga3" => new Nsga3Options { Population = 6 },
         "cma-es" => new CmaEsOptions { Population = 4 },
         _ => Activator.CreateInstance(SamplerCatalog.Default.Entries.Single(e => e.Name == name).OptionsType)!,
     };
