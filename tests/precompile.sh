@@ -3,7 +3,7 @@
 #
 # Programs that the tests start live for seconds, and compiling at run time is most of what they do. The compiled code is the same IL with
 # native code beside it; what runs often is compiled anew by the runtime as always. CACHE holds what has been compiled, by content, for all
-# projects; the build copies an assembly again when it has changed, and it is found changed here.
+# projects; the build copies an assembly again when it has changed, and it is found changed here. What cannot be compiled is said and stays as it is.
 set -euo pipefail
 output=$1 cache=$2 crossgen=$3 frameworks=$4
 for needed in "$crossgen" ${frameworks//;/ }; do
@@ -29,8 +29,10 @@ compile() {
     local file=$1 key
     key=$(sha256sum "$file" | cut -c1-32)-$(basename "$file")
     if [[ ! -e "$cache/$key" ]]; then
-        "$crossgen" "$file" -o "$cache/$key.new" "${references[@]}" --targetos linux --targetarch x64 -O >"$cache/$key.log" 2>&1 ||
-            { cat "$cache/$key.log" >&2; return 1; }
+        if ! "$crossgen" "$file" -o "$cache/$key.new" "${references[@]}" --targetos linux --targetarch x64 -O >"$cache/$key.log" 2>&1; then
+            echo "precompile: $(basename "$file") stays as it is: $(tail -n 1 "$cache/$key.log") (more in $cache/$key.log)"
+            return 0
+        fi
         rm "$cache/$key.log"
         mv "$cache/$key.new" "$cache/$key"
     fi
