@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using DistOpt.Core.Optimizers;
 using DistOpt.Core.Parameters;
@@ -11,6 +12,11 @@ namespace DistOpt.Core.Tests.Optimizers;
 /// </summary>
 internal sealed class OptimizerRun
 {
+    /// <summary>What most tests go through, whatever the optimizer: drawn once for all of them.</summary>
+    private static readonly ConcurrentDictionary<long, float[]> s_gradients = [];
+
+    private const int KeptSteps = 300;
+
     private readonly float[] _gradient;
     private readonly UpdateRule _rule;
     private readonly ImmutableArray<SlotLayout> _slotLayouts;
@@ -71,6 +77,12 @@ internal sealed class OptimizerRun
 
     /// <summary>Gradient of element i at a step: normal, of sizes from 1e-4 to 10 by element, and at times exactly zero.</summary>
     public static float GradientAt(long step, int i)
+    {
+        if (step > KeptSteps || i >= Network.ParameterCount) return Draw(step, i);
+        return s_gradients.GetOrAdd(step, static s => [.. Enumerable.Range(0, (int)Network.ParameterCount).Select(at => Draw(s, at))])[i];
+    }
+
+    private static float Draw(long step, int i)
     {
         var random = new CounterRandom(12, RandomPurpose.Data, step, i);
         return random.NextInt(10) == 0 ? 0 : (float)(random.NextGaussian() * Math.Pow(10, i % 6 - 4));

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using DistOpt.Core.Optimizers;
 
 namespace DistOpt.Core.Tests.Optimizers;
@@ -190,7 +191,9 @@ public sealed class PaperReferenceTests
                 mean = momentum * mean + (1 - momentum) * g[i];
                 u[i / columns, i % columns] = nesterov ? (1 - momentum) * g[i] + momentum * mean : mean;
             }
-            double length = Math.Max(Math.Sqrt(u.Cast<double>().Sum(x => x * x)), epsilon);
+            double squares = 0;
+            foreach (double x in u) squares += x * x;
+            double length = Math.Max(Math.Sqrt(squares), epsilon);
             for (int i = 0; i < w.Length; i++) u[i / columns, i % columns] /= length;
             // the iteration is the same from either side: (X X^T) X = X (X^T X)
             for (int k = 0; k < steps; k++)
@@ -290,8 +293,15 @@ public sealed class PaperReferenceTests
     {
         var c = new double[a.GetLength(0), b.GetLength(1)];
         for (int i = 0; i < c.GetLength(0); i++)
+        {
+            var row = MemoryMarshal.CreateSpan(ref c[i, 0], c.GetLength(1));
             for (int k = 0; k < a.GetLength(1); k++)
-                for (int j = 0; j < c.GetLength(1); j++) c[i, j] += a[i, k] * b[k, j];
+            {
+                double factor = a[i, k];
+                var other = MemoryMarshal.CreateReadOnlySpan(ref b[k, 0], row.Length);
+                for (int j = 0; j < row.Length; j++) row[j] += factor * other[j];
+            }
+        }
         return c;
     }
 }
