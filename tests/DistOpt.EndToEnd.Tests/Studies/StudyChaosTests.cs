@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using DistOpt.EndToEnd.Tests.Support;
+using DistOpt.EndToEnd.Tests.UserCode;
 
 namespace DistOpt.EndToEnd.Tests.Studies;
 
