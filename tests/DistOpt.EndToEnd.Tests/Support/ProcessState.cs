@@ -32,8 +32,7 @@ internal static class ProcessState
     /// <summary>What the open file handles point to.</summary>
     public static List<string> Handles() =>
     [
-        .. Directory.GetFiles("/proc/self/fd").Select(fd => File.ResolveLinkTarget(fd, returnFinalTarget: false)?.FullName).OfType<string>()
-            .Order(StringComparer.Ordinal),
+        .. Directory.GetFiles("/proc/self/fd").Select(Target).OfType<string>().Order(StringComparer.Ordinal),
     ];
 
     [DllImport("libc", EntryPoint = "mallinfo2")]
@@ -48,6 +47,18 @@ internal static class ProcessState
         private readonly nuint _unused, _freedFast;
         public readonly nuint InUse;
         private readonly nuint _free, _top;
+    }
+
+    private static string? Target(string fd)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(fd, returnFinalTarget: false)?.FullName;
+        }
+        catch (IOException)
+        {
+            return null; // it has been closed just now
+        }
     }
 
     private static string? Read(string path)
