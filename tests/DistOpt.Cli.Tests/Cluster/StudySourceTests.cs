@@ -90,7 +90,8 @@ public sealed class StudySourceTests : IDisposable
         var spec = ExampleStudy.Parse(ExampleStudy.Spec);
         int rate = spec.Space.Space.IndexOf("optimizer.learning_rate");
         TrialRecord[] trials = [.. ExampleStudy.Trials(spec, 2)];
-        trials[1] = trials[1] with { Exploits = [new TrialExploit(4, 0, trials[1].Parameters.SetItem(rate, 0.03125), trials[1].Parameters.SetItem(rate, 0.015625))] };
+        var parameters = trials[1].Parameters;
+        trials[1] = trials[1] with { Exploits = [new TrialExploit(4, 0, parameters.SetItem(rate, 0.03125), parameters.SetItem(rate, 0.015625))] };
         string folder = ExampleStudy.Write(_cli.In("copies"), spec, trials);
         Assert.True(await _cli.RunAsync("show", folder, "--trial", "1") == 0, _cli.Error);
         Assert.Contains("trial 0 at epoch 4, with optimizer.learning_rate 0.03125 -> 0.015625", _cli.Out);
