@@ -18,7 +18,7 @@ public sealed class StudyEndTests
         study.Engine.Fail(study.Order().Id, false, "threw");
         Assert.Null(study.Engine.Decide().Order);
         Check(StudyStopReason.Failures);
-        study.Engine.SetAttribute(null, "owner", "me");
+        study.Engine.SetAttributes(null, [KeyValuePair.Create("owner", StudyEngine.AttributeText("me"))]);
         Check(StudyStopReason.Failures);
         study.Engine.Resume(null);
         Check(null);
@@ -26,7 +26,7 @@ public sealed class StudyEndTests
         study.Engine.Decide();
         Check(StudyStopReason.Trials);
         study.Engine.SetTrials(null, 3);
-        study.Engine.SetAttribute(1, "odd", true);
+        study.Engine.SetAttributes(1, [KeyValuePair.Create("odd", StudyEngine.AttributeText(true))]);
         Check(StudyStopReason.Trials);
         study.Engine.SetTrials(null, 4);
         Check(null);
@@ -49,7 +49,7 @@ public sealed class StudyEndTests
         var study = new EngineFixture(EngineFixture.Random(trials: 1));
         study.Complete(study.Order(), 1);
         study.Engine.Decide();
-        study.Engine.SetAttribute(null, "owner", "me");
+        study.Engine.SetAttributes(null, [KeyValuePair.Create("owner", StudyEngine.AttributeText("me"))]);
         Assert.Equal((StudyStopReason.Trials, "trials"), Told());
         study.Engine.SetTrials(null, 2);
         Assert.Equal((null, null), Told());
