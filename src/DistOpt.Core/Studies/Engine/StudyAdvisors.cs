@@ -364,6 +364,8 @@ internal sealed class StudyAdvisors
             yield return new("study.sampler",
                 $"is {Name(_sampler)}, which needs the space before the first trial, {but}; use auto, tpe or random, or declare the space");
         }
+        if (_scheduler.ChangesParameters)
+            yield return new(TrialSchedulerOptions.Path, $"lets trials copy others and changes their parameters, {but}; use another one, or declare the space");
         if (_context.Space.Count > 0) yield return new("space", $"has {_context.Space.Count} parameters, {but}; declare all of them or none");
         if (_context.IsDeterministic)
             yield return new("study.deterministic", $"is true, {but}: what they are suggested depends on what others have brought by then; declare the space");

@@ -252,6 +252,15 @@ public sealed class DefineByRunTests
         Assert.Contains($"is {sampler}, which needs the space before the first trial", error.Message);
     }
 
+    [Theory]
+    [InlineData("pbt")]
+    [InlineData("pb2")]
+    public void A_trial_scheduler_that_changes_parameters_needs_them_declared(string scheduler)
+    {
+        var error = Assert.Throws<SpecException>(() => new FunctionStudy(Options() with { TrialScheduler = new(scheduler), TrialLength = 9 }));
+        Assert.Contains(error.Violations, v => v.Path == "study.trial_scheduler" && v.Message.EndsWith("declare the space", StringComparison.Ordinal));
+    }
+
     [Fact]
     public void Settings_that_need_a_declared_space_are_refused_all_at_once()
     {
