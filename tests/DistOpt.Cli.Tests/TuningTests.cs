@@ -85,8 +85,10 @@ public sealed class TuningTests : IDisposable
             },
         };
         var study = new StudySection { Metric = "validation.accuracy", Trials = 1, Isolation = TrialIsolation.Process };
+        // no machine has so many
+        var greedy = Small with { Training = Small.Training with { WorkerGpus = 1024 } };
 
-        await Assert.ThrowsAsync<SpecException>(() => Tuning.RunAsync(Small, study, Space, options: options, cancellationToken: Token));
+        await Assert.ThrowsAsync<SpecException>(() => Tuning.RunAsync(greedy, study, Space, options: options, cancellationToken: Token));
 
         foreach (var task in given) await Assert.ThrowsAsync<SpecException>(() => task.WaitAsync(TimeSpan.FromMinutes(1), Token));
         var done = await Tuning.RunAsync(Small, study with { Isolation = null }, Space, options: options with { Out = Path.Combine(_folder, "done") },
