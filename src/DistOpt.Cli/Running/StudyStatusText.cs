@@ -64,7 +64,7 @@ internal static class StudyStatusText
             $"trial {trial.GetProperty("number").GetInt32(),4} {Text(trial, "state"),-9} {result}  {Fields(trial.GetProperty("params"))}{error}");
     }
 
-    /// <summary>Of several objectives: how many trials no other one is better than in everything, and what they dominate; null where there is one objective.</summary>
+    /// <summary>Of several objectives: how many trials no other one is better than in everything, and what they dominate; null where there is one.</summary>
     private static string? Front(JsonElement study) => Array(study, "front") is not { } front ? null
         : front.Count == 0 ? "no trial yet"
         : Format.Plural(front.Count, "trial") + (study.TryGetProperty("hypervolume", out var volume) ? $", hypervolume {Number(volume)}" : "");

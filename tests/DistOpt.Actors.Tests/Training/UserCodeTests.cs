@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Training;
@@ -250,6 +251,8 @@ public sealed class UserCodeTests
         Assert.NotEmpty(end.Summary.Failures);
     }
 
+    // its name is looked for in stacks
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private void ThrowIf(bool throws, string what)
     {
         if (!throws) return;
