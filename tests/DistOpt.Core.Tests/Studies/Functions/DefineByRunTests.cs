@@ -257,7 +257,7 @@ public sealed class DefineByRunTests
     [InlineData("pb2")]
     public void A_trial_scheduler_that_changes_parameters_needs_them_declared(string scheduler)
     {
-        var error = Assert.Throws<SpecException>(() => new FunctionStudy(Options() with { TrialScheduler = new(scheduler), TrialLength = 9 }));
+        var error = Assert.Throws<SpecException>(() => new FunctionStudy(Options() with { TrialScheduler = new(scheduler), TrialLength = 100 }));
         Assert.Contains(error.Violations, v => v.Path == "study.trial_scheduler" && v.Message.EndsWith("declare the space", StringComparison.Ordinal));
     }
 
