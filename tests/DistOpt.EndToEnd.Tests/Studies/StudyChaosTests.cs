@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using DistOpt.EndToEnd.Tests.Support;
-using DistOpt.EndToEnd.Tests.UserCode;
 
 namespace DistOpt.EndToEnd.Tests.Studies;
 
@@ -92,11 +91,7 @@ public sealed class StudyChaosTests
         // each of them ended, and once
         Assert.Equal(Enumerable.Range(0, trials), lines.Select(t => t["number"]!.GetValue<int>()).Order());
         Assert.Equal(kills / 2, ended.GetProperty("summary").GetProperty("interruptions").GetInt32());
-        if (!deterministic)
-        {
-            CheckComputed(Counted.Steps(cluster.Folder.In("killed.count")), lines);
-            return lines;
-        }
+        if (!deterministic) return lines;
         Assert.Equal(StudyFolder.Trials(undisturbed), StudyFolder.Trials(directory));
         Assert.Equal(Best(undisturbed), Best(directory));
         long needed = Computed("calm.count"), computed = Computed("killed.count");
@@ -104,25 +99,6 @@ public sealed class StudyChaosTests
             $"{string.Join(", ", killed.Select(k => $"{k.Value} {k.Key}"))} killed; {needed} steps needed, {computed} computed: waste {(double)computed / needed:0.000}; {ended.GetProperty("summary")}"));
         Assert.InRange(computed, needed, 2 * needed);
         return lines;
-    }
-
-    /// <summary>
-    /// What the model has counted itself: of each trial every step up to its last report was computed, and none beyond it, so that no report is of steps that
-    /// were not; and not many were computed again.
-    /// </summary>
-    private static void CheckComputed(IReadOnlyList<long[]> computed, List<JsonNode> trials)
-    {
-        Assert.Equal(trials.Count, computed.Count);
-        foreach (long[] steps in computed) Assert.Equal(Enumerable.Range(0, steps.Distinct().Count()).Select(s => (long)s), steps.Distinct().Order());
-        long[] needed = [.. computed.Select(s => (long)s.Distinct().Count()).Order()];
-        int[] epochs = [.. trials.Select(t => t["intermediate"]!.AsArray().Count).Order()];
-        // of those that are complete
-        long perEpoch = needed[^1] / epochs[^1];
-        Assert.Equal(epochs.Select(e => e * perEpoch), needed);
-        long all = computed.Sum(s => s.LongLength);
-        TestContext.Current.TestOutputHelper?.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{needed.Sum()} steps needed, {all} computed: waste {(double)all / needed.Sum():0.000}"));
-        Assert.InRange(all, needed.Sum(), 2 * needed.Sum());
     }
 
     private static string Best(string study)

@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 using DistOpt.EndToEnd.Tests.Support;
 using DistOpt.Torch;
 using TorchSharp;
@@ -157,10 +156,7 @@ public sealed record CountedOptions
     [Range(1, 1024)]
     public int Hidden { get; init; } = 16;
 
-    /// <summary>
-    /// A file that gets a byte longer with every step that is computed. Beside it there is one for each trial and process, FILE.TRIAL.PROCESS, with the numbers
-    /// of the steps, eight bytes each: TRIAL is a name by the initial weights, which are other ones for each seed.
-    /// </summary>
+    /// <summary>A file that gets a byte longer with every step that is computed.</summary>
     [Required]
     public string File { get; init; } = "";
 }
@@ -168,28 +164,15 @@ public sealed record CountedOptions
 /// <summary>A model that counts how often its training step is computed, in whatever process and whatever becomes of it.</summary>
 public sealed class Counted : nn.Module<Tensor, Tensor>
 {
-    private static readonly Lock s_lock = new();
-
     private readonly nn.Module<Tensor, Tensor> layers;
     private readonly string _file;
-    private readonly string _steps;
 
     public Counted(CountedOptions options, int inputs, int classes) : base(nameof(Counted))
     {
         _file = options.File;
-        var first = nn.Linear(inputs, options.Hidden);
-        layers = nn.Sequential(first, nn.ReLU(), nn.Linear(options.Hidden, classes));
+        layers = nn.Sequential(nn.Linear(inputs, options.Hidden), nn.ReLU(), nn.Linear(options.Hidden, classes));
         RegisterComponents();
-        string trial = Convert.ToHexStringLower(SHA256.HashData(first.weight.bytes))[..16];
-        _steps = $"{_file}.{trial}.{Environment.ProcessId}";
     }
-
-    /// <summary>The steps that were computed of each trial, in whatever process, with those that were computed again; in no order.</summary>
-    public static IReadOnlyList<long[]> Steps(string file) =>
-    [
-        .. Directory.GetFiles(Path.GetDirectoryName(file)!, Path.GetFileName(file) + ".*.*").GroupBy(f => f.Split('.')[^2])
-            .Select(trial => trial.SelectMany(f => MemoryMarshal.Cast<byte, long>(System.IO.File.ReadAllBytes(f)).ToArray()).ToArray()),
-    ];
 
     public override Tensor forward(Tensor input) => layers.forward(input.flatten(1));
 
@@ -199,12 +182,6 @@ public sealed class Counted : nn.Module<Tensor, Tensor>
         {
             using var count = new FileStream(module._file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1);
             count.WriteByte(1);
-            // also an attempt that was given up may still compute here
-            lock (s_lock)
-            {
-                using var steps = new FileStream(module._steps, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1);
-                steps.Write(BitConverter.GetBytes(context.Step));
-            }
         }
         var output = module.forward(batch.Input);
         context.Log("correct", output.argmax(1).eq(batch.Target).sum(), context.Rows);
