@@ -23,8 +23,8 @@ internal sealed class MassClasses
     private const double LogFar = 2.30258509299404568402, LogSqrtTwoPi = 0.91893853320467274178;
 
     private readonly List<(double Mean, double Inverse, double LogMass, double LogDeviation)> _classes = [];
-    private readonly Dictionary<double, double[]> _logs = [];
-    private readonly Stack<double[]> _spare = [];
+    private readonly Dictionary<double, Masses> _known = [];
+    private readonly Stack<Masses> _spare = [];
     private int[] _ofKernel = [];
     private int _kernels;
     private NumericDomain? _domain;
@@ -36,8 +36,8 @@ internal sealed class MassClasses
     public void Fit(ReadOnlySpan<double> means, ReadOnlySpan<double> deviations, NumericDomain domain, ReadOnlySpan<int> order)
     {
         _classes.Clear();
-        foreach (double[] log in _logs.Values) _spare.Push(log);
-        _logs.Clear();
+        foreach (var masses in _known.Values) _spare.Push(masses);
+        _known.Clear();
         (_kernels, _domain) = (means.Length, domain);
         var (low, high) = domain.Bounds;
         if (_ofKernel.Length < _kernels) _ofKernel = new int[Math.Max(_kernels, 2 * _ofKernel.Length)];
@@ -55,29 +55,75 @@ internal sealed class MassClasses
         }
     }
 
-    /// <summary>Adds the log mass of a value to the terms of some kernels.</summary>
+    /// <summary>Adds the log mass of a value to the terms of neighbouring kernels.</summary>
     /// <param name="value">On the domain's scale.</param>
     /// <param name="begin">The first one.</param>
     /// <param name="terms">One for each of these kernels.</param>
-    public void Add(double value, int begin, Span<double> terms)
+    public void AddAll(double value, int begin, Span<double> terms)
     {
-        if (!_logs.TryGetValue(value, out double[]? logs))
-        {
-            if (!_spare.TryPop(out logs) || logs.Length < _classes.Count) logs = new double[2 * _classes.Count];
-            double half = _domain!.Step!.Value / 2, center = _domain.Log ? _domain.FromScale(value) : value;
-            double from = _domain.ToScale(center - half), to = _domain.ToScale(center + half), logWidth = Math.Log(to - from);
-            var known = CollectionsMarshal.AsSpan(_classes);
-            for (int i = 0; i < known.Length; i++)
-            {
-                var (mean, inverse, whole, logDeviation) = known[i];
-                double a = (from - mean) * inverse, b = (to - mean) * inverse, near = Math.Max(a, -b);
-                // density times width, or times what the tail has of it
-                double mass = near > Far ? Math.Min(logWidth - logDeviation, -LogFar) - LogSqrtTwoPi - near * near / 2 : NormalDistribution.LogBetween(a, b);
-                logs[i] = mass - whole;
-            }
-            _logs.Add(value, logs);
-        }
+        var masses = At(value);
+        masses.Complete();
         var classes = _ofKernel.AsSpan(begin, terms.Length);
+        double[] logs = masses.Logs;
         for (int k = 0; k < terms.Length; k++) terms[k] += logs[classes[k]];
+    }
+
+    /// <summary>The masses of a value, until the next fit.</summary>
+    /// <param name="value">On the domain's scale.</param>
+    public Masses At(double value)
+    {
+        if (_known.TryGetValue(value, out var masses)) return masses;
+        if (!_spare.TryPop(out masses)) masses = new Masses(this);
+        masses.Begin(value);
+        _known.Add(value, masses);
+        return masses;
+    }
+
+    /// <summary>The log masses of one value, each worked out when it is asked for.</summary>
+    internal sealed class Masses(MassClasses owner)
+    {
+        private double _from, _to, _logWidth;
+        private bool _isComplete;
+
+        /// <summary>By class; no number where it was not asked for.</summary>
+        public double[] Logs { get; private set; } = [];
+
+        public void Begin(double value)
+        {
+            int count = owner._classes.Count;
+            if (Logs.Length < count) Logs = new double[2 * count];
+            Logs.AsSpan(0, count).Fill(double.NaN);
+            var domain = owner._domain!;
+            double half = domain.Step!.Value / 2, center = domain.Log ? domain.FromScale(value) : value;
+            (_from, _to, _isComplete) = (domain.ToScale(center - half), domain.ToScale(center + half), false);
+            _logWidth = Math.Log(_to - _from);
+        }
+
+        /// <summary>The log mass that a kernel has of the value.</summary>
+        public double Of(int kernel)
+        {
+            int place = owner._ofKernel[kernel];
+            double log = Logs[place];
+            return double.IsNaN(log) ? Logs[place] = Compute(owner._classes[place]) : log;
+        }
+
+        /// <summary>Works out what was not asked for yet.</summary>
+        public void Complete()
+        {
+            if (_isComplete) return;
+            var classes = CollectionsMarshal.AsSpan(owner._classes);
+            for (int i = 0; i < classes.Length; i++)
+                if (double.IsNaN(Logs[i])) Logs[i] = Compute(classes[i]);
+            _isComplete = true;
+        }
+
+        private double Compute((double Mean, double Inverse, double LogMass, double LogDeviation) kernel)
+        {
+            double a = (_from - kernel.Mean) * kernel.Inverse, b = (_to - kernel.Mean) * kernel.Inverse, near = Math.Max(a, -b);
+            // density times width, or times what the tail has of it
+            double mass = near > Far
+                ? Math.Min(_logWidth - kernel.LogDeviation, -LogFar) - LogSqrtTwoPi - near * near / 2 : NormalDistribution.LogBetween(a, b);
+            return mass - kernel.LogMass;
+        }
     }
 }

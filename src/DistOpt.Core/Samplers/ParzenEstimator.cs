@@ -1,6 +1,4 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using DistOpt.Core.Numerics;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.SearchSpaces;
@@ -32,13 +30,13 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     /// <summary>Beyond so many deviations a normal distribution has no mass that float64 could add to 1.</summary>
     private const double Far = 8.3;
 
-    /// <summary>Logarithm of what does not change a sum to which 1 belongs, also ten thousand times.</summary>
-    private const double Negligible = -48;
-
     /// <summary>Kernels that are evaluated at all points before the next ones are: their numbers stay in the nearest cache.</summary>
     private const int Block = 256;
 
-    private readonly List<Dimension> _dimensions = [];
+    /// <summary>One of so many kernels may be left for them to be asked one by one.</summary>
+    private const int Sparse = 4;
+
+    private readonly List<KernelDimension> _dimensions = [];
     private double[] _weights = [];
     private double[] _base = [];
     private double[] _logs = [];
@@ -63,7 +61,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         for (int i = 0; i < members.Length; i++)
             if (members[i]) _places[i] = place++;
         Weigh(count, members, weights);
-        while (_dimensions.Count < parameters.Length) _dimensions.Add(new Dimension());
+        while (_dimensions.Count < parameters.Length) _dimensions.Add(new KernelDimension());
         TensorPrimitives.Log<double>(_weights.AsSpan(0, _kernels), _base);
         for (int d = 0; d < parameters.Length; d++)
         {
@@ -99,15 +97,21 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
     {
         // kernels block by block, so that they are read from memory once for all points: sum of exp(term - largest) so far
         Span<double> sums = densities.Length <= 64 ? stackalloc double[densities.Length] : new double[densities.Length];
+        Span<double> least = densities.Length <= 64 ? stackalloc double[densities.Length] : new double[densities.Length];
         Span<double> block = stackalloc double[Block];
+        Span<int> kernels = stackalloc int[Block];
         sums.Clear();
         densities.Fill(double.NegativeInfinity);
+        // the prior is nowhere far away: what is nothing beside it need not be worked out
+        for (int p = 0; p < densities.Length; p++) least[p] = LogTerm(points.Slice(p * Count, Count), _kernels - 1) + KernelTerms.Negligible;
         for (int begin = 0; begin < _kernels; begin += Block)
         {
-            var terms = block[..Math.Min(Block, _kernels - begin)];
+            int length = Math.Min(Block, _kernels - begin);
             for (int p = 0; p < densities.Length; p++)
             {
-                LogTerms(points.Slice(p * Count, Count), begin, terms);
+                int count = LogTerms(points.Slice(p * Count, Count), begin, block[..length], kernels, Math.Max(least[p], densities[p] + KernelTerms.Negligible));
+                if (count == 0) continue;
+                var terms = block[..count];
                 double largest = TensorPrimitives.Max<double>(terms);
                 if (double.IsNegativeInfinity(largest)) continue;
                 if (largest > densities[p])
@@ -115,42 +119,44 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
                     sums[p] *= Math.Exp(densities[p] - largest);
                     densities[p] = largest;
                 }
-                sums[p] += SumExp(terms, densities[p]);
+                sums[p] += KernelTerms.SumExp(terms, densities[p]);
             }
         }
         for (int p = 0; p < densities.Length; p++)
             if (!double.IsNegativeInfinity(densities[p])) densities[p] += Math.Log(sums[p]);
     }
 
-    /// <summary>The sum of exp(term - largest) over the terms, without those that are too small to count: most kernels are far from a point.</summary>
-    private static double SumExp(ReadOnlySpan<double> terms, double largest)
+    /// <summary>The logarithm of weight times density of a point for one kernel.</summary>
+    private double LogTerm(ReadOnlySpan<double> point, int kernel)
     {
-        double sum = 0, least = largest + Negligible;
-        int k = 0;
-        ref double term = ref MemoryMarshal.GetReference(terms);
-        for (; k <= terms.Length - Vector256<double>.Count; k += Vector256<double>.Count)
-        {
-            var some = Vector256.LoadUnsafe(ref term, (nuint)k);
-            if (!Vector256.GreaterThanAny(some, Vector256.Create(least))) continue;
-            for (int i = 0; i < Vector256<double>.Count; i++) sum += Math.Exp(some[i] - largest);
-        }
-        for (; k < terms.Length; k++) sum += Math.Exp(terms[k] - largest);
-        return sum;
+        Span<int> kernels = [kernel];
+        Span<double> term = [_base[kernel]];
+        for (int d = 0; d < Count; d++) _dimensions[d].AddTo(point[d], kernels, term, double.NegativeInfinity);
+        return term[0];
     }
 
-    /// <summary>For some kernels the logarithm of weight times density of a point.</summary>
+    /// <summary>
+    /// For neighbouring kernels the logarithm of weight times density of a point, without those at or below a bound. No parameter raises a term, so that a
+    /// kernel that has come down to the bound is dropped before the other parameters are asked: of many kernels few are left after the first ones.
+    /// </summary>
     /// <param name="begin">The first one.</param>
-    private void LogTerms(ReadOnlySpan<double> point, int begin, Span<double> terms)
+    /// <param name="terms">As many as there are kernels.</param>
+    /// <param name="kept">Room for as many.</param>
+    /// <param name="bound">Terms up to it are of no account; some may stay.</param>
+    /// <returns>How many terms are left, in the order of their kernels.</returns>
+    private int LogTerms(ReadOnlySpan<double> point, int begin, Span<double> terms, Span<int> kept, double bound)
     {
         _base.AsSpan(begin, terms.Length).CopyTo(terms);
-        for (int d = 0; d < Count; d++)
+        int d = 0;
+        do
         {
-            var dimension = _dimensions[d];
-            if (dimension.Classes is { } classes) classes.Add(point[d], begin, terms);
-            else if (dimension.Domain is NumericDomain)
-                AddSquares(terms, dimension.Means.AsSpan(begin, terms.Length), dimension.Inverses.AsSpan(begin, terms.Length), point[d]);
-            else AddChoices(terms, dimension, begin, point[d]);
+            _dimensions[d].AddAll(point[d], begin, terms);
+            if (++d == Count) return terms.Length;
         }
+        while (KernelTerms.Above(terms, bound) * Sparse > terms.Length);
+        int left = KernelTerms.Keep(terms, kept, bound, begin);
+        for (; d < Count && left > 0; d++) left = _dimensions[d].AddTo(point[d], kept[..left], terms[..left], bound);
+        return left;
     }
 
     private static void Ensure<T>(ref T[] buffer, int count)
@@ -171,7 +177,8 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         TensorPrimitives.Divide(_weights.AsSpan(0, _kernels), sum, _weights);
     }
 
-    private void Numeric(Dimension dimension, NumericDomain numbers, StudyHistory history, int parameter, ReadOnlySpan<bool> members, int count, int dimensions)
+    private void Numeric(
+        KernelDimension dimension, NumericDomain numbers, StudyHistory history, int parameter, ReadOnlySpan<bool> members, int count, int dimensions)
     {
         var (low, high) = numbers.Bounds;
         double span = high - low;
@@ -184,7 +191,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         (means[count], deviations[count]) = ((low + high) / 2, span);
         // "magic clip"
         double least = span / Math.Min(100, 1 + _kernels);
-        for (int k = 0; k < count; k++) deviations[k] = Math.Clamp(deviations[k], least, span);
+        TensorPrimitives.Clamp(deviations.AsSpan(0, count), least, span, deviations);
         if (numbers.Step is not null)
         {
             Ensure(ref _order, _kernels);
@@ -247,7 +254,7 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         return 0;
     }
 
-    private void Choices(Dimension dimension, StudyHistory history, int parameter, ReadOnlySpan<bool> members, int count)
+    private void Choices(KernelDimension dimension, StudyHistory history, int parameter, ReadOnlySpan<bool> members, int count)
     {
         int choices = (int)dimension.Domain!.Count!;
         dimension.Classes = null;
@@ -256,10 +263,10 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
             if (members[trial]) dimension.Means[_places[trial]] = history.Trials[trial].Parameters[parameter];
         dimension.Means[count] = -1; // the prior has seen none
         double share = priorWeight / _kernels, sum = 1 + choices * share;
-        (dimension.Hit, dimension.Miss, dimension.Even) = ((1 + share) / sum, share / sum, 1.0 / choices);
+        dimension.SetProbabilities((1 + share) / sum, share / sum, 1.0 / choices);
     }
 
-    private static double Draw(Dimension dimension, NumericDomain numbers, int kernel, double uniform)
+    private static double Draw(KernelDimension dimension, NumericDomain numbers, int kernel, double uniform)
     {
         var (low, high) = numbers.Bounds;
         double mean = dimension.Means[kernel], inverse = dimension.Inverses[kernel];
@@ -273,46 +280,13 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         return numbers.Step is null ? value : numbers.ToScale(numbers.FromScale(value));
     }
 
-    private static double Choose(Dimension dimension, int kernel, double uniform)
+    private static double Choose(KernelDimension dimension, int kernel, double uniform)
     {
         int choices = (int)dimension.Domain!.Count!;
         double seen = dimension.Means[kernel];
         for (int c = 0; c < choices - 1; c++)
             if ((uniform -= seen < 0 ? dimension.Even : c == seen ? dimension.Hit : dimension.Miss) < 0) return c;
         return choices - 1;
-    }
-
-    private static void AddSquares(Span<double> terms, ReadOnlySpan<double> means, ReadOnlySpan<double> inverses, double value)
-    {
-        int k = 0;
-        ref double term = ref MemoryMarshal.GetReference(terms), mean = ref MemoryMarshal.GetReference(means);
-        ref double inverse = ref MemoryMarshal.GetReference(inverses);
-        for (; k <= terms.Length - Vector256<double>.Count; k += Vector256<double>.Count)
-        {
-            var z = (Vector256.Create(value) - Vector256.LoadUnsafe(ref mean, (nuint)k)) * Vector256.LoadUnsafe(ref inverse, (nuint)k);
-            (Vector256.LoadUnsafe(ref term, (nuint)k) - 0.5 * z * z).StoreUnsafe(ref term, (nuint)k);
-        }
-        for (; k < terms.Length; k++)
-        {
-            double z = (value - means[k]) * inverses[k];
-            terms[k] -= 0.5 * z * z;
-        }
-    }
-
-    private static void AddChoices(Span<double> terms, Dimension dimension, int begin, double value)
-    {
-        double hit = Math.Log(dimension.Hit), miss = Math.Log(dimension.Miss), even = Math.Log(dimension.Even);
-        var seen = dimension.Means.AsSpan(begin, terms.Length);
-        ref double term = ref MemoryMarshal.GetReference(terms), choice = ref MemoryMarshal.GetReference(seen);
-        int k = 0;
-        for (; k <= terms.Length - Vector256<double>.Count; k += Vector256<double>.Count)
-        {
-            var choices = Vector256.LoadUnsafe(ref choice, (nuint)k);
-            var others = Vector256.ConditionalSelect(Vector256.LessThan(choices, Vector256<double>.Zero), Vector256.Create(even), Vector256.Create(miss));
-            var logs = Vector256.ConditionalSelect(Vector256.Equals(choices, Vector256.Create(value)), Vector256.Create(hit), others);
-            (Vector256.LoadUnsafe(ref term, (nuint)k) + logs).StoreUnsafe(ref term, (nuint)k);
-        }
-        for (; k < terms.Length; k++) terms[k] += seen[k] < 0 ? even : seen[k] == value ? hit : miss;
     }
 
     /// <summary>Log of the mass from a to b, where at least one of both is far out in most cases.</summary>
@@ -323,22 +297,5 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
         if (a <= 0 && b >= Far) return Math.Log(NormalDistribution.Cdf(-a));
         if (b >= 0 && a <= -Far) return Math.Log(NormalDistribution.Cdf(b));
         return Math.Log(NormalDistribution.Between(a, b));
-    }
-
-    private sealed class Dimension
-    {
-        public Domain? Domain;
-
-        /// <summary>Means on the domain's scale; of choices the one that was seen.</summary>
-        public double[] Means = [];
-
-        /// <summary>1 / deviation of each kernel.</summary>
-        public double[] Inverses = [];
-
-        /// <summary>Probabilities of the choice that a kernel has seen, of every other one, and of each for the prior.</summary>
-        public double Hit, Miss, Even;
-
-        /// <summary>Not null where the domain has steps.</summary>
-        public MassClasses? Classes;
     }
 }

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Numerics.Tensors;
 using DistOpt.Core.Randomness;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
@@ -194,7 +195,9 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         side.AsSpan(0, trials).CopyTo(_isIn);
         foreach (int parameter in parameters)
         {
-            var scaled = history.Scaled(parameter);
+            var scaled = history.Scaled(parameter)[..trials];
+            // most parameters have no conditions
+            if (!TensorPrimitives.IsNaNAny(scaled)) continue;
             for (int i = 0; i < trials; i++) _isIn[i] &= !double.IsNaN(scaled[i]);
         }
         return _isIn.AsSpan(0, trials);
