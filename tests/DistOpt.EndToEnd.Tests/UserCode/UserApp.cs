@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using DistOpt.EndToEnd.Tests.Support;
 using DistOpt.Torch;
@@ -156,23 +157,44 @@ public sealed record CountedOptions
     [Range(1, 1024)]
     public int Hidden { get; init; } = 16;
 
-    /// <summary>A file that gets a byte longer with every step that is computed.</summary>
+    /// <summary>A name for the trial: a study that searches it gives each trial another one.</summary>
+    [Range(0, int.MaxValue)]
+    public int Tag { get; init; }
+
+    /// <summary>What begins the names of the files with the steps: FILE.PROCESS, so that no two processes write to one.</summary>
     [Required]
     public string File { get; init; } = "";
 }
 
+/// <summary>A step that was computed, whatever became of it.</summary>
+/// <param name="Tag">Of the trial.</param>
+/// <param name="Step">Counted from 0 on.</param>
+public readonly record struct CountedStep(long Tag, long Step);
+
 /// <summary>A model that counts how often its training step is computed, in whatever process and whatever becomes of it.</summary>
 public sealed class Counted : nn.Module<Tensor, Tensor>
 {
+    private static readonly Lock s_lock = new();
+
     private readonly nn.Module<Tensor, Tensor> layers;
     private readonly string _file;
+    private readonly int _tag;
 
     public Counted(CountedOptions options, int inputs, int classes) : base(nameof(Counted))
     {
-        _file = options.File;
+        (_file, _tag) = ($"{options.File}.{Environment.ProcessId}", options.Tag);
         layers = nn.Sequential(nn.Linear(inputs, options.Hidden), nn.ReLU(), nn.Linear(options.Hidden, classes));
         RegisterComponents();
     }
+
+    /// <summary>How many steps were computed so far, in all processes.</summary>
+    public static long Count(string file) => Files(file).Sum(f => new FileInfo(f).Length) / Unsafe.SizeOf<CountedStep>();
+
+    /// <summary>The steps that were computed, also those that were computed again; in no order.</summary>
+    public static IReadOnlyList<CountedStep> Steps(string file) =>
+        [.. Files(file).SelectMany(f => MemoryMarshal.Cast<byte, CountedStep>(System.IO.File.ReadAllBytes(f)).ToArray())];
+
+    private static string[] Files(string file) => Directory.GetFiles(Path.GetDirectoryName(file)!, Path.GetFileName(file) + ".*");
 
     public override Tensor forward(Tensor input) => layers.forward(input.flatten(1));
 
@@ -180,8 +202,12 @@ public sealed class Counted : nn.Module<Tensor, Tensor>
     {
         if (context is { Training: true, Rows: > 0 })
         {
-            using var count = new FileStream(module._file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1);
-            count.WriteByte(1);
+            // trials that run side by side in one process write to one file
+            lock (s_lock)
+            {
+                using var steps = new FileStream(module._file, FileMode.Append, FileAccess.Write, FileShare.ReadWrite, 1);
+                steps.Write(MemoryMarshal.AsBytes([new CountedStep(module._tag, context.Step)]));
+            }
         }
         var output = module.forward(batch.Input);
         context.Log("correct", output.argmax(1).eq(batch.Target).sum(), context.Rows);
