@@ -109,7 +109,8 @@ internal sealed class ParzenEstimator(double priorWeight, bool endpoints, Bandwi
             int length = Math.Min(Block, _kernels - begin);
             for (int p = 0; p < densities.Length; p++)
             {
-                int count = LogTerms(points.Slice(p * Count, Count), begin, block[..length], kernels, Math.Max(least[p], densities[p] + KernelTerms.Negligible));
+                double bound = Math.Max(least[p], densities[p] + KernelTerms.Negligible);
+                int count = LogTerms(points.Slice(p * Count, Count), begin, block[..length], kernels, bound);
                 if (count == 0) continue;
                 var terms = block[..count];
                 double largest = TensorPrimitives.Max<double>(terms);
