@@ -8,7 +8,8 @@ namespace DistOpt.EndToEnd.Tests.Studies;
 
 /// <summary>
 /// A study on a cluster whose nodes are killed (SIGKILL) at random, the coordinator among them: every trial ends once, with what it has in the undisturbed
-/// study. The long form: <c>DISTOPT_STUDY_KILLS=30</c>, 300 trials, and the trait <c>Category=Long</c>.
+/// study. The long form: <c>DISTOPT_STUDY_KILLS=30</c>, 300 trials, and the trait <c>Category=Long</c>;
+/// <c>DISTOPT_STUDY_SEED=2</c> kills other ones at other times.
 /// </summary>
 public sealed class StudyChaosTests
 {
@@ -23,7 +24,7 @@ public sealed class StudyChaosTests
     [Fact]
     [Trait("Category", "Long")]
     public Task A_study_is_the_undisturbed_one_however_often_its_nodes_are_killed() =>
-        RunAsync(ManyTrials, int.Parse(Environment.GetEnvironmentVariable("DISTOPT_STUDY_KILLS") ?? "30", CultureInfo.InvariantCulture), "process");
+        RunAsync(ManyTrials, Variable("DISTOPT_STUDY_KILLS", 30), "process");
 
     /// <summary>What trials are is a matter of time then, but not that each ends once, and no report counts twice.</summary>
     [Fact]
@@ -72,7 +73,7 @@ public sealed class StudyChaosTests
         await cluster.JoinedAsync(cluster.Processes.Count);
 
         string id = await cluster.SubmitAsync(Spec("killed.count", isolation));
-        var random = new Random(1);
+        var random = new Random(Variable("DISTOPT_STUDY_SEED", 1));
         long Computed(string count) => Counted.Count(cluster.Folder.In(count));
         var killed = new Dictionary<NodeKind, int>();
         for (int kill = 0; kill < kills; kill++)
@@ -137,6 +138,9 @@ public sealed class StudyChaosTests
         $"{needed} steps needed, {computed} computed: waste {(double)computed / needed:0.000}";
 
     private static void Report(FormattableString text) => TestContext.Current.TestOutputHelper?.WriteLine(text.ToString(CultureInfo.InvariantCulture));
+
+    private static int Variable(string name, int value) =>
+        Environment.GetEnvironmentVariable(name) is { } text ? int.Parse(text, CultureInfo.InvariantCulture) : value;
 
     private static string Best(string study)
     {
