@@ -231,7 +231,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Step(() =>
         {
             var directive = _isInterrupted ? TrialDirective.Continue : _engine!.Report(reported.Id, reported.Resource, reported.Values, reported.Seconds);
-            attempt.Tell(new AttemptTold(reported.Resource, directive));
+            attempt.Tell(new AttemptTold(reported.Resource, directive, _engine!.UntilOf(reported.Id)));
         });
     }
 

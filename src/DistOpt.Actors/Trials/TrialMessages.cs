@@ -59,7 +59,10 @@ internal sealed record AttemptReported(AttemptId Id, long Resource, double[] Val
 internal sealed record AttemptWaits(AttemptId Id, string? Whom) : INoSerializationVerificationNeeded;
 
 /// <summary>What an attempt does after a report.</summary>
-internal sealed record AttemptTold(long Resource, TrialDirective Directive) : INoSerializationVerificationNeeded;
+/// <param name="Resource">Of the report.</param>
+/// <param name="Directive">What it does.</param>
+/// <param name="Until">Resource of the next report to which another answer is possible; null = it is not known.</param>
+internal sealed record AttemptTold(long Resource, TrialDirective Directive, long? Until) : INoSerializationVerificationNeeded;
 
 /// <summary>The attempt has left its checkpoint, and goes on.</summary>
 internal sealed record AttemptSaved(AttemptId Id, long Resource) : INoSerializationVerificationNeeded;

@@ -42,6 +42,9 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     // what the study said that is still to be done, and for which report
     private TrialDirective _told = TrialDirective.Continue;
     private long _resource;
+
+    // resource of the next report to which it may say something; null = it does not know
+    private long? _next;
     private JobEnded? _ended;
     private bool _isRunning;
     private bool _isStopping;
@@ -174,12 +177,16 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         _metrics = new TrialMetrics(_study, _run.Spec, length.StepsPerEpoch, data.Train);
         if (begun.Run.Resumed is not { } resumed) return;
         // what the run told before it was interrupted, in case the study did not hear it
-        foreach (var row in _run.Rows.Where(r => r.Step <= (r.Split == DataSplit.Train ? resumed.TrainRows : resumed.ValidationRows))) OnRow(row);
+        foreach (var row in _run.Rows.Where(r => r.Step <= (r.Split == DataSplit.Train ? resumed.TrainRows : resumed.ValidationRows)))
+            OnRow(row, isBefore: true);
     }
 
-    private void OnRow(MetricRow row)
+    /// <param name="isBefore">Whether it is of before this attempt.</param>
+    private void OnRow(MetricRow row, bool isBefore = false)
     {
         if (_metrics!.Add(row) is not { } report) return;
+        // what the donor came to after the state that is gone on from is its own
+        if (isBefore && _order.From is { } from && from.Trial != _order.Id.Trial && report.Resource > from.Resource) return;
         _asked.Enqueue(report.Resource);
         Context.Parent.Tell(new AttemptReported(_order.Id, report.Resource, report.Values, Seconds));
     }
@@ -187,13 +194,15 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
     private void OnTold(AttemptTold told)
     {
         _asked.Dequeue();
+        _next = told.Until;
         if (_isStopping) return;
         switch (told.Directive)
         {
             case TrialDirective.Continue:
                 break;
             case TrialDirective.Checkpoint or TrialDirective.Pause or TrialDirective.Complete:
-                (_told, _resource) = (told.Directive, told.Resource);
+                // what it measures on its way to where it leaves off is no other pause
+                if (_told != TrialDirective.Pause) (_told, _resource) = (told.Directive, told.Resource);
                 // most often it has left off by itself
                 StopJob(told.Directive == TrialDirective.Complete ? StopReason.Observer : StopReason.Interrupted);
                 break;
@@ -286,8 +295,8 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
             return;
         }
         if (isKept) Context.Parent.Tell(new AttemptSaved(_order.Id, _resource));
-        // told anew where to end, which is certain; where else the study may end it is not
-        _until = _until < _trialEnd && _trialEnd < long.MaxValue ? _trialEnd : null;
+        // told anew where to leave off next; where the study does not know it, where to end, which is certain
+        _until = _until < _trialEnd ? _next ?? (_trialEnd < long.MaxValue ? _trialEnd : null) : null;
         Submit();
     }
 

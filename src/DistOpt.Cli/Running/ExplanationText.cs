@@ -81,7 +81,7 @@ internal static class ExplanationText
         int p = change.Parameter;
         return $"The one change that gained most, as measured: {Name(study, p)} from {Shown(study, p, change.Worse.Parameters[p])} to "
             + $"{Shown(study, p, change.Better.Parameters[p])}, {explanation.Trials.Metric} {Format.Metric(change.Worse.Value)} to {Format.Metric(change.Better.Value)} "
-            + $"(trials {change.Worse.Number} and {change.Better.Number}, alike in all else; one run each, so chance is in it).";
+            + $"(trials {change.Worse.Number} and {change.Better.Number}, alike in all else; {(study.Repeats > 1 ? $"means of {study.Repeats} runs" : "one run")} each, so chance is in it).";
     }
 
     private static string Estimate(StudyOutline study, ComparedTrials trials, EstimatedChange change) =>

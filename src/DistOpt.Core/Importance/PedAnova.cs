@@ -75,19 +75,21 @@ public static class PedAnova
     /// <summary>
     /// Each parameter's share in what tells the best trials from all: its divergence (<see cref="Of"/>), divided by the sum of all; 0 where nothing tells. The
     /// deviation is that over <see cref="Resamples"/> bootstrap samples (Efron, "Bootstrap Methods: Another Look at the Jackknife", 1979): as many trials,
-    /// drawn with replacement, of which as many are the best. O(<see cref="Resamples"/> n) for each parameter.
+    /// drawn with replacement, of which as many are the best, and those that tie with the last of them. O(<see cref="Resamples"/> n) for each parameter.
     /// </summary>
     /// <param name="space">What was searched.</param>
     /// <param name="ranked">Configurations, the best trial's first; NaN where a parameter has no value.</param>
-    /// <param name="best">How many of them are the best.</param>
+    /// <param name="best">How many of them are the best; those that tie with the last of them are so too.</param>
     /// <param name="seed">Random seed: the same gives the same deviations.</param>
-    public static Uncertain[] Shares(SearchSpace space, IReadOnlyList<ImmutableArray<double>> ranked, int best, long seed)
+    /// <param name="ranks">For each of them a number that those share which tie, and which never falls; null = none tie.</param>
+    public static Uncertain[] Shares(SearchSpace space, IReadOnlyList<ImmutableArray<double>> ranked, int best, long seed, IReadOnlyList<int>? ranks = null)
     {
         ArgumentNullException.ThrowIfNull(space);
         ArgumentNullException.ThrowIfNull(ranked);
         ArgumentOutOfRangeException.ThrowIfNegative(best);
-        bool[] isBest = [.. Enumerable.Range(0, ranked.Count).Select(i => i < best)];
-        double[] shares = Shares(Of(space, ranked, isBest));
+        ranks ??= [.. Enumerable.Range(0, ranked.Count)];
+        best = Math.Min(best, ranked.Count);
+        double[] shares = Shares(Of(space, ranked, BestOf([.. Enumerable.Range(0, ranked.Count)])));
         if (ranked.Count < TrialsMin) return [.. shares.Select(s => new Uncertain(s, 0))];
         double[][] samples = [.. Enumerable.Range(0, Resamples).Select(Sample)];
         return [.. shares.Select((s, p) => new Uncertain(s, Uncertain.Of([.. samples.Select(d => d[p])]).Deviation))];
@@ -98,8 +100,11 @@ public static class PedAnova
             int[] places = new int[ranked.Count];
             for (int i = 0; i < places.Length; i++) places[i] = random.NextInt(places.Length);
             Array.Sort(places);
-            return Shares(Of(space, [.. places.Select(i => ranked[i])], isBest));
+            return Shares(Of(space, [.. places.Select(i => ranked[i])], BestOf(places)));
         }
+
+        // of trials in the order of their ranks
+        bool[] BestOf(int[] places) => [.. places.Select(i => best > 0 && ranks[i] <= ranks[places[best - 1]])];
     }
 
     private static double[] Shares(double[] divergences)

@@ -104,9 +104,11 @@ public static class StudyExplanation
         var (space, all) = (trials.Space, trials.Configurations);
         int least = all.Length < 10 ? (all.Length + 1) / 2 : 5, count = Math.Max(least, (int)Math.Ceiling(quantile * all.Length));
         var ranked = trials.Ranked.ToList();
-        var best = ranked.Take(count).ToList();
+        // those that tie with the last one are as good
+        int[] ranks = Ranks(trials, ranked);
+        var best = ranked.Where((_, i) => ranks[i] <= ranks[count - 1]).ToList();
         var forest = Fanova.Of(space, all, [.. trials.Trials.Select(t => t.Value)], seed);
-        var ped = PedAnova.Shares(space, [.. ranked.Select(t => t.Parameters)], best.Count, seed);
+        var ped = PedAnova.Shares(space, [.. ranked.Select(t => t.Parameters)], best.Count, seed, ranks);
         return new ObjectiveExplanation
         {
             Trials = trials,
@@ -119,6 +121,17 @@ public static class StudyExplanation
                 .OrderByDescending(i => i.Variance.Mean).ThenBy(i => i.First).ThenBy(i => i.Second)],
             Observed = ObservedChange.Largest(trials),
         };
+    }
+
+    private static int[] Ranks(ComparedTrials trials, List<ComparedTrial> ranked)
+    {
+        int[] ranks = new int[ranked.Count];
+        for (int i = 1; i < ranks.Length; i++)
+        {
+            bool ties = ranked[i].IsFeasible == ranked[i - 1].IsFeasible && trials.Loss(ranked[i].Value) == trials.Loss(ranked[i - 1].Value);
+            ranks[i] = ties ? ranks[i - 1] : i;
+        }
+        return ranks;
     }
 
     private static SpecViolation? Missing(ComparedTrials objective, IReadOnlyList<TrialRecord> trials, long? step)

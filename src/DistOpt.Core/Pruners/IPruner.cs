@@ -38,7 +38,7 @@ public interface IPruner
     /// <summary>A trial has ended, in whatever way. Twice is as once.</summary>
     /// <param name="trial">Its number.</param>
     /// <param name="state">Complete, pruned or failed.</param>
-    /// <param name="value">Its value where it is complete, else NaN.</param>
+    /// <param name="value">Its value where it is complete and feasible, else NaN.</param>
     void End(int trial, TrialState state, double value = double.NaN);
 }
 

@@ -16,7 +16,17 @@ public sealed record WilcoxonOptions : JudgingOptions
     [Range(0, 1_000_000)]
     public int StartupSteps { get; init; } = 2;
 
-    public override IEnumerable<SpecViolation> Check(StudyContext context) => CheckOthers(context, "wilcoxon");
+    public override IEnumerable<SpecViolation> Check(StudyContext context)
+    {
+        foreach (var violation in CheckOthers(context, "wilcoxon")) yield return violation;
+        // it judges after each run but the last, and of n runs that are all worse the probability between equals is 2^-n
+        int pairs = context.Repeats - 1;
+        if (pairs < 1 || (pairs >= StartupSteps && Math.Pow(2, -pairs) < PThreshold)) yield break;
+        int enough = Math.Max(StartupSteps, PThreshold > 0 ? (int)Math.Floor(-Math.Log2(PThreshold)) + 1 : int.MaxValue - 1);
+        yield return new SpecViolation(Path, $"is wilcoxon, which with study.repeats {context.Repeats} can end no trial: of {pairs} runs that are all worse the "
+            + FormattableString.Invariant($"probability between equals is {Math.Pow(2, -pairs)}, p_threshold {PThreshold}, startup_steps {StartupSteps}; ")
+            + (PThreshold > 0 ? $"use study.repeats {enough + 1} or more, or a greater p_threshold" : "use a p_threshold above 0"));
+    }
 }
 
 /// <summary>

@@ -13,6 +13,9 @@ internal static class ReferencePoints
     /// <summary>Weight of the other objectives where an extreme point of one is looked for.</summary>
     private const double Aside = 1e6;
 
+    /// <summary>How many ranges of the finite values infinite ones lie beyond them.</summary>
+    private const double Beyond = 3;
+
     /// <summary>
     /// Das and Dennis (1998): all points with coordinates of multiples of 1 / divisions that add up to 1; C(objectives + divisions - 1, divisions) of them.
     /// </summary>
@@ -37,7 +40,8 @@ internal static class ReferencePoints
 
     /// <summary>
     /// Points from the least value of each objective on, in units of the intercepts of the plane through the points that are best in one objective alone; where
-    /// there is no such plane, of the greatest values. Infinite values count as the greatest finite one and half of the range more.
+    /// there is no such plane, of the greatest values. Infinite values count as the farthest finite one and three times the range more, as in Optuna's
+    /// <c>nsgaiii/_elite_population_selection_strategy.py</c>.
     /// </summary>
     public static double[][] Normalized(IReadOnlyList<double[]> points)
     {
@@ -47,9 +51,10 @@ internal static class ReferencePoints
         {
             double[] finite = [.. points.Select(p => p[k]).Where(double.IsFinite)];
             var (least, most) = finite.Length == 0 ? (0, 0) : (finite.Min(), finite.Max());
-            double beyond = 0.5 * (most - least);
-            for (int i = 0; i < moved.Length; i++)
-                moved[i][k] = double.IsFinite(points[i][k]) ? points[i][k] - least : points[i][k] < 0 ? -beyond : most - least + beyond;
+            double beyond = Beyond * (most - least);
+            for (int i = 0; i < moved.Length; i++) moved[i][k] = Math.Clamp(points[i][k], least - beyond, most + beyond);
+            double first = moved.Min(p => p[k]);
+            foreach (double[] point in moved) point[k] -= first;
         }
         double[][] extremes = [.. Enumerable.Range(0, objectives).Select(k => moved.MinBy(p => Scalarized(p, k))!)];
         double[] inverse = Solved(extremes) is { } plane && plane.All(v => double.IsFinite(v) && v > 0) ? plane

@@ -130,10 +130,23 @@ public sealed record FloatDomain : NumericDomain
 /// <summary>Integers; a logarithmic domain has step 1.</summary>
 public sealed record IntDomain : NumericDomain
 {
-    public IntDomain(long low, long high, long step = 1, bool log = false) : base(low, high, step, log) { }
+    /// <summary>Values are kept as float64, which has every whole number up to here.</summary>
+    public const long WholeMax = 1L << 53;
 
-    public override IEnumerable<string> Problems() =>
-        base.Problems().Concat(Log && Step != 1 ? [$"has step {Step} and is logarithmic: only one of the two is possible"] : []);
+    // whole as they were given, where float64 does not have them
+    private readonly (long Low, long High)? _beyond;
+
+    public IntDomain(long low, long high, long step = 1, bool log = false) : base(low, high, step, log)
+    {
+        if (low is < -WholeMax or > WholeMax || high is < -WholeMax or > WholeMax) _beyond = (low, high);
+    }
+
+    public override IEnumerable<string> Problems()
+    {
+        foreach (string problem in base.Problems()) yield return problem;
+        if (Log && Step != 1) yield return $"has step {Step} and is logarithmic: only one of the two is possible";
+        if (_beyond is var (low, high)) yield return $"goes from {low} to {high}: both must be between -{WholeMax} and {WholeMax}, since values are kept as float64";
+    }
 }
 
 /// <summary>One of a few values, by its index.</summary>

@@ -23,8 +23,7 @@ public sealed record Condition(string Parameter, double Least = double.NegativeI
     {
         if (parent is not NumericDomain numbers) return Enumerable.Range(0, (int)parent.Count!).Select(i => (double?)i).FirstOrDefault(i => Holds(i!.Value));
         if (Among is { } among) return among.Where(v => numbers.Contains(v) && Holds(v)).Select(v => (double?)v).Order().FirstOrDefault();
-        double least = LeastIn(numbers);
-        return least <= numbers.Last && Holds(least) ? least : null;
+        return LeastIn(numbers) is { } least && Holds(least) ? least : null;
     }
 
     /// <summary>Both conditions on the same parameter.</summary>
@@ -39,11 +38,15 @@ public sealed record Condition(string Parameter, double Least = double.NegativeI
         },
     };
 
-    /// <summary>The first value of the domain that is not below the condition's.</summary>
-    private double LeastIn(NumericDomain numbers)
+    /// <summary>The first value of the domain that is not below the condition's; null = all are.</summary>
+    private double? LeastIn(NumericDomain numbers)
     {
         double from = Math.Max(Least, numbers.Low);
-        return numbers.Step is { } step ? numbers.Low + Math.Ceiling((from - numbers.Low) / step - 1e-9) * step : from;
+        if (from > numbers.Last) return null;
+        if (numbers.Step is not { } step) return from;
+        long steps = (long)Math.Ceiling((from - numbers.Low) / step - 1e-9);
+        // as the domain has it: 3 steps of 0.1 are 0.3
+        return numbers.At(steps) is var value && value >= from ? value : numbers.At(steps + 1);
     }
 }
 

@@ -10,13 +10,15 @@ namespace DistOpt.Core.Studies;
 /// <param name="Reference">From where it is measured: a value for each objective.</param>
 public sealed record FrontVolume(double Volume, ImmutableArray<double> Reference)
 {
-    /// <summary>Of a study where it stands; null with one objective, or while no trial is complete and feasible.</summary>
+    /// <summary>Of a study where it stands; null with one objective, while no trial is complete and feasible, or while all are infinite in one.</summary>
     public static FrontVolume? Of(StudyOutline study, StudyStatus status)
     {
         ArgumentNullException.ThrowIfNull(study);
         ArgumentNullException.ThrowIfNull(status);
         if (study.Objectives.Length < 2 || status.Front.IsEmpty) return null;
         var reference = ReferenceOf(study, status.Worst);
+        // nothing finite says from where to measure
+        if (!reference.All(double.IsFinite)) return null;
         return new FrontVolume(Measure(study, status.Front.Select(t => t.Values), reference), reference);
     }
 
@@ -32,7 +34,7 @@ public sealed record FrontVolume(double Volume, ImmutableArray<double> Reference
 
     /// <summary>What the objectives' sections say, or a tenth beyond the worst value (<see cref="HypervolumeSubset.ReferenceOf"/>).</summary>
     /// <param name="study">With those sections.</param>
-    /// <param name="worst">For each objective the worst value of any feasible trial.</param>
+    /// <param name="worst">For each objective the worst finite value of any feasible trial.</param>
     public static ImmutableArray<double> ReferenceOf(StudyOutline study, ImmutableArray<double> worst)
     {
         ArgumentNullException.ThrowIfNull(study);

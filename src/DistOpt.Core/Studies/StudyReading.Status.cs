@@ -46,8 +46,9 @@ public sealed partial record StudyReading
 
     private double Worst(Direction direction, int objective)
     {
-        var values = Ended.Where(t => t.IsFeasible).Select(t => t.Values[objective]);
-        return direction == Direction.Maximize ? values.Min() : values.Max();
+        double[] values = [.. Ended.Where(t => t.IsFeasible).Select(t => t.Values[objective])];
+        var finite = values.Where(double.IsFinite).DefaultIfEmpty(values[0]);
+        return direction == Direction.Maximize ? finite.Min() : finite.Max();
     }
 
     /// <summary>Feasible complete trials that no other one dominates; with one objective the first of the best.</summary>

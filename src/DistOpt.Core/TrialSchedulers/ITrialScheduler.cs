@@ -81,6 +81,13 @@ public interface ITrialScheduler
     /// </summary>
     long TrialEnd => long.MaxValue;
 
+    /// <summary>
+    /// Resource of the next report that may pause or end a trial that goes on, or of which others may go on; null = it is not known, or none does before its
+    /// end. Changes nothing.
+    /// </summary>
+    /// <param name="trial">One that has not ended.</param>
+    long? UntilOf(int trial) => null;
+
     /// <summary>Whether it changes the parameters of trials, so that the space has to stay as it is.</summary>
     bool ChangesParameters => false;
 

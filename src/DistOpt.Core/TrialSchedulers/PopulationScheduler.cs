@@ -65,6 +65,8 @@ public abstract class PopulationScheduler : ITrialScheduler
         return false;
     }
 
+    public long? UntilOf(int trial) => Known(trial) is { } member ? Until(member) : null;
+
     public SlotDecision Next(int? newTrial)
     {
         if (newTrial is { } number && (_options.Synchronous ? _members.Count < _wholeAt : _live.Count < _options.Population))

@@ -2,7 +2,7 @@ namespace DistOpt.Core.TrialSchedulers;
 
 /// <summary>
 /// The trials that have reached a rung, the best <c>floor(n / eta)</c> of them apart, so that the best one which has not been promoted is found
-/// without a search. Everything costs O(log n). Trials with NaN or an infinite loss count, and are never promoted.
+/// without a search. Everything costs O(log n). Trials with NaN or the worst loss of all, infinity, count and are never promoted.
 /// </summary>
 /// <param name="resource">Where the rung lies.</param>
 /// <param name="reductionFactor">eta.</param>
@@ -39,7 +39,7 @@ internal sealed class Rung(long resource, double reductionFactor, Func<int, bool
     {
         Entered++;
         var entry = (loss, trial);
-        if (double.IsFinite(loss))
+        if (loss < double.PositiveInfinity)
         {
             if (_top.Count > 0 && entry.CompareTo(_top.Max) < 0) Raise(entry);
             else _rest.Add(entry);

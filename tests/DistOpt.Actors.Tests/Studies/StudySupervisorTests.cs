@@ -249,6 +249,43 @@ public sealed class StudySupervisorTests
         Assert.Equal(0.1, over.Status.Best!.Values[0], 12);
     }
 
+    /// <summary>
+    /// Every member of a population leaves off at each of its intervals, so that the state that is kept is of the resource by which it is known; one that goes
+    /// on from another's state has not reported what that one came to later.
+    /// </summary>
+    [Fact]
+    public async Task Members_of_a_population_leave_off_at_every_interval_and_a_copy_begins_where_its_donor_was()
+    {
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2, parallel: 2) with
+        {
+            TrialScheduler = context => new Pbt(new PbtOptions { Population = 2, PerturbationInterval = 2 }, context),
+        });
+        harness.Begin();
+        PlayedJob[] jobs = [await harness.JobAsync(), await harness.JobAsync()];
+        var (donor, copy) = (jobs.MinBy(j => j.Id)!, jobs.MaxBy(j => j.Id)!);
+        async Task<PlayedJob> NextAsync(PlayedJob job, int epoch, double accuracy)
+        {
+            Assert.Equal(new RunPause(RunUnit.Epochs, epoch), job.Pause);
+            job.Start().Epoch(epoch - 1, accuracy).Epoch(epoch, accuracy).End(RunStatus.Interrupted, StopReason.Paused);
+            return await harness.JobAsync();
+        }
+
+        donor = await NextAsync(donor, 2, 0.9);
+        copy = await NextAsync(copy, 2, 0.1);
+        donor = await NextAsync(donor, 4, 0.9);
+        Assert.Contains("keep 0 at 4", harness.Files);
+        Assert.Equal(new RunPause(RunUnit.Epochs, 6), donor.Pause);
+        // among the worst: it goes on from the other one's; what it measures on its way to where it leaves off is no other pause
+        harness.Rows.AddRange(Enumerable.Range(1, 5).Select(epoch => PlayedJob.Row(epoch, 0.9)));
+        copy.Start().Epoch(3, 0.1).Epoch(4, 0.1).Epoch(5, 0.1).End(RunStatus.Interrupted, StopReason.Paused);
+        copy = await harness.JobAsync();
+        Assert.Equal(4, harness.Happened.OfType<StudyEvent.Released>().Single().Resource);
+        Assert.Equal(new Exploit(0, 4, []), harness.Happened.OfType<StudyEvent.Promoted>().Single().Exploit! with { Parameters = [] });
+        copy.Start(resumed: 5).Epoch(6, 0.4);
+        await Eventually.Until(() => harness.Happened.OfType<StudyEvent.Reported>().Any(r => r is { Trial: 1, Step: 6 }));
+        Assert.Equal([1, 2, 3, 4, 6L], harness.Happened.OfType<StudyEvent.Reported>().Where(r => r.Trial == 1).Select(r => r.Step));
+    }
+
     [Fact]
     public async Task What_a_runs_own_folder_has_of_checkpoints_goes_once_its_trial_has_ended_or_is_paused()
     {

@@ -145,6 +145,19 @@ public sealed class StudyExplanationTests
         Assert.Equal(copied, ComparedTrials.At(s_spec.Outline, trials, 4).Trials[0].Parameters);
     }
 
+    /// <summary>As Optuna's filter of the best: those up to the value of the last one of the share.</summary>
+    [Fact]
+    public void Trials_that_tie_with_the_last_one_of_the_best_are_among_the_best()
+    {
+        // all with the smallest batch are as good as can be, the first of them with low rates
+        TrialRecord[] trials = [.. Enumerable.Range(0, 90).Select(i => Trial(i, Math.Pow(10, -4 + i / 30.0), 0.1, i % 3, i % 3 == 0 ? 1 : 0.5 + i * 1e-3))];
+        var explanation = Assert.Single(StudyExplanation.Of(s_spec.Outline, trials));
+        Assert.Equal(30, explanation.Best);
+        string[] names = [.. explanation.Parameters.OrderByDescending(p => p.Ped.Mean).Select(p => s_spec.Space.Space.Parameters[p.Parameter].Name)];
+        Assert.Equal("batch.size", names[0]);
+        Assert.InRange(explanation.Parameters.Max(p => p.Ped.Mean), 0.85, 1);
+    }
+
     [Fact]
     public void Infeasible_trials_are_behind_all_others()
     {

@@ -49,6 +49,25 @@ public sealed class PrunerExampleTests
         Assert.Equal([false, false, false, true], judged);
     }
 
+    /// <summary>Of n runs that are all worse the probability between equals is 2^-n, and the last run completes the trial.</summary>
+    [Theory]
+    [InlineData(1, 0.1, 2, null)]
+    [InlineData(2, 0.1, 2, 5)]
+    [InlineData(4, 0.1, 2, 5)]
+    [InlineData(5, 0.1, 2, null)]
+    [InlineData(4, 0.25, 2, null)]
+    [InlineData(3, 0.25, 2, 4)]
+    [InlineData(5, 0.1, 6, 7)]
+    [InlineData(7, 0.1, 6, null)]
+    public void A_signed_rank_test_that_can_end_no_trial_is_refused(int repeats, double threshold, int startup, int? enough)
+    {
+        var context = Contexts.Of() with { Repeats = repeats };
+        var violations = new WilcoxonOptions { PThreshold = threshold, StartupSteps = startup }.Check(context).ToList();
+        if (enough is null) Assert.Empty(violations);
+        else Assert.Contains($"use study.repeats {enough} or more", Assert.Single(violations).Message);
+        if (repeats == 5) Assert.Contains("p_threshold above 0", Assert.Single(new WilcoxonOptions { PThreshold = 0 }.Check(context)).Message);
+    }
+
     [Fact]
     public void Patience_is_counted_in_reports_and_min_delta_is_what_counts_as_better()
     {

@@ -31,15 +31,20 @@ public sealed class ReferencePointsTests
         Assert.Equal([1, 0, 0, 0, 1, 0, 0, 0, 1, 0.5, 0.25, 0.25, 1, 1, 1], normal.SelectMany(p => p).Select(v => Math.Round(v, 12)));
     }
 
-    /// <summary>One objective is the same for all; and infinite values are half of the range beyond the others.</summary>
+    /// <summary>One objective is the same for all; and infinite values are three times the range beyond the others.</summary>
     [Fact]
     public void Where_there_is_no_such_plane_objectives_are_in_units_of_their_greatest_values()
     {
         Assert.Equal([0, 0, 0.5, 0, 1, 0], ReferencePoints.Normalized([[3, 7], [4, 7], [5, 7]]).SelectMany(p => p));
         double[][] normal = ReferencePoints.Normalized([[0, 4], [2, 0], [double.PositiveInfinity, 0]]);
         Assert.All(normal.SelectMany(p => p), v => Assert.True(double.IsFinite(v)));
-        Assert.Equal(1.5, normal[2][0] / normal[1][0], 1e-12);
+        Assert.Equal(4, normal[2][0] / normal[1][0], 1e-12);
     }
+
+    /// <summary>Worked out by hand: (0, 1), (3, 0.5) and (4, 0) from the ideal point on, whose extreme points are the first and the last.</summary>
+    [Fact]
+    public void The_best_value_of_all_may_be_infinite() => Assert.Equal([0, 1, 0.75, 0.5, 1, 0],
+        ReferencePoints.Normalized([[double.NegativeInfinity, 1], [0, 0.5], [1, 0]]).SelectMany(p => p).Select(v => Math.Round(v, 12)));
 
     [Theory]
     [InlineData(1, 1, 1, 0)]

@@ -106,6 +106,23 @@ public sealed class SearchSpaceTests
             error.Violations[0].Message);
     }
 
+    /// <summary>Three steps of 0.1 are 0.3, and not what three times 0.1 is in float64.</summary>
+    [Theory]
+    [InlineData(0, 1, 0.1)]
+    [InlineData(0, 0.3, 0.1)]
+    [InlineData(0.05, 0.95, 0.05)]
+    public void A_condition_that_begins_at_a_step_is_possible(double low, double high, double step)
+    {
+        var parent = new FloatDomain(low, high, step);
+        for (long i = 0; i < parent.Count; i++)
+        {
+            double value = Math.Round(low + i * step, 2);
+            Assert.True(new Condition("p", value).IsPossible(parent), $"from {value} on");
+            Assert.True(new Condition("p", value, value).IsPossible(parent), $"{value} alone");
+            Assert.Equal(i + 1 < parent.Count, new Condition("p", value + step / 4).IsPossible(parent));
+        }
+    }
+
     [Theory]
     [InlineData(2.5, 4, true)]
     [InlineData(2.5, 3.5, false)]

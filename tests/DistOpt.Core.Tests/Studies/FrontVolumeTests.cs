@@ -44,4 +44,20 @@ public sealed class FrontVolumeTests
         Assert.Equal((1 * 0.5) + (0.5 * 0.25), dominated.Volume, 1e-12);
         Assert.Null(FrontVolume.Of(Spec("{ metric: validation.loss }").Outline, status));
     }
+
+    /// <summary>A trial that is infinitely bad in one of its objectives says nothing of how far values go.</summary>
+    [Fact]
+    public void An_infinite_value_moves_no_reference_point()
+    {
+        var setup = StudySetups.Of("random", trials: 3);
+        setup = setup with { Context = setup.Context with { Directions = [Core.Specs.Direction.Minimize, Core.Specs.Direction.Minimize] } };
+        var engine = new StudyEngine(setup, _ => { });
+        var spec = Spec("{ metric: validation.loss }, { metric: train.loss }");
+        engine.Complete(engine.Decide().Order!.Id, [double.PositiveInfinity, 0.5]);
+        Assert.Null(FrontVolume.Of(spec.Outline, engine.Status()));
+        engine.Complete(engine.Decide().Order!.Id, [1, 2]);
+        engine.Complete(engine.Decide().Order!.Id, [double.PositiveInfinity, 0.75]);
+        Assert.Equal([1, 2], engine.Status().Worst);
+        Assert.Equal(0.1 * 0.2, FrontVolume.Of(spec.Outline, engine.Status())!.Volume, 1e-12);
+    }
 }

@@ -89,8 +89,12 @@ public sealed class AshaTests
         for (int i = 0; i < 4; i++) scheduler.Next(i);
         double[] values = [1, 9, double.NaN, double.PositiveInfinity];
         Assert.All(Enumerable.Range(0, 4), i => Assert.Equal(ReportAction.Pause, scheduler.Report(i, 1, values[i])));
+        Assert.Equal(new SlotDecision(SlotAction.Promote, 3, 2), scheduler.Next(null));
         Assert.Equal(new SlotDecision(SlotAction.Promote, 1, 2), scheduler.Next(null));
-        // one more place, and a NaN or an infinite value never takes it
+        Assert.Equal(SlotAction.Wait, scheduler.Next(null).Action);
+        // two more places, and a NaN or an infinite value on the wrong side never takes one
+        for (int i = 4; i < 8; i++) scheduler.Next(i);
+        Assert.All(Enumerable.Range(4, 4), i => Assert.Equal(ReportAction.Pause, scheduler.Report(i, 1, double.NegativeInfinity)));
         Assert.Equal(new SlotDecision(SlotAction.Promote, 0, 2), scheduler.Next(null));
         Assert.Equal(SlotAction.Wait, scheduler.Next(null).Action);
     }

@@ -62,6 +62,9 @@ internal sealed class StudyAdvisors
 
     public ImmutableArray<RungStatus> Rungs => _scheduler.Rungs;
 
+    /// <inheritdoc cref="ITrialScheduler.UntilOf"/>
+    public long? UntilOf(int trial) => _scheduler.UntilOf(trial);
+
     /// <summary>Whether trials are paused, or copied.</summary>
     public bool Pauses => _scheduler.NeedsCheckpoints;
 
@@ -279,7 +282,9 @@ internal sealed class StudyAdvisors
         // to them a trial that was cancelled is one without a value
         var state = ended.State == TrialState.Cancelled ? TrialState.Failed : ended.State;
         _scheduler.End(ended.Trial, state);
-        _pruners.End(ended.Trial, state, ended.Values.AsSpan());
+        // none is to be measured by one that breaks the study's constraints
+        bool isFeasible = !(StudyTrial.ViolationOf(ended.Constraints.AsSpan()) > 0);
+        _pruners.End(ended.Trial, state, isFeasible ? ended.Values.AsSpan() : [.. ended.Values.Select(_ => double.NaN)]);
         Learn(trial, ended.State, ended.Values, ended.Constraints);
     }
 

@@ -77,6 +77,7 @@ public sealed partial class StudyEngine
     {
         Demand(values);
         if (Current(id) is not { } trial) return false;
+        if (GoesOnElsewhere(trial, seconds)) return true;
         foreach (double value in values)
         {
             if (!double.IsNaN(value)) continue;
@@ -112,6 +113,7 @@ public sealed partial class StudyEngine
     public bool Fail(AttemptId id, bool hasDiverged, string error, double seconds = 0)
     {
         if (Current(id) is not { } trial) return false;
+        if (GoesOnElsewhere(trial, seconds)) return true;
         EndTrial(trial, TrialState.Failed, hasDiverged ? TrialEndCause.Diverged : TrialEndCause.Threw, error, seconds);
         return true;
     }
@@ -123,6 +125,7 @@ public sealed partial class StudyEngine
     public bool Prune(AttemptId id, double seconds = 0)
     {
         if (Current(id) is not { } trial) return false;
+        if (GoesOnElsewhere(trial, seconds)) return true;
         EndPruned(trial, seconds);
         return true;
     }
@@ -148,6 +151,7 @@ public sealed partial class StudyEngine
         if (Current(id) is not { } trial) return false;
         int losses = trial.Losses + 1;
         if (IsTooLong(trial, seconds)) EndTrial(trial, TrialState.Failed, TrialEndCause.TimedOut, TimeoutError, seconds);
+        else if (GoesOnElsewhere(trial, seconds)) return true;
         else if (losses >= _setup.MaxAttempts)
             EndTrial(trial, TrialState.Failed, TrialEndCause.Lost, $"attempt {losses} of at most {_setup.MaxAttempts} was lost: {reason}", seconds);
         else Commit(new StudyEvent.AttemptLost(trial.Number, reason, true, _setup.Backoff.Seconds(losses), seconds));
@@ -171,6 +175,9 @@ public sealed partial class StudyEngine
     /// <summary>Whether an attempt's trial was told that it is complete: the trial scheduler gives it no more.</summary>
     public bool HasHadAll(AttemptId id) => Current(id) is { Told: ReportAction.Complete };
 
+    /// <summary>Resource at which an attempt that goes on may next be told something else; null = it is not known, or there is none before its end.</summary>
+    public long? UntilOf(AttemptId id) => Current(id) is { } trial ? _advisors.UntilOf(trial.Number) : null;
+
     /// <summary>Whether an attempt that has not begun to compute is to wait until a user lets its trial go on.</summary>
     public bool IsSuspended(AttemptId id) => Current(id) is { } trial && (_ledger.IsSuspended || trial.IsSuspended);
 
@@ -180,6 +187,18 @@ public sealed partial class StudyEngine
         _ledger.Find(id.Trial) is { Phase: TrialPhase.Running } trial && trial.Attempt == id ? trial : null;
 
     private bool IsTooLong(LiveTrial trial, double seconds) => trial.SecondsBefore + Math.Max(trial.AttemptSeconds, seconds) >= _setup.TrialTimeout;
+
+    /// <summary>
+    /// An attempt has ended whose trial was sent on from another one's state before: what it came to is not what the parameters in force bring, and the trial
+    /// goes on as it was decided.
+    /// </summary>
+    /// <returns>Whether that is so.</returns>
+    private bool GoesOnElsewhere(LiveTrial trial, double seconds)
+    {
+        if (!trial.IsOutdated) return false;
+        Commit(new StudyEvent.AttemptLost(trial.Number, $"had ended when the trial was sent on from trial {trial.Source!.Value.Trial}", false, 0, seconds));
+        return true;
+    }
 
     private void EndTrial(LiveTrial trial, TrialState state, TrialEndCause cause, string? error, double seconds) =>
         Finish(new StudyEvent.Ended(trial.Number, state, cause, [], [], error, seconds));

@@ -56,7 +56,7 @@ public sealed partial class StudyEngine
         ArgumentNullException.ThrowIfNull(record);
         (_setup, _record, _specs) = (setup, record, [setup.Spec]);
         _advisors = new StudyAdvisors(setup);
-        _ledger = new StudyLedger(setup, _advisors.TrialEnd);
+        _ledger = new StudyLedger(setup, _advisors.TrialEnd, _advisors.Copies);
     }
 
     /// <summary>Why the study has ended; null = it has not.</summary>
@@ -92,6 +92,7 @@ public sealed partial class StudyEngine
             if (_ledger.Running >= _ledger.Parallel) return new(null, StudyWait.Slots);
             if (FirstReady() is { } ready) return Begin(ready);
             bool mayAsk = (IsDeterministic ? _ledger.Turns.Count : _ledger.Held) < _ledger.Parallel;
+            if (mayAsk && mayStart && !(_ledger.Next >= _ledger.Trials)) RefuseLast();
             if (mayAsk && _advisors.Next(_ledger, mayStart) is { Action: not SlotAction.Wait } next)
             {
                 if (next.Action == SlotAction.Start) return Start(next);
@@ -142,6 +143,18 @@ public sealed partial class StudyEngine
         return _ledger.Ready.Any() ? (StudyWait.Suspended, null) : null;
     }
 
+    /// <summary>
+    /// Where points are all that is left to try, those that cannot be tried are left out before a trial is decided on: none would be left for it.
+    /// </summary>
+    private void RefuseLast()
+    {
+        while (!_advisors.HasMore && _ledger.NextPoint(isLast: true) is { } point
+            && _advisors.Complete(new(SlotAction.Start, _ledger.Next), point.AsSpan()) is null)
+            RefusePoint();
+    }
+
+    private void RefusePoint() => Commit(new StudyEvent.PointRefused("with nothing that was drawn for what it leaves out it keeps to the constraints"));
+
     private StudyDecision Start(SlotDecision next)
     {
         _advisors.Admit(_ledger);
@@ -149,7 +162,7 @@ public sealed partial class StudyEngine
         while (parameters is null && _ledger.NextPoint(isLast: !_advisors.HasMore) is { } point)
         {
             parameters = _advisors.Complete(next, point.AsSpan());
-            if (parameters is null) Commit(new StudyEvent.PointRefused("with nothing that was drawn for what it leaves out it keeps to the constraints"));
+            if (parameters is null) RefusePoint();
         }
         bool isEnqueued = parameters is not null || _ledger.HasNamedPoint;
         parameters ??= _advisors.Suggest(next);

@@ -12,6 +12,7 @@ internal sealed class StudyLedger
 {
     private readonly StudySetup _setup;
     private readonly long _trialEnd;
+    private readonly bool _copies;
     private readonly SortedDictionary<int, LiveTrial> _live = [];
     private readonly LinkedList<LiveTrial> _ready = new();
     private readonly List<(int FromTrial, ImmutableArray<double> Point)> _points;
@@ -21,9 +22,10 @@ internal sealed class StudyLedger
     private readonly SortedSet<int> _suspects = [];
 
     /// <param name="trialEnd">Resource at which the trial scheduler completes a trial.</param>
-    public StudyLedger(StudySetup setup, long trialEnd)
+    /// <param name="copies">Whether trials go on from others' checkpoints.</param>
+    public StudyLedger(StudySetup setup, long trialEnd, bool copies)
     {
-        (_setup, _trialEnd) = (setup, trialEnd);
+        (_setup, _trialEnd, _copies) = (setup, trialEnd, copies);
         _points = [.. setup.Enqueued.Select(p => (0, p))];
         _parallel = [(0, setup.Parallel)];
         Trials = setup.Context.Trials;
@@ -251,7 +253,9 @@ internal sealed class StudyLedger
     {
         Advance(trial);
         (trial.Step, trial.Told, trial.AttemptSeconds) = (reported.Step, reported.Action, Math.Max(trial.AttemptSeconds, reported.Seconds));
-        if (reported.Action == ReportAction.Checkpoint) (trial.Owed, trial.OwedBy) = (reported.Step, trial.Attempt);
+        // one that pauses writes it as well, also where it is sent on before it has given up its slot
+        if (reported.Action == ReportAction.Checkpoint || (_copies && reported.Action == ReportAction.Pause))
+            (trial.Owed, trial.OwedBy) = (reported.Step, trial.Attempt);
         if (trial.Repeat == 0) trial.Tell(new Report(reported.Step, reported.Values[0]));
     }
 

@@ -39,7 +39,9 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
     /// <summary>The feasible trials that no other one dominates, by number; with one objective the best one.</summary>
     public ImmutableArray<TrialResult> Front => [.. _front.Select(f => f.Result).OrderBy(r => r.Number)];
 
-    /// <summary>With several objectives, for each the worst value of any feasible trial; empty while there is none.</summary>
+    /// <summary>
+    /// With several objectives, for each the worst finite value of any feasible trial, infinite where none is finite; empty while there is none.
+    /// </summary>
     public ImmutableArray<double> Worst { get; private set; } = [];
 
     /// <summary>What ends the study by its results.</summary>
@@ -103,6 +105,10 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
 
     private double Loss(double value, int objective) => directions[objective].Loss(value);
 
+    /// <summary>Infinite values say nothing of how far values go: any other one takes their place.</summary>
+    private bool IsWorse(double value, double worst, int objective) =>
+        double.IsFinite(value) && (!double.IsFinite(worst) || Loss(value, objective) > Loss(worst, objective));
+
     /// <summary>A feasible trial is complete.</summary>
     internal void Offer(TrialResult result)
     {
@@ -116,7 +122,7 @@ internal sealed class StudyResults(ImmutableArray<Direction> directions, StudySt
         }
         var values = result.Values;
         if (directions.Length > 1)
-            Worst = Worst.IsEmpty ? values : [.. Worst.Select((w, i) => Loss(values[i], i) > Loss(w, i) ? values[i] : w)];
+            Worst = Worst.IsEmpty ? values : [.. Worst.Select((w, i) => IsWorse(values[i], w, i) ? values[i] : w)];
         double[] losses = [.. values.Select(Loss)];
         foreach (var (_, other) in _front)
             if (Domination.Dominates(other, losses)) return;

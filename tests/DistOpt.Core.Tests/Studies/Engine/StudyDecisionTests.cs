@@ -225,6 +225,74 @@ public sealed class StudyDecisionTests
         Assert.Equal(TrialDirective.Continue, study.Report(donor, comesThereAgain ? 5 : 6, 1));
     }
 
+    /// <summary>It was told to pause, and is sent on at once: the copy is to go on from the state that it leaves when it gives up its slot.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_copy_waits_for_a_donor_that_was_sent_on_before_it_had_given_up_its_slot(bool isLost)
+    {
+        var scheduler = new Scripted { ChangesParameters = true };
+        var study = new EngineFixture(EngineFixture.Random(trials: 2, parallel: 3) with { TrialScheduler = _ => scheduler });
+        var (donor, copy) = (study.Order(), study.Order());
+        (scheduler.Answers[0], scheduler.Answers[1]) = (ReportAction.Pause, ReportAction.Pause);
+        study.Report(donor, 4, 1);
+        study.Report(copy, 4, 9);
+        study.Engine.Release(copy.Id, 4);
+        scheduler.Next = new(SlotAction.Promote, 0, 8);
+        Assert.Equal(StudyWait.Trials, study.Wait());
+        scheduler.Next = new(SlotAction.Promote, 1, 8, 0, new Exploit(0, 4, [0.5, 0.5]));
+        Assert.Equal(StudyWait.Checkpoint, study.Wait());
+        if (isLost)
+        {
+            study.Engine.Lose(donor.Id, "gone");
+            donor = study.Order();
+            Assert.Equal((0, StudyWait.Checkpoint), (donor.Id.Trial, study.Wait()));
+            Assert.Equal(TrialDirective.Checkpoint, study.Report(donor, 4, 1));
+            study.Engine.Checkpointed(donor.Id, 4);
+            copy = study.Order();
+            Assert.Equal((1, new TrialCheckpoint(0, 4)), (copy.Id.Trial, copy.From!.Value));
+            return;
+        }
+        study.Engine.Release(donor.Id, 4);
+        TrialOrder[] next = [study.Order(), study.Order()];
+        Assert.All(next, o => Assert.Equal(new TrialCheckpoint(0, 4), o.From));
+        Assert.Equal([0, 1], next.Select(o => o.Id.Trial).Order());
+    }
+
+    /// <summary>
+    /// What its last attempt with the old parameters came to is not what those in force bring: it neither ends the trial nor counts against it, and the trial
+    /// goes on as it was decided.
+    /// </summary>
+    [Theory]
+    [InlineData("complete")]
+    [InlineData("fail")]
+    [InlineData("prune")]
+    [InlineData("lose")]
+    public void The_end_of_an_attempt_whose_trial_was_sent_on_from_anothers_state_is_not_the_trials(string how)
+    {
+        var scheduler = new Scripted { ChangesParameters = true };
+        var study = new EngineFixture(EngineFixture.Random(trials: 2, parallel: 3) with { TrialScheduler = _ => scheduler, MaxAttempts = 1 });
+        var (donor, copy) = (study.Order(), study.Order());
+        (scheduler.Answers[0], scheduler.Answers[1]) = (ReportAction.Checkpoint, ReportAction.Pause);
+        study.Report(donor, 4, 1);
+        study.Engine.Checkpointed(donor.Id, 4);
+        study.Report(copy, 4, 9);
+        scheduler.Next = new(SlotAction.Promote, 1, 8, 0, new Exploit(0, 4, [0.5, 0.5]));
+        Assert.Equal(StudyWait.Trials, study.Wait());
+        Assert.True(how switch
+        {
+            "complete" => study.Complete(copy, -50),
+            "fail" => study.Engine.Fail(copy.Id, true, "boom"),
+            "prune" => study.Engine.Prune(copy.Id),
+            _ => study.Engine.Lose(copy.Id, "gone"),
+        });
+        Assert.False(study.Last<StudyEvent.AttemptLost>().IsCounted);
+        var order = study.Order();
+        Assert.Equal((new AttemptId(1, 2, 0), new TrialCheckpoint(0, 4), 0.5), (order.Id, order.From!.Value, order.Parameters[0]));
+        Assert.True(study.Complete(order, 2));
+        Assert.Equal([2.0], study.End(1).Values);
+    }
+
     /// <summary>Li et al. 2020: while there is a trial to promote or to begin, nobody waits.</summary>
     [Fact]
     public void No_slot_of_500_is_idle_while_there_is_a_new_trial()
@@ -277,6 +345,8 @@ public sealed class StudyDecisionTests
         public SlotDecision? Next { get; set; }
 
         public bool NeedsCheckpoints => false;
+
+        public bool ChangesParameters { get; init; }
 
         public bool IsOrderIndependent => false;
 

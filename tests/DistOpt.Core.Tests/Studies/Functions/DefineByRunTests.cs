@@ -133,6 +133,9 @@ public sealed class DefineByRunTests
         Assert.Contains(trial.SuggestCategorical<string?>("norm", null, "layer"), new[] { null, "layer" });
         Assert.Contains(trial.SuggestCategorical("on", true, false), new[] { true, false });
         Assert.Equal(7, trial.SuggestInt("single", 7, 7));
+        Assert.Contains("goes from 0 to 9223372036854775807: both must be between -9007199254740992 and 9007199254740992",
+            Assert.Throws<ArgumentException>(() => trial.SuggestInt("whole", 0, long.MaxValue)).Message);
+        Assert.Equal(1L << 53, trial.SuggestInt("greatest", 1L << 53, 1L << 53));
         Assert.Contains("of type Object", Assert.Throws<ArgumentException>(() => trial.SuggestCategorical("wrong", new object(), new object())).Message);
         Assert.Contains("2 times", Assert.Throws<ArgumentException>(() => trial.SuggestCategorical("twice", "a", "a")).Message);
     }

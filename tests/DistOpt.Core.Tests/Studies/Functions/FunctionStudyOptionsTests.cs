@@ -81,6 +81,50 @@ public sealed class FunctionStudyOptionsTests
         Assert.NotNull(study.Enqueue(0.5, 0.4).Refusal);
     }
 
+    /// <summary>It leaves open what nothing keeps to the constraints: it is left out, and the study ends as one without it.</summary>
+    [Fact]
+    public async Task A_late_point_that_cannot_be_filled_in_ends_no_grid_study()
+    {
+        var options = new FunctionStudyOptions
+        {
+            Space = new([new("x", new IntDomain(0, 5)), new("y", new IntDomain(0, 1))]),
+            Sampler = new("grid"),
+            Parallel = 1,
+            Constraints = [new() { Parameters = "x + y", AtMost = 4 }],
+        };
+        var study = new FunctionStudy(options);
+        var status = await study.RunAsync(trial =>
+        {
+            if (trial.Number == 8) Assert.Null(study.Enqueue(5, double.NaN).Refusal);
+            return trial.Int("x") + trial.Int("y");
+        }, cancellationToken: Token);
+        // 0 to 3 with both, and 4 with 0 alone
+        Assert.Equal(9, status.Counts.Complete);
+        Assert.Equal((0, 1), (status.Enqueued, status.Refused));
+        Assert.Equal(StudyStopReason.Exhausted, status.End);
+    }
+
+    /// <summary>A trial that breaks a constraint is not what others are measured by, however good its values are.</summary>
+    [Fact]
+    public async Task No_trial_is_ended_for_being_worse_than_one_that_breaks_a_constraint()
+    {
+        var options = new FunctionStudyOptions { Space = new([new("x", new FloatDomain(0, 1))]), Trials = 3, Parallel = 1, Pruner = new("wilcoxon") };
+        var study = new FunctionStudy(options);
+        await study.RunAsync(trial =>
+        {
+            double value = trial.Number == 0 ? 0.1 : trial.Number == 1 ? 0.5 : 0.4;
+            for (int fold = 0; fold < 6; fold++)
+            {
+                trial.Report(value + 0.001 * fold, fold);
+                if (trial.ShouldPrune()) throw new TrialPrunedException();
+            }
+            trial.SetConstraints(trial.Number == 0 ? 5 : -1);
+            return value;
+        }, cancellationToken: Token);
+        Assert.All(study.Trials, t => Assert.Equal(TrialState.Complete, t.State));
+        Assert.Equal(2, study.BestTrial!.Number);
+    }
+
     [Fact]
     public async Task Runs_of_a_configuration_are_one_trial_with_their_mean_and_must_have_the_same_constraints()
     {
