@@ -76,7 +76,7 @@ public static class Tuning
         var definition = app ?? DistOptApp.Define();
         var directory = StudyDirectory.Find(study);
         string id = StudyJournalFile.IdToResume(directory);
-        var spec = SpecFiles.Binder(definition).ReadStudy(directory.SpecFile);
+        var spec = directory.ReadSpec(SpecFiles.Binder(definition));
         return RunAsync(id, spec, directory, definition, options ?? new TuningOptions(), cancellationToken);
     }
 

@@ -51,6 +51,8 @@ internal static class ShowTrials
         yield return ["trial", $"{trial.Number} of {study.Name}"];
         yield return ["state", trial.HasEnded ? $"{RunJson.Name(trial.State)} ({RunJson.Name(trial.Cause)})" : RunJson.Name(trial.State)];
         for (int i = 0; i < trial.Values.Length; i++) yield return [study.Objectives[i].Metric, Text(trial.Values[i])];
+        if (!trial.Runs.IsEmpty)
+            yield return ["runs", string.Join(", ", trial.Runs.Select(r => r.Length == 1 ? Text(r[0]) : $"({string.Join(", ", r.Select(Text))})"))];
         if (!trial.Constraints.IsEmpty) yield return ["constraints", $"{string.Join(", ", trial.Constraints.Select(Text))} (kept where at most 0)"];
         for (int i = 0; i < trial.Parameters.Length; i++)
             if (!double.IsNaN(trial.Parameters[i])) yield return [study.Space.Parameters[i].Name, study.Show(i, trial.Parameters[i])];

@@ -107,7 +107,7 @@ internal sealed class SweepCommand
             violations.Add("--import", "is given beside --resume: a study has the trials that it was given at its beginning; leave it away");
         _budget.Check(parse, violations);
         var directory = violations.Try(() => StudyDirectory.Find(study, console.StudiesRoot));
-        var spec = directory is null ? null : violations.Try(() => SpecFiles.Binder(app).ReadStudy(directory.SpecFile));
+        var spec = directory is null ? null : violations.Try(() => directory.ReadSpec(SpecFiles.Binder(app)));
         return (spec, directory, directory is null ? null : violations.Try(() => StudyJournalFile.IdToResume(directory)));
     }
 

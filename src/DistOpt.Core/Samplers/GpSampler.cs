@@ -17,7 +17,8 @@ public sealed record GpOptions
 
 /// <summary>
 /// Bayesian optimization with a Gaussian process (<see cref="GaussianProcess"/>: Matern 5/2, a length scale for each parameter, fitted anew for each
-/// suggestion) and the logarithm of expected improvement (<see cref="GpExpectedImprovement"/>). Learns from complete trials. Running, paused and waiting
+/// suggestion) and the logarithm of expected improvement (<see cref="GpExpectedImprovement"/>). Learns from complete trials, and from those that have
+/// diverged as if they were as bad as the worst of them. Running, paused and waiting
 /// ones count by 128 fantasies of their values, drawn from the process at fixed Sobol points, over which the improvement is averaged. Constraints have a
 /// process each (<see cref="GpAcquisition"/>). Models the parameters that always have a value, choices by whether they are the same, or in an order by how
 /// far they are apart; those under conditions are random. Time for a suggestion grows with the cube of the number of trials.
@@ -66,8 +67,9 @@ public sealed class GpSampler(GpOptions options) : ISampler
         // at a rung it is not known yet whether a trial keeps to constraints
         int constraints = seen.Max(t => t.Constraints.Length);
         int normals = losses.Length == 1 ? pending.Length : losses.Length * (pending.Length + 1);
-        var model = new GpStudyModel(history.Space, losses, seen, pending, Normal(normals, seed, number),
-            isByRung ? t => t.Constraints.Length == constraints : null);
+        var (learned, worth) = WithDiverged(history, seen, losses);
+        var model = new GpStudyModel(history.Space, worth, learned, pending, Normal(normals, seed, number),
+            isByRung || learned.Length > seen.Length ? t => !t.HasDiverged && t.Constraints.Length == constraints : null);
         double[] found = model.Maximize(seed, number, ref random);
         for (int j = 0; j < found.Length; j++)
             values[model.Parameters[j]] = model.Domains[j] is ChoiceDomain ? found[j] : model.Domains[j].FromUnit(found[j]);
@@ -92,6 +94,16 @@ public sealed class GpSampler(GpOptions options) : ISampler
         }
         StudyTrial[] complete = [.. history.Trials.Where(t => t.State == TrialState.Complete)];
         return (complete, [.. history.Directions.Select((_, k) => complete.Select(t => history.Loss(t, k)).ToArray())], false);
+    }
+
+    /// <summary>Those that have diverged are as bad as the worst of the others, in each objective, and none of the best.</summary>
+    private static (StudyTrial[] Trials, double[][] Losses) WithDiverged(StudyHistory history, StudyTrial[] seen, double[][] losses)
+    {
+        StudyTrial[] diverged = [.. history.Trials.Where(t => t.HasDiverged)];
+        if (diverged.Length == 0) return (seen, losses);
+        return ([.. seen, .. diverged], [.. losses.Select(l => l.Concat(Enumerable.Repeat(Worst(l), diverged.Length)).ToArray())]);
+
+        static double Worst(double[] losses) => losses.Where(double.IsFinite).DefaultIfEmpty(0).Max();
     }
 
     private static bool IsPending(StudyTrial trial, bool isByRung) =>

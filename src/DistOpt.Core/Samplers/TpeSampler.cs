@@ -55,7 +55,8 @@ public enum GoodWeights
 /// Optuna's <c>samplers/_tpe/sampler.py</c>: the best tenth of the trials, at most 25, make a density l, all others a density g; of candidates
 /// drawn from l the one with the greatest l / g is taken. Parameters that always have a value are drawn together, those under conditions each by
 /// itself from the trials that have one. Trials that are paused at a rung count as pruned ones do there: by how far they came, and their value. Of
-/// several brackets each has its own densities (<see cref="StudyHistory.Peers"/>), and its own trials before the model is used.
+/// several brackets each has its own densities (<see cref="StudyHistory.Peers"/>), and its own trials before the model is used. Trials that have diverged,
+/// which Optuna's users would give an infinite value, are among the others.
 /// <para>With several objectives the best tenth, however many that are, is that of <see cref="FrontSplit"/>, and each parameter is drawn by itself.</para>
 /// </summary>
 public sealed class TpeSampler(TpeOptions options) : IPartialSampler
@@ -128,7 +129,7 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
         int[] Of(bool[] side) => [.. Enumerable.Range(0, history.Trials.Count).Where(i => side[i])];
     }
 
-    /// <summary>The best tenth on one side; all others that have ended, and those that run, on the other.</summary>
+    /// <summary>The best tenth on one side; all others that have ended with a value or have diverged, and those that run, on the other.</summary>
     private void Split(StudyHistory history, int number)
     {
         int trials = history.Trials.Count;
@@ -143,9 +144,12 @@ public sealed class TpeSampler(TpeOptions options) : IPartialSampler
             for (int i = 0; i < ranking.Length; i++) (i < good ? _isGood : _isBad)[ranking[i]] = true;
         }
         else SplitFronts(history, ranking, good);
-        if (!options.ConstantLiar) return;
         for (int i = 0; i < trials; i++)
-            if (i != number && !_isGood[i] && history.Trials[i].State is TrialState.Running or TrialState.Paused) _isBad[i] = history.IsPeer(history.Trials[i]);
+        {
+            var trial = history.Trials[i];
+            bool isLied = options.ConstantLiar && i != number && !_isGood[i] && trial.State is TrialState.Running or TrialState.Paused;
+            if (isLied || trial.HasDiverged) _isBad[i] = history.IsPeer(trial);
+        }
     }
 
     private void SplitFronts(StudyHistory history, ReadOnlySpan<int> ranking, int count)

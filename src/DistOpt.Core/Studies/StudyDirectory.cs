@@ -32,6 +32,9 @@ public sealed class StudyDirectory(string path)
     /// <summary>The study spec, as it can be read again.</summary>
     public string SpecFile => In(SpecName);
 
+    /// <summary>The same as it was at the beginning: nobody is to change it.</summary>
+    internal string BegunFile => In("." + SpecName);
+
     /// <summary>The space by which the one of <see cref="SpecFile"/> was replaced while the study went on; made from the journal.</summary>
     /// <param name="version">From 1.</param>
     public string SpaceFile(int version) => In(FormattableString.Invariant($"space-{version}.yaml"));
@@ -148,7 +151,29 @@ public sealed class StudyDirectory(string path)
         // it is there before the study can be gone on with: its journal may not have taken it all
         if (imported is { Count: > 0 }) AtomicFile.Write(ImportedFile, Encoding.UTF8.GetBytes(Exchange.ImportedTrials.Write(spec, imported)));
         if (hasJournal) new FileStream(JournalFile, FileMode.OpenOrCreate).Dispose();
-        AtomicFile.Write(SpecFile, Encoding.UTF8.GetBytes(StudySpecWriter.Write(spec)));
+        byte[] text = Encoding.UTF8.GetBytes(StudySpecWriter.Write(spec));
+        if (hasJournal) AtomicFile.Write(BegunFile, text);
+        AtomicFile.Write(SpecFile, text);
+    }
+
+    /// <summary>
+    /// The spec with which the study is gone on with. What its trials were drawn from and measured by stays: <see cref="SpecFile"/> is to say the same as it
+    /// did at the beginning.
+    /// </summary>
+    /// <param name="binder">With the models, data and metrics of the study's program.</param>
+    /// <exception cref="SpecException">It is no spec of a study, or has been changed.</exception>
+    public StudySpec ReadSpec(SpecBinder binder)
+    {
+        ArgumentNullException.ThrowIfNull(binder);
+        var spec = binder.ReadStudy(SpecFile);
+        // there is none where the study is one of an earlier version
+        if (!File.Exists(BegunFile)) return spec;
+        string[] now = StudySpecWriter.Write(spec).Split('\n'), begun = StudySpecWriter.Write(binder.ReadStudy(BegunFile)).Split('\n');
+        if (now.SequenceEqual(begun)) return spec;
+        int line = Enumerable.Range(0, Math.Max(now.Length, begun.Length)).First(i => now.ElementAtOrDefault(i) != begun.ElementAtOrDefault(i));
+        throw new SpecException("--resume", $"'{SpecFile}' was changed: it says '{now.ElementAtOrDefault(line)?.Trim()}' where the study began with "
+            + $"'{begun.ElementAtOrDefault(line)?.Trim()}', by which its trials were drawn and measured; 'cp {BegunFile} {SpecFile}' brings it back, 'distopt set' changes what "
+            + "can be changed of a study, and 'distopt sweep SPEC --import DIR' begins another one that knows the trials of this one");
     }
 
     /// <summary>Makes this process the one that runs the study, until the result is disposed. The directory exists.</summary>

@@ -44,6 +44,17 @@ public static class StudyJson
         if (trial.Bracket > 0) json.WriteNumber("bracket", trial.Bracket);
         WriteParameters(json, outline, trial.Parameters);
         WriteValues(json, outline, trial.Values);
+        if (!trial.Runs.IsEmpty)
+        {
+            json.WriteStartArray("runs");
+            foreach (var run in trial.Runs)
+            {
+                json.WriteStartArray();
+                foreach (double value in run) Number(json, value);
+                json.WriteEndArray();
+            }
+            json.WriteEndArray();
+        }
         if (!trial.Constraints.IsEmpty)
         {
             json.WriteStartArray("constraints");
@@ -130,6 +141,7 @@ public static class StudyJson
             SpaceVersion = space,
             Bracket = json.TryGetProperty("bracket", out var bracket) ? bracket.GetInt32() : 0,
             Exploits = TrialExploit.Parse(json, Parameters),
+            Runs = json.TryGetProperty("runs", out var runs) ? [.. runs.EnumerateArray().Select(Numbers)] : [],
             Started = Time("started"),
             Ended = Time("ended"),
             Code = json.TryGetProperty("code", out var code) ? [.. code.EnumerateArray().Select(c => c.GetInt32())] : [],

@@ -74,6 +74,9 @@ public sealed record StudyTrial
     /// <summary>Constraints of the study: at most 0 where the trial is feasible; empty where there are none.</summary>
     public ImmutableArray<double> Constraints { get; init; } = [];
 
+    /// <summary>Whether it failed since its numbers were no longer finite: worse than any that has a value.</summary>
+    public bool HasDiverged { get; init; }
+
     /// <summary>Whether it is one of another study, which has ended there.</summary>
     public bool IsImported { get; init; }
 

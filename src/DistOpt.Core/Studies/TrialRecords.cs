@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using DistOpt.Core.Studies.Engine;
 using DistOpt.Core.TrialSchedulers;
 
@@ -31,6 +32,12 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
     /// <summary>The trial scheduler's bracket that it is in, from 0.</summary>
     public int Bracket { get; init; }
 
+    /// <summary>
+    /// Where a configuration is run several times: of each run that is complete one value for each objective, of which <see cref="Values"/> are the means.
+    /// Empty where there is one run.
+    /// </summary>
+    public ImmutableArray<ImmutableArray<double>> Runs { get; init; } = [];
+
     /// <summary>Whether nothing more will become of it.</summary>
     public bool HasEnded => State is TrialState.Complete or TrialState.Pruned or TrialState.Failed or TrialState.Cancelled;
 
@@ -40,10 +47,10 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
     /// <summary>Whether it is complete and misses no constraint.</summary>
     public bool IsFeasible => State == TrialState.Complete && KeepsConstraints;
 
-    /// <summary>When its first attempt began, in UTC, to about a second; null = that is not known.</summary>
+    /// <summary>When its first attempt began, in UTC; null = that is not known.</summary>
     public DateTime? Started { get; init; }
 
-    /// <summary>When it ended, in UTC, to about a second; null = it has not, or that is not known.</summary>
+    /// <summary>When it ended, in UTC; null = it has not, or that is not known.</summary>
     public DateTime? Ended { get; init; }
 
     /// <summary>When its attempts ran, in the order in which they began.</summary>
@@ -64,8 +71,8 @@ public sealed record TrialRecord(int Number, TrialState State, TrialEndCause Cau
     }
 }
 
-/// <summary>When an attempt ran, in seconds on the study's clock, which stands still while the study is interrupted. The beginning is known to about a second,
-/// the length is what the attempt told.</summary>
+/// <summary>When an attempt ran, in seconds on the study's clock, which stands still while the study is interrupted. The beginning is known to a hundredth
+/// of a second (in studies of earlier versions to a second), the length is what the attempt told.</summary>
 /// <param name="From">When it was begun, or gone on with.</param>
 /// <param name="To">At least <paramref name="From"/>.</param>
 public readonly record struct TrialSpan(double From, double To);
@@ -103,8 +110,8 @@ public sealed class TrialRecords
 
         public List<TrialExploit> Exploits { get; } = [];
 
-        /// <summary>Runs of its configuration that are complete.</summary>
-        public int Repeat { get; set; }
+        /// <summary>Values of the runs of its configuration that are complete.</summary>
+        public List<ImmutableArray<double>> Runs { get; } = [];
 
         public List<string> Losses { get; } = [];
 
@@ -131,7 +138,7 @@ public sealed class TrialRecords
         public double Since { get; set; }
 
         /// <summary>An attempt begins with this version of the user code.</summary>
-        public void Runs(int code)
+        public void UsesCode(int code)
         {
             if (code >= 0 && (Code.Count == 0 || Code[^1] != code)) Code.Add(code);
         }
@@ -154,7 +161,16 @@ public sealed class TrialRecords
                 SpaceVersion = SpaceVersion,
                 Bracket = Bracket,
                 Code = Code is [0] ? [] : [.. Code],
+                Runs = Runs.Count == 0 ? [] : end.State == TrialState.Complete ? [.. Runs, LastOf(end.Values)] : [.. Runs],
             };
+
+        /// <summary>The last run's values, which are in the means alone.</summary>
+        private ImmutableArray<double> LastOf(ImmutableArray<double> means) =>
+            [.. means.Select((mean, i) => RoundedOff((Runs.Count + 1) * mean - Runs.Sum(r => r[i])))];
+
+        /// <summary>Without the digits that come from the mean's rounding.</summary>
+        private static double RoundedOff(double value) => !double.IsFinite(value) || value == 0 ? value
+            : double.Parse(value.ToString("G13", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 
         /// <summary>The trial as far as it has come; an attempt that runs has run up to now.</summary>
         public TrialRecord SoFar(int number, double now)
@@ -189,7 +205,7 @@ public sealed class TrialRecords
                     Since = _now,
                     Started = At(_now),
                 };
-                first.Runs(_code);
+                first.UsesCode(_code);
                 break;
             case StudyEvent.SpaceWidened widened:
                 // in no order the next trial may be another one by the time that the space before has taken effect
@@ -211,7 +227,7 @@ public sealed class TrialRecords
                 break;
             case StudyEvent.AttemptBegun begun when _live.TryGetValue(begun.Trial, out var live):
                 live.Attempts++;
-                live.Runs(_code);
+                live.UsesCode(_code);
                 live.Close(_now);
                 live.IsPaused = false;
                 // the clock is a second behind at times
@@ -219,7 +235,7 @@ public sealed class TrialRecords
                 break;
             case StudyEvent.Reported reported when _live.TryGetValue(reported.Trial, out var live):
                 // those that follow only make its values more exact
-                if (live.Repeat == 0) live.Reports.Add(new Report(reported.Step, reported.Values[0]));
+                if (live.Runs.Count == 0) live.Reports.Add(new Report(reported.Step, reported.Values[0]));
                 (live.Told, live.Latest) = (reported.Action, Math.Max(live.Latest, reported.Seconds));
                 break;
             case StudyEvent.Released released when _live.TryGetValue(released.Trial, out var live):
@@ -229,7 +245,7 @@ public sealed class TrialRecords
                 break;
             case StudyEvent.RunCompleted completed when _live.TryGetValue(completed.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, completed.Seconds);
-                live.Repeat++;
+                live.Runs.Add(completed.Values);
                 break;
             case StudyEvent.Finished { Outcome: var outcome } when _live.TryGetValue(outcome.Trial, out var live):
                 live.Latest = Math.Max(live.Latest, outcome.Seconds);

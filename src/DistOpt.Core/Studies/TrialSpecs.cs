@@ -68,6 +68,10 @@ public sealed class TrialSpecs(SpecBinder binder, StudySpec study)
         text.Append(CultureInfo.InvariantCulture, $"# Trial {number} of study {study.Name}");
         for (int i = 0; i < results.Length; i++)
             text.Append(i == 0 ? ": " : ", ").Append(CultureInfo.InvariantCulture, $"{study.Study.Objectives[i].Metric} {FieldRules.Display(results[i])}");
+        if (study.Study.Repeats > 1 && results.Length > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\n# (means of {study.Study.Repeats} runs, of which this is the first; trials.jsonl has the values of each)");
+        }
         if (exploits.IsDefaultOrEmpty) text.Append("\n# 'distopt train FILE' trains it. Chosen:\n");
         else AppendSchedule(text, exploits);
         for (int i = 0; i < values.Length; i++)

@@ -35,6 +35,64 @@ public sealed class TpeDecisionTests
         Assert.Equal(Enumerable.Range(0, count).Except(good).Where(i => i % 7 != 5), ended);
     }
 
+    /// <summary>Who fails by other causes says nothing of its parameters.</summary>
+    [Fact]
+    public void Trials_that_diverged_are_bad_and_others_that_failed_are_neither()
+    {
+        var history = new StudyHistory(s_space, Direction.Minimize);
+        for (int i = 0; i < 20; i++)
+        {
+            history.Set(new StudyTrial
+            {
+                Number = i,
+                State = i < 16 ? TrialState.Complete : TrialState.Failed,
+                Parameters = [i / 20.0, 0.5],
+                Values = i < 16 ? [i] : [],
+                HasDiverged = i is 16 or 18,
+            });
+        }
+        foreach (bool lies in (bool[])[true, false])
+        {
+            var (good, bad) = new TpeSampler(new TpeOptions { ConstantLiar = lies }).Sides(history, 20);
+            Assert.Equal([0, 1], good);
+            Assert.Equal([.. Enumerable.Range(2, 15), 18], bad);
+        }
+    }
+
+    /// <summary>The better the nearer to where trials diverge: six tenths of the space.</summary>
+    [Theory]
+    [InlineData("tpe")]
+    [InlineData("gp")]
+    public void What_diverges_is_learned_from(string name)
+    {
+        int told = 0, untold = 0;
+        for (int seed = 0; seed < 4; seed++) (told, untold) = (told + Diverging(seed, isTold: true), untold + Diverging(seed, isTold: false));
+        Assert.True(told < 0.75 * untold, $"{told} diverged where that was told, {untold} where it was not");
+
+        int Diverging(int seed, bool isTold)
+        {
+            ISampler sampler = name == "tpe" ? new TpeSampler(new TpeOptions()) : new GpSampler(new GpOptions());
+            var history = new StudyHistory(s_space, Direction.Minimize);
+            double[] values = new double[2];
+            int failed = 0;
+            for (int i = 0; i < 50; i++)
+            {
+                sampler.Suggest(history, seed, i, values);
+                bool diverges = values[0] > 0.4;
+                if (diverges) failed++;
+                history.Set(new StudyTrial
+                {
+                    Number = i,
+                    State = diverges ? TrialState.Failed : TrialState.Complete,
+                    Parameters = [.. values],
+                    Values = diverges ? [] : [-values[0]],
+                    HasDiverged = diverges && isTold,
+                });
+            }
+            return failed;
+        }
+    }
+
     /// <summary>Pruned trials count like complete ones; running and failed ones do not.</summary>
     [Fact]
     public void The_model_is_used_from_the_tenth_trial_on_that_was_complete_or_pruned()

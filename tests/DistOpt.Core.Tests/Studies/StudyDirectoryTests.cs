@@ -51,6 +51,26 @@ public sealed class StudyDirectoryTests : IDisposable
         Assert.Equal(study.Path, StudyDirectory.Find("a-1", _folder.Path).Path);
     }
 
+    /// <summary>Its trials were drawn from and measured by what it said at the beginning.</summary>
+    [Fact]
+    public void A_study_whose_spec_was_changed_is_not_gone_on_with()
+    {
+        var study = new StudyDirectory(_folder.In("a-1"));
+        var spec = StudyFixture.Binder.ParseStudy(StudyFixture.Digits);
+        study.Create(spec, hasJournal: true);
+        Assert.Equal(StudySpecWriter.Write(spec), StudySpecWriter.Write(study.ReadSpec(StudyFixture.Binder)));
+        string text = File.ReadAllText(study.SpecFile);
+        File.WriteAllText(study.SpecFile, "# a note\n" + text);
+        study.ReadSpec(StudyFixture.Binder);
+        File.WriteAllText(study.SpecFile, text.Replace("name: digits-sweep", "name: other", StringComparison.Ordinal));
+        string error = Assert.Throws<SpecException>(() => study.ReadSpec(StudyFixture.Binder)).Message;
+        Assert.Contains("was changed: it says 'name: other' where the study began with 'name: digits-sweep'", error);
+        Assert.Contains($"'cp {_folder.In(Path.Combine("a-1", ".study.yaml"))} {study.SpecFile}' brings it back", error);
+        // of an earlier version
+        File.Delete(_folder.In(Path.Combine("a-1", ".study.yaml")));
+        Assert.Equal("other", study.ReadSpec(StudyFixture.Binder).Name);
+    }
+
     [Theory]
     [InlineData("nowhere")]
     [InlineData("empty")]

@@ -69,6 +69,14 @@ public sealed class StudyJsonTests
     }
 
     [Fact]
+    public void The_values_of_single_runs_are_told_and_read_again()
+    {
+        string line = StudyJson.TrialLine(s_trial with { Runs = [[0.5], [double.NaN], [1]] }, s_one, "local");
+        Assert.Contains("\"value\":0.75,\"runs\":[[0.5],[\"NaN\"],[1]],\"intermediate\"", line);
+        Assert.Equal([0.5, double.NaN, 1], StudyJson.ParseTrial(line, new StudyVersions(new TrialSpecs(Binder, s_one))).Runs.Select(r => r[0]));
+    }
+
+    [Fact]
     public void Of_several_objectives_there_are_values_and_constraints_are_told_where_there_are_some()
     {
         var line = Read(StudyJson.TrialLine(s_trial with { Values = [0.5, double.NaN], Constraints = [-1, double.PositiveInfinity, 2] }, s_two, "local"));

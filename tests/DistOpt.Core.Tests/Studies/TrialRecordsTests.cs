@@ -142,6 +142,8 @@ public sealed class TrialRecordsTests
 
         Assert.Equal([new Report(1, 10), new Report(2, 9)], trial.Reports);
         Assert.Equal((3, 2.5 + 4 + 1), (trial.Attempts, trial.Seconds));
+        // the last one's is what the mean leaves
+        Assert.Equal([9, 19, 14], trial.Runs.Select(r => Assert.Single(r)));
     }
 
     /// <summary>The end of the study comes before its turn: nothing is learned of it, but it has computed.</summary>

@@ -105,6 +105,17 @@ public sealed class TrialSpecsTests
     }
 
     [Fact]
+    public void Best_yaml_says_that_it_is_one_of_several_runs()
+    {
+        var spec = StudyFixture.Binder.ParseStudy(StudyFixture.Digits.Replace("study:", "study:\n  repeats: 3", StringComparison.Ordinal));
+        Assert.Contains("""
+            validation.accuracy 0.984375
+            # (means of 3 runs, of which this is the first; trials.jsonl has the values of each)
+            # 'distopt train FILE' trains it
+            """, new TrialSpecs(Binder, spec).BestYaml(3, s_sgd, [0.984375]));
+    }
+
+    [Fact]
     public void Best_yaml_is_the_trials_spec_for_train_with_what_was_chosen()
     {
         string text = s_trials.BestYaml(3, s_sgd, [0.984375]);

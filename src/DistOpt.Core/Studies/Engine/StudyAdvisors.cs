@@ -285,14 +285,14 @@ internal sealed class StudyAdvisors
         // none is to be measured by one that breaks the study's constraints
         bool isFeasible = !(StudyTrial.ViolationOf(ended.Constraints.AsSpan()) > 0);
         _pruners.End(ended.Trial, state, isFeasible ? ended.Values.AsSpan() : [.. ended.Values.Select(_ => double.NaN)]);
-        Learn(trial, ended.State, ended.Values, ended.Constraints);
+        Learn(trial, ended.State, ended.Values, ended.Constraints, ended.Cause == TrialEndCause.Diverged);
     }
 
     /// <summary>
     /// The sampler gets to know what has become of a trial, with the parameters by which it came to that: its own, or those of its last copy of another one.
     /// In a deterministic study later.
     /// </summary>
-    private void Learn(LiveTrial trial, TrialState state, ImmutableArray<double> values, ImmutableArray<double> constraints)
+    private void Learn(LiveTrial trial, TrialState state, ImmutableArray<double> values, ImmutableArray<double> constraints, bool hasDiverged = false)
     {
         var before = _history.Trials[Place(trial.Number)];
         var learned = before with
@@ -305,6 +305,7 @@ internal sealed class StudyAdvisors
             // of the others nothing is asked of their way
             Reports = state is TrialState.Paused or TrialState.Pruned && trial.Last is { } last ? [last] : [],
             Rungs = RungsOf(trial, state, values),
+            HasDiverged = hasDiverged,
         };
         if (_context.IsDeterministic) _deferred.Add(learned);
         else _history.Set(learned);

@@ -236,8 +236,8 @@ public sealed partial class StudyEngine
     }
 
     /// <summary>
-    /// So long has the study gone on: journaled at most once a second and at its end, and it may end by it. Time in which it waits for a user with nothing
-    /// under way does not count.
+    /// So long has the study gone on: journaled once a second, where an attempt begins and at its end, and it may end by it. Time in which it waits for a user
+    /// with nothing under way does not count.
     /// </summary>
     /// <param name="seconds">Since the last call.</param>
     /// <param name="now">What time it is, in UTC, to be journaled with it; null = that is not known.</param>
@@ -261,6 +261,12 @@ public sealed partial class StudyEngine
     public void NoteTime(DateTime now)
     {
         if (_ledger.End is null) Commit(new StudyEvent.TimePassed(_ledger.Seconds, now));
+    }
+
+    /// <summary>When an attempt begins is told by the time that is journaled before it.</summary>
+    private void NoteBeginning()
+    {
+        if (_passed >= BeginsWithin) CountTime();
     }
 
     private void CountTime()

@@ -35,6 +35,9 @@ public sealed partial class StudyEngine
     public const int DeathsMost = 3;
 
     private StudySetup _setup;
+    /// <summary>Seconds to which it is known when an attempt began.</summary>
+    private const double BeginsWithin = 0.01;
+
     private readonly StudyLedger _ledger;
     private readonly StudyAdvisors _advisors;
     private readonly Action<StudyEvent> _record;
@@ -166,6 +169,7 @@ public sealed partial class StudyEngine
         }
         bool isEnqueued = parameters is not null || _ledger.HasNamedPoint;
         parameters ??= _advisors.Suggest(next);
+        NoteBeginning();
         Commit(new StudyEvent.Started(next.Trial, parameters.Value, next.Until, next.Bracket, isEnqueued));
         return new(OrderOf(_ledger.Find(next.Trial)!, 0));
     }
@@ -173,6 +177,7 @@ public sealed partial class StudyEngine
     private StudyDecision Begin(LiveTrial trial)
     {
         double delay = trial.DelaySeconds;
+        NoteBeginning();
         Commit(new StudyEvent.AttemptBegun(trial.Number, trial.Attempt.Attempt + 1));
         return new(OrderOf(trial, delay));
     }

@@ -264,6 +264,26 @@ public sealed class StudyStopTests
         Assert.Equal(seconds, study.Engine.Status().Seconds);
     }
 
+    /// <summary>Else trials that follow each other within a second would seem to run side by side.</summary>
+    [Fact]
+    public void When_an_attempt_begins_is_known_to_a_hundredth_of_a_second()
+    {
+        var study = new EngineFixture(EngineFixture.Random(parallel: 1));
+        foreach (double seconds in (double[])[0.004, 0.25, 0.5])
+        {
+            study.Engine.Pass(seconds);
+            study.Complete(study.Order(), 1);
+        }
+        study.Engine.Pass(0.125);
+        study.Engine.Lose(study.Order().Id, "gone");
+        study.Engine.Pass(0.125);
+        study.Order();
+        var records = new TrialRecords();
+        var trials = study.Journal.Select(records.Add).OfType<TrialRecord>().Concat(records.Open).ToList();
+        Assert.Equal([0, 0.254, 0.754, 0.879], trials.Select(t => Math.Round(t.Spans[0].From, 6)));
+        Assert.Equal(1.004, trials[^1].Spans[1].From, 1e-9);
+    }
+
     [Fact]
     public void The_time_stands_still_while_a_user_has_paused_the_study_and_nothing_runs_any_more()
     {
