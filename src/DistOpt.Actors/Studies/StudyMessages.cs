@@ -138,7 +138,7 @@ public sealed record StudyCommand(Func<StudyEngine, CommandAnswer> Carry) : INoS
 /// <param name="Asker">Gets the <see cref="CommandAnswer"/> to one that is carried out, once it is stored; null = nobody.</param>
 public sealed record StudyReopening(Func<StudyEngine, CommandAnswer> Carry, IActorRef? Asker = null);
 
-/// <summary>To the study's supervisor: answered by <see cref="StudyStatus"/>.</summary>
+/// <summary>To the study's supervisor: answered by the <see cref="StudyStatus"/> of the moment at which it comes, once all of that is stored.</summary>
 public sealed record AskStudy : INoSerializationVerificationNeeded;
 
 /// <summary>

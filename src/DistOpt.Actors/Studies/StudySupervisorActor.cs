@@ -33,7 +33,9 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private readonly HashSet<TrialCheckpoint> _evicted = [];
     private readonly HashSet<TrialCheckpoint> _awaited = [];
     private readonly Queue<StudyEvent> _unstored = new();
-    private readonly Queue<(long After, IActorRef Asker, CommandAnswer Answer)> _answers = new();
+
+    // what is told once all that it follows from is stored
+    private readonly Queue<(long After, IActorRef Asker, object Answer)> _answers = new();
 
     // attempts that begin once it is stored that they do
     private readonly Queue<(long After, TrialOrder Order)> _held = new();
@@ -86,7 +88,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<AskStudy>(_ =>
         {
             if (_engine is null) _curious.Enqueue(Sender);
-            else Sender.Tell(Status());
+            else Show(Sender);
         });
     }
 
@@ -145,7 +147,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
             Timers.StartPeriodicTimer("tick", new Ticked(), Tick);
         });
         while (!_isOver && _early.TryDequeue(out var early)) OnCommand(early.Command, early.Asker);
-        while (_engine is not null && _curious.TryDequeue(out var asker)) asker.Tell(Status());
+        while (_engine is not null && _curious.TryDequeue(out var asker)) Show(asker);
     }
 
     /// <summary>First of all: one that had ended may go on by it.</summary>
@@ -240,6 +242,12 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         if (waits.Whom is null || !_attempts.ContainsKey(waits.Id)) _waits.Remove(waits.Id);
         else _waits[waits.Id] = waits.Whom;
         Look();
+    }
+
+    private void Show(IActorRef asker)
+    {
+        _answers.Enqueue((_decided, asker, Status()));
+        Answer();
     }
 
     private StudyStatus Status()

@@ -451,12 +451,14 @@ public sealed class StudySupervisorTests
         var release = journal.Hold();
         var supervisor = harness.Begin();
         await Eventually.Until(() => journal.Writes.Count > 0);
-        Assert.Equal(2, (await supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token)).Counts.Running);
+        var shown = supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
+        await StudyHarness.ReachedAsync(supervisor);
         Assert.False(harness.HasJob);
         // one that has ended before is none to begin
         var cancelled = supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.Cancel(null, 0)), Eventually.Patience, Token);
-        await supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
+        await StudyHarness.ReachedAsync(supervisor);
         release();
+        Assert.Equal(2, (await shown).Counts.Running);
         await cancelled;
         string[] begun = [(await harness.JobAsync()).Id, (await harness.JobAsync()).Id];
         Assert.Equal(["trial-1-1-0", "trial-2-1-0"], begun.Order());
@@ -471,8 +473,7 @@ public sealed class StudySupervisorTests
         var supervisor = harness.Begin();
         await Eventually.Until(() => journal.Writes.Count > 0);
         supervisor.Tell(new InterruptStudy());
-        // it has come there when this is answered
-        await supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
+        await StudyHarness.ReachedAsync(supervisor);
         release();
         var left = await harness.EndAsync<StudyLeft>();
 
@@ -526,7 +527,7 @@ public sealed class StudySupervisorTests
         var release = journal.Hold();
         var second = harness.Begin();
         await Eventually.Until(() => journal.Writes.Count > writes);
-        await second.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
+        await StudyHarness.ReachedAsync(second);
         Assert.False(harness.HasJob);
         release();
 
@@ -544,7 +545,7 @@ public sealed class StudySupervisorTests
         var answer = supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.SetParallel("k", 2)), Token);
         await harness.JobAsync();
         await harness.JobAsync();
-        await supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
+        await StudyHarness.ReachedAsync(supervisor);
         Assert.False(answer.IsCompleted);
         Assert.Empty(harness.Happened);
 
@@ -552,6 +553,29 @@ public sealed class StudySupervisorTests
         Assert.Equal(new CommandAnswer(), await answer.WaitAsync(Eventually.Patience, TestContext.Current.CancellationToken));
         Assert.Contains(harness.Happened, e => e is StudyEvent.ParallelSet);
         Assert.True((await supervisor.Ask<CommandAnswer>(new StudyCommand(engine => engine.SetParallel("k", 2)), Token)).IsRepeat);
+    }
+
+    /// <summary>After a kill before that it would not be so any more.</summary>
+    [Fact]
+    public async Task Where_a_study_stands_is_told_to_who_asks_once_it_is_stored_that_it_stands_there()
+    {
+        var journal = new JournalSwitch();
+        await using var harness = new StudyHarness(StudyHarness.Setup(trials: 2), journal);
+        var supervisor = harness.Begin();
+        var job = (await harness.JobAsync()).Start();
+        await Eventually.Until(() => harness.Happened.OfType<StudyEvent.Started>().Any());
+
+        var release = journal.Hold();
+        job.Epoch(1, 0.5).End(RunStatus.Completed, StopReason.Epochs, selected: 1);
+        // the slot is given to the next one when it has ended
+        await harness.JobAsync();
+        var shown = supervisor.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token);
+        await StudyHarness.ReachedAsync(supervisor);
+        Assert.False(shown.IsCompleted);
+        release();
+
+        Assert.Equal(1, (await shown).Counts.Complete);
+        Assert.Single(harness.Happened.OfType<StudyEvent.Ended>());
     }
 
     [Fact]

@@ -114,6 +114,18 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
         return _system.ActorOf(Props.Create(() => new Host(run, ends)));
     }
 
+    /// <summary>Completed when the supervisor has taken what it was told so far, whether that is stored or not.</summary>
+    public static async Task ReachedAsync(IActorRef supervisor)
+    {
+        var reached = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        supervisor.Tell(new StudyCommand(_ =>
+        {
+            reached.SetResult();
+            return default;
+        }));
+        await reached.Task.WaitAsync(Eventually.Patience, Token);
+    }
+
     public async Task<PlayedJob> JobAsync() => await _jobs.Reader.ReadAsync(Token).AsTask().WaitAsync(Eventually.Patience, Token);
 
     public bool HasJob => _jobs.Reader.TryPeek(out _);
