@@ -13,7 +13,7 @@ namespace DistOpt.Actors.Studies;
 /// shown or counted before it is stored; attempts begin before, since those whose beginning is lost with this process are known by their session. Where
 /// trials share this process, one may take it along, and what was under way then has to be known: there an attempt begins once that is stored.
 /// </summary>
-public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
+public sealed partial class StudySupervisorActor : ReceiveActor, IWithTimers
 {
     private const string Interrupted = "the study was interrupted";
     private static readonly TimeSpan Tick = TimeSpan.FromSeconds(1);
@@ -25,13 +25,6 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     // whom or what attempts wait for, of those that do
     private readonly Dictionary<AttemptId, string> _waits = [];
 
-    // attempts that are over, whose runs may have left checkpoints that nobody needs
-    private readonly List<(int Trial, int Repeat)> _left = [];
-    private readonly Dictionary<TrialCheckpoint, long> _sizes = [];
-
-    // those for which there was no room, and those of them that may come again, until they are deleted
-    private readonly HashSet<TrialCheckpoint> _evicted = [];
-    private readonly HashSet<TrialCheckpoint> _awaited = [];
     private readonly Queue<StudyEvent> _unstored = new();
 
     // what is told once all that it follows from is stored
@@ -43,6 +36,9 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     // that came before it was known what the journal holds
     private readonly Queue<(StudyCommand Command, IActorRef Asker)> _early = new();
     private readonly Queue<IActorRef> _curious = new();
+
+    // where the study stood when somebody was last to be told, and it was not all stored
+    private (long After, StudyStatus Status, bool IsPaused)? _stood;
     private List<StudyEvent> _batch = [];
     private StudyEngine? _engine;
     private IActorRef? _journal;
@@ -50,7 +46,6 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private long _decided;
     private long _stored;
     private long _tickedAt;
-    private bool _mayDelete = true;
     private bool _isReopening;
     private bool _isPaused;
     private bool _isInterrupted;
@@ -68,7 +63,12 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         });
         Receive<AttemptReported>(OnReported);
         Receive<AttemptWaits>(OnWaits);
-        Receive<AttemptSaved>(saved => Step(() => _engine!.Checkpointed(saved.Id, saved.Resource)));
+        Receive<AttemptSaved>(saved => Step(() =>
+        {
+            _engine!.Checkpointed(saved.Id, saved.Resource);
+            // the one that this takes the place of
+            _mayDelete = true;
+        }));
         Receive<AttemptReleased>(released => End(released.Id, () => _engine!.Release(released.Id, released.Resource, released.Seconds)));
         Receive<AttemptCompleted>(done => End(done.Id, () => _engine!.Complete(done.Id, done.Values, done.Constraints, done.Seconds)));
         Receive<AttemptFailed>(failed => End(failed.Id, () => _engine!.Fail(failed.Id, failed.HasDiverged, failed.Error, failed.Seconds)));
@@ -368,6 +368,7 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
                 if (e is StudyEvent.CheckpointDeleted gone) Delete(gone.Checkpoint);
             }
             DeleteUnneeded();
+            Trim();
             StartHeld();
         }
         catch (Exception e)
@@ -385,60 +386,6 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
         Look();
     }
 
-    /// <summary>Checkpoints that nobody can need any more, once that is certain.</summary>
-    private void DeleteUnneeded()
-    {
-        if (_isOver || _engine is null || !_mayDelete || _unstored.Count > 0) return;
-        _mayDelete = false;
-        DeleteAwaited();
-        foreach (var checkpoint in _engine.Superfluous()) Forget(checkpoint);
-        foreach (var (trial, repeat) in _left)
-            if (_engine.IsDoneWith(trial, repeat) && !_attempts.Keys.Any(a => a.Trial == trial)) _run.Trials.Trim(trial, repeat);
-        _left.Clear();
-        if (_run.Study.DiskLimit is { } limit) KeepWithin((long)(limit * (1 << 30)));
-    }
-
-    private void KeepWithin(long limit)
-    {
-        long held = 0;
-        foreach (var checkpoint in _engine!.Checkpoints)
-        {
-            if (!_sizes.TryGetValue(checkpoint, out long size)) _sizes[checkpoint] = size = _run.Trials.Size(checkpoint);
-            held += size;
-        }
-        while (held > limit && _engine.LeastNeeded() is { } least)
-        {
-            held -= _sizes[least];
-            _evicted.Add(least);
-            Forget(least);
-            _run.Trials.Trim(least.Trial, least.Repeat);
-        }
-    }
-
-    /// <summary>The files go once that is stored: else a study that goes on without this event would look for them.</summary>
-    private void Forget(TrialCheckpoint checkpoint)
-    {
-        _sizes.Remove(checkpoint);
-        _engine!.Deleted(checkpoint);
-    }
-
-    private void Delete(TrialCheckpoint checkpoint)
-    {
-        // a trial that has begun anew meanwhile may be about to keep the same again
-        if (_evicted.Remove(checkpoint) && _attempts.Keys.Any(a => a.Trial == checkpoint.Trial)) _awaited.Add(checkpoint);
-        else if (!_engine!.Checkpoints.Contains(checkpoint)) _run.Trials.Delete(checkpoint);
-    }
-
-    /// <summary>States whose trials were under way when they were given up, and have not kept them again.</summary>
-    private void DeleteAwaited()
-    {
-        foreach (var checkpoint in _awaited.Where(c => !_attempts.Keys.Any(a => a.Trial == c.Trial)).ToList())
-        {
-            _awaited.Remove(checkpoint);
-            if (!_engine!.Checkpoints.Contains(checkpoint)) _run.Trials.Delete(checkpoint);
-        }
-    }
-
     private void Answer()
     {
         while (_answers.TryPeek(out var next) && next.After <= _stored)
@@ -452,14 +399,33 @@ public sealed class StudySupervisorActor : ReceiveActor, IWithTimers
     private void Look()
     {
         if (_isOver || _engine is null) return;
-        if (_unstored.Count == 0)
-        {
-            _run.Sink.Stands(Status);
-            if (_engine.IsPaused != _isPaused) Context.Parent.Tell(new StudyPaused(_isPaused = _engine.IsPaused));
-        }
+        TellStand();
         if (_attempts.Count > 0 || _unstored.Count > 0 || _batch.Count > 0) return;
         if (_engine.End is not null) Leave(new StudyOver(_engine.Status(), _engine.FindRepeat));
         else if (_isInterrupted) Leave(new StudyLeft(_engine.Status(), _engine.FindRepeat));
+    }
+
+    /// <summary>Where more is always on its way to the journal too: then of a moment that is stored.</summary>
+    private void TellStand()
+    {
+        if (_unstored.Count == 0)
+        {
+            _stood = null;
+            Tell(Status, _engine!.IsPaused);
+            return;
+        }
+        if (_stood is { } last && last.After <= _stored)
+        {
+            _stood = null;
+            Tell(() => last.Status, last.IsPaused);
+        }
+        _stood ??= (_decided, Status(), _engine!.IsPaused);
+
+        void Tell(Func<StudyStatus> status, bool isPaused)
+        {
+            _run.Sink.Stands(status);
+            if (isPaused != _isPaused) Context.Parent.Tell(new StudyPaused(_isPaused = isPaused));
+        }
     }
 
     private void Break(Exception why)

@@ -73,6 +73,12 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     /// <summary>Events that the sink was told of.</summary>
     public ConcurrentQueue<StudyEvent> Happened { get; } = new();
 
+    /// <summary>Where the sink was told that the study stands.</summary>
+    public ConcurrentQueue<StudyStatus> Stood { get; } = new();
+
+    /// <summary>What the study's host was told of whether it waits for a user.</summary>
+    public ConcurrentQueue<bool> Paused { get; } = new();
+
     public ConcurrentQueue<string> Files { get; } = new();
 
     /// <summary>What is logged under ids: the ids, each as name=value, and the line.</summary>
@@ -110,8 +116,8 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
     /// <returns>Passes messages on to its supervisor.</returns>
     public IActorRef Begin(string? code = null, NewCode newCode = NewCode.Refuse)
     {
-        var (run, ends) = (_run with { Setup = _run.Setup with { Code = code }, NewCode = newCode, HasDied = HasDied }, _ends.Writer);
-        return _system.ActorOf(Props.Create(() => new Host(run, ends)));
+        var (run, ends, paused) = (_run with { Setup = _run.Setup with { Code = code }, NewCode = newCode, HasDied = HasDied }, _ends.Writer, Paused);
+        return _system.ActorOf(Props.Create(() => new Host(run, ends, paused)));
     }
 
     /// <summary>Completed when the supervisor has taken what it was told so far, whether that is stored or not.</summary>
@@ -175,15 +181,16 @@ internal sealed class StudyHarness : IAsyncDisposable, ITrialRuns, IStudySink
         Happened.Enqueue(e);
     }
 
-    public void Stands(Func<StudyStatus> status) { }
+    public void Stands(Func<StudyStatus> status) => Stood.Enqueue(status());
 
     public async ValueTask DisposeAsync() => await _system.Terminate();
 
     private sealed class Host : ReceiveActor
     {
-        public Host(StudyRun run, ChannelWriter<object> ends)
+        public Host(StudyRun run, ChannelWriter<object> ends, ConcurrentQueue<bool> paused)
         {
             var supervisor = Context.ActorOf(StudySupervisorActor.Props(run), "supervisor");
+            Receive<StudyPaused>(told => paused.Enqueue(told.IsPaused));
             ReceiveAny(message =>
             {
                 if (message is StudyOver or StudyLeft or StudyBroke) ends.TryWrite(message);
