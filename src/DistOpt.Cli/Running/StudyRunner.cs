@@ -90,7 +90,7 @@ internal static class StudyRunner
         run = run with { Reopening = new StudyReopening(engine => GoOn(engine, plan.Trials)) };
         if (plan.AcceptsNewCode) run = run with { NewCode = NewCode.Accept };
         var commands = plan.Commands;
-        await using var control = StudyControlServer.Start(plan.Directory, plan.Spec, commands);
+        await using var control = StudyControlServer.Start(plan.Directory, plan.Spec, commands, plan.Time);
         var status = await LocalStudyHost.RunAsync(run, plan.Directory.JournalFile, parts, commands, interrupt).ConfigureAwait(false);
         return session.Summarize(status, interrupt);
     }

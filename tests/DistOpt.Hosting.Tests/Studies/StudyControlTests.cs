@@ -1,3 +1,5 @@
+using System.Net.Sockets;
+using System.Text;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
@@ -78,6 +80,70 @@ public sealed class StudyControlTests : IDisposable
         await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "set", "t", """{"trials": 9}""", limit.Token));
     }
 
+    /// <summary>A process that has no file descriptor left has some again.</summary>
+    [Fact]
+    public async Task Connections_that_cannot_be_had_for_a_while_are_had_after_it()
+    {
+        var (directory, spec) = Study();
+        var commands = new StudyCommands();
+        commands.Keep(_ => new(IsRepeat: true));
+        commands.End(null);
+        int asked = 0;
+        await using var control = StudyControlServer.Start(directory, spec, commands, TimeProvider.System, (listener, token) =>
+            Interlocked.Increment(ref asked) <= 2 ? throw new SocketException((int)SocketError.TooManyOpenSockets) : listener.AcceptAsync(token));
+
+        await StudyControlClient.CommandAsync(directory, "pause", "k", "", Token).WaitAsync(Eventually.Patience, Token);
+
+        Assert.InRange(Volatile.Read(ref asked), 3, 4);
+    }
+
+    [Fact]
+    public async Task What_becomes_of_connections_is_nothing_that_the_end_of_a_study_fails_by_and_nothing_is_left()
+    {
+        var (directory, spec) = Study();
+        var control = StudyControlServer.Start(directory, spec, new StudyCommands(), TimeProvider.System, (_, _) => throw new NotSupportedException("broken"));
+        string address = await File.ReadAllTextAsync(directory.ControlFile, Token);
+        Assert.True(Directory.Exists(Path.GetDirectoryName(address)));
+
+        await control.DisposeAsync();
+
+        Assert.False(Directory.Exists(Path.GetDirectoryName(address)));
+        Assert.False(File.Exists(directory.ControlFile));
+    }
+
+    [Fact]
+    public async Task Who_gives_a_command_that_fails_is_told_what_it_failed_by()
+    {
+        var (directory, spec) = Study();
+        var commands = new StudyCommands();
+        commands.Keep(_ => throw new InvalidOperationException("its space is gone"));
+        commands.End(null);
+        await using var control = StudyControlServer.Start(directory, spec, commands);
+
+        var failed = await Assert.ThrowsAsync<SpecException>(() => StudyControlClient.CommandAsync(directory, "pause", "k", "", Token));
+
+        Assert.Equal("the study could not answer: InvalidOperationException: its space is gone", Assert.Single(failed.Violations).Message);
+    }
+
+    [Theory]
+    [InlineData("pause")]
+    [InlineData("[]")]
+    [InlineData("""{"command": 3}""")]
+    public async Task What_is_no_request_is_answered_with_what_one_is(string line)
+    {
+        var (directory, spec) = Study();
+        await using var control = StudyControlServer.Start(directory, spec, new StudyCommands());
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(await File.ReadAllTextAsync(directory.ControlFile, Token)), Token);
+        await using var stream = new NetworkStream(socket);
+        await stream.WriteAsync(Encoding.UTF8.GetBytes(line + "\n"), Token);
+        using var reader = new StreamReader(stream);
+
+        string? answer = await reader.ReadLineAsync(Token).AsTask().WaitAsync(Eventually.Patience, Token);
+
+        Assert.Contains("the request is no line of JSON with the texts command, key and body: ", answer);
+    }
+
     [Fact]
     public async Task Nobody_waits_for_a_study_that_could_not_begin()
     {
@@ -142,6 +208,13 @@ public sealed class StudyControlTests : IDisposable
             Assert.Equal((1, 2), (status.SpaceVersion, status.Spec!.Space.Space.Count));
             Assert.Equal(file, await File.ReadAllTextAsync(directory.SpaceFile(1), Token));
         }
+    }
+
+    private (StudyDirectory Directory, StudySpec Spec) Study()
+    {
+        var directory = new StudyDirectory(Path.Combine(_root, "study"));
+        Directory.CreateDirectory(directory.Path);
+        return (directory, LinearParts.Of(new LinearRuntime()).Studies!.Read(LinearParts.StudyYaml(trials: 3)));
     }
 
     private static string Set(string space) => System.Text.Json.JsonSerializer.Serialize(new { space });
