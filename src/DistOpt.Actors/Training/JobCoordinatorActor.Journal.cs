@@ -69,8 +69,10 @@ public sealed partial class JobCoordinatorActor
         const string why = "the job coordinator has stopped";
         foreach (var job in _jobs.Values)
         {
+            // the study of this process ends with its coordinator, and what was under way counts for nothing when it is gone on with
+            if (_services.IsAlone && job.Kind == JobKind.Trial) continue;
             var summary = new RunSummary { Job = job.Id.Value, Status = RunStatus.Failed, StopReason = StopReason.Failed, Error = why };
-            job.Submitter?.Tell(new JobEnded(job.Id, summary, null));
+            job.Submitter?.Tell(new JobEnded(job.Id, summary, null) { Lost = why });
         }
     }
 

@@ -67,7 +67,10 @@ public sealed record JobRejected(JobId Job, string Reason, bool KeyReused = fals
 /// <param name="BadInput">Set when the job never began because of its input; the summary's error says the same in words.</param>
 public sealed record JobEnded(JobId Job, RunSummary Summary, SpecException? BadInput) : INoSerializationVerificationNeeded
 {
-    /// <summary>Set where the job has failed since the child process that it ran in is lost: how that ended, and what it wrote last.</summary>
+    /// <summary>
+    /// Set where the job has failed by nothing of its own: the child process that it ran in is lost (how that ended, and what it wrote last), or its
+    /// coordinator has stopped.
+    /// </summary>
     public string? Lost { get; init; }
 
     /// <summary>What could not be written since the coordinator's disk is full: the job has failed by nothing of its own. Null = there was room.</summary>

@@ -28,7 +28,8 @@ internal sealed class LocalNode : IAsyncDisposable
     private readonly LocalTensorNetwork _network = new();
 
     /// <param name="journal">What persistent actors store in; null = there are none.</param>
-    public LocalNode(JobParts parts, TimeProvider time, SqlJournal? journal = null)
+    /// <param name="failed">Told why, from any thread, where the job coordinator stops before the node: no job runs any more. Null = nobody is.</param>
+    public LocalNode(JobParts parts, TimeProvider time, SqlJournal? journal = null, Action<Exception>? failed = null)
     {
         var config = ConfigurationFactory.ParseString(Hocon + NodeServices.Hocon);
         System = journal is null ? ActorSystem.Create("distopt", config)
@@ -48,7 +49,7 @@ internal sealed class LocalNode : IAsyncDisposable
             Time = time,
         };
         var agent = System.ActorOf(NodeAgentActor.Props(services), NodeAgentActor.Name);
-        Coordinator = System.ActorOf(JobCoordinatorActor.Props(services), JobCoordinatorActor.Name);
+        Coordinator = System.ActorOf(Props.Create(() => new LocalCoordinatorActor(services, failed)), LocalCoordinatorActor.Name);
         nodes.Add(self, agent);
         agent.Tell(new CoordinatorHere(Coordinator));
         var offer = new NodeOffer(new WirePeer(self, "", 0), "local", ["coordinator", "server", "worker"], int.MaxValue, ProtocolVersion.Current.ToString());
@@ -57,7 +58,7 @@ internal sealed class LocalNode : IAsyncDisposable
 
     public ActorSystem System { get; }
 
-    /// <summary>The job coordinator.</summary>
+    /// <summary>Passes messages on to the job coordinator.</summary>
     public IActorRef Coordinator { get; }
 
     public async ValueTask DisposeAsync()

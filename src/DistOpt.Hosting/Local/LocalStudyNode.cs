@@ -36,14 +36,14 @@ internal sealed class LocalStudyNode : IAsyncDisposable
     /// <param name="run">The study.</param>
     /// <param name="journal">What it is stored in; null = it is not stored.</param>
     /// <param name="program">What children are started with.</param>
-    /// <param name="failed">Told why no attempt can run: children do not start, or the node has ended.</param>
+    /// <param name="failed">Told why no attempt can run: children do not start, or the node or its job coordinator has ended. More than once too.</param>
     /// <exception cref="SpecException">It cannot have children.</exception>
     public static async Task<LocalStudyNode> StartAsync(StudyRun run, SqliteJournal? journal, JobParts parts, ProgramStart? program, Action<Exception> failed,
         CancellationToken cancellationToken)
     {
         if (run.Study.Isolation != TrialIsolation.Process)
         {
-            var local = new LocalNode(parts, run.Time, journal);
+            var local = new LocalNode(parts, run.Time, journal, failed);
             return new LocalStudyNode(local.System, local.Coordinator, true, () => local.DisposeAsync().AsTask());
         }
         // a program that does not know the command by which children run would begin the study anew in each of them, and they would have children too

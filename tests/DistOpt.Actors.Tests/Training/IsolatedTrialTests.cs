@@ -1,3 +1,4 @@
+using Akka.Actor;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Actors.Training;
 using DistOpt.Core.Specs;
@@ -48,6 +49,20 @@ public sealed class IsolatedTrialTests : IDisposable
         Assert.Equal(visits, child.Visits.Count + other.Visits.Count);
         Assert.NotEmpty(own.Visits);
         Assert.Null(trial.Lost);
+    }
+
+    /// <summary>The study may live on, with another coordinator.</summary>
+    [Fact]
+    public async Task An_attempt_whose_coordinator_stops_is_lost_and_its_trial_has_not_failed_by_that()
+    {
+        await using var harness = Coordinator();
+        // it waits for a node
+        var run = harness.RunAsync(JobHarness.SpecOf(workers: 1), Token, "trial-1", trial: Isolated);
+        while ((await harness.Coordinator.Ask<JobFound>(new FindJob(new JobId("trial-1")), Eventually.Patience, Token)).Status is null) { }
+
+        await harness.Coordinator.GracefulStop(Eventually.Patience);
+
+        Assert.Equal("the job coordinator has stopped", (await run).End.Lost);
     }
 
     [Fact]

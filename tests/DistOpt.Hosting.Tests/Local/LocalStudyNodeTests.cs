@@ -1,6 +1,9 @@
+using Akka.Actor;
+using Akka.Actor.Internal;
 using DistOpt.Actors.Tests.Support;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 using DistOpt.Hosting.Local;
 using DistOpt.Hosting.Processes;
 using DistOpt.Hosting.Studies;
@@ -37,6 +40,46 @@ public sealed class LocalStudyNodeTests : IDisposable
         // the study goes on once that is mended: it has its journal, and nobody holds it
         Assert.True(File.Exists(directory.JournalFile));
         Assert.False(session.Run.Setup.SharesProcess);
+    }
+
+    /// <summary>Where each trial has one attempt only: none of them is lost by that.</summary>
+    [Fact]
+    public async Task A_study_whose_job_coordinator_breaks_leaves_off_with_the_reason_and_goes_on_without_a_loss()
+    {
+        var directory = new StudyDirectory(Path.Combine(_root, "study"));
+        using var gate = new ManualResetEventSlim();
+        var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var runtime = new LinearRuntime
+        {
+            BeforeLeaf = (_, _) =>
+            {
+                begun.TrySetResult();
+                Assert.True(gate.Wait(Eventually.Patience));
+            },
+        };
+        var parts = LinearParts.Of(runtime);
+        var spec = parts.Studies!.Read(LinearParts.StudyYaml(trials: 4).Replace("parallel: 2", "parallel: 2, max_attempts: 1", StringComparison.Ordinal));
+        var commands = new StudyCommands();
+
+        var broken = RunAsync(commands);
+        await begun.Task.WaitAsync(Eventually.Patience, Token);
+        await commands.GiveAsync(_ =>
+        {
+            InternalCurrentActorCellKeeper.Current!.System.ActorSelection("/user/*/jobs").Tell(Kill.Instance);
+            return default;
+        }, Token);
+        gate.Set();
+        var why = await Assert.ThrowsAsync<InvalidOperationException>(() => broken.WaitAsync(Eventually.Patience, Token));
+
+        Assert.Equal("the job coordinator broke: Kill", why.Message);
+        Assert.IsType<ActorKilledException>(why.InnerException);
+        Assert.Equal(new TrialCounts(0, 0, 0, 4, 0, 0, 0), (await RunAsync(null).WaitAsync(Eventually.Patience, Token)).Counts);
+
+        async Task<StudyStatus> RunAsync(StudyCommands? given)
+        {
+            using var session = new StudySession("s", spec, directory, parts.Studies, TimeProvider.System);
+            return await LocalStudyHost.RunAsync(session.Run, directory.JournalFile, parts, given, Token);
+        }
     }
 
     [Fact]
