@@ -84,6 +84,7 @@ public sealed class StudyControlServer : IAsyncDisposable
     private async Task AcceptAsync()
     {
         var serving = new List<Task>();
+        using var rest = new PeriodicTimer(Rest, _time);
         while (!_stopped.IsCancellationRequested)
         {
             try
@@ -95,8 +96,9 @@ public sealed class StudyControlServer : IAsyncDisposable
             }
             catch (SocketException)
             {
-                // the process has no file descriptor left, for one: who asks waits until it has
-                await Task.Delay(Rest, _time, _stopped.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                // the process has no file descriptor left, for one, and nobody tells when it has: who asks waits until then
+                Task rested = rest.WaitForNextTickAsync(_stopped.Token).AsTask();
+                await rested.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }
             catch (OperationCanceledException)
             {
