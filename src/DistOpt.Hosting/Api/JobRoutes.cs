@@ -240,10 +240,23 @@ internal static class JobRoutes
         if (withSummary && status.SummaryJson is null) FailureJson.Write(json, status.Failures);
         if (withSummary && status.SummaryJson is { } summary)
         {
+            if (status.Kind == JobKind.Study) WriteEnded(json, summary);
             json.WritePropertyName("summary");
             json.WriteRawValue(summary);
         }
         json.WriteEndObject();
+    }
+
+    /// <summary>A study that has ended tells what it told while it went on by the same names, so that who asks need not know whether it has.</summary>
+    private static void WriteEnded(Utf8JsonWriter json, string summary)
+    {
+        using var document = JsonDocument.Parse(summary);
+        foreach (string name in (string[])["objectives", "trials", "best", "front", "hypervolume", "reference", "started", "seconds", "interruptions", "stop_reason"])
+        {
+            if (!document.RootElement.TryGetProperty(name, out var value)) continue;
+            json.WritePropertyName(name);
+            value.WriteTo(json);
+        }
     }
 
     /// <summary>What only a job that has not ended tells.</summary>

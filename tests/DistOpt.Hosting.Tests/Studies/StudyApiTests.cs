@@ -59,6 +59,7 @@ public sealed class StudyApiTests : IDisposable
         Assert.Equal(("study", "completed"), (study.GetProperty("kind").GetString(), study.GetProperty("status").GetString()));
         var summary = study.GetProperty("summary");
         Assert.Equal(3, summary.GetProperty("trials").GetProperty("complete").GetInt32());
+        Assert.Equal(3, study.GetProperty("trials").GetProperty("complete").GetInt32()); // as while it went on
         Assert.True(summary.GetProperty("test").GetProperty("bytes").GetInt64() > 0);
         string[] trials = (await node.Http.GetStringAsync($"/api/v1/jobs/{id}/rows", Token)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal([0, 1, 2], trials.Select(t => JsonDocument.Parse(t).RootElement.GetProperty("number").GetInt32()).Order());
