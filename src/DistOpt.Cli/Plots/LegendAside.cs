@@ -18,6 +18,7 @@ internal static class LegendAside
         var (left, right) = panel.XRange is { } range ? (PanelPlot.On(range.From, panel.IsLogX), PanelPlot.On(range.To, panel.IsLogX))
             : (places.Min(p => p.X), places.Max(p => p.X));
         double bottom = places.Min(p => p.Y), top = places.Max(p => p.Y);
+        places.AddRange((panel.Rug?.X ?? []).Select(x => On(x, 0) with { Y = bottom }));
         return panel with { LegendPlace = Enum.GetValues<LegendPlace>().MinBy(Hidden) };
 
         (double X, double Y) On(double x, double y) => (PanelPlot.On(x, panel.IsLogX), PanelPlot.On(y, panel.IsLogY));

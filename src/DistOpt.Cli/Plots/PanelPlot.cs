@@ -21,7 +21,9 @@ internal static class PanelPlot
         if (panel.Title is { } title) plot.Title(title, LabelSize);
         plot.Axes.Title.Label.Bold = false;
         Limits(plot, panel);
-        bool isNamed = panel.Series.Any(s => s.Name is not null) || panel.Points.Any(p => p.Name is not null) || panel.Bars.Any(b => b.Name is not null);
+        // the lower edge is known by now
+        if (panel.Rug is { } rug) PanelShapes.AddRug(plot, panel, rug);
+        bool isNamed = panel.Rug is not null || panel.Series.Any(s => s.Name is not null) || panel.Points.Any(p => p.Name is not null) || panel.Bars.Any(b => b.Name is not null);
         if (isNamed) plot.ShowLegend(Place(panel.LegendPlace));
         else plot.HideLegend();
         plot.Font.Set(PlotFont.Name);
@@ -104,7 +106,8 @@ internal static class PanelPlot
     }
 
     private static IEnumerable<double> Xs(PlotPanel panel) => panel.Series.SelectMany(s => s.X).Concat(panel.Points.SelectMany(p => p.X))
-        .Concat(panel.Bars.SelectMany(b => (double[])[b.From, b.To + (b.Deviation ?? 0)])).Concat(panel.XTicks.Select(t => t.At));
+        .Concat(panel.Bars.SelectMany(b => (double[])[b.From, b.To + (b.Deviation ?? 0)])).Concat(panel.XTicks.Select(t => t.At))
+        .Concat(panel.Rug?.X ?? []);
 
     private static IEnumerable<double> Ys(PlotPanel panel) => panel.Series.SelectMany(s => s.Y).Concat(panel.Points.SelectMany(p => p.Y))
         .Concat(panel.Bars.SelectMany(b => (double[])[b.At - b.Height, b.At + b.Height])).Concat(panel.Uprights.Count > 0 ? [-0.08, 1.06] : []);

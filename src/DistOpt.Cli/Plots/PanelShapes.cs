@@ -29,6 +29,23 @@ internal static class PanelShapes
             foreach (var tick in upright.Ticks) AddLabel(plot, upright, tick);
     }
 
+    /// <summary>Short lines on the lower edge of a panel whose limits are set.</summary>
+    public static void AddRug(Plot plot, PlotPanel panel, PlotRug rug)
+    {
+        var limits = plot.Axes.GetLimits();
+        var color = Color.FromHex(Figure.Colors[rug.Color % Figure.Colors.Length]);
+        string? name = rug.Name;
+        foreach (double at in rug.X.Select(x => PanelPlot.On(x, panel.IsLogX)).Where(double.IsFinite))
+        {
+            var line = plot.Add.Line(at, limits.Bottom, at, limits.Bottom + PlotRug.Height * (limits.Top - limits.Bottom));
+            line.Color = color;
+            line.LineWidth = 1.5f;
+            // one entry of the legend for all
+            if (name is not null) line.LegendText = name;
+            name = null;
+        }
+    }
+
     /// <summary>The edges of a panel's map, on its axes.</summary>
     public static (double Left, double Right, double Bottom, double Top) Extent(PlotPanel panel)
     {

@@ -80,6 +80,16 @@ internal sealed record PlotUpright(double X, IReadOnlyList<PlotTick> Ticks);
 /// <param name="Name">In the legend; null = not there.</param>
 internal sealed record PlotMark(string? Name, double X, double Y, int Color);
 
+/// <summary>Short lines that stand on the lower edge: what has a place below and no value.</summary>
+/// <param name="Name">In the legend.</param>
+/// <param name="X">In any order.</param>
+/// <param name="Color">Index into <see cref="Figure.Colors"/>.</param>
+internal sealed record PlotRug(string Name, IReadOnlyList<double> X, int Color)
+{
+    /// <summary>Of the panel's height.</summary>
+    public const double Height = 0.04;
+}
+
 /// <summary>Where curves leave room for the legend: above falling ones, below rising ones.</summary>
 internal enum LegendPlace
 {
@@ -99,6 +109,9 @@ internal sealed record PlotPanel(string XLabel, string YLabel, IReadOnlyList<Plo
     public IReadOnlyList<PlotPoints> Points { get; init; } = [];
 
     public IReadOnlyList<PlotBar> Bars { get; init; } = [];
+
+    /// <summary>Null = there is none.</summary>
+    public PlotRug? Rug { get; init; }
 
     public PlotMap? Map { get; init; }
 

@@ -28,6 +28,8 @@ internal static class ExplanationJson
         json.WriteString("direction", RunJson.Name(trials.Direction));
         json.WriteNumber("trials", trials.Trials.Length);
         json.WriteNumber("complete", trials.Complete);
+        json.WriteNumber("failed", trials.Failed);
+        json.WriteNumber("diverged", trials.Diverged);
         if (trials.Step is { } step) json.WriteNumber("step", step);
         else json.WriteNull("step");
         json.WriteNumber("best_trials", explanation.Best);

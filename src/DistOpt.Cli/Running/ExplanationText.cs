@@ -94,10 +94,20 @@ internal static class ExplanationText
     {
         var trials = explanation.Trials;
         string by = $"{study.Name}: {Format.Plural(trials.Trials.Length, "trial")} compared by {trials.Metric} ({RunJson.Name(trials.Direction)})";
-        return trials.Step is not { } step ? by
-            : $"{by} at {study.Unit} {Format.Count(step)}; {Format.Count(trials.Complete)} are complete"
+        string complete = trials.Step is not { } step ? ""
+            : $" at {study.Unit} {Format.Count(step)}; {Format.Count(trials.Complete)} are complete"
                 + (trials.Complete < trials.Enough ? $", fewer than the {trials.Enough} that would be compared by their values" : "");
+        return by + complete + Failed(trials);
     }
+
+    /// <summary>Those that figures tell nothing of, although where they are may be what one should know.</summary>
+    private static string Failed(ComparedTrials trials) => trials switch
+    {
+        { Failed: 0 } => "",
+        { Failed: 1 } => $"; 1 failed{(trials.Diverged == 1 ? " (it diverged)" : "")} and is not compared",
+        _ => $"; {Format.Count(trials.Failed)} failed ({(trials.Diverged == trials.Failed ? "all" : trials.Diverged == 0 ? "none" : Format.Count(trials.Diverged))} "
+            + "of them diverged) and are not compared",
+    };
 
     private static string Trust(ObjectiveExplanation explanation) => explanation.Fit switch
     {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Core.Importance;
 
@@ -33,6 +34,12 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
 
     /// <summary>How many complete trials would have been compared by their values.</summary>
     public required int Enough { get; init; }
+
+    /// <summary>How many trials have failed: they have no value by which they could be compared.</summary>
+    public required int Failed { get; init; }
+
+    /// <summary>How many of those have diverged.</summary>
+    public required int Diverged { get; init; }
 
     /// <summary>A value such that less is better.</summary>
     public double Loss(double value) => Direction.Loss(value);
@@ -81,6 +88,8 @@ public sealed record ComparedTrials(SearchSpace Space, string Metric, Direction 
                 .Where(t => double.IsFinite(t.Value))])
         {
             Complete = trials.Count(t => t.State == TrialState.Complete),
+            Failed = trials.Count(t => t.State == TrialState.Failed),
+            Diverged = trials.Count(t => t is { State: TrialState.Failed, Cause: TrialEndCause.Diverged }),
             Enough = Math.Max(EnoughMin, EnoughEach * space.Parameters.Count(p => !p.Domain.IsSingle)),
         };
     }

@@ -143,7 +143,8 @@ public static class StudyExplanation
                 + (steps.Count == 0 ? "no step has them" : $"such steps are {string.Join(", ", steps.Take(20))}{(steps.Count > 20 ? ", ..." : "")}"));
         }
         if (objective.Trials.Length < TrialsMin)
-            return new SpecViolation("study", $"has {objective.Complete} complete trials with a finite {objective.Metric} of {trials.Count(t => t.HasEnded)} that have ended, "
+            return new SpecViolation("study", $"has {objective.Complete} complete trials with a finite {objective.Metric} of {trials.Count(t => t.HasEnded)} that have ended"
+                + (objective.Failed > 0 ? $" ({objective.Failed} failed, {objective.Diverged} of them diverged)" : "") + ", "
                 + $"but at least {TrialsMin} are needed; wait for more, or sweep again");
         return objective.Trials.All(t => t.Value == objective.Trials[0].Value)
             ? new SpecViolation("study", FormattableString.Invariant($"has {objective.Trials.Length} trials that all have {objective.Metric} {objective.Trials[0].Value}: there is nothing to explain"))

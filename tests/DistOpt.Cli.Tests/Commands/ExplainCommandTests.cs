@@ -28,6 +28,36 @@ public sealed class ExplainCommandTests : IDisposable
             StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(24, 24, "; 24 failed (all of them diverged) and are not compared")]
+    [InlineData(24, 20, "; 24 failed (20 of them diverged) and are not compared")]
+    [InlineData(2, 0, "; 2 failed (none of them diverged) and are not compared")]
+    [InlineData(1, 1, "; 1 failed (it diverged) and is not compared")]
+    [InlineData(0, 0, "")]
+    public async Task It_is_said_how_many_trials_failed_and_are_not_compared(int failed, int diverged, string said)
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.TwoObjectives);
+        var complete = ExampleStudy.Complete(spec, [.. Enumerable.Range(0, 12).Select(i => (1 - 0.01 * i, 0.5 + 0.02 * (i % 5)))]);
+        string study = ExampleStudy.Write(_cli.In("two"), spec, complete.Concat(ExampleStudy.Failed(complete.First(), 12, failed, diverged)));
+        Assert.True(await _cli.RunAsync("explain", study) == 0, _cli.Error);
+        string[] lines = _cli.Out.Split('\n');
+        Assert.Equal($"two: 12 trials compared by validation.loss (minimize){said}", lines[0]);
+        Assert.Contains($"two: 12 trials compared by validation.accuracy (maximize){said}", lines);
+        Assert.True(await _cli.RunAsync("explain", study, "--format", "json") == 0, _cli.Error);
+        var objective = _cli.Json().GetProperty("objectives")[0];
+        Assert.Equal((failed, diverged), (objective.GetProperty("failed").GetInt32(), objective.GetProperty("diverged").GetInt32()));
+    }
+
+    [Fact]
+    public async Task Where_too_few_trials_can_be_compared_it_is_said_how_many_failed()
+    {
+        var spec = ExampleStudy.Parse(ExampleStudy.TwoObjectives);
+        var complete = ExampleStudy.Complete(spec, (1, 0.5));
+        string study = ExampleStudy.Write(_cli.In("two"), spec, complete.Concat(ExampleStudy.Failed(complete.First(), 1, 3, 2)));
+        Assert.Equal(2, await _cli.RunAsync("explain", study));
+        Assert.Contains(_cli.ErrorLines(), l => l.Contains("of 4 that have ended (3 failed, 2 of them diverged), but at least 2 are needed", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task A_change_that_two_trials_measured_is_told_as_such()
     {

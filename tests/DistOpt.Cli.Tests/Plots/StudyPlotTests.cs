@@ -33,6 +33,25 @@ public sealed class StudyPlotTests
     }
 
     [Fact]
+    public void History_marks_the_trials_that_failed_at_the_lower_edge()
+    {
+        TrialRecord[] trials = [.. ExampleStudy.Complete(s_two, (1, 0.9), (0.5, 0.8))];
+        var panels = HistoryPlot.Panels(Source(s_two, [.. trials, .. ExampleStudy.Failed(trials[0], 2, 3, 1)]));
+        foreach (var panel in panels.Take(2))
+        {
+            Assert.Equal("failed (3)", panel.Rug!.Name);
+            Assert.Equal([2, 3, 4], panel.Rug.X);
+            Assert.DoesNotContain(panel.Points, p => p.X.Any(x => x > 1));
+        }
+        Assert.Null(Assert.Single(HistoryPlot.Panels(s_made)).Rug);
+        string drawn = System.Text.Encoding.UTF8.GetString(Figure.Draw([panels[0]], PlotFormat.Svg));
+        Assert.Contains("failed (3)", drawn);
+        // three lines more
+        string without = System.Text.Encoding.UTF8.GetString(Figure.Draw([panels[0] with { Rug = new("failed (3)", [2, 4], 7) }], PlotFormat.Svg));
+        Assert.True(drawn.Length > without.Length);
+    }
+
+    [Fact]
     public void History_of_several_objectives_has_a_panel_for_each_with_what_is_better_there()
     {
         var panels = HistoryPlot.Panels(s_front);
@@ -121,6 +140,27 @@ public sealed class StudyPlotTests
         // a high rate is better
         var mean = panels[0].Series[0];
         Assert.True(mean.Y[^1] > mean.Y[0] + 0.1);
+    }
+
+    /// <summary>Beside each other they would lie where the parameter has no value, at its ends outside of its range.</summary>
+    [Fact]
+    public void Slice_shows_numbers_where_they_are()
+    {
+        var spec = ExampleStudy.Parse("""
+            name: steps
+            model: { kind: mlp, hidden: [8] }
+            study: { metric: validation.loss, trials: 40 }
+            space:
+              training.epochs: { int: [1, 4] }
+              model.dropout: { float: [0.0, 0.5], step: 0.25 }
+            """);
+        var trials = Enumerable.Range(0, 24).Select(i => new TrialRecord(i, TrialState.Complete, TrialEndCause.Done,
+            ExampleStudy.Point(spec, ("training.epochs", 1 + i % 4), ("model.dropout", 0.25 * (i % 3))), [0.1 * (i % 4) + 0.01 * (i % 3)], [], [], 1, [], 1, null));
+        var panels = SlicePlot.Panels(Source(spec, [.. trials]));
+        Assert.Equal([1, 2, 3, 4], Xs("epochs"));
+        Assert.Equal([0, 0.25, 0.5], Xs("dropout"));
+
+        IEnumerable<double> Xs(string name) => panels.Single(p => p.XLabel.EndsWith(name, StringComparison.Ordinal)).Points.SelectMany(p => p.X).Distinct().Order();
     }
 
     [Fact]

@@ -115,5 +115,15 @@ internal static class ExampleStudy
         new TrialRecord(i, TrialState.Complete, TrialEndCause.Done, i % 2 == 0 ? Point(spec, ("optimizer.kind", 0), ("optimizer.momentum", 0.9 * Unit(i, 2)), ("batch.size", i % 3))
             : Point(spec, ("optimizer.kind", 1), ("batch.size", i % 3)), [v.Loss, v.Accuracy], [], [], 1, [], 1, null));
 
+    /// <summary>Trials of these numbers that have failed, the first ones since they diverged.</summary>
+    public static IEnumerable<TrialRecord> Failed(TrialRecord like, int from, int count, int diverged) => Enumerable.Range(0, count).Select(i => like with
+    {
+        Number = from + i,
+        State = TrialState.Failed,
+        Cause = i < diverged ? TrialEndCause.Diverged : TrialEndCause.Threw,
+        Values = [],
+        Error = "it went wrong",
+    });
+
     private static double Unit(int i, int prime) => i * Math.Sqrt(prime) % 1;
 }

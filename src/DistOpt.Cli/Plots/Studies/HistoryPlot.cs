@@ -6,7 +6,7 @@ using DistOpt.Core.Studies;
 namespace DistOpt.Plots;
 
 /// <summary>
-/// Values by trial, and the best one up to each: a panel for each objective, and where there are several one for what all trials up to each dominate together.
+/// Values by trial, and the best one up to each, with a mark at the lower edge for each trial that has failed: a panel for each objective, and where there are several one for what all trials up to each dominate together.
 /// </summary>
 internal static class HistoryPlot
 {
@@ -65,10 +65,12 @@ internal static class HistoryPlot
             points.Add(Points("infeasible", complete.Except(feasible), t => t.Values[objective]) with { Color = 6, IsHollow = true });
         if (early.Length > 0) points.Add(Points("ended early (last report)", early, t => t.Reports[^1].Value) with { Color = 6, IsHollow = true, IsFaint = true });
         if (open.Length > 0) points.Add(Points(OpenName(open) + " (last report)", open, t => t.Reports[^1].Value) with { Color = 5, IsHollow = true, IsFaint = true });
+        double[] failed = [.. source.Trials.Where(t => t.State == TrialState.Failed).Select(t => (double)t.Number)];
         return new PlotPanel("trial", source.Outline.Objectives[objective].Metric, best.Count == 0 ? []
             : [new PlotSeries("best so far", steps, best) { Color = 1, IsStaircase = true }])
         {
             Points = points,
+            Rug = failed.Length > 0 ? new PlotRug($"failed ({Format.Count(failed.Length)})", failed, 7) : null,
             IsLogY = StudyPlotSource.Spreads(points.SelectMany(p => p.Y), source.Outline.Directions[objective]),
         }.WithLegendAside();
     }

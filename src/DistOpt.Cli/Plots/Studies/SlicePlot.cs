@@ -42,7 +42,8 @@ internal static class SlicePlot
             ComparedTrial[] trials = [.. compared.Trials.Where(t => best.Contains(t.Number) == ofBest && !double.IsNaN(t.Parameters[parameter]))];
             string? name = !isFirst ? null : ofBest ? $"best {best.Count} trials" : "other trials";
             return new PlotPoints(name,
-                [.. trials.Select(t => t.Parameters[parameter] + (isFew ? beside * StudyPlotSource.Beside(0, t.Number) : 0))],
+                // numbers are where they are
+                [.. trials.Select(t => isChoice ? StudyPlotSource.Beside(t.Parameters[parameter], t.Number) : t.Parameters[parameter])],
                 [.. trials.Select(t => t.Value)])
             {
                 Color = ofBest ? BestColor : 0,
