@@ -61,6 +61,14 @@ internal sealed class PlotCommand
         return asked ?? named!.Value;
     }
 
+    /// <summary>That a picture can be written there.</summary>
+    internal static void CheckFile(string path, ViolationCollector violations)
+    {
+        if (Directory.Exists(path)) violations.Add("--out", $"'{path}' is a folder; name a file in it");
+        else if (Path.GetDirectoryName(Path.GetFullPath(path)) is { } folder && !Directory.Exists(folder))
+            violations.Add("--out", $"'{path}' is in a folder that is not there; make it first");
+    }
+
     /// <summary>A name that is neither a run nor a study here is a study's on the cluster, if there is one.</summary>
     private static bool IsStudy(string name, CommandInvocation invocation) => StudySource.IsJournal(name)
         || StudyDirectoryReader.IsStudy(name, invocation.Console.StudiesRoot)
@@ -95,7 +103,7 @@ internal sealed class PlotCommand
         if (labels.Length > 0 && labels.Length != names.Length)
             violations.Add("--label", $"is given {Format.Plural(labels.Length, "time")} for {Format.Plural(names.Length, "run")}; give one for each run");
         if (path is null && names.Length > 1) violations.Add("--out", "is needed for several runs; name the file to write");
-        if (path is not null && Directory.Exists(path)) violations.Add("--out", $"'{path}' is a folder; name a file in it");
+        if (path is not null) CheckFile(path, violations);
         var format = violations.Try(() => FormatOf(invocation.Format, path));
         violations.ThrowIfAny();
 

@@ -34,7 +34,7 @@ internal sealed class StudyPlotCommand
         using var found = await StudySource.OpenAsync(invocation, name, parse.GetValue(Cluster)).ConfigureAwait(false);
         string[] asked = ExplainCommand.Names(parse.GetValue(Kind));
         var kinds = StudyPlots.Chosen(asked, violations);
-        if (path is not null && System.IO.Directory.Exists(path)) violations.Add("--out", $"'{path}' is a folder; name a file in it");
+        if (path is not null) PlotCommand.CheckFile(path, violations);
         var format = violations.Try(() => PlotCommand.FormatOf(invocation.Format, path));
         var study = violations.Try(() => found.Read(invocation));
         if (study is { All.IsEmpty: true }) violations.Add("study", $"'{name}' has no trial that has ended; wait for some");

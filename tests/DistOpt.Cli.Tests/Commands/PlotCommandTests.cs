@@ -28,6 +28,14 @@ public sealed class PlotCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_folder_that_is_not_there_is_bad_input()
+    {
+        string run = await TrainAsync("one"), file = _cli.In("nowhere/x.svg");
+        Assert.Equal(2, await _cli.RunAsync("plot", run, "--out", file));
+        Assert.Equal($"error: --out: '{file}' is in a folder that is not there; make it first", Assert.Single(_cli.ErrorLines()));
+    }
+
+    [Fact]
     public async Task An_svg_says_what_its_axes_and_curves_are()
     {
         string run = await TrainAsync("one");

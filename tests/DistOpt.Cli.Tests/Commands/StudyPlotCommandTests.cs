@@ -78,6 +78,8 @@ public sealed class StudyPlotCommandTests : IDisposable
             Assert.Contains(_cli.ErrorLines(), l => l.Contains(part, StringComparison.Ordinal));
         Assert.Equal(2, await _cli.RunAsync("plot", study, "--kind", "pareto,history", "--metric", "test.loss"));
         Assert.Equal("error: --metric: 'test.loss' is no objective of the study. Available: validation.accuracy", Assert.Single(_cli.ErrorLines()));
+        Assert.Equal(2, await _cli.RunAsync("plot", study, "--out", _cli.In("nowhere/x.png")));
+        Assert.Equal($"error: --out: '{_cli.In("nowhere/x.png")}' is in a folder that is not there; make it first", Assert.Single(_cli.ErrorLines()));
         Assert.Equal(2, await _cli.RunAsync("plot", study, "--kind", "pareto"));
         Assert.Equal("error: --kind: 'pareto' cannot be drawn: needs two objectives", Assert.Single(_cli.ErrorLines()));
         Assert.Equal(2, await _cli.RunAsync("plot", "nowhere", "--kind", "history"));
