@@ -151,7 +151,9 @@ internal sealed class ClusterClient : IDisposable
     /// <returns>Whether it is there.</returns>
     public async Task<bool> FileAsync(string id, string path, Stream to, CancellationToken ct)
     {
-        string request = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/files/{Uri.EscapeDataString(path)}";
+        // folder by folder: an escaped slash is none to the server, but part of a name
+        string escaped = string.Join('/', path.Split('/').Select(Uri.EscapeDataString));
+        string request = $"/api/v1/jobs/{Uri.EscapeDataString(id)}/files/{escaped}";
         using var response = await _requests.SendAsync(_url, Get, request, ct).ConfigureAwait(false);
         if (response.StatusCode == HttpStatusCode.NotFound) return false;
         if (!response.IsSuccessStatusCode) throw await ErrorAsync(response, ct).ConfigureAwait(false);

@@ -9,6 +9,9 @@ internal static class DownloadCommand
 {
     private const string BestFolder = "best/";
 
+    /// <summary>Missing files that are named.</summary>
+    private const int NamesMax = 20;
+
     public static Command Create(Bind bind)
     {
         var id = new Argument<string>("id") { Description = "Id of the job or study" };
@@ -23,8 +26,13 @@ internal static class DownloadCommand
         {
             string job = invocation.Parse.GetRequiredValue(id);
             using var client = ClusterClient.Open(invocation.Parse.GetValue(cluster), invocation.Console);
-            bool isStudy;
-            using (var found = await client.JobAsync(job, invocation.Interrupt).ConfigureAwait(false)) isStudy = StudyStatusText.IsStudy(found.RootElement);
+            bool isStudy, hasEnded;
+            // before its files are listed: of one that has ended by then none goes away
+            using (var found = await client.JobAsync(job, invocation.Interrupt).ConfigureAwait(false))
+            {
+                isStudy = StudyStatusText.IsStudy(found.RootElement);
+                hasEnded = found.RootElement.TryGetProperty("status", out var status) && ClusterClient.IsEnd(status.GetString());
+            }
             string folder = invocation.Parse.GetValue(output) ?? Path.Combine(isStudy ? invocation.Console.StudiesRoot : invocation.Console.RunsRoot, job);
             if (Directory.Exists(folder) && Directory.EnumerateFileSystemEntries(folder).Any())
                 throw new SpecException("--out", $"'{folder}' is not empty: give another folder");
@@ -38,6 +46,7 @@ internal static class DownloadCommand
             var gone = new List<RunFile>();
             foreach (var file in files)
                 if (!await FetchAsync(client, job, file, prefix, folder, invocation.Interrupt).ConfigureAwait(false)) gone.Add(file);
+            if (gone.Count > 0 && hasEnded) throw Missing(job, folder, gone, files.Count);
             files = [.. files.Except(gone)];
             if (gone.Count > 0)
                 invocation.Console.Error.WriteLine($"note: {Format.Plural(gone.Count, "file")} went away meanwhile, such as {gone[0].Path}: '{job}' goes on, and trials begin anew");
@@ -54,6 +63,14 @@ internal static class DownloadCommand
             return ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>What has ended does not change: something is wrong there.</summary>
+    private static CommandException Missing(string job, string folder, List<RunFile> missing, int all)
+    {
+        string names = string.Join(", ", missing.Take(NamesMax).Select(f => f.Path)) + (missing.Count > NamesMax ? $" and {Format.Count(missing.Count - NamesMax)} more" : "");
+        return new CommandException(ExitCode.Failed, $"{Format.Count(missing.Count)} of {Format.Plural(all, "file")} of '{job}', which has ended, are not to be had, although the cluster "
+            + $"lists them: {names}; '{folder}' has the others; look for them on the node that holds the coordinator, and download into another folder");
     }
 
     /// <summary>Under a temporary name until it is whole: what is there under its own name can be used.</summary>

@@ -181,6 +181,27 @@ public sealed class ClusterCommandTests
         Assert.Contains("is not empty", cli.Error);
     }
 
+    /// <summary>A study that goes on begins trials anew; one that has ended does not change.</summary>
+    [Theory]
+    [InlineData("running", 0)]
+    [InlineData("completed", 1)]
+    [InlineData("cancelled", 1)]
+    public async Task A_listed_file_that_is_not_there_is_an_error_unless_the_study_goes_on(string status, int code)
+    {
+        using var cluster = new FakeCluster((request, _) => request.RawUrl!.EndsWith("/jobs/j", StringComparison.Ordinal)
+            ? (200, Json, $$"""{"id":"j","kind":"study","status":"{{status}}"}""")
+            : request.RawUrl!.EndsWith("/files", StringComparison.Ordinal)
+            ? (200, Json, """{"files":[{"path":"study.yaml","bytes":2},{"path":"trials/0/log.jsonl","bytes":3},{"path":"trials/1/log.jsonl","bytes":4}]}""")
+            : request.RawUrl!.Contains("/trials/", StringComparison.Ordinal) ? (404, "application/problem+json", """{"title":"no"}""")
+            : (200, "application/octet-stream", "ab"));
+        using var cli = new CliRun();
+        Assert.Equal(code, await cli.RunAsync("download", "j", "--out", cli.In("there"), "--cluster", cluster.Url));
+        Assert.Equal(["study.yaml"], Directory.GetFiles(cli.In("there"), "*", SearchOption.AllDirectories).Select(Path.GetFileName));
+        Assert.StartsWith(code == 0 ? "note: 2 files went away meanwhile, such as trials/0/log.jsonl: 'j' goes on, and trials begin anew"
+            : "error: 2 of 3 files of 'j', which has ended, are not to be had, although the cluster lists them: trials/0/log.jsonl, trials/1/log.jsonl; ",
+            Assert.Single(cli.ErrorLines()));
+    }
+
     [Theory]
     [InlineData("../x")]
     [InlineData("/etc/x")]

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text.Json;
 using DistOpt.Cli.Tests.Cluster;
 using DistOpt.Cli.Tests.Support;
+using DistOpt.Core.Runs;
 
 namespace DistOpt.Cli.Tests.Commands;
 
@@ -75,6 +76,42 @@ public sealed class NodeCommandTests
         Assert.Equal(there.Values.Sum(b => (long)b.Length), cli.Json().GetProperty("bytes").GetInt64());
         Assert.Empty(Directory.GetDirectories(cli.In("there")));
         Assert.Equal(0, await cli.RunAsync("show", cli.In("there")));
+        await stop.CancelAsync();
+        Assert.Equal(0, await running);
+    }
+
+    [Fact]
+    public async Task A_whole_study_is_downloaded_with_the_files_in_its_folders_whatever_they_are_called()
+    {
+        using var stop = new CancellationTokenSource();
+        using var node = new CliRun { UsesRealHost = true, Interrupt = stop.Token };
+        using var cli = new CliRun { UsesRealHost = true };
+        string[] ports = [.. Enumerable.Range(0, 3).Select(_ => $"{FakeCluster.FreePort()}")];
+        var running = node.RunAsync("node", "--port", ports[0], "--tensor-port", ports[1], "--api-port", ports[2], "--data-root", node.Folder);
+        cli.Environment["DISTOPT_CLUSTER"] = $"http://127.0.0.1:{ports[2]}";
+        cli.Environment.Remove("DISTOPT_PATIENCE");
+        string spec = cli.Write("study.yaml", """
+            model: { kind: function, expression: "x^2", variables: { x: 2 } }
+            training: { epochs: 2, workers: 1 }
+            study: { metric: train.loss, sampler: random, trials: 2, isolation: none }
+            space: { optimizer.learning_rate: { float: [1e-3, 1e-2] } }
+            """);
+
+        Assert.True(await cli.RunAsync("submit", spec, "--watch") == 0, cli.Error + node.Error);
+        string id = cli.Out.Split('\n')[0];
+        string study = Assert.Single(Directory.GetDirectories(Path.Combine(node.Folder, "studies")));
+        foreach (string name in (string[])["a b.txt", "50% & more+#1.txt", "%2F.txt"]) File.WriteAllText(Path.Combine(study, "trials", "1", name), name);
+        Assert.True(await cli.RunAsync("download", id, "--out", cli.In("there"), "--format", "json") == 0, cli.Error);
+
+        var listed = RunFileList.OfStudy(study);
+        Assert.Superset(new HashSet<string>(["trials/1/a b.txt", "trials/1/50% & more+#1.txt", "trials/1/%2F.txt", "trials/0/metrics.jsonl", "best/model.safetensors"]),
+            listed.Select(f => f.Path).ToHashSet());
+        Assert.All(listed, f => Assert.Equal(File.ReadAllBytes(Path.Combine(study, f.Path)), File.ReadAllBytes(Path.Combine(cli.In("there"), f.Path))));
+        Assert.Equal(listed.Count, cli.Json().GetProperty("files").GetInt32());
+        Assert.Empty(cli.Error);
+        Assert.True(await cli.RunAsync("download", id, "--best", "--out", cli.In("best"), "--format", "json") == 0, cli.Error);
+        Assert.Equal(File.ReadAllBytes(Path.Combine(study, "best", "model.safetensors")), File.ReadAllBytes(cli.In("best/model.safetensors")));
+        Assert.Equal(4, cli.Json().GetProperty("files").GetInt32());
         await stop.CancelAsync();
         Assert.Equal(0, await running);
     }
