@@ -23,7 +23,8 @@ internal static class PanelPlot
         Limits(plot, panel);
         // the lower edge is known by now
         if (panel.Rug is { } rug) PanelShapes.AddRug(plot, panel, rug);
-        bool isNamed = panel.Rug is not null || panel.Series.Any(s => s.Name is not null) || panel.Points.Any(p => p.Name is not null) || panel.Bars.Any(b => b.Name is not null);
+        bool isNamed = panel.Rug is not null || panel.Series.Any(s => s.Name is not null) || panel.Points.Any(p => p.Name is not null)
+            || panel.Bars.Any(b => b.Name is not null);
         if (isNamed) plot.ShowLegend(Place(panel.LegendPlace));
         else plot.HideLegend();
         plot.Font.Set(PlotFont.Name);

@@ -160,7 +160,8 @@ public sealed class StudyPlotTests
         Assert.Equal([1, 2, 3, 4], Xs("epochs"));
         Assert.Equal([0, 0.25, 0.5], Xs("dropout"));
 
-        IEnumerable<double> Xs(string name) => panels.Single(p => p.XLabel.EndsWith(name, StringComparison.Ordinal)).Points.SelectMany(p => p.X).Distinct().Order();
+        IEnumerable<double> Xs(string name) => panels.Single(p => p.XLabel.EndsWith(name, StringComparison.Ordinal)).Points
+            .SelectMany(p => p.X).Distinct().Order();
     }
 
     [Fact]

@@ -92,7 +92,13 @@ public sealed class StudyExplanationTests
             new("kind", new ChoiceDomain(["a", "b", "c"])), new("m", new FloatDomain(0, 1), new Condition("kind", Among: [0, 2])), new("x", new FloatDomain(0, 1)),
         ]);
         ObservedChange? Largest(params ComparedTrial[] trials) =>
-            ObservedChange.Largest(new ComparedTrials(space, "loss", Direction.Minimize, null, [.. trials]) { Complete = trials.Length, Enough = 0, Failed = 0, Diverged = 0 });
+            ObservedChange.Largest(new ComparedTrials(space, "loss", Direction.Minimize, null, [.. trials])
+            {
+                Complete = trials.Length,
+                Enough = 0,
+                Failed = 0,
+                Diverged = 0,
+            });
 
         var found = Largest(new(0, [0, 0.5, 0.25], 3, true), new(1, [1, double.NaN, 0.25], 1, true), new(2, [2, 0.75, 0.25], 0, true))!;
         // from a to c the momentum would change too; from b it only appears

@@ -6,7 +6,8 @@ using DistOpt.Core.Studies;
 namespace DistOpt.Plots;
 
 /// <summary>
-/// Values by trial, and the best one up to each, with a mark at the lower edge for each trial that has failed: a panel for each objective, and where there are several one for what all trials up to each dominate together.
+/// Values by trial, and the best one up to each, with a mark at the lower edge for each trial that has failed: a panel for each objective,
+/// and where there are several one for what all trials up to each dominate together.
 /// </summary>
 internal static class HistoryPlot
 {
