@@ -79,7 +79,7 @@ public sealed partial class StudySupervisorActor : ReceiveActor, IWithTimers
         Receive<AttemptTimedOut>(late => End(late.Id, () => _engine!.TimeOut(late.Id, late.Seconds)));
         // neither one that a user has paused before it had begun has lost anything, nor one that has left off in good order with its study
         Receive<AttemptStopped>(stopped => End(stopped.Id,
-            () => _engine!.GiveUp(stopped.Id, _isInterrupted ? Interrupted : "it was paused before it had begun")));
+            () => _isInterrupted ? _engine!.GiveUp(stopped.Id, Interrupted) : _engine!.TakeBack(stopped.Id)));
         Receive<ChildBroke>(OnBroke);
         Receive<Terminated>(OnTerminated);
         Receive<Ticked>(_ => Step(() => { }));
@@ -253,9 +253,7 @@ public sealed partial class StudySupervisorActor : ReceiveActor, IWithTimers
     private StudyStatus Status()
     {
         var status = _engine!.Status();
-        if (_waits.Count == 0) return status;
-        var whom = _waits.ToDictionary(w => w.Key.Trial, w => w.Value);
-        return status with { Live = [.. status.Live.Select(t => t with { WaitsFor = whom.GetValueOrDefault(t.Number) })] };
+        return _waits.Count == 0 ? status : status.Waiting(_waits.ToDictionary(w => w.Key.Trial, w => w.Value));
     }
 
     /// <summary>An attempt is over: its slot is free.</summary>

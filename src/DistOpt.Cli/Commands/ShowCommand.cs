@@ -17,7 +17,7 @@ internal static class ShowCommand
         var run = new Argument<string>("run") { Description = "A run or study directory, the id of one below runs/ or studies/, the journal of a study over a function (FILE.db), or the id of a job or study on the cluster" };
         var cluster = GlobalOptions.Cluster();
         var trial = new Option<int?>("--trial") { Description = "Of a study: this trial, with all that is known of it", HelpName = "n" };
-        var top = new Option<int?>("--top") { Description = "Of a study: so many of its complete trials, the best ones first", HelpName = "n" };
+        var top = new Option<int?>("--top") { Description = "Of a study: so many of its complete trials, the best ones first; with several objectives front by front, those that miss a constraint last", HelpName = "n" };
         var command = new Command("show", "Shows how a run or study stands: status, metrics, where its results are") { run, trial, top, cluster };
         bind(command, async invocation =>
         {

@@ -49,11 +49,16 @@ internal static class ShowTrials
     {
         var study = reading.Outline;
         yield return ["trial", $"{trial.Number} of {study.Name}"];
-        yield return ["state", trial.HasEnded ? $"{RunJson.Name(trial.State)} ({RunJson.Name(trial.Cause)})" : RunJson.Name(trial.State)];
+        string infeasible = trial is { State: TrialState.Complete, IsFeasible: false } ? ", infeasible" : "";
+        yield return ["state", trial.HasEnded ? $"{RunJson.Name(trial.State)} ({RunJson.Name(trial.Cause)}){infeasible}" : RunJson.Name(trial.State)];
         for (int i = 0; i < trial.Values.Length; i++) yield return [study.Objectives[i].Metric, Text(trial.Values[i])];
         if (!trial.Runs.IsEmpty)
             yield return ["runs", string.Join(", ", trial.Runs.Select(r => r.Length == 1 ? Text(r[0]) : $"({string.Join(", ", r.Select(Text))})"))];
-        if (!trial.Constraints.IsEmpty) yield return ["constraints", $"{string.Join(", ", trial.Constraints.Select(Text))} (kept where at most 0)"];
+        for (int i = 0; i < trial.Constraints.Length; i++)
+        {
+            double miss = trial.Constraints[i];
+            yield return ["constraint", $"{study.ConstraintName(i)}: {(miss <= 0 ? $"kept, with {Text(0 - miss)} to spare" : $"missed by {Text(miss)}")}"];
+        }
         for (int i = 0; i < trial.Parameters.Length; i++)
             if (!double.IsNaN(trial.Parameters[i])) yield return [study.Space.Parameters[i].Name, study.Show(i, trial.Parameters[i])];
         if (trial.SpaceVersion > 0) yield return ["space", $"version {trial.SpaceVersion}"];
@@ -74,15 +79,13 @@ internal static class ShowTrials
         foreach (var (name, value) in attributes) yield return [name, OptunaJson.Text(value)];
     }
 
-    /// <summary>With several objectives the front, in the order of the numbers.</summary>
+    /// <summary>With several objectives front by front; trials that miss constraints come last.</summary>
     private static void ShowBest(CommandInvocation invocation, StudyReading study, int most)
     {
         var outline = study.Outline;
-        bool hasOne = outline.Objectives.Length == 1;
-        var front = hasOne ? [] : study.Status().Front.Select(f => f.Number).ToHashSet();
-        var best = study.Ended.Where(t => t.IsFeasible && !t.Values.Any(double.IsNaN) && (hasOne || front.Contains(t.Number)));
-        if (hasOne) best = best.OrderBy(t => outline.Directions[0].Loss(t.Values[0])).ThenBy(t => t.Number);
-        TrialRecord[] shown = [.. best.Take(most)];
+        var ranked = study.Ranked(most);
+        TrialRecord[] shown = [.. ranked.Select(r => r.Trial)];
+        bool hasFronts = outline.Objectives.Length > 1, hasInfeasible = ranked.Any(r => r.Front is null);
         invocation.Write(
             json =>
             {
@@ -94,19 +97,29 @@ internal static class ShowTrials
             },
             writer =>
             {
-                if (shown.Length == 0) writer.WriteLine($"no trial of '{outline.Name}' is complete and keeps to all constraints");
+                if (shown.Length == 0) writer.WriteLine($"no trial of '{outline.Name}' is complete");
                 // of all parameters of the space, those that one of them has
                 int[] used = [.. Enumerable.Range(0, outline.Space.Count).Where(i => shown.Any(t => !double.IsNaN(t.Parameters[i])))];
-                string[] head = ["trial", .. outline.Objectives.Select(o => o.Metric), .. used.Select(i => outline.Space.Parameters[i].Name)];
+                string[] head =
+                [
+                    .. Standing("trial", "front", "constraints"),
+                    .. outline.Objectives.Select(o => o.Metric), .. used.Select(i => outline.Space.Parameters[i].Name),
+                ];
                 var rows = new List<IReadOnlyList<string>> { head };
-                foreach (var trial in shown)
+                foreach (var (trial, front) in ranked)
                 {
-                    rows.Add([trial.Number.ToString(CultureInfo.InvariantCulture), .. trial.Values.Select(Text),
+                    string[] standing = Standing(trial.Number.ToString(CultureInfo.InvariantCulture), front?.ToString(CultureInfo.InvariantCulture) ?? "-",
+                        front is null ? "missed" : "kept");
+                    rows.Add([.. standing, .. trial.Values.Select(Text),
                         .. used.Select(i => double.IsNaN(trial.Parameters[i]) ? "-" : outline.Show(i, trial.Parameters[i]))]);
                 }
                 if (shown.Length > 0)
                     foreach (string line in Format.Table(rows)) writer.WriteLine(line);
             });
+
+        // only what tells one trial from another
+        string[] Standing(string number, string front, string constraints) =>
+            [number, .. hasFronts ? (string[])[front] : [], .. hasInfeasible ? (string[])[constraints] : []];
     }
 
     /// <summary>For people: JSON has all digits.</summary>

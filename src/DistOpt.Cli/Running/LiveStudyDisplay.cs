@@ -46,7 +46,7 @@ internal sealed class LiveStudyDisplay(IAnsiConsole console, TimeProvider time) 
         _bar.Value = counts.Complete + counts.Pruned + counts.Failed + counts.Cancelled;
         string best = now.Best is { } found ? $"  best {Format.Metric(found.Values[0])} (trial {found.Number})" : "";
         _bar.Description = Markup.Escape(string.Create(CultureInfo.InvariantCulture,
-            $"{_bar.Value:0}{(now.Trials is { } all ? $"/{all}" : "")} ended  {counts.Running} running  {counts.Paused + counts.Waiting} waiting{(counts.Failed > 0 ? $"  {counts.Failed} failed" : "")}{best}"));
+            $"{_bar.Value:0}{(now.Trials is { } all ? $"/{all}" : "")} ended  {counts.Running} running  {counts.Paused + counts.Waiting} waiting{(counts.Suspended > 0 ? $"  {counts.Suspended} suspended" : "")}{(counts.Failed > 0 ? $"  {counts.Failed} failed" : "")}{best}"));
     }
 
     public void Dispose()

@@ -45,10 +45,19 @@ internal class StudyDisplay(TextWriter writer) : IStudyDisplay
     private string Result(TrialRecord trial)
     {
         var objectives = _spec.Study.Objectives;
-        if (!trial.Values.IsEmpty) return string.Join("  ", objectives.Select((o, i) => $"{o.Metric} {Format.Metric(trial.Values[i])}"));
+        if (!trial.Values.IsEmpty) return string.Join("  ", objectives.Select((o, i) => $"{o.Metric} {Format.Metric(trial.Values[i])}")) + Infeasible(trial);
         if (trial.Reports is [.., var last])
             return string.Create(CultureInfo.InvariantCulture, $"{objectives[0].Metric} {Format.Metric(last.Value)} at {RunJson.Name(_spec.Study.Resource)[..^1]} {last.Step}");
         return RunJson.Name(trial.Cause);
+    }
+
+    /// <summary>Which constraints a trial misses, and by how much; empty = none.</summary>
+    private string Infeasible(TrialRecord trial)
+    {
+        if (trial.KeepsConstraints) return "";
+        var study = _spec.Outline;
+        var missed = trial.Constraints.Select((c, i) => (Miss: c, Name: study.ConstraintName(i))).Where(c => !(c.Miss <= 0));
+        return $"  infeasible ({string.Join(", ", missed.Select(c => $"misses {c.Name} by {Format.Metric(c.Miss)}"))})";
     }
 
     /// <summary>Of one objective; constraints are not looked at.</summary>
@@ -86,10 +95,8 @@ internal static class StudyText
     /// <summary>Which space holds from where on.</summary>
     public static string Space(int version, int fromTrial) => string.Create(CultureInfo.InvariantCulture, $"space version {version} from trial {fromTrial}");
 
-    /// <summary>Why there is no best trial.</summary>
-    /// <param name="complete">Trials that are.</param>
-    public static string NoBest(int complete) => complete == 0 ? "no trial is complete"
-        : $"no trial is feasible: {(complete == 1 ? "the one that is complete misses" : $"each of the {Format.Count(complete)} that are complete misses")} a constraint";
+    /// <summary>How a study that has had all its trials goes on after all.</summary>
+    public static string MoreTrials(string directory) => $"give it more trials, N in all: distopt sweep --resume {directory} --trials N";
 
     public static void Write(TextWriter writer, StudySummary summary)
     {
@@ -97,21 +104,22 @@ internal static class StudyText
         var counts = status.Counts;
         var parts = new List<string>();
         foreach (var (count, name) in ((int, string)[])[(counts.Complete, "complete"), (counts.Pruned, "pruned"), (counts.Failed, "failed"), (counts.Cancelled, "cancelled"),
-            (counts.Running + counts.Waiting, "to be gone on with"), (counts.Paused, "paused")])
+            (counts.Running + counts.Waiting, "to be gone on with"), (counts.Paused, "paused"), (counts.Suspended, "suspended")])
             if (count > 0) parts.Add($"{Format.Count(count)} {name}");
         string imported = status.Imported > 0 ? $", beside {Format.Plural(status.Imported, "imported trial")}" : "";
         writer.WriteLine($"{(status.End is { } end ? $"ended ({RunJson.Name(end)})" : "interrupted")}: {Format.Plural(status.Started, "trial")} "
             + $"({string.Join(", ", parts)}){imported} in {Format.Duration(status.Seconds)}");
         if (summary.Error is { } error) writer.WriteLine(CommandLine.FirstLine(error));
         if (status.SpaceVersion > 0) writer.WriteLine(Space(status.SpaceVersion, status.SpaceFrom));
-        if (spec.Study.Objectives.Length > 1) WriteFront(writer, summary);
+        if (!status.Front.IsEmpty && spec.Study.Objectives.Length > 1) WriteFront(writer, summary);
         else if (status.Best is { } best) WriteBest(writer, summary, best);
-        else writer.WriteLine(NoBest(counts.Complete));
+        else writer.WriteLine(NoBest.Of(status, spec) ?? "no trial is complete");
         writer.WriteLine($"results in {summary.Directory}");
         if (status.End is null) writer.WriteLine($"go on with it: distopt sweep --resume {summary.Directory}");
         else if (status.Front.Length > 0 && spec.Study.Objectives.Length > 1)
             writer.WriteLine($"train one of the front: distopt train {new StudyDirectory(summary.Directory).FrontSpecFile(status.Front[0].Number)}");
         else if (status.Best is not null) writer.WriteLine($"train the best: distopt train {new StudyDirectory(summary.Directory).BestSpecFile}");
+        else if (status.End == StudyStopReason.Trials) writer.WriteLine(MoreTrials(summary.Directory));
     }
 
     private static void WriteBest(TextWriter writer, StudySummary summary, TrialResult best)
@@ -128,11 +136,6 @@ internal static class StudyText
     private static void WriteFront(TextWriter writer, StudySummary summary)
     {
         var objectives = summary.Spec.Study.Objectives;
-        if (summary.Status.Front.IsEmpty)
-        {
-            writer.WriteLine(NoBest(summary.Status.Counts.Complete));
-            return;
-        }
         writer.WriteLine($"front: {Format.Plural(summary.Status.Front.Length, "trial")} that no other one is better than in everything");
         var rows = new List<IReadOnlyList<string>> { (string[])["trial", .. objectives.Select(o => o.Metric), "parameters"] };
         foreach (var trial in summary.Status.Front)

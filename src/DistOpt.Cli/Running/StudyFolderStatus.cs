@@ -19,7 +19,13 @@ internal static class StudyFolderStatus
     public static JsonDocument Read(StudyDirectory study, DistOptAppDefinition app, out string? note)
     {
         note = null;
-        if (File.Exists(study.SummaryFile)) return JsonDocument.Parse(File.ReadAllText(study.SummaryFile));
+        if (File.Exists(study.SummaryFile))
+        {
+            var summary = JsonDocument.Parse(File.ReadAllText(study.SummaryFile));
+            if (study.IsOfHere && summary.RootElement.TryGetProperty("no_best", out _) && study.ReadEnd() == StudyStopReason.Trials)
+                note = StudyText.MoreTrials(study.Path);
+            return summary;
+        }
         note = study.IsOfHere ? $"no process of yours on this machine runs it: 'distopt sweep --resume {study.Path}' goes on with it"
             : $"a copy of a study on a cluster, with the trials that had ended when it was made; to see how it stands, {StudyPlace.AskCluster(study)}";
         var (spec, status) = Stands(study, app);

@@ -19,7 +19,7 @@ internal static class StudyStatusText
         var summary = study.TryGetProperty("summary", out var end) && end.ValueKind == JsonValueKind.Object ? end : study;
         var rows = new List<IReadOnlyList<string>>();
         foreach (var (name, label) in ((string, string)[])[("id", "id"), ("name", "name"), ("status", "status"), ("stop_reason", "stop reason"), ("waiting_for", "waits for"),
-            ("parallel", "trials at a time"), ("enqueued", "points to try first"), ("refused", "left out"), ("interruptions", "interruptions"), ("run", "results in")])
+            ("parallel", "trials at a time"), ("imported", "imported trials"), ("enqueued", "points to try first"), ("refused", "left out"), ("interruptions", "interruptions"), ("run", "results in")])
         {
             string? text = Text(study, name) ?? Text(summary, name);
             if (!string.IsNullOrEmpty(text) && !(name == "interruptions" && text == "0")) rows.Add([label, text]);
@@ -31,13 +31,17 @@ internal static class StudyStatusText
         if (!hasFailed || summary.TryGetProperty("trials", out _)) rows.Add(["trials", Counts(summary, study)]);
         if (Text(summary, "seconds") is { } seconds) rows.Add(["time", Format.Duration(double.Parse(seconds, CultureInfo.InvariantCulture))]);
         if (summary.TryGetProperty("best", out var best) && best.ValueKind == JsonValueKind.Object) rows.Add(["best", Trial(best)]);
-        if (Front(summary) is { } front) rows.Add(["front", front]);
+        bool hasNone = Text(summary, "no_best") is not null;
+        if (hasNone) rows.Add(["best", $"none: {Text(summary, "no_best")}"]);
+        else if (Front(summary) is { } front) rows.Add(["front", front]);
         if (Text(summary, "expected_improvement") is { } improvement) rows.Add(["expected improvement", Short(double.Parse(improvement, CultureInfo.InvariantCulture))]);
         if (summary.TryGetProperty("test", out var test)) rows.Add(["its test", Fields(test)]);
         if (Text(summary, "test_error") is { } untested) rows.Add(["its test", $"is not known: {CommandLine.FirstLine(untested)}"]);
         foreach (string line in Format.Table(rows)) writer.WriteLine(line);
         if (Text(summary, "error") is { } error) writer.WriteLine(error);
         if (hasFailed && Text(study, "id") is { } id) writer.WriteLine($"go on with it, once that is mended: distopt resume {id}");
+        if (hasNone && Text(summary, "stop_reason") == "trials" && Text(study, "id") is { } ended)
+            writer.WriteLine($"give it more trials, N in all: distopt set {ended} --trials N");
         foreach (string line in Format.Table(FrontRows(summary))) writer.WriteLine(line);
         foreach (string line in Format.Table(LiveRows(study))) writer.WriteLine(line);
         foreach (string line in WaitLines(study)) writer.WriteLine(line);
@@ -48,6 +52,7 @@ internal static class StudyStatusText
     public static string Line(JsonElement study)
     {
         string best = study.TryGetProperty("best", out var found) && found.ValueKind == JsonValueKind.Object ? $"; best: {Trial(found)}"
+            : Text(study, "no_best") is { } none ? $"; {none}"
             : Front(study) is { } front ? $"; front: {front}" : "";
         string waits = Text(study, "waiting_for") is { } wait ? $"; waits for {wait}" : "";
         return $"{Text(study, "status")}: {Counts(study, study)}{best}{waits}";
@@ -56,7 +61,8 @@ internal static class StudyStatusText
     /// <summary>A line of <c>trials.jsonl</c>.</summary>
     public static string Ended(JsonElement trial)
     {
-        string result = Values(trial) is { Length: > 0 } values ? values
+        string infeasible = (Array(trial, "constraints") ?? []).Any(c => !(StudyJson.Number(c) <= 0)) ? "  infeasible" : "";
+        string result = Values(trial) is { Length: > 0 } values ? values + infeasible
             : trial.TryGetProperty("intermediate", out var reports) && reports.GetArrayLength() > 0
                 ? $"{reports[reports.GetArrayLength() - 1][1]} at {reports[reports.GetArrayLength() - 1][0]}" : Text(trial, "cause") ?? "";
         string error = Text(trial, "error") is { } text ? Environment.NewLine + "           " + CommandLine.FirstLine(text) : "";

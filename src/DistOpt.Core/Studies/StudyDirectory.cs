@@ -1,7 +1,9 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Core.Studies;
 
@@ -57,6 +59,25 @@ public sealed class StudyDirectory(string path)
     public string ImportedFile => In("imported.jsonl");
 
     public string SummaryFile => In("summary.json");
+
+    /// <summary>Why the study has ended, as its summary has it; null = it has not, it was interrupted, or it has no summary.</summary>
+    /// <exception cref="SpecException">The summary is damaged.</exception>
+    public StudyStopReason? ReadEnd()
+    {
+        if (!File.Exists(SummaryFile)) return null;
+        try
+        {
+            using var summary = JsonDocument.Parse(File.ReadAllText(SummaryFile));
+            string? reason = summary.RootElement.TryGetProperty("stop_reason", out var text) ? text.GetString() : null;
+            foreach (var end in Enum.GetValues<StudyStopReason>())
+                if (RunJson.Name(end) == reason) return end;
+            return null;
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw new SpecException(SummaryFile, $"is damaged: {e.Message}");
+        }
+    }
 
     /// <summary>The training spec of the best trial.</summary>
     public string BestSpecFile => In("best.yaml");

@@ -240,6 +240,7 @@ public static class StudyJson
         json.WritePropertyName("best");
         if (status.Best is { } best) WriteResult(json, summary, best);
         else json.WriteNullValue();
+        if (NoBest.Of(status, study) is { } none) json.WriteString("no_best", none);
         if (study.Study.Objectives.Length > 1)
         {
             json.WriteStartArray("front");
@@ -282,6 +283,7 @@ public static class StudyJson
         foreach (var (name, count) in (ReadOnlySpan<(string, int)>)[("complete", counts.Complete), ("pruned", counts.Pruned), ("failed", counts.Failed),
             ("cancelled", counts.Cancelled), ("running", counts.Running), ("paused", counts.Paused), ("waiting", counts.Waiting)])
             json.WriteNumber(name, count);
+        if (counts.Suspended > 0) json.WriteNumber("suspended", counts.Suspended);
         json.WriteEndObject();
     }
 

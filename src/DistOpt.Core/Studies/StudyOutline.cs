@@ -3,6 +3,7 @@ using System.Globalization;
 using DistOpt.Core.Runs;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs;
+using DistOpt.Core.Studies.Exchange;
 using DistOpt.Core.Studies.Functions;
 
 namespace DistOpt.Core.Studies;
@@ -42,6 +43,16 @@ public sealed record StudyOutline
     /// <summary>The same for people, as exactly as it is.</summary>
     public required Func<int, double, string> Show { get; init; }
 
+    /// <summary>
+    /// What its constraints on metrics are called, in the order of a trial's <see cref="TrialRecord.Constraints"/>; empty = they have no names.
+    /// </summary>
+    public ImmutableArray<string> Constraints { get; init; } = [];
+
+    /// <summary>What a constraint is called: <c>constraint 0</c> and so on where they have no names.</summary>
+    /// <param name="index">In a trial's <see cref="TrialRecord.Constraints"/>.</param>
+    public string ConstraintName(int index) =>
+        index < Constraints.Length ? Constraints[index] : string.Create(CultureInfo.InvariantCulture, $"constraint {index}");
+
     /// <summary>One for each objective.</summary>
     public ImmutableArray<Direction> Directions => [.. Objectives.Select(o => o.Direction)];
 
@@ -57,6 +68,7 @@ public sealed record StudyOutline
             Seed = spec.Seed,
             Unit = RunJson.Name(spec.Study.Resource)[..^1],
             Repeats = spec.Study.Repeats,
+            Constraints = ConstraintNames.Of(spec.Study),
             Value = spec.Space.Value,
             Show = spec.Space.Show,
         };

@@ -24,6 +24,7 @@ public sealed partial record StudyReading
             Started = all.Length,
             Trials = null,
             Parallel = 0,
+            Imported = Imported,
             Enqueued = 0,
             Refused = 0,
             RefusedLast = null,

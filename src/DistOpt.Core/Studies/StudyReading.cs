@@ -15,6 +15,9 @@ public sealed partial record StudyReading(StudyOutline Outline, ImmutableArray<T
     /// <summary>Why it has ended; null = it has not, or that is not known.</summary>
     public StudyStopReason? End { get; init; }
 
+    /// <summary>Trials of other studies that its sampler knows, as far as that is known.</summary>
+    public int Imported { get; init; }
+
     /// <summary>How often it was interrupted, as far as that is known.</summary>
     public int Sessions { get; init; }
 
@@ -53,6 +56,7 @@ public sealed partial record StudyReading(StudyOutline Outline, ImmutableArray<T
             Brackets = study.Brackets,
             Attributes = new ToldAttributes(events.Select(e => e.Event).OfType<StudyEvent.AttributeSet>()),
             End = StudyEnd.Of(events.Select(e => e.Event)),
+            Imported = events.Count(e => e.Event is StudyEvent.Imported),
             Sessions = events.Count(e => e.Event is StudyEvent.Reopened),
         };
 

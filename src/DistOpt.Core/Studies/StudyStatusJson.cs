@@ -39,11 +39,13 @@ public static class StudyStatusJson
         if (Waiting(status) is { } waiting) json.WriteString("waiting_for", waiting);
         StudyJson.WriteObjectives(json, study);
         StudyJson.WriteCounts(json, status.Counts);
+        if (status.Imported > 0) json.WriteNumber("imported", status.Imported);
         if (status.Best is { } best)
         {
             json.WritePropertyName("best");
             WriteResult(json, study, best);
         }
+        if (NoBest.Of(status, status.Spec) is { } none) json.WriteString("no_best", none);
         if (status.Improvement is { } improvement) json.WriteNumber("expected_improvement", improvement);
         if (study.Objectives.Length > 1)
         {

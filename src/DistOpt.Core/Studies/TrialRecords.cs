@@ -253,7 +253,8 @@ public sealed class TrialRecords
                 live.Outcome = outcome;
                 break;
             case StudyEvent.AttemptLost lost when _live.TryGetValue(lost.Trial, out var live):
-                live.Losses.Add(lost.Reason);
+                // a user wanted that
+                if (lost.IsCounted || lost.Reason != StudyEngine.TakenBack) live.Losses.Add(lost.Reason);
                 live.Latest = Math.Max(live.Latest, lost.Seconds);
                 live.Close(_now);
                 break;

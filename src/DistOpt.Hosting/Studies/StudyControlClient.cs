@@ -4,6 +4,7 @@ using System.Text.Json;
 using DistOpt.Core.Runs;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
+using DistOpt.Core.Studies.Engine;
 
 namespace DistOpt.Hosting.Studies;
 
@@ -30,7 +31,20 @@ public static class StudyControlClient
     public static Task<JsonDocument?> FindAsync(StudyDirectory study, CancellationToken cancellationToken) => AskAsync(study, "show", "", "", cancellationToken);
 
     private static SpecException Nobody(StudyDirectory study) =>
-        new("", $"no process of yours on this machine runs the study '{study.Path}'; 'distopt sweep --resume {study.Path}' goes on with it");
+        new("", Ended(study) ?? $"no process of yours on this machine runs the study '{study.Path}'; 'distopt sweep --resume {study.Path}' goes on with it");
+
+    /// <summary>That it has ended, how, and how it goes on after all where it does; null = it has not, or nothing says so.</summary>
+    private static string? Ended(StudyDirectory study)
+    {
+        if (study.ReadEnd() is not { } end) return null;
+        string ended = $"the study '{study.Path}' has ended ({RunJson.Name(end)}) and takes no more commands";
+        return end switch
+        {
+            StudyStopReason.Trials => $"{ended}; 'distopt sweep --resume {study.Path} --trials N' gives it more trials, N in all",
+            StudyStopReason.Failures => $"{ended}; once what its trials failed by is mended, 'distopt sweep --resume {study.Path}' goes on with it",
+            _ => ended,
+        };
+    }
 
     private static async Task<JsonDocument?> AskAsync(StudyDirectory study, string command, string key, string body, CancellationToken cancellationToken)
     {

@@ -109,6 +109,7 @@ public sealed class StudySupervisorTests
         await first.Wait("3 worker slots").SettledAsync();
         await second.Wait("room").SettledAsync();
         Assert.Equal("3 worker slots; room", await WaitsAsync());
+        Assert.Equal(new TrialCounts(2, 0, 0, 0, 0, 0, 0), (await study.Ask<StudyStatus>(new AskStudy(), Eventually.Patience, Token)).Counts);
         await first.Wait(null).SettledAsync();
         Assert.Equal("nobody; room", await WaitsAsync());
         second.End(RunStatus.Failed, StopReason.Failed, error: "it has waited for too long");

@@ -211,6 +211,41 @@ public sealed class StudyCommandTests
         Assert.Contains("0 0 1 4 1", text);
     }
 
+    [Fact]
+    public async Task Show_tells_of_imported_trials_those_that_a_user_has_paused_and_why_there_is_no_best()
+    {
+        foreach (string study in (string[])[Live.Replace("\"best\":", "\"imported\":7,\"best\":"), Ended.Replace("\"best\":", "\"imported\":7,\"best\":")])
+        {
+            using var imported = new FakeCluster((_, _) => (200, Json, study));
+            using var of = Of(imported);
+            Assert.Equal(0, await of.RunAsync("show", "s"));
+            Assert.Matches("\nimported trials +7\n", of.Out);
+        }
+
+        using var paused = new FakeCluster((_, _) => (200, Json, Live.Replace("\"waiting\":0}", "\"waiting\":0,\"suspended\":1}")));
+        using var cli = Of(paused);
+        Assert.Equal(0, await cli.RunAsync("show", "s"));
+        Assert.Contains("1 complete, 1 running, 2 paused, 1 suspended of 9\n", cli.Out);
+
+        string none = Ended.Replace("\"best\":{\"number\":1,\"value\":0.875,\"params\":{\"optimizer.learning_rate\":0.01}}", "\"best\":null,\"no_best\":\"no trial is feasible\"");
+        using var infeasible = new FakeCluster((_, _) => (200, Json, none));
+        using var without = Of(infeasible);
+        Assert.Equal(0, await without.RunAsync("show", "s"));
+        Assert.Matches("\nbest +none: no trial is feasible\n", without.Out);
+        Assert.Contains("give it more trials, N in all: distopt set s --trials N\n", without.Out);
+    }
+
+    [Fact]
+    public void A_trial_that_misses_a_constraint_is_told_as_infeasible()
+    {
+        using var trial = System.Text.Json.JsonDocument.Parse("""
+            {"number":1,"state":"complete","cause":"done","params":{"x":0.5},"value":0.875,"constraints":[-1,0.25],"intermediate":[],"attempts":1,"seconds":1}
+            """);
+        Assert.Equal("trial    1 complete  0.8750  infeasible  x=0.5", StudyStatusText.Ended(trial.RootElement));
+        using var kept = System.Text.Json.JsonDocument.Parse(trial.RootElement.GetRawText().Replace("0.25", "0"));
+        Assert.Equal("trial    1 complete  0.8750  x=0.5", StudyStatusText.Ended(kept.RootElement));
+    }
+
     [Theory]
     [InlineData(null, 0)]
     [InlineData("test.accuracy>=0.79", 0)]

@@ -92,12 +92,6 @@ public sealed partial class StudyWatchTests
             StudyStatusText.Line(study.RootElement));
     }
 
-    [Theory]
-    [InlineData(0, "no trial is complete")]
-    [InlineData(1, "no trial is feasible: the one that is complete misses a constraint")]
-    [InlineData(1200, "no trial is feasible: each of the 1,200 that are complete misses a constraint")]
-    public void Why_there_is_no_best_trial_is_said(int complete, string why) => Assert.Equal(why, StudyText.NoBest(complete));
-
     [Fact]
     public async Task More_trials_than_a_screen_holds_are_counted()
     {

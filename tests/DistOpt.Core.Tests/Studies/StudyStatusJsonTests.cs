@@ -40,6 +40,21 @@ public sealed class StudyStatusJsonTests
         Assert.Equal("a user, who has paused the study", Written(With("a", "b") with { IsSuspended = true }).GetProperty("waiting_for").GetString());
     }
 
+    [Fact]
+    public void Attempts_that_wait_are_counted_as_waiting_and_what_a_user_has_paused_by_itself()
+    {
+        var study = new EngineFixture(EngineFixture.Random(parallel: 4));
+        for (int i = 0; i < 4; i++) study.Order();
+        study.Engine.Pause(null, 3);
+        var status = study.Engine.Status().Waiting(new Dictionary<int, string> { [1] = "room", [2] = "room", [3] = "room" });
+        Assert.Equal(new TrialCounts(2, 1, 0, 0, 0, 0, 0) { Suspended = 1 }, status.Counts);
+        var json = Written(status with { Imported = 7 });
+        var trials = json.GetProperty("trials");
+        Assert.Equal((1, 2, 1), (trials.GetProperty("running").GetInt32(), trials.GetProperty("waiting").GetInt32(), trials.GetProperty("suspended").GetInt32()));
+        Assert.Equal([null, "room", "room", "room"], json.GetProperty("live").EnumerateArray().Select(t => t.TryGetProperty("waiting_for", out var whom) ? whom.GetString() : null));
+        Assert.Equal(7, json.GetProperty("imported").GetInt32());
+    }
+
     private static JsonElement Written(StudyStatus status)
     {
         using var json = JsonDocument.Parse(RunJson.Text(false, writer =>

@@ -141,6 +141,13 @@ public sealed partial class StudyEngine
         return true;
     }
 
+    /// <summary>
+    /// An attempt was taken back before it had begun, since a user has paused its trial or the study: there is another one, and nothing is lost.
+    /// </summary>
+    /// <param name="id">The attempt.</param>
+    /// <returns>Whether it counts.</returns>
+    public bool TakeBack(AttemptId id) => GiveUp(id, TakenBack);
+
     /// <summary>The node or process of an attempt is lost: there is another one, or the trial has failed.</summary>
     /// <param name="id">The attempt.</param>
     /// <param name="reason">What is known of it.</param>

@@ -30,17 +30,21 @@ public sealed partial class StudyEngine
     public StudyStatus Status()
     {
         var results = _ledger.Results;
-        int waiting = 0, running = 0, paused = 0;
+        int waiting = 0, running = 0, paused = 0, suspended = 0;
         foreach (var trial in _ledger.Live)
         {
-            if (trial.Phase == TrialPhase.Ready) waiting++;
-            else if (trial.Phase == TrialPhase.Paused) paused++;
+            if (trial.Phase == TrialPhase.Paused) paused++;
+            else if (trial.IsSuspended) suspended++;
+            else if (trial.Phase == TrialPhase.Ready) waiting++;
             else running++;
         }
         return new StudyStatus
         {
             Counts = new(waiting, running, paused, results[TrialState.Complete], results[TrialState.Pruned], results[TrialState.Failed],
-                results[TrialState.Cancelled]),
+                results[TrialState.Cancelled])
+            {
+                Suspended = suspended,
+            },
             Started = _ledger.Next,
             Trials = _ledger.Trials,
             TrialLength = Math.Min(_setup.Context.TrialLength ?? long.MaxValue, TrialEnd) is < long.MaxValue and var length ? length : null,

@@ -34,6 +34,9 @@ public sealed partial class StudyEngine
     /// </summary>
     public const int DeathsMost = 3;
 
+    /// <summary>Why an attempt was given up that a user has taken back: see <see cref="TakeBack"/>.</summary>
+    internal const string TakenBack = "it was paused before it had begun";
+
     private StudySetup _setup;
     /// <summary>Seconds to which it is known when an attempt began.</summary>
     private const double BeginsWithin = 0.01;

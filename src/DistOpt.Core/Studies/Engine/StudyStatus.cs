@@ -5,13 +5,17 @@ namespace DistOpt.Core.Studies.Engine;
 
 /// <summary>How many trials there are of each kind.</summary>
 /// <param name="Waiting">To go on as soon as there is a slot.</param>
-/// <param name="Running">With an attempt under way; in a deterministic study also those that are over and wait for their turn.</param>
+/// <param name="Running">With an attempt under way that waits for nobody; in a deterministic study also those that are over and wait for their turn.</param>
 /// <param name="Paused">At a rung or an interval.</param>
 /// <param name="Complete">Ended with values.</param>
 /// <param name="Pruned">Ended early.</param>
 /// <param name="Failed">Ended without values.</param>
 /// <param name="Cancelled">Ended by a command, or with the study.</param>
-public sealed record TrialCounts(int Waiting, int Running, int Paused, int Complete, int Pruned, int Failed, int Cancelled);
+public sealed record TrialCounts(int Waiting, int Running, int Paused, int Complete, int Pruned, int Failed, int Cancelled)
+{
+    /// <summary>That a user has paused one by one, at no rung; in no other number.</summary>
+    public int Suspended { get; init; }
+}
 
 /// <summary>A trial that has not ended.</summary>
 /// <param name="Number">Its number.</param>
@@ -101,6 +105,16 @@ public sealed record StudyStatus
 
     /// <summary>Trials that have not ended, by number; those that are paused only as counts.</summary>
     public required ImmutableArray<LiveTrialStatus> Live { get; init; }
+
+    /// <summary>The same, where it is known what attempts wait for: those that do are counted as waiting.</summary>
+    /// <param name="whom">Whom or what, by the trials' numbers.</param>
+    public StudyStatus Waiting(IReadOnlyDictionary<int, string> whom)
+    {
+        ArgumentNullException.ThrowIfNull(whom);
+        ImmutableArray<LiveTrialStatus> live = [.. Live.Select(t => t with { WaitsFor = whom.GetValueOrDefault(t.Number) })];
+        int waiting = live.Count(t => t is { State: TrialState.Running, IsSuspended: false, WaitsFor: not null });
+        return this with { Live = live, Counts = Counts with { Running = Counts.Running - waiting, Waiting = Counts.Waiting + waiting } };
+    }
 
     /// <summary>Rungs, bracket by bracket from the lowest.</summary>
     public required ImmutableArray<RungStatus> Rungs { get; init; }

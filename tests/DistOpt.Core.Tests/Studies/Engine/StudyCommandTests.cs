@@ -52,6 +52,28 @@ public sealed class StudyCommandTests
     }
 
     [Fact]
+    public void A_trial_that_a_user_has_paused_is_counted_by_itself_and_loses_nothing()
+    {
+        var study = new EngineFixture(EngineFixture.Random(trials: 3, parallel: 2));
+        var (first, second) = (study.Order(), study.Order());
+        study.Engine.Pause(null, 0);
+        Assert.Equal(new TrialCounts(0, 1, 0, 0, 0, 0, 0) { Suspended = 1 }, study.Engine.Status().Counts);
+        Assert.True(study.Engine.TakeBack(first.Id));
+        Assert.Equal(new TrialCounts(0, 1, 0, 0, 0, 0, 0) { Suspended = 1 }, study.Engine.Status().Counts);
+        study.Complete(second, 1);
+        study.Engine.Resume(null, 0);
+        Assert.Equal(new TrialCounts(1, 0, 0, 1, 0, 0, 0), study.Engine.Status().Counts);
+        var again = study.Order();
+        Assert.Equal((0, 2), (again.Id.Trial, again.Id.Attempt));
+        study.Engine.Lose(again.Id, "the node is gone");
+        study.Complete(study.Order(), 1);
+        var records = new TrialRecords();
+        var trial = study.Journal.Select(records.Add).Last(t => t is not null)!;
+        Assert.Equal(3, trial.Attempts);
+        Assert.Equal(["the node is gone"], trial.Losses);
+    }
+
+    [Fact]
     public void A_cancelled_trial_ends_and_a_cancelled_study_ends_with_all_its_trials()
     {
         var study = new EngineFixture(EngineFixture.Random(parallel: 3) with { TrialScheduler = EngineFixture.Asha });
