@@ -23,12 +23,13 @@ public sealed record AshaOptions : TrialSchedulerOptions
     [Range(1, long.MaxValue)]
     public long MinResource { get; init; } = 1;
 
-    [Description("Resource of the highest rung, at which a trial is complete; auto = the trial's own length")]
+    [Description("Resource at which a trial is complete; auto = the trial's own length. With promotion the highest rung is there, also where max_resource / "
+        + "min_resource is no power of reduction_factor (1 and 9 for 1, 9 and 4); stopping judges at all powers below it (1 and 4), and ends trials at it")]
     [NullName("auto")]
     [Range(1, long.MaxValue)]
     public long? MaxResource { get; init; }
 
-    [Description("eta: from rung to rung the resource grows by it, and one of so many trials is sent on")]
+    [Description("eta: from rung to rung the resource grows by it (to the highest one by up to eta^2), and one of so many trials is sent on")]
     [Range(1.0, 1000.0, MinimumIsExclusive = true)]
     public double ReductionFactor { get; init; } = 4;
 
@@ -99,7 +100,8 @@ public sealed record AshaOptions : TrialSchedulerOptions
 
 /// <summary>
 /// Asynchronous successive halving with promotion (Li et al., MLSys 2020, algorithm 2). Rung k = 0 .. floor(log_eta(R / r)) - s of bracket s lies at
-/// r * eta^(s + k), but the highest one at R, the end of a trial, also where R / r is no power of eta.
+/// r * eta^(s + k), but the highest one at R, the end of a trial, also where R / r is no power of eta: there are as many rungs as in the algorithm, whose
+/// highest one would leave trials incomplete at r * eta^floor(log_eta(R / r)), and none that is nearer to the next than eta.
 /// </summary>
 public sealed class Asha : RungScheduler
 {

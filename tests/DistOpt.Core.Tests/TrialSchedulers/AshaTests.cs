@@ -158,6 +158,7 @@ public sealed class AshaTests
     [InlineData(1, 81, 3.0, 2, new long[] { 9, 27, 81 })]
     [InlineData(1, 1000, 10.0, 0, new long[] { 1, 10, 100, 1000 })]
     [InlineData(5, 50, 2.5, 0, new long[] { 5, 13, 50 })]
+    [InlineData(1, 9, 4.0, 0, new long[] { 1, 9 })]
     [InlineData(7, 7, 4.0, 0, new long[] { 7 })]
     public void The_rungs_grow_by_eta_from_the_least_resource_and_end_at_the_greatest(long least, long most, double eta, int bracket, long[] rungs)
     {
