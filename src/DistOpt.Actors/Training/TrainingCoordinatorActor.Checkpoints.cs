@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 using DistOpt.Actors.Nodes;
@@ -89,11 +90,19 @@ internal sealed partial class TrainingCoordinatorActor
         }
         catch (InvalidDataException e)
         {
+            if (_submission.Trial is { From: { } trial, Structural: var structural }) throw DoesNotFit(trial, structural, e.Message);
             throw new SpecException("--resume", $"{checkpoint.Path} does not fit the model: {e.Message}; resume with the build that wrote it");
         }
         if (theirs.TrainSamples != own.TrainSamples)
             throw new SpecException("--resume", $"{checkpoint.Path} was trained on {theirs.TrainSamples} samples, but the data set has {own.TrainSamples} now");
     }
+
+    /// <summary>Nobody has resumed anything: the study has given the trial parameters with which the state is none of its own.</summary>
+    private static SpecException DoesNotFit(int trial, ImmutableArray<string> structural, string why) => new("study",
+        FormattableString.Invariant($"the trial was to go on from the state of trial {trial}, which does not fit its own model and optimizer: {why}; ")
+        + (structural.IsEmpty ? "nothing that is searched changes them, so the program is another one than when the state was written: bring that back"
+            : "the parameters that are explored change of what a state consists: leave those that do out of the space, or use a trial scheduler that copies none, "
+                + $"such as asha; searched are {string.Join(", ", structural.Take(10))}{(structural.Length > 10 ? ", ..." : "")}"));
 
     /// <summary>
     /// What the job goes on from by a checkpoint. What another spec has selected is none of its own: a trial that has copied another one is to have the value

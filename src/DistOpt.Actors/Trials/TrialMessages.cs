@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Akka.Actor;
 using DistOpt.Core.Specs;
 using DistOpt.Core.Studies;
@@ -50,7 +51,14 @@ public interface ITrialRuns
 /// <param name="IsOfAnother">Whether that may be one of another spec.</param>
 /// <param name="Rows">What the run has measured before that checkpoint.</param>
 public sealed record TrialRun(string Job, TrainingSpec Spec, Func<IJobRuntime, IRunSink> Sink, string CheckpointDirectory, bool Resumes, bool IsOfAnother,
-    IReadOnlyList<MetricRow> Rows);
+    IReadOnlyList<MetricRow> Rows)
+{
+    /// <summary>Parameters of the space that may change of what a state consists.</summary>
+    public ImmutableArray<string> Structural { get; init; } = [];
+
+    /// <summary>What is wrong with the spec, as the study's file has it.</summary>
+    public Func<SpecException, SpecException> Blamed { get; init; } = e => e;
+}
 
 /// <summary>Trial supervisor to study supervisor: the attempt has measured something. Answered by <see cref="AttemptTold"/>.</summary>
 internal sealed record AttemptReported(AttemptId Id, long Resource, double[] Values, double Seconds) : INoSerializationVerificationNeeded;

@@ -137,7 +137,13 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
         _log.Of(_job).Info("attempt {Attempt} at the trial is submitted", _order.Id.Attempt);
         _jobs.Tell(new SubmitJob(_job, run.Spec, runtime => new TrialSink(run.Sink(runtime), self), run.CheckpointDirectory, run.Resumes || _parts > 1)
         {
-            Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1) { IsIsolated = _isIsolated, Study = _studyId },
+            Trial = new TrialPart(Pause(), run.IsOfAnother && _parts == 1)
+            {
+                From = run.IsOfAnother && _parts == 1 ? _order.From?.Trial : null,
+                Structural = run.Structural,
+                IsIsolated = _isIsolated,
+                Study = _studyId,
+            },
             // which may outlive this attempt
             OwnsSink = true,
         });
@@ -267,7 +273,7 @@ internal sealed class TrialSupervisorActor : ReceiveActor, IWithTimers
                 Complete(summary.Selected?.Step);
                 break;
             case RunStatus.Failed:
-                Fail(summary.StopReason == StopReason.Diverged, ended.BadInput?.Message ?? summary.Error ?? "the run failed");
+                Fail(summary.StopReason == StopReason.Diverged, (ended.BadInput is { } bad ? _run!.Blamed(bad).Message : null) ?? summary.Error ?? "the run failed");
                 break;
             case RunStatus.Interrupted:
                 LeftOff();

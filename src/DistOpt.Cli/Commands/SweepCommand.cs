@@ -114,7 +114,7 @@ internal sealed class SweepCommand
     /// <summary>The study as it would be kept, and below it, as comments, what a configuration in the middle of the space has.</summary>
     private static void WriteDryRun(CommandInvocation invocation, StudySpec spec, IJobRuntimeFactory runtimes)
     {
-        using var runtime = runtimes.Open(spec.Training);
+        using var runtime = Open(spec, runtimes);
         var (data, parameters) = (runtime.Data, runtime.Layout.ParameterCount);
         string yaml = StudySpecWriter.Write(spec);
         invocation.Write(
@@ -136,6 +136,18 @@ internal sealed class SweepCommand
                 writer.WriteLine($"# data: {Format.Count(data.Train)} train, {Format.Count(data.Validation)} validation, {Format.Count(data.Test)} test");
                 writer.WriteLine($"# a configuration in the middle of the space has {Format.Plural(parameters, "parameter")}");
             });
+    }
+
+    private static IJobRuntime Open(StudySpec spec, IJobRuntimeFactory runtimes)
+    {
+        try
+        {
+            return runtimes.Open(spec.Training);
+        }
+        catch (SpecException e)
+        {
+            throw spec.Blamed(e);
+        }
     }
 
     /// <summary>On the test metrics of the best trial, or on an objective of it.</summary>

@@ -131,16 +131,30 @@ public sealed class SpecBinder
     /// <exception cref="SpecException">All violations.</exception>
     internal TrainingSpec BindTraining(MappingNode fields) => BindMapping(fields, new Violations(), TrainingSpecRules.All);
 
+    /// <summary>What can be bound of a training spec's tree; what is wrong keeps its default.</summary>
+    /// <param name="fields">The tree.</param>
+    /// <param name="violations">Takes what is wrong.</param>
+    /// <param name="hides">Paths of which nothing is known: no rule that reads them is asked.</param>
+    internal TrainingSpec ReadTraining(MappingNode fields, Violations violations, Func<string, bool> hides) =>
+        ReadMapping(fields, violations, TrainingSpecRules.All, hides);
+
     private T BindMapping<T>(MappingNode mapping, Violations violations, IReadOnlyList<SpecRule<T>>? rules)
+        where T : class
+    {
+        var record = ReadMapping(mapping, violations, rules, _ => false);
+        violations.ThrowIfAny();
+        return record;
+    }
+
+    private T ReadMapping<T>(MappingNode mapping, Violations violations, IReadOnlyList<SpecRule<T>>? rules, Func<string, bool> hides)
         where T : class
     {
         var shape = RecordShape.Of(typeof(T));
         if (typeof(T) == typeof(TrainingSpec)) mapping = GradientDescent.FillBatch(FunctionModel.FillData(mapping, Catalogs), Catalogs);
         var record = (T)new NodeBinder(Catalogs, violations, new FieldFinder(Catalogs, shape)).BindRecord(shape, mapping, null, "");
-        var found = (rules ?? []).Where(rule => !rule.Reads.Any(violations.Touches)).SelectMany(rule => rule.Check(record)).ToList();
+        var found = (rules ?? []).Where(rule => !rule.Reads.Any(r => violations.Touches(r) || hides(r))).SelectMany(rule => rule.Check(record)).ToList();
         foreach (var (path, message, line) in found)
             violations.Add(path, message, line);
-        violations.ThrowIfAny();
         return record;
     }
 

@@ -49,11 +49,15 @@ public sealed partial class ParameterConstraint
     }
 
     /// <summary>The constraint of a section that has <see cref="ConstraintSection.Parameters"/>, or what is wrong with it.</summary>
-    internal static (ParameterConstraint? Constraint, string? Error) Of(ConstraintSection section, SearchSpace space)
+    /// <param name="section">The section.</param>
+    /// <param name="space">Its parameters.</param>
+    /// <param name="lacks">Whether a parameter may be missing for a mistake in the space alone: there is neither a constraint nor an error then.</param>
+    internal static (ParameterConstraint? Constraint, string? Error) Of(ConstraintSection section, SearchSpace space, Func<string, bool>? lacks = null)
     {
         string text = section.Parameters!;
         var (names, variables) = (new Dictionary<string, string>(), new List<(int, ImmutableArray<double>)>());
         string? error = null;
+        bool isOpen = false;
         // paths have points and brackets, names of variables have none
         string plain = Name().Replace(text, match =>
         {
@@ -68,6 +72,7 @@ public sealed partial class ParameterConstraint
                 variables.Add((index, numbers));
             }
             else if (index >= 0) error ??= $"names '{name}', whose values are no numbers";
+            else if (!ExpressionParser.TakenNames.Contains(name) && lacks?.Invoke(name) is true) isOpen = true;
             else if (!ExpressionParser.TakenNames.Contains(name))
             {
                 string near = FieldNames.Nearest(name, space.Parameters.Select(p => p.Name)) is { } nearest ? $"; did you mean '{nearest}'?" : "";
@@ -75,6 +80,7 @@ public sealed partial class ParameterConstraint
             }
             return variable;
         });
+        if (error is null && isOpen) return (null, null);
         if (error is null && names.Count == 0) error = "names no parameter of the space";
         if (error is not null) return (null, error);
         try

@@ -58,18 +58,27 @@ public sealed record StudyContext
     /// <summary>A value of the first objective with its sign such that less is better.</summary>
     public double Loss(double value) => Directions[0].Loss(value);
 
+    /// <summary>The field of the training spec that says how long trials are.</summary>
+    internal static string LengthPath(TrialResource resource) => resource switch
+    {
+        TrialResource.Epochs => "training.epochs",
+        TrialResource.Steps => "stop.max_steps",
+        TrialResource.Samples => "stop.max_samples",
+        _ => "stop.max_seconds",
+    };
+
     /// <summary>The length of a trial in what the study counts; null where it is not fixed, or one trial has another than the next.</summary>
     private static long? LengthOf(StudySpec spec)
     {
         var training = spec.Training;
-        var (path, length) = spec.Study.Resource switch
+        long? length = spec.Study.Resource switch
         {
-            TrialResource.Epochs => ("training.epochs", training.Training.Epochs),
-            TrialResource.Steps => ("stop.max_steps", training.Stop.MaxSteps),
-            TrialResource.Samples => ("stop.max_samples", training.Stop.MaxSamples),
-            _ => ("stop.max_seconds", training.Stop.MaxSeconds is { } seconds ? (long)Math.Ceiling(seconds) : null),
+            TrialResource.Epochs => training.Training.Epochs,
+            TrialResource.Steps => training.Stop.MaxSteps,
+            TrialResource.Samples => training.Stop.MaxSamples,
+            _ => training.Stop.MaxSeconds is { } seconds ? (long)Math.Ceiling(seconds) : null,
         };
-        int parameter = spec.Space.Space.IndexOf(path);
+        int parameter = spec.Space.Space.IndexOf(LengthPath(spec.Study.Resource));
         return parameter < 0 || spec.Space.Space.Parameters[parameter] is { Domain.IsSingle: true, When: null } ? length : null;
     }
 

@@ -121,7 +121,11 @@ public sealed class StudySpace
         }
     }
 
-    private double[] Configuration(IEnumerable<(string Name, SpecNode Value, int? Line)> named, string path, bool partly)
+    /// <summary>A part of a configuration of a space with mistakes: what names those alone is left out, and nothing is said of what is missing.</summary>
+    internal double[] Configuration(MappingNode named, string path, Func<string, bool> lacks) =>
+        Configuration(named.Entries.Select(e => (e.Key, e.Value, e.Line ?? e.Value.Line)), path, partly: true, lacks);
+
+    private double[] Configuration(IEnumerable<(string Name, SpecNode Value, int? Line)> named, string path, bool partly, Func<string, bool>? lacks = null)
     {
         var violations = new Violations();
         double[] values = new double[Space.Count];
@@ -134,6 +138,7 @@ public sealed class StudySpace
             int index = Space.IndexOf(name);
             if (index < 0)
             {
+                if (lacks?.Invoke(name) is true) continue;
                 string nearest = FieldNames.Nearest(name, Space.Parameters.Select(p => p.Name)) is { } near ? $"; did you mean '{near}'?"
                     : "; known are " + string.Join(", ", Space.Parameters.Select(p => p.Name).Take(20));
                 violations.Add(at, $"is no parameter of the space{nearest}", line);
@@ -144,7 +149,7 @@ public sealed class StudySpace
             (values[index], string? error) = _parameters[index].Parse(Space.Parameters[index].Domain, value);
             if (error is not null) violations.Add(at, error, line);
         }
-        if (!violations.Any) CheckPresence(values, path, partly, violations);
+        if (!violations.Any && lacks is null) CheckPresence(values, path, partly, violations);
         violations.ThrowIfAny();
         return values;
     }

@@ -33,11 +33,35 @@ public sealed record StudySpec
     /// <summary>The points of <c>study.enqueue</c>: NaN where a parameter has no value or is left to the sampler.</summary>
     public required ImmutableArray<ImmutableArray<double>> Enqueued { get; init; }
 
+    /// <summary>The path of the metric that weights are selected by.</summary>
+    internal const string Selected = "select.metric";
+
+    /// <summary>Where the file says by which metric trials are judged, of several the first.</summary>
+    internal string Metric { get; init; } = "study.metric";
+
+    /// <summary>Where it says by which metric weights are selected: <see cref="Metric"/>, where that is a copy.</summary>
+    internal string SelectMetric { get; init; } = Selected;
+
     /// <summary>Name of the study: that of the training spec.</summary>
     public string Name => Training.Name;
 
     /// <summary>The random seed of the study.</summary>
     public long Seed => Study.Seed ?? Training.Seed;
+
+    /// <summary>
+    /// Errors of a trial's training spec as the study's file has it: where weights are selected by the objective, that is to blame, and not its copy in
+    /// <c>select</c>.
+    /// </summary>
+    public SpecException Blamed(SpecException error)
+    {
+        ArgumentNullException.ThrowIfNull(error);
+        // a study that is kept has the copy written out
+        bool isObjective = Training.Select.Metric == Study.Objectives[0].Metric;
+        return new SpecException([.. error.Violations.Select(v => isObjective && v.Path == Selected ? v with { Path = Metric } : v)]);
+    }
+
+    /// <summary>The path of the file that is to blame for one of a trial's training spec.</summary>
+    internal string Blamed(string path) => SelectMetric != Selected && path.StartsWith("select.", StringComparison.Ordinal) ? SelectMetric : path;
 
     /// <summary>One for each objective.</summary>
     public ImmutableArray<Direction> Directions => [.. Study.Objectives.Select(o => o.Direction ?? Direction.Minimize)];

@@ -10,8 +10,8 @@ public static class StudySpecRules
 {
     public static ImmutableArray<SpecRule<StudySpec>> All { get; } =
     [
-        new(["study.metric", "study.objectives[0].metric"], Objectives),
-        new(["study.constraints"], Constraints),
+        new([], Objectives),
+        new([], Constraints),
         new(["study.trials", "study.stop"], End),
         new(["study.stop", "study.objectives"], OneObjective),
         new(["study.trials", "study.stop", "study.objectives"], Improvement),
@@ -33,8 +33,10 @@ public static class StudySpecRules
         var objectives = spec.Study.Objectives;
         for (int i = 0; i < objectives.Length; i++)
         {
-            string path = objectives.Length == 1 ? "study.metric" : $"study.objectives[{i}].metric";
+            string path = i == 0 ? spec.Metric : $"study.objectives[{i}].metric";
             string metric = objectives[i].Metric;
+            // one that is missing has been told of
+            if (metric.Length == 0) continue;
             foreach (var violation in TrainingSpecRules.Metric(path, metric, spec.Training)) yield return violation;
             if (objectives.Take(i).Any(o => o.Metric == metric)) yield return new(path, $"is '{metric}', which is an objective already; remove one of them");
         }
@@ -44,7 +46,7 @@ public static class StudySpecRules
     {
         for (int i = 0; i < spec.Study.Constraints.Length; i++)
         {
-            if (spec.Study.Constraints[i].Metric is not { } metric) continue;
+            if (spec.Study.Constraints[i] is not { Metric: { } metric, Parameters: null }) continue;
             foreach (var violation in TrainingSpecRules.Metric($"study.constraints[{i}].metric", metric, spec.Training)) yield return violation;
         }
     }
@@ -70,7 +72,7 @@ public static class StudySpecRules
             yield return new("study.resource", "is seconds, in which a machine gets as far as it gets, but the study is deterministic; use epochs, steps or samples");
     }
 
-    /// <summary>A trial that goes on from another one's weights has to have that one's model, and its optimizer's state.</summary>
+    /// <summary>A trial that goes on from another one's weights has to have that one's model; its optimizer's state is asked of the optimizer.</summary>
     private static IEnumerable<SpecViolation> Copies(StudySpec spec)
     {
         if (spec.Study.TrialScheduler.Options is not PopulationOptions) yield break;
@@ -91,8 +93,8 @@ public static class StudySpecRules
         }
     }
 
-    private static bool IsStructure(string path) => path is "optimizer.kind" or "averaging.kind"
-        || (path.StartsWith("model.", StringComparison.Ordinal) && s_structure.Contains(path["model.".Length..].Split('.', '[')[0]));
+    private static bool IsStructure(string path) =>
+        path.StartsWith("model.", StringComparison.Ordinal) && s_structure.Contains(path["model.".Length..].Split('.', '[')[0]);
 
     private static IEnumerable<SpecViolation> End(StudySpec spec)
     {

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -15,7 +16,14 @@ namespace DistOpt.Core.Studies;
 /// <param name="Resumes">Whether it goes on from the newest checkpoint there.</param>
 /// <param name="IsOfAnother">Whether that may be one of another spec.</param>
 /// <param name="Rows">Rows of the run up to there, and maybe beyond.</param>
-public sealed record TrialStart(TrainingSpec Spec, RunDirectory Directory, bool Resumes, bool IsOfAnother, IReadOnlyList<MetricRow> Rows);
+public sealed record TrialStart(TrainingSpec Spec, RunDirectory Directory, bool Resumes, bool IsOfAnother, IReadOnlyList<MetricRow> Rows)
+{
+    /// <summary>Parameters of the space that may change of what a state consists: those of the model, of the optimizer and of the average.</summary>
+    public ImmutableArray<string> Structural { get; init; } = [];
+
+    /// <summary>What is wrong with the spec, as the study's file has it.</summary>
+    public Func<SpecException, SpecException> Blamed { get; init; } = e => e;
+}
 
 /// <summary>
 /// The files of a study's trials: run directories, and states from which trials go on. An attempt whose like was interrupted goes on from the newest sound
@@ -61,7 +69,11 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
         }
         bool resumes = goesOn || order.From is not null;
         // also its own state may be one of another spec: its parameters change with the state of another trial, which may be gone by the time that it goes on
-        return new TrialStart(spec, directory, resumes, order.From is not null, resumes ? Rows(directory, spec) : []);
+        return new TrialStart(spec, directory, resumes, order.From is not null, resumes ? Rows(directory, spec) : [])
+        {
+            Structural = Structural(),
+            Blamed = specs.Study.Blamed,
+        };
     }
 
     /// <summary>Keeps the newest checkpoint of a run that has ended, for trials that may go on from it, in place of what was kept by that name.</summary>
@@ -147,6 +159,9 @@ public sealed class TrialFolders(StudyDirectory study, TrialSpecs specs)
 
     /// <summary>Deletes the checkpoints of one of a trial's runs, which has ended or goes on from a state.</summary>
     public void Trim(int trial, int repeat) => Remove(new RunDirectory(study.RunFolder(trial, repeat)).CheckpointFolder);
+
+    private ImmutableArray<string> Structural() => [.. specs.Study.Space.Space.Parameters
+        .Where(p => !p.Domain.IsSingle && p.Name.Split('.', '[')[0] is "model" or "optimizer" or "averaging").Select(p => p.Name)];
 
     private void Prepare(TrialOrder order, RunDirectory directory, CheckpointStore store)
     {

@@ -89,11 +89,24 @@ public sealed class TrialSpecs(SpecBinder binder, StudySpec study)
         text.Append("# What those trials had done until then is in their own lines of trials.jsonl (exploits). At its end:\n");
     }
 
-    internal TrainingSpec Bind(double[] values, long? seed)
+    internal TrainingSpec Bind(double[] values, long? seed) => binder.BindTraining(FieldsOf(values, seed)).Resolve();
+
+    /// <summary>What can be bound of it, with what is wrong.</summary>
+    /// <param name="values">A configuration.</param>
+    /// <param name="seed">Null: the configuration's.</param>
+    /// <param name="found">Takes what is wrong.</param>
+    /// <param name="hides">Paths of which nothing is known: no rule that reads them is asked.</param>
+    internal TrainingSpec Read(double[] values, long? seed, Violations found, Func<string, bool> hides)
+    {
+        var spec = binder.ReadTraining(FieldsOf(values, seed), found, hides);
+        return found.Any ? spec : spec.Resolve();
+    }
+
+    private MappingNode FieldsOf(double[] values, long? seed)
     {
         var fields = SectionFields.KeepChosen(study.Fields, study.Space.Sections, values, binder.Catalogs);
         fields = new SpecOverrides(binder.Catalogs, new Violations()).Apply(fields, RecordShape.Of(typeof(TrainingSpec)), study.Space.Settings(values));
         if (seed is { } given) fields = fields.With(SeedPath, new ScalarNode(given.ToString(CultureInfo.InvariantCulture), plain: true));
-        return binder.BindTraining(fields).Resolve();
+        return fields;
     }
 }

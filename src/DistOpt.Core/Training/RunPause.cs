@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace DistOpt.Core.Training;
 
 /// <summary>What is counted of a run that goes on.</summary>
@@ -45,6 +47,12 @@ public sealed record TrialPart(RunPause? Pause = null, bool IsOfAnother = false)
 {
     /// <summary>Whether it runs in a child process of a worker node, by itself and whole: the loss of that process is the end of the attempt.</summary>
     public bool IsIsolated { get; init; }
+
+    /// <summary>The trial whose state it goes on from, where its parameters may have been changed; null = none.</summary>
+    public int? From { get; init; }
+
+    /// <summary>Parameters of the space that may change of what a state consists.</summary>
+    public ImmutableArray<string> Structural { get; init; } = [];
 
     /// <summary>The study: nodes that are not fit for one of its trials are not for the others.</summary>
     public string Study { get; init; } = "";

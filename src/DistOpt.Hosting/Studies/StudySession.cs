@@ -188,7 +188,8 @@ public sealed class StudySession : IStudySession
             string job = FormattableString.Invariant($"{session._study}-trial-{trial}-{order.Repeat}-{attempt}-{number}");
             return new TrialRun(job, start.Spec, runtime => new RunDirectoryWriter(start.Directory,
                 new RunFiles(session._parts.SpecText, runtime.SaveModel, runtime.SaveInference), time), start.Directory.CheckpointFolder, start.Resumes,
-                start.IsOfAnother, start.Rows);
+                start.IsOfAnother, start.Rows)
+            { Structural = start.Structural, Blamed = start.Blamed };
         }
 
         public void Began(TrialOrder order, IReadOnlyList<string> nodes) => folders.NoteNodes(order, nodes);

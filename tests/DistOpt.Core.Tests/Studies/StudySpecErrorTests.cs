@@ -126,6 +126,7 @@ public sealed class StudySpecErrorTests
     [InlineData("{ constraints: [{ parameters: training.epochs, at_least: 9 }] }",
         "study.constraints: leave no configuration: 10000 random ones all break one; widen them, or the space")]
     [InlineData("{ constraints: [{ metric: recall, at_least: 1 }, { metric: a.b, parameters: x, at_most: 1 }, {}, { parameters: training.epochs, at_least: 3, at_most: 2 }] }",
+        "study.constraints[0].metric: is 'recall', but must be split.name, such as validation.loss or train.loss",
         "study.constraints[1]: must have one of metric and parameters", "study.constraints[2]: must have one of metric and parameters",
         "study.constraints[2]: has no bound; set at_least, at_most or both", "study.constraints[3].at_least: is 3, above at_most: nothing would be feasible")]
     [InlineData("{ constraints: [{ metric: recall, at_least: 1 }, { metric: test.loss, at_most: 1 }] }",
@@ -227,8 +228,34 @@ public sealed class StudySpecErrorTests
         const string why = "changes what a checkpoint is of, but pbt lets a trial go on from another one's; fix it, or use asha";
         Assert.Equal(
         [
-            $"space.model.hidden.length: {why}", $"space.model.hidden[0]: {why}", $"space.model.hidden[1]: {why}", $"space.optimizer.kind: {why}",
+            $"space.model.hidden.length: {why}", $"space.model.hidden[0]: {why}", $"space.model.hidden[1]: {why}",
+            "space.optimizer.kind: changes what a trial's state consists of (with sgd of sgd without vectors, with adam of adam with exp_avg, exp_avg_sq), but pbt lets "
+                + "a trial go on from another one's; keep to values with the same state, leave it out of the space, or use asha",
         ], found.Select(e => Regex.Replace(e, @" \(line \d+\)", "")).Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>Whatever decides it: the optimizer itself is asked.</summary>
+    [Theory]
+    [InlineData("sgd", "optimizer.momentum: { choices: [0.0, 0.5, 0.9] }",
+        "with 0.0 of sgd without vectors, with 0.5 of sgd with momentum_buffer", "keep to values with the same state")]
+    [InlineData("sgd", "optimizer.momentum: { float: [0, 0.9] }",
+        "with 0.0 of sgd without vectors, with 0.9 of sgd with momentum_buffer", "give it a lower bound above 0")]
+    [InlineData("sgd", "optimizer.momentum: { float: [0.1, 0.9] }")]
+    [InlineData("sgd", "optimizer.weight_decay: { float: [0, 0.9] }")]
+    [InlineData("adam", "optimizer.amsgrad: { choices: [true, false] }",
+        "with true of adam with exp_avg, exp_avg_sq, max_exp_avg_sq, with false of adam with exp_avg, exp_avg_sq", "keep to values with the same state")]
+    [InlineData("adam", "averaging.kind: { choices: [none, ema] }",
+        "with none of adam with exp_avg, exp_avg_sq, with ema of adam with exp_avg, exp_avg_sq and an average by ema", "keep to values with the same state")]
+    public void A_population_does_not_explore_what_changes_the_vectors_of_a_state(string optimizer, string space, params string[] told)
+    {
+        foreach (string scheduler in (string[])["pbt", "asha"])
+        {
+            string text = $"training: {{ epochs: 7 }}\noptimizer: {optimizer}\nspace:\n  {space}\n"
+                + $"study: {{ trial_scheduler: {{ kind: {scheduler}{(scheduler == "pbt" ? ", perturbation_interval: 2" : "")} }}, trials: 8 }}\n";
+            if (told.Length == 0 || scheduler == "asha") Parse(text);
+            else Assert.Equal([$"space.{space[..space.IndexOf(':', StringComparison.Ordinal)]} (line 4): changes what a trial's state consists of ({told[0]}), but pbt lets "
+                + $"a trial go on from another one's; {told[1]}, leave it out of the space, or use asha"], Errors(text));
+        }
     }
 
     /// <summary>Epochs that are searched give trials of several lengths.</summary>

@@ -17,11 +17,9 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
     private readonly FieldPaths _paths = new(catalogs, fields);
     private readonly DomainBinder _domains = new(violations);
     private readonly List<SpaceDraft> _drafts = [];
+    private readonly List<string> _unread = [];
     private readonly Dictionary<string, SpaceDraft> _sections = [];
     private readonly Dictionary<string, (SpaceDraft Draft, DraftParameter? Parameter)> _names = [];
-
-    /// <summary>Whether plug-ins are searched, so that the tree alone may name fields of several.</summary>
-    public bool ChoosesPlugins => _sections.Count > 0;
 
     /// <summary>The space; null where there are violations that leave none.</summary>
     public StudySpace? Bind(SpecNode? node)
@@ -42,7 +40,46 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
         foreach (var draft in _drafts) BindConditions(draft);
         var conditions = new SpaceConditions(_sections);
         foreach (var draft in _drafts) new SpaceFieldChecks(catalogs, violations, _paths, conditions).Check(draft);
-        return Order() is { } ordered && Build(ordered) is { } space && violations.Count == before ? space : null;
+        return Order(_drafts) is { } ordered && Build(ordered) is { } space && violations.Count == before ? space : null;
+    }
+
+    /// <summary>What is sound where <see cref="Bind"/> has found none; says what shows only now.</summary>
+    public SoundSpace Sound()
+    {
+        while (true)
+        {
+            int before = violations.Count;
+            var (wrong, valueless) = Wrong();
+            var domains = Build([.. _drafts.Where(d => !valueless.Contains(d))], isFlat: true);
+            // among sound ones nothing goes round in a circle
+            var sound = Build(Order(_drafts.FindAll(d => !wrong.Contains(d)))!);
+            if (domains is null || sound is null)
+            {
+                // beyond those that are listed nobody knows whose they are
+                if (violations.Count > before && !violations.Full) continue;
+                return new SoundSpace(Build([])!, Build([])!, [], [], [], KnowsNames: false);
+            }
+            string[] entries = [.. wrong.Select(d => d.Path), .. _unread];
+            var sections = _sections.Where(s => wrong.Contains(s.Value)).Select(s => s.Key);
+            return new SoundSpace(sound, domains, [.. entries], [.. entries, .. sections],
+                [.. wrong.Where(d => d.Field is null).Select(d => d.Path)], KnowsNames: _drafts.Count + _unread.Count > 0);
+        }
+    }
+
+    /// <summary>Entries that cannot be searched, those that hang on others of the kind included; and those whose values are not known.</summary>
+    private (HashSet<SpaceDraft> Wrong, HashSet<SpaceDraft> Valueless) Wrong()
+    {
+        HashSet<SpaceDraft> wrong = [.. _drafts.Where(d => d.LacksConditions)], valueless = [.. _drafts.Where(d => d.Parameters.Count == 0)];
+        foreach (var violation in violations.Listed)
+        {
+            // of optimizer and optimizer.learning_rate it is the longer one's
+            if (_drafts.Where(d => Violations.Covers(d.Place, violation.Path)).MaxBy(d => d.Place.Length) is not { } draft) continue;
+            wrong.Add(draft);
+            if (violation.Path != draft.Place + ".when") valueless.Add(draft);
+        }
+        wrong.UnionWith(valueless);
+        while (_drafts.Exists(d => d.Conditions.Exists(c => wrong.Contains(c.Parent)) && wrong.Add(d))) { }
+        return (wrong, valueless);
     }
 
     private void Read(MappingEntry entry)
@@ -52,6 +89,7 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
         if (!FieldPaths.IsPath(entry.Key))
         {
             violations.Add(place, "is no path: write names with points between them, such as optimizer.learning_rate");
+            _unread.Add(entry.Key);
             return;
         }
         var node = SpaceForms.Long(entry.Value);
@@ -59,6 +97,7 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
         if (SpaceForms.Unknown(entry.Key, node, shape) is { } wrong)
         {
             violations.Add(place, wrong, entry.Line);
+            _unread.Add(entry.Key);
             return;
         }
         foreach (var (at, message) in SpaceForms.Mistakes(node)) violations.Add($"{place}.{at}", message);
@@ -121,9 +160,8 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
         {
             var (when, parent, error) = Condition(draft, name, node);
             if (when is not null) draft.Conditions.Add((parent!, when));
-            if (error is null) continue;
-            violations.Add(draft.Place + ".when", error);
-            draft.LacksConditions = true;
+            draft.LacksConditions |= when is null || error is not null;
+            if (error is not null) violations.Add(draft.Place + ".when", error);
         }
     }
 
@@ -131,6 +169,9 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
     {
         if (!_names.TryGetValue(name, out var parent))
         {
+            // one of an entry that is wrong itself has its violation
+            if (_unread.Exists(e => Violations.Covers(e, name))) return default;
+            if (_drafts.Exists(d => d.Parameters.Count == 0 && Violations.Covers(d.Path, name))) return default;
             string near = FieldNames.Nearest(name, _names.Keys) is { } nearest ? $"; did you mean '{nearest}'?" : "; give it a line there, or leave the condition away";
             return (null, null, $"has a condition on '{name}', which is no parameter of the space{near}");
         }
@@ -144,9 +185,9 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
     }
 
     /// <summary>Parents before children, else as in the file; null, and a violation, where conditions go round in a circle.</summary>
-    private List<SpaceDraft>? Order()
+    private List<SpaceDraft>? Order(IEnumerable<SpaceDraft> drafts)
     {
-        var (ordered, open) = (new List<SpaceDraft>(), new List<SpaceDraft>(_drafts));
+        var (ordered, open) = (new List<SpaceDraft>(), new List<SpaceDraft>(drafts));
         while (open.Count > 0)
         {
             int next = open.FindIndex(d => d.Conditions.All(c => !open.Contains(c.Parent)));
@@ -163,7 +204,7 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
         return ordered;
     }
 
-    private StudySpace? Build(List<SpaceDraft> ordered)
+    private StudySpace? Build(List<SpaceDraft> ordered, bool isFlat = false)
     {
         var (parameters, described, spaceFields) = (new List<SearchParameter>(), new List<SpaceParameter>(), new List<SpaceField>());
         foreach (var draft in ordered.Where(d => d.Parameters.Count > 0))
@@ -171,7 +212,7 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
             int first = parameters.Count;
             foreach (var parameter in draft.Parameters)
             {
-                ImmutableArray<Condition> when = parameter.Own is { } own ? [own] : [.. draft.Conditions.Select(c => c.When)];
+                ImmutableArray<Condition> when = isFlat ? [] : parameter.Own is { } own ? [own] : [.. draft.Conditions.Select(c => c.When)];
                 parameters.Add(new SearchParameter(parameter.Name, parameter.Domain, when.FirstOrDefault()) { AndWhen = [.. when.Skip(1)] });
                 described.Add(new SpaceParameter(parameter.Choices, parameter.Type));
             }
@@ -182,7 +223,8 @@ internal sealed class SpaceBinder(SpecCatalogs catalogs, Violations violations, 
         try
         {
             var space = new SearchSpace(parameters);
-            return new StudySpace(space, [.. described], [.. spaceFields], [.. _sections.Select(s => Section(space, s.Key, s.Value))]);
+            var sections = _sections.Where(s => ordered.Contains(s.Value)).Select(s => Section(space, s.Key, s.Value));
+            return new StudySpace(space, [.. described], [.. spaceFields], [.. sections]);
         }
         catch (SpecException e)
         {

@@ -30,7 +30,7 @@ internal sealed class SpaceDraft(string path, ParameterSpec spec, MappingNode no
     /// <summary>Its parameters (one; for a list length and elements) with the conditions among themselves.</summary>
     public List<DraftParameter> Parameters { get; } = [];
 
-    /// <summary>Whether a condition is not there, since it is wrong.</summary>
+    /// <summary>Whether a condition is not there, since it or its parent is wrong.</summary>
     public bool LacksConditions { get; set; }
 
     /// <summary>Its own conditions.</summary>

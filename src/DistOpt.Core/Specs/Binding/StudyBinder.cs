@@ -1,11 +1,8 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using DistOpt.Core.Pruners;
-using DistOpt.Core.Samplers;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Specs.Yaml;
 using DistOpt.Core.Studies;
-using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Specs.Binding;
 
@@ -22,8 +19,6 @@ internal sealed class StudyBinder(SpecBinder binder)
     private static readonly RecordShape s_study = RecordShape.Of(typeof(StudySection));
 
     private readonly Violations _violations = new();
-    private bool _selects;
-    private string _metric = "study.metric";
 
     /// <exception cref="SpecException">All violations.</exception>
     public StudySpec Bind(MappingNode root, IReadOnlyList<string> overrides)
@@ -34,30 +29,29 @@ internal sealed class StudyBinder(SpecBinder binder)
         var section = (StudySection)new NodeBinder(binder.Catalogs, _violations, new FieldFinder(binder.Catalogs, s_training))
             .BindRecord(s_study, sectionNode ?? MappingNode.Empty, null, Study);
         var spaceBinder = new SpaceBinder(binder.Catalogs, _violations, fields);
-        var space = spaceBinder.Bind(spaceNode);
+        // where it has mistakes the rest is judged by what is left of it
+        var space = spaceBinder.Bind(spaceNode) is { } whole ? SoundSpace.Of(whole) : spaceBinder.Sound();
+        string metric = MetricOf(section, fields);
         section = Fill(section, fields);
-        if (space is null)
-        {
-            // with plug-ins that are searched the tree alone need not be a training spec
-            if (!spaceBinder.ChoosesPlugins) Try(() => binder.BindTraining(fields));
-            throw _violations.Thrown();
-        }
-        var (constraints, enqueued) = BindPoints(section, space);
+        var (constraints, enqueued) = BindPoints(section, sectionNode, space);
+        var (filled, selects) = FillSelect(fields, section);
         var draft = new StudySpec
         {
-            Fields = FillSelect(fields, section),
+            Fields = filled,
             // of the first configuration that is bound, below
             Training = new TrainingSpec(),
             Study = section,
-            SpaceFields = (MappingNode)spaceNode!,
-            Space = space,
+            SpaceFields = spaceNode as MappingNode ?? MappingNode.Empty,
+            Space = space.Space,
             Constraints = constraints,
             Enqueued = enqueued,
+            Metric = metric,
+            SelectMetric = selects ? metric : StudySpec.Selected,
         };
-        var spec = Fix(draft);
-        CheckRules(spec ?? draft, isDraft: spec is null);
+        var spec = Fix(draft, space);
+        new StudyChecks(binder.Catalogs, _violations, space).Check(spec);
         _violations.ThrowIfAny();
-        return spec!;
+        return spec;
     }
 
     /// <summary>The three parts of the document with settings applied.</summary>
@@ -105,13 +99,14 @@ internal sealed class StudyBinder(SpecBinder binder)
         bool wasEmpty = section.Objectives.IsEmpty;
         if (wasEmpty) section = section with { Objectives = [new ObjectiveSection { Metric = metric, Direction = section.Direction }] };
         var (filled, isShort) = (new List<ObjectiveSection>(), section.Metric is not null || wasEmpty);
-        if (!isShort) _metric = "study.objectives[0].metric";
         for (int i = 0; i < section.Objectives.Length; i++)
         {
             var objective = section.Objectives[i];
             string path = isShort ? "study.direction" : $"study.objectives[{i}].direction";
             var usual = TrainingSpecRules.UsualDirection(objective.Metric);
-            if ((objective.Direction ?? usual) is null)
+            // of a metric that is wrong itself, or is given twice, nothing is known
+            if (_violations.Touches(isShort ? "study.metric" : $"study.objectives[{i}]") || (wasEmpty && _violations.Touches("study.objectives"))) { }
+            else if ((objective.Direction ?? usual) is null)
                 _violations.Add(path, $"must be given, minimize or maximize: the name '{objective.Metric}' does not tell");
             else if (objective.Direction is { } given && usual is { } other && other != given)
                 _violations.Add(path, $"is {Name(given)}, which would look for the worst {objective.Metric}; set it to {Name(other)}");
@@ -122,52 +117,65 @@ internal sealed class StudyBinder(SpecBinder binder)
         return section with { Metric = null, Direction = null, Objectives = [.. filled], Seed = seed };
     }
 
+    /// <summary>Where the file says by which metric trials are judged, of several the first.</summary>
+    private static string MetricOf(StudySection section, MappingNode fields) => section.Metric is null && section.Objectives.Length > 0 ? "study.objectives[0].metric"
+        : section.Metric is null && (fields.Get("select") as MappingNode)?.Get("metric") is not null ? StudySpec.Selected : "study.metric";
+
     /// <summary>Constraints on parameters, and the points to try first.</summary>
-    private (ImmutableArray<ParameterConstraint> Constraints, ImmutableArray<ImmutableArray<double>> Points) BindPoints(StudySection section, StudySpace space)
+    private (ImmutableArray<ParameterConstraint> Constraints, ImmutableArray<ImmutableArray<double>> Points) BindPoints(StudySection section, SpecNode? node,
+        SoundSpace space)
     {
-        var (constraints, points) = (new List<ParameterConstraint>(), new List<ImmutableArray<double>>());
+        // in the values alone, and in the space that trials are drawn from
+        var (constraints, kept, points) = (new List<ParameterConstraint>(), new List<ParameterConstraint>(), new List<ImmutableArray<double>>());
         for (int i = 0; i < section.Constraints.Length; i++)
         {
             if (section.Constraints[i].Parameters is null || _violations.Touches($"study.constraints[{i}]")) continue;
-            var (constraint, error) = ParameterConstraint.Of(section.Constraints[i], space.Space);
+            var (constraint, error) = ParameterConstraint.Of(section.Constraints[i], space.Domains.Space, space.Lacks);
             if (constraint is not null) constraints.Add(constraint);
-            else _violations.Add($"study.constraints[{i}].parameters", error!);
+            if (error is not null) _violations.Add($"study.constraints[{i}].parameters", error);
+            if (constraint is not null && ParameterConstraint.Of(section.Constraints[i], space.Space.Space).Constraint is { } own) kept.Add(own);
         }
-        for (int i = 0; i < section.Enqueue.Length; i++)
+        foreach (var (place, named) in Points(section, node))
         {
             double[]? point = null;
-            int index = i;
-            Try(() => point = space.Configuration(section.Enqueue[index], $"study.enqueue[{index}]", partly: true));
+            Try(() => point = space.IsWhole ? space.Space.Configuration(named, place, partly: true) : space.Domains.Configuration(named, place, space.Lacks));
             if (point is null) continue;
             points.Add([.. point]);
             if (constraints.Find(c => !c.Holds(point)) is { } broken)
-                _violations.Add($"study.enqueue[{i}]", $"breaks the constraint on '{broken.Text}'; change the point or the constraint");
+                _violations.Add(place, $"breaks the constraint on '{broken.Text}'; change the point or the constraint");
         }
-        return ([.. constraints], [.. points]);
+        return ([.. kept], [.. points]);
+    }
+
+    /// <summary>The points of <c>study.enqueue</c> with their places; where some are none, those that are.</summary>
+    private static IEnumerable<(string Place, MappingNode Named)> Points(StudySection section, SpecNode? node)
+    {
+        bool isSound = section.Enqueue.Length > 0;
+        var points = isSound ? section.Enqueue.Select(p => (SpecNode)new MappingNode([.. p.Select(v => new MappingEntry(v.Key, v.Value))]))
+            : (node as MappingNode)?.Get("enqueue") is SequenceNode several ? several.Items : [];
+        return points.Select((p, i) => (Place: $"study.enqueue[{i}]", Named: p)).Where(p => p.Named is MappingNode).Select(p => (p.Place, (MappingNode)p.Named));
     }
 
     /// <summary>
     /// Weights are selected, where the file does not say by what, by what is optimized; where it says the same, in that direction.
     /// </summary>
-    private MappingNode FillSelect(MappingNode fields, StudySection section)
+    /// <returns>The tree, and whether the metric there is a copy.</returns>
+    private static (MappingNode Fields, bool IsCopied) FillSelect(MappingNode fields, StudySection section)
     {
         var select = fields.Get("select") as MappingNode ?? MappingNode.Empty;
         var (optimized, given) = (section.Objectives[0], select.Get("metric"));
-        if (given is not null && (given as ScalarNode)?.Text != optimized.Metric) return fields;
-        if (given is null)
-        {
-            _selects = true;
-            select = select.With("metric", new ScalarNode(optimized.Metric, plain: SpecScalars.IsUnmistakablyText(optimized.Metric)));
-        }
+        if (given is not null && (given as ScalarNode)?.Text != optimized.Metric) return (fields, false);
+        if (given is null) select = select.With("metric", new ScalarNode(optimized.Metric, plain: SpecScalars.IsUnmistakablyText(optimized.Metric)));
         // one that is missing here too has been told of
         if (select.Get("direction") is null) select = select.With("direction", new ScalarNode(Name(optimized.Direction ?? Direction.Minimize), plain: true));
-        return fields.With("select", select);
+        return (fields.With("select", select), given is null);
     }
 
-    /// <summary>The study with what is fixed once; null, and violations, where no configuration can be bound.</summary>
-    private StudySpec? Fix(StudySpec draft)
+    /// <summary>The study with what is fixed once; with violations what there is of it.</summary>
+    private StudySpec Fix(StudySpec draft, SoundSpace space)
     {
-        if (new StudyProbes(binder, draft, _violations, Blamed).Run() is not var (middle, training)) return null;
+        var (middle, training, isSound) = new StudyProbes(binder, draft, _violations, space).Run();
+        if (!isSound || !space.IsWhole) return draft with { Training = training };
         var fields = draft.Fields.With("seed", Number(draft.Seed));
         var section = fields.Get("training") as MappingNode;
         if (draft.Space.Space.IndexOf("training.gradient_shards") < 0 && section?.Get("gradient_shards") is null or ScalarNode { Text: "auto" })
@@ -180,9 +188,6 @@ internal sealed class StudyBinder(SpecBinder binder)
         return draft with { Training = new TrialSpecs(binder, draft).Bind(middle, draft.Seed) };
     }
 
-    /// <summary>What has put a metric there, and not its copy in <c>select</c>, is to blame.</summary>
-    private string Blamed(string path) => _selects && path.StartsWith("select.", StringComparison.Ordinal) ? _metric : path;
-
     private static long WorkersMax(StudySpace space, MappingNode? training)
     {
         int index = space.Space.IndexOf("training.workers");
@@ -193,63 +198,6 @@ internal sealed class StudyBinder(SpecBinder binder)
             : new TrainingSection().Workers;
         return Math.Max(otherwise, parameter.Domain is ChoiceDomain choices ? choices.Choices.OfType<long>().DefaultIfEmpty().Max()
             : (long)((NumericDomain)parameter.Domain).Last);
-    }
-
-    private void CheckRules(StudySpec spec, bool isDraft)
-    {
-        foreach (var rule in StudySpecRules.All.Where(r => !r.Reads.Any(_violations.Touches)).ToList())
-            foreach (var (path, message, line) in rule.Check(spec)) _violations.Add(path, message, line);
-        if (!_violations.Touches("study.sampler"))
-        {
-            var sampler = binder.Catalogs.Samplers.Get(spec.Study.Sampler.Kind)(spec.Study.Sampler.Options!);
-            Add(sampler.Check(spec.Space.Space, spec.Study.Objectives.Length));
-        }
-        // without a training spec the length of a trial is not known
-        if (isDraft) return;
-        var context = StudyContext.Of(spec);
-        if (!_violations.Touches("study.trial_scheduler")) CheckTrialScheduler(spec.Study.TrialScheduler, context);
-        if (!_violations.Touches("study.pruner")) CheckPruner(spec.Study.Pruner, context);
-        if (!_violations.Touches("study.sampler") && !_violations.Touches("study.trial_scheduler")) CheckRungs(spec, context);
-        if (!_violations.Touches("study.pruner") && !_violations.Touches("study.trial_scheduler")) CheckCopies(spec, context);
-    }
-
-    private void CheckRungs(StudySpec spec, StudyContext context)
-    {
-        var sampler = binder.Catalogs.Samplers.Get(spec.Study.Sampler.Kind)(spec.Study.Sampler.Options!);
-        var (kind, options) = (spec.Study.TrialScheduler.Kind, spec.Study.TrialScheduler.Options!);
-        if (!sampler.NeedsRungs && _violations.Touches("evaluate")) return;
-        ITrialScheduler? scheduler = null;
-        Try(() => scheduler = binder.Catalogs.TrialSchedulers.Get(kind)(options, context));
-        if (scheduler is null) return;
-        Add(ISampler.Check(sampler, scheduler));
-        if (!_violations.Touches("evaluate")) Add(RungReports.Check(spec, scheduler.Rungs));
-    }
-
-    private void CheckCopies(StudySpec spec, StudyContext context)
-    {
-        var (scheduler, pruner) = (spec.Study.TrialScheduler, spec.Study.Pruner);
-        if (scheduler.Options is not PopulationOptions) return;
-        Add(new ObjectivePruners(binder.Catalogs.Pruners.Get(pruner.Kind), pruner.Options!, context)
-            .Check(binder.Catalogs.TrialSchedulers.Get(scheduler.Kind)(scheduler.Options, context)));
-    }
-
-    private void CheckTrialScheduler(PluginSpec plugin, StudyContext context)
-    {
-        if (plugin.Options is AshaOptions asha) Add(asha.CheckTrials(context));
-        if (plugin.Options is TrialSchedulerOptions options) Add(options.Check(context));
-        // one of a program that says so only when it is made
-        else Try(() => binder.Catalogs.TrialSchedulers.Get(plugin.Kind)(plugin.Options!, context));
-    }
-
-    private void CheckPruner(PluginSpec plugin, StudyContext context)
-    {
-        if (plugin.Options is PrunerOptions options) Add(ObjectivePruners.Check(options, context));
-        else Try(() => _ = new ObjectivePruners(binder.Catalogs.Pruners.Get(plugin.Kind), plugin.Options!, context));
-    }
-
-    private void Add(IEnumerable<SpecViolation> violations)
-    {
-        foreach (var (path, message, line) in violations) _violations.Add(path, message, line);
     }
 
     private void Try(Action action)

@@ -3,6 +3,7 @@ using DistOpt.Core.Randomness;
 using DistOpt.Core.Samplers;
 using DistOpt.Core.SearchSpaces;
 using DistOpt.Core.Studies;
+using DistOpt.Core.TrialSchedulers;
 
 namespace DistOpt.Core.Specs.Binding;
 
@@ -14,8 +15,8 @@ namespace DistOpt.Core.Specs.Binding;
 /// <param name="binder">Binds them.</param>
 /// <param name="study">Its space, and the training spec's tree.</param>
 /// <param name="violations">Takes what is wrong.</param>
-/// <param name="blamed">Where the user wrote what stands at a path.</param>
-internal sealed class StudyProbes(SpecBinder binder, StudySpec study, Violations violations, Func<string, string> blamed)
+/// <param name="sound">What is known of the space.</param>
+internal sealed class StudyProbes(SpecBinder binder, StudySpec study, Violations violations, SoundSpace sound)
 {
     /// <summary>Choices of one parameter that are tried.</summary>
     private const int ChoicesMax = 200;
@@ -26,31 +27,38 @@ internal sealed class StudyProbes(SpecBinder binder, StudySpec study, Violations
     private readonly SearchSpace _space = study.Space.Space;
     private readonly TrialSpecs _trials = new(binder, study);
     private readonly HashSet<(string, string)> _known = [];
+    private readonly CopiedStates? _states = study.Study.TrialScheduler.Options is PopulationOptions ? new(binder.Catalogs, study) : null;
 
-    /// <summary>The configuration in the middle with its training spec; null, and violations, where it cannot be bound.</summary>
-    public (double[] Values, TrainingSpec Training)? Run()
+    /// <summary>The configuration in the middle with its training spec, or what there is of that beside violations.</summary>
+    public (double[] Values, TrainingSpec Training, bool IsSound) Run()
     {
-        if (Middle() is not { } middle) return null;
-        var training = Bind(middle, (path, message, line) =>
+        var (middle, isPossible) = Middle();
+        var (training, isSound) = Bind(middle, (path, message, line) =>
         {
             if (SearchedFrom(path) is { } searched) violations.Add("space." + searched, $"in the middle of the space, {Shown(middle)}: {path} {message}");
             else violations.Add(path, message, line);
         });
         for (int i = 0; i < _space.Count; i++)
         {
+            string place = "space." + _space.Parameters[i].Name;
+            var states = new List<(double Value, string State)>();
             foreach (double value in Values(_space.Parameters[i].Domain))
             {
                 double[] values = Around(i, value);
                 if (!Holds(values)) continue;
                 string shown = $"where it is {study.Space.Show(i, value)}: ";
-                Bind(values, (path, message, _) => violations.Add("space." + _space.Parameters[i].Name, $"{shown}{path} {message}"));
+                var (bound, isBound) = Bind(values, (path, message, _) => violations.Add(place, $"{shown}{path} {message}"));
+                if (isBound && _states is not null) states.Add((value, _states.Of(bound)));
             }
+            if (_states is null) continue;
+            if (Zero(_space.Parameters[i].Domain) is { } zero && Quietly(Around(i, zero)) is { } atZero) states.Add((zero, _states.Of(atZero)));
+            if (_states.Problem(i, states) is { } problem) violations.Add(place, problem);
         }
-        return training is null ? null : (middle, training);
+        return (middle, training, isPossible && isSound);
     }
 
     /// <summary>In the middle; where that breaks a constraint, the first random configuration that does not.</summary>
-    private double[]? Middle()
+    private (double[] Values, bool IsPossible) Middle()
     {
         double[] values = Around(-1, 0);
         for (int i = 0; !Holds(values); i++)
@@ -58,27 +66,23 @@ internal sealed class StudyProbes(SpecBinder binder, StudySpec study, Violations
             if (i == Drawn)
             {
                 violations.Add("study.constraints", $"leave no configuration: {Drawn} random ones all break one; widen them, or the space");
-                return null;
+                return (Around(-1, 0), false);
             }
             var random = new CounterRandom(study.Seed, RandomPurpose.Search, i);
             RandomSampler.Fill(_space, ref random, values);
         }
-        return values;
+        return (values, true);
     }
 
-    private TrainingSpec? Bind(double[] values, Action<string, string, int?> report)
+    private (TrainingSpec Training, bool IsSound) Bind(double[] values, Action<string, string, int?> report)
     {
-        try
-        {
-            return _trials.Bind(values, study.Seed);
-        }
-        catch (SpecException e)
-        {
-            // reported with the rest; what is wrong in many configurations is told of the first
-            foreach (var (path, message, line) in e.Violations)
-                if (_known.Add((path, message))) report(blamed(path), message, line);
-            return null;
-        }
+        var found = new Violations();
+        var training = _trials.Read(values, study.Seed, found, sound.Hides);
+        if (!found.Any) return (training, true);
+        // what is wrong in many configurations is told of the first
+        foreach (var (path, message, line) in found.Thrown().Violations)
+            if (!sound.Hides(path) && _known.Add((path, message))) report(study.Blamed(path), message, line);
+        return (training, false);
     }
 
     /// <summary>A configuration in which a parameter has a value, those that it hangs on are as that wants, and all others in the middle.</summary>
@@ -117,6 +121,16 @@ internal sealed class StudyProbes(SpecBinder binder, StudySpec study, Violations
         NumericDomain numbers => new[] { numbers.Low, numbers.Last }.Distinct(),
         _ => Enumerable.Range(0, (int)Math.Min(domain.Count!.Value, ChoicesMax)).Select(i => (double)i),
     };
+
+    /// <summary>0, where a range has it between its ends: what is multiplied by it is not there.</summary>
+    private static double? Zero(Domain domain) => domain is NumericDomain { Low: < 0, Last: > 0 } numbers && numbers.Contains(0) ? 0 : null;
+
+    private TrainingSpec? Quietly(double[] values)
+    {
+        var found = new Violations();
+        var training = Holds(values) ? _trials.Read(values, study.Seed, found, sound.Hides) : null;
+        return found.Any ? null : training;
+    }
 
     private bool Holds(double[] values) => study.Constraints.All(c => c.Holds(values));
 }

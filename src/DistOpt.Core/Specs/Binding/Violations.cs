@@ -24,8 +24,10 @@ internal sealed class Violations
     /// <summary>Notes where a value stands; null = in no file, so that its errors do not get the line of the section around it.</summary>
     public void Place(string path, int? line) => _lines.TryAdd(path, line);
 
+    /// <summary>Notes what is wrong; once, however many rules find it.</summary>
     public void Add(string path, string message, int? line = null)
     {
+        if (_all.Exists(v => v.Path == path && v.Message == message)) return;
         if (!Full)
             _all.Add(new SpecViolation(path, message, line ?? LineOf(path)));
         else
@@ -65,6 +67,7 @@ internal sealed class Violations
         }
     }
 
-    private static bool Covers(string outer, string inner) =>
+    /// <summary>Whether a path is another one, or is below it.</summary>
+    internal static bool Covers(string outer, string inner) =>
         inner.StartsWith(outer, StringComparison.Ordinal) && (inner.Length == outer.Length || inner[outer.Length] is '.' or '[');
 }
