@@ -75,6 +75,25 @@ public sealed class PausedRunTests : IDisposable
         Assert.NotEqual((await Undisturbed(other)).WeightsSha256, copied.WeightsSha256);
     }
 
+    /// <summary>Nobody has resumed it, and no build is another one: what is explored has changed what there is in a state.</summary>
+    [Theory]
+    [InlineData("searched are optimizer.amsgrad", "optimizer.amsgrad")]
+    [InlineData("nothing that is searched changes them")]
+    public async Task A_state_that_does_not_fit_the_trial_that_goes_on_from_it_is_told_as_that(string told, params string[] structural)
+    {
+        var spec = JobHarness.SpecOf(workers: 1, servers: 1, shards: 2, epochs: 4);
+        await PartAsync(spec, new RunPause(RunUnit.Epochs, 2));
+        var other = spec with { Optimizer = new OptimizerSpec("adam", new AdamOptions { LearningRate = 1e-3, Amsgrad = true }) };
+
+        var refused = await Assert.ThrowsAsync<SpecException>(() =>
+            PartAsync(other, new TrialPart(IsOfAnother: true) { From = 3, Structural = [.. structural] }));
+
+        Assert.StartsWith("study: the trial was to go on from the state of trial 3, which does not fit its own model and optimizer: "
+            + "optimizer-max_exp_avg_sq.safetensors is missing; ", refused.Message);
+        Assert.Contains(told, refused.Message);
+        Assert.DoesNotContain("--resume", refused.Message);
+    }
+
     /// <summary>
     /// The copied run's were better than any that come after; those that the one goes on with by its own spec are its own still. In parts, as a trial's.
     /// </summary>
@@ -114,12 +133,15 @@ public sealed class PausedRunTests : IDisposable
         return rows;
     }
 
-    private async Task<(RunSummary Summary, RecordingSink Sink)> PartAsync(TrainingSpec spec, RunPause? pause, bool isOfAnother = false)
+    private Task<(RunSummary Summary, RecordingSink Sink)> PartAsync(TrainingSpec spec, RunPause? pause, bool isOfAnother = false) =>
+        PartAsync(spec, new TrialPart(pause, isOfAnother));
+
+    private async Task<(RunSummary Summary, RecordingSink Sink)> PartAsync(TrainingSpec spec, TrialPart part)
     {
         await using var harness = LinearCluster.Of(3);
         harness.Jobs.CheckpointDirectory = _folder;
         harness.Jobs.Resumes = new CheckpointStore(_folder).Steps().Count > 0;
-        harness.Jobs.Trial = new TrialPart(pause, isOfAnother);
+        harness.Jobs.Trial = part;
         var (end, sink) = await harness.Jobs.RunAsync(spec, Token);
         return end.BadInput is { } bad ? throw bad : (end.Summary, sink);
     }
