@@ -65,6 +65,15 @@ public sealed class StudyBadInputTests : IDisposable
         Assert.Equal(5, lines.Length);
     }
 
+    [Fact]
+    public async Task A_metric_that_is_not_measured_is_said_of_the_study_that_names_it() =>
+        Assert.Single(await RefusedAsync(["sweep", "--dry-run", "--set", "study.metric=validation.acc"], """
+            name: wrong
+            data: digits
+            study: { trials: 5 }
+            space: { model.dropout: { float: [0, 0.5] } }
+            """, ("study.metric: is 'validation.acc'", "accuracy")));
+
     private async Task<string[]> RefusedAsync(string[] command, string yaml, params (string Path, string Says)[] violations)
     {
         Assert.Equal(2, await _cli.RunAsync([command[0], _cli.Write("study.yaml", yaml), .. command[1..]]));
