@@ -61,8 +61,8 @@ public sealed class LogsCommandTests
                     {"files":[{"path":"trials.jsonl","bytes":5},{"path":"best/log.jsonl","bytes":9},{"path":"trials/1/log.jsonl","bytes":{{one.Length}}},
                     {"path":"trials/0/log.jsonl","bytes":{{zero.Length}}}]}
                     """);
-            if (path.EndsWith("trials%2F0%2Flog.jsonl", StringComparison.Ordinal)) return (200, Json, zero);
-            if (path.EndsWith("trials%2F1%2Flog.jsonl", StringComparison.Ordinal)) return (200, Json, one);
+            if (path.EndsWith("trials/0/log.jsonl", StringComparison.Ordinal)) return (200, Json, zero);
+            if (path.EndsWith("trials/1/log.jsonl", StringComparison.Ordinal)) return (200, Json, one);
             // the first is the one that asks what it is
             return (200, Json, $$"""{"id":"s","name":"s","kind":"study","status":"{{(looks++ < 2 ? "running" : "completed")}}"}""");
         });
