@@ -9,9 +9,6 @@ namespace DistOpt.Core.Specs.Binding;
 /// <summary>Domains from what a file says of them, and whether their values are ones of the field.</summary>
 internal sealed class DomainBinder(Violations violations)
 {
-    /// <summary>Beyond it not every whole number is a float64.</summary>
-    private const long WholeMax = 1L << 53;
-
     /// <summary>Longest list.</summary>
     public const int LengthMax = 1000;
 
@@ -45,13 +42,13 @@ internal sealed class DomainBinder(Violations violations)
     private IntDomain? Whole(IReadOnlyList<long> ends, DomainSpec spec, string path)
     {
         double step = spec.Step ?? 1;
-        if (step != Math.Floor(step) || step > WholeMax)
+        if (step != Math.Floor(step) || step > IntDomain.WholeMax)
         {
             violations.Add($"{path}.step", $"is {FieldRules.Display(step)}, but whole numbers need a whole step");
             return null;
         }
-        if (ends.All(e => Math.Abs((double)e) <= WholeMax)) return new IntDomain(ends[0], ends[1], (long)step, spec.Log);
-        violations.Add($"{path}.int", $"is [{ends[0]}, {ends[1]}], but must be between -{WholeMax} and {WholeMax}: values are kept as float64");
+        if (ends.All(e => Math.Abs((double)e) <= IntDomain.WholeMax)) return new IntDomain(ends[0], ends[1], (long)step, spec.Log);
+        violations.Add($"{path}.int", $"is [{ends[0]}, {ends[1]}], but must be between -{IntDomain.WholeMax} and {IntDomain.WholeMax}: values are kept as float64");
         return null;
     }
 
