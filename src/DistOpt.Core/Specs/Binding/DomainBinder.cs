@@ -48,7 +48,8 @@ internal sealed class DomainBinder(Violations violations)
             return null;
         }
         if (ends.All(e => Math.Abs((double)e) <= IntDomain.WholeMax)) return new IntDomain(ends[0], ends[1], (long)step, spec.Log);
-        violations.Add($"{path}.int", $"is [{ends[0]}, {ends[1]}], but must be between -{IntDomain.WholeMax} and {IntDomain.WholeMax}: values are kept as float64");
+        violations.Add($"{path}.int",
+            $"is [{ends[0]}, {ends[1]}], but must be between -{IntDomain.WholeMax} and {IntDomain.WholeMax}: values are kept as float64");
         return null;
     }
 
